@@ -1,0 +1,87 @@
+"""Writing files so that a crash never leaves half of one, and naming them by hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from actinscope.errors import OutputError
+
+
+@contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``target``; on success it becomes ``target``.
+
+    The temporary file is flushed to disk before the rename, so that after a crash
+    or a power cut ``target`` holds either its old or its new content, never a part.
+
+    Raises:
+        OutputError: the folder does not exist or cannot be written.
+    """
+    target = Path(target)
+    try:
+        handle, name = tempfile.mkstemp(prefix=".partial-", suffix=target.suffix, dir=target.parent)
+        os.close(handle)
+    except OSError as error:
+        raise OutputError(
+            f"cannot be written ({error.strerror})",
+            where=target,
+            remedy="Check that the folder exists, is writable and has space left",
+        ) from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        _give_default_permissions(temporary)
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        raise OutputError(
+            f"cannot be written ({error.strerror})",
+            where=target,
+            remedy="Check that the folder is writable and has space left",
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _give_default_permissions(path: Path) -> None:
+    # mkstemp makes files that only their owner can read; results are meant to be shared.
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)
+
+
+def write_text_atomic(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8 with ``\\n`` line ends, all of it or nothing."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json_atomic(path: Path, value: Any) -> None:
+    """Write ``value`` as strict JSON (NaN and infinities become ``null``), all of it or nothing."""
+    text = json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+    write_text_atomic(path, text + "\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def sha256_of_file(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes, read in pieces."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
