@@ -1,0 +1,288 @@
+"""Cells within fields: from label masks and from tables such as CellProfiler's."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.errors import ImageUnreadable, ManifestError
+
+
+@dataclass(frozen=True)
+class CellObject:
+    """One cell of a field.
+
+    Attributes:
+        object_id: the label value or object number, as text.
+        y, x: centroid in pixels; the first pixel is (0, 0).
+        height, width: bounding box in pixels; 0 where a table does not give it.
+    """
+
+    object_id: str
+    y: float
+    x: float
+    height: int
+    width: int
+
+
+def objects_from_mask(mask: NDArray[Any]) -> tuple[CellObject, ...]:
+    """All objects of a label mask, sorted by label; pieces of one label are one object.
+
+    Args:
+        mask: (Y, X) integers >= 0 or booleans, 0 for background.
+
+    Raises:
+        ImageUnreadable: another shape or type, or negative labels.
+    """
+    if mask.ndim != 2 or mask.dtype.kind not in "bui":
+        raise ImageUnreadable(
+            f"a label mask is (Y, X) whole numbers, this array is {mask.shape} {mask.dtype}"
+        )
+    rows, columns = np.nonzero(mask)
+    if not len(rows):
+        return ()
+    labels, which = np.unique(mask[rows, columns], return_inverse=True)
+    if labels[0] < 0:
+        raise ImageUnreadable("the label mask holds negative labels")
+    boxes = _boxes(mask, labels, rows, columns, which)
+    count = np.bincount(which)
+    ys = np.bincount(which, weights=rows) / count
+    xs = np.bincount(which, weights=columns) / count
+    return tuple(
+        CellObject(str(int(label)), float(y), float(x), height, width)
+        for label, y, x, (height, width) in zip(labels, ys, xs, boxes, strict=True)
+    )
+
+
+def _boxes(
+    mask: NDArray[Any],
+    labels: NDArray[Any],
+    rows: NDArray[Any],
+    columns: NDArray[Any],
+    which: NDArray[Any],
+) -> list[tuple[int, int]]:
+    """Height and width of the box around each label."""
+    from scipy import ndimage
+
+    # find_objects wants small consecutive labels; masks may hold 1 and 4,000,000,000.
+    dense = np.zeros(mask.shape, dtype=np.int32)
+    dense[rows, columns] = which + 1
+    found = ndimage.find_objects(dense, max_label=len(labels))
+    return [(box[0].stop - box[0].start, box[1].stop - box[1].start) for box in found]
+
+
+_NAME_COLUMNS = ("path", "file", "filename", "file_name", "image", "image_name", "name")
+# Not "label": in this project that is the class of an image.
+_ID_COLUMNS = ("object", "object_id", "objectnumber", "label_id", "cell", "cell_id", "id")
+_Y_COLUMNS = ("y", "centroid_y", "center_y", "centre_y", "centroid-0")
+_X_COLUMNS = ("x", "centroid_x", "center_x", "centre_x", "centroid-1")
+_CENTRES = ("AreaShape_Center", "Location_Center")
+
+
+def objects_from_table(path: Path) -> dict[str, tuple[CellObject, ...]]:
+    """Read the objects of each image from a CSV table.
+
+    Two kinds are understood. CellProfiler: ``FileName_*`` (every such column names a
+    file with the same objects; where the object table has only ``ImageNumber``, the
+    file names come from the ``*Image.csv`` beside it), ``ObjectNumber``,
+    ``AreaShape_Center_X/Y`` or else ``Location_Center_X/Y``, and
+    ``AreaShape_BoundingBoxMinimum/Maximum_X/Y`` (maximum exclusive); names may carry
+    prefixes (``Image_``, ``Cells_``) or a row of object names above them. Plain:
+    ``path`` (or file, filename, image), ``y``, ``x`` and optionally ``object``,
+    ``height`` and ``width``.
+
+    Returns:
+        objects in the order of the rows, under the file name as written in the table.
+
+    Raises:
+        ManifestError: not a readable CSV, no columns for file, y or x, a value that is
+            no number, or the same object twice in one file.
+    """
+    path = Path(path)
+    header, rows = _read_rows(path)
+    columns = _find_columns(path, header)
+    names_of = _image_table(path) if not columns.names else {}
+    found: dict[str, dict[str, CellObject]] = {}
+    for line, row in rows:
+        where = f"{path}, line {line}"
+        names = [row[at].strip() for at in columns.names]
+        if not columns.names:
+            number = row[_need(columns.image_number)].strip()
+            names = list(names_of.get(number, ()))
+        if not any(names):
+            raise ManifestError("no file name for this object", where=where)
+        for name in dict.fromkeys(filter(None, names)):
+            of_file = found.setdefault(name, {})
+            cell = _cell(where, row, columns, str(len(of_file) + 1))
+            if cell is None:
+                continue
+            if cell.object_id in of_file:
+                raise ManifestError(
+                    f"object {cell.object_id} of {name} comes twice",
+                    where=where,
+                    remedy="Give each object of an image its own number",
+                )
+            of_file[cell.object_id] = cell
+    return {name: tuple(objects.values()) for name, objects in found.items()}
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Positions of the columns in use; empty or None where the table lacks them."""
+
+    names: tuple[int, ...]
+    image_number: int | None
+    object_id: int | None
+    y: int
+    x: int
+    size: Mapping[str, int]  # height and width, or y0 y1 x0 x1
+
+
+def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Header and (line number, cells) of every filled row."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.reader(stream)
+            lines = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ManifestError(
+            f"the object table cannot be read ({error})",
+            where=path,
+            remedy="Give a CSV file in UTF-8",
+        ) from error
+    if not lines:
+        raise ManifestError("the object table is empty", where=path)
+    header, rows = [cell.strip() for cell in lines[0][1]], lines[1:]
+    if rows and not _has_centre(header) and _has_centre([cell.strip() for cell in rows[0][1]]):
+        # CellProfiler can put a row of object names above the columns' names.
+        header, rows = [cell.strip() for cell in rows[0][1]], rows[1:]
+    for line, row in rows:
+        if len(row) < len(header):
+            raise ManifestError(
+                f"the row has {len(row)} cells, the header {len(header)}",
+                where=f"{path}, line {line}",
+            )
+    return header, rows
+
+
+def _has_centre(header: Sequence[str]) -> bool:
+    return _centre(header) is not None
+
+
+def _centre(header: Sequence[str]) -> tuple[int, int] | None:
+    for stem in _CENTRES:
+        y, x = _ending(header, f"{stem}_Y"), _ending(header, f"{stem}_X")
+        if y is not None and x is not None:
+            return y, x
+    y, x = _named(header, _Y_COLUMNS), _named(header, _X_COLUMNS)
+    return None if y is None or x is None else (y, x)
+
+
+def _find_columns(path: Path, header: Sequence[str]) -> _Columns:
+    centre = _centre(header)
+    plain_name = _named(header, _NAME_COLUMNS)
+    profiler_names = [
+        index for index, name in enumerate(header) if re.search(r"(^|_)FileName_", name)
+    ]
+    names = tuple(profiler_names) or ((plain_name,) if plain_name is not None else ())
+    number = _ending(header, "ImageNumber")
+    if centre is None or (not names and number is None):
+        lacking = "x and y" if centre is None else "the image file"
+        raise ManifestError(
+            f"the object table has no columns for {lacking} (it has: {', '.join(header)})",
+            where=path,
+            remedy="Name them path, y and x, or export the columns FileName_*, "
+            "AreaShape_Center_X and AreaShape_Center_Y from CellProfiler",
+        )
+    profiler_id = _ending(header, "ObjectNumber")
+    if profiler_id is None:
+        profiler_id = _ending(header, "Number_Object_Number")
+    return _Columns(
+        names=names,
+        image_number=number,
+        object_id=profiler_id if profiler_id is not None else _named(header, _ID_COLUMNS),
+        y=centre[0],
+        x=centre[1],
+        size=_size_columns(header),
+    )
+
+
+def _size_columns(header: Sequence[str]) -> dict[str, int]:
+    box = {
+        f"{axis}{end}": _ending(header, f"AreaShape_BoundingBox{bound}_{axis.upper()}")
+        for axis in "yx"
+        for end, bound in enumerate(("Minimum", "Maximum"))
+    }
+    plain = {"height": _named(header, ("height",)), "width": _named(header, ("width",))}
+    for group in (box, plain):
+        complete = {name: at for name, at in group.items() if at is not None}
+        if len(complete) == len(group):
+            return complete
+    return {}
+
+
+def _named(header: Sequence[str], names: Sequence[str]) -> int | None:
+    lowered = [name.lower() for name in header]
+    return next((lowered.index(name) for name in names if name in lowered), None)
+
+
+def _ending(header: Sequence[str], name: str) -> int | None:
+    """First column called ``name``, or ``Something_name``."""
+    for index, column in enumerate(header):
+        if column == name or column.endswith(f"_{name}"):
+            return index
+    return None
+
+
+def _cell(where: str, row: Sequence[str], columns: _Columns, number: str) -> CellObject | None:
+    """One object; None for CellProfiler's rows of objects that were lost (nan)."""
+    y, x = _number(where, row[columns.y]), _number(where, row[columns.x])
+    if math.isnan(y) or math.isnan(x):
+        return None
+    size = {name: _number(where, row[at]) for name, at in columns.size.items()}
+    if "y0" in size:
+        size = {"height": size["y1"] - size["y0"], "width": size["x1"] - size["x0"]}
+    height, width = (size.get(side, 0.0) for side in ("height", "width"))
+    if not all(math.isfinite(value) for value in (y, x, height, width)) or min(height, width) < 0:
+        raise ManifestError("the object's place or size is impossible", where=where)
+    given = row[columns.object_id].strip() if columns.object_id is not None else ""
+    return CellObject(given or number, y, x, round(height), round(width))
+
+
+def _number(where: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ManifestError(f"'{text}' is no number", where=where) from error
+
+
+def _image_table(path: Path) -> dict[str, tuple[str, ...]]:
+    """File names by image number, from the one image table beside an object table."""
+    beside = sorted(other for other in path.parent.glob("*Image.csv") if other.name != path.name)
+    if len(beside) != 1:
+        raise ManifestError(
+            f"the object table has image numbers but no file names, and {len(beside)} files "
+            "*Image.csv lie beside it",
+            where=path,
+            remedy="Export FileName_* with the objects, or put one Image.csv beside the table",
+        )
+    header, rows = _read_rows(beside[0])
+    number = _ending(header, "ImageNumber")
+    names = [index for index, name in enumerate(header) if re.search(r"(^|_)FileName_", name)]
+    if number is None or not names:
+        raise ManifestError("the columns ImageNumber and FileName_* are missing", where=beside[0])
+    return {row[number].strip(): tuple(row[at].strip() for at in names) for _, row in rows}
+
+
+def _need(column: int | None) -> int:
+    if column is None:  # _find_columns has made sure
+        raise ManifestError("the column ImageNumber is missing")
+    return column

@@ -1,0 +1,127 @@
+"""What a file is by its first bytes; the suffix is only compared with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from actinscope.errors import ImageEmpty, ImageUnreadable
+
+#: Kind of file by suffix, lower case.
+KIND_OF_SUFFIX = {
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".btf": "TIFF",
+    ".tf8": "TIFF",
+    ".lsm": "TIFF",
+    ".stk": "TIFF",
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".bmp": "BMP",
+    ".dib": "BMP",
+    ".npy": "NPY",
+    ".czi": "CZI",
+    ".nd2": "ND2",
+    ".lif": "LIF",
+    ".zarr": "OME-Zarr",
+}
+
+#: Suffixes of files that are taken for images when a folder is searched.
+IMAGE_SUFFIXES: frozenset[str] = frozenset(KIND_OF_SUFFIX)
+
+_MAGIC = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x93NUMPY", "NPY"),
+    (b"ZISRAWFILE", "CZI"),
+    (b"\xda\xce\xbe\x0a", "ND2"),
+    (b"\x70\0\0\0", "LIF"),
+)
+
+_FOREIGN = (
+    (b"GIF8", "a GIF picture"),
+    (b"RIFF", "a WebP, AVI or WAV file"),
+    (b"%PDF", "a PDF document"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
+    (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
+    (b"8BPS", "a Photoshop file"),
+    (b"SIMPLE  =", "a FITS file"),
+)
+
+_SAVE_AS_TIFF = "Save the image as TIFF or PNG"
+
+
+def kind_of(path: Path) -> str:
+    """Kind of image at ``path``: TIFF, PNG, JPEG, BMP, NPY, CZI, ND2, LIF or OME-Zarr.
+
+    Raises:
+        ImageUnreadable: not there, a folder, forbidden, or no image of a known kind.
+        ImageEmpty: a file without a byte.
+    """
+    try:
+        if path.is_dir():
+            return _kind_of_folder(path)
+        if not path.exists():
+            raise ImageUnreadable("there is no such file", where=path, remedy="Check the name")
+        if not path.is_file():
+            raise ImageUnreadable("not a regular file", where=path, remedy="Name an image file")
+        with path.open("rb") as stream:
+            start = stream.read(64)
+    except (OSError, ValueError) as error:
+        # ValueError: a name that no file can have, such as one with a zero byte.
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ImageUnreadable(
+            f"the file cannot be opened ({reason})",
+            where=path,
+            remedy="Check the name and that you may read the file",
+        ) from error
+    if not start:
+        raise ImageEmpty(
+            "the file is empty (0 bytes)", where=path, remedy="Copy or export the file again"
+        )
+    return _kind_of_start(path, start)
+
+
+def _kind_of_folder(path: Path) -> str:
+    if path.suffix.lower() == ".zarr" or any(
+        (path / name).exists() for name in (".zattrs", ".zgroup", "zarr.json")
+    ):
+        return "OME-Zarr"
+    raise ImageUnreadable(
+        "this is a folder, not an image file", where=path, remedy="Name the files within it"
+    )
+
+
+def _kind_of_start(path: Path, start: bytes) -> str:
+    for magic, kind in _MAGIC:
+        if start.startswith(magic):
+            return kind
+    # Two letters are little evidence: the header size behind them must be a known one too.
+    if start.startswith(b"BM") and start[14:18] in {
+        bytes((n, 0, 0, 0)) for n in (12, 40, 52, 56, 64, 108, 124)
+    }:
+        return "BMP"
+    claimed = KIND_OF_SUFFIX.get(path.suffix.lower())
+    named = f"the name says {claimed}, but " if claimed else ""
+    for magic, what in _FOREIGN:
+        if start.startswith(magic):
+            raise ImageUnreadable(f"{named}this is {what}", where=path, remedy=_SAVE_AS_TIFF)
+    if all(byte >= 32 or byte in b"\t\r\n\f" for byte in start):
+        raise ImageUnreadable(
+            f"{named}the file holds text", where=path, remedy="Name an image file"
+        )
+    raise ImageUnreadable(
+        f"{named}the content is no image of a known kind"
+        if claimed
+        else "the content is no image of a known kind",
+        where=path,
+        remedy="Readable are TIFF, PNG, JPEG, BMP and NPY; with the extra 'formats' also CZI, "
+        "ND2, LIF and OME-Zarr",
+    )
