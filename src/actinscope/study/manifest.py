@@ -1,0 +1,329 @@
+"""The manifest CSV: which image has which label, which group and which part."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from actinscope.errors import ManifestError, SettingsError
+from actinscope.files import write_text_atomic
+from actinscope.images import ReadOptions
+from actinscope.study.objects import FIELD_COLUMN, expand
+from actinscope.study.records import (
+    PARTS,
+    RESERVED_COLUMNS,
+    Manifest,
+    Record,
+    absolute,
+    enumerate_some,
+    forbidden_characters,
+    tidy,
+)
+from actinscope.study.rows import ManifestRow
+from actinscope.study.table import Row, Table, read_table
+
+NO_GROUP = "none"
+# Taken as the group, in this order, where the caller names no column.
+_DEFAULT_GROUPS = ("group", FIELD_COLUMN)
+_PART_ALIASES = {"training": "train", "val": "validation", "valid": "validation"}
+_HEX = frozenset("0123456789abcdef")
+
+
+def read_manifest(
+    csv_path: Path,
+    data: Path | None,
+    *,
+    group: str | None = None,
+    crop_size: int | None = None,
+    options: ReadOptions | None = None,
+) -> Manifest:
+    """Read a manifest that a person can edit in a spreadsheet.
+
+    The columns ``path`` and ``label`` are needed. ``path`` is looked for below
+    ``data``, then beside the CSV. One of these makes every row a field of view with
+    one record per cell: ``mask`` (a label image), ``objects`` (a table of objects), or
+    ``y`` and ``x`` (one cell per row, in pixels, with ``object`` for its name and
+    ``height`` and ``width`` for the region). ``part`` (train, validation, test) fixes
+    the split and ``sha256`` is what :func:`write_manifest` wrote. Every other column
+    can be the group.
+
+    Args:
+        csv_path: the manifest.
+        data: the folder that paths are relative to; the CSV's folder where None.
+        group: the column whose values must stay in one part. Where None, the column
+            ``group`` is taken if there is one, else ``field``; for cells of fields,
+            ``field`` is made from the path. ``"none"`` means no group at all.
+        crop_size: side of the square cut around each cell in pixels. Where None, it is
+            the 95th percentile over all cells of the longer side of the bounding box,
+            times 1.25, rounded up to a multiple of 8, and at least 16.
+        options: how the fields are read, to compare their size with their masks.
+
+    Raises:
+        ManifestError: the CSV is broken, or names columns or files that are not there.
+        SettingsError: ``crop_size`` is not positive, or nothing could be cropped.
+    """
+    csv_path = Path(csv_path)
+    root = absolute(csv_path.parent if data is None else data)
+    if not root.is_dir():
+        raise ManifestError("the data folder is not there", where=root)
+    if crop_size is not None and crop_size < 1:
+        raise SettingsError(f"crop_size is {crop_size}", remedy="Give a positive number of pixels")
+    table = read_table(csv_path)
+    _require_columns(table)
+    group_columns = tuple(name for name in table.columns if name not in RESERVED_COLUMNS)
+    rows = _read_rows(table, group_columns, _Places(root, absolute(csv_path.parent)))
+    expanded = expand(table, rows, crop_size=crop_size, options=options or ReadOptions())
+    if expanded.made_field:
+        group_columns = (*group_columns, FIELD_COLUMN)
+    chosen, notes = _choose_group(group, group_columns, csv_path)
+    if chosen is not None:
+        _require_group_values(rows, chosen, expanded.made_field, csv_path)
+    return Manifest(
+        records=expanded.records,
+        root=root,
+        group=chosen,
+        group_columns=group_columns,
+        crop_size=expanded.crop_size,
+        notes=(*expanded.notes, *notes),
+    )
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where the files of a manifest are looked for, in this order."""
+
+    root: Path
+    beside: Path
+
+    def find(self, written: str) -> tuple[Path, str] | None:
+        """The absolute path and the name of what ``written`` points to."""
+        stripped = written.strip()
+        for text in dict.fromkeys((stripped, written, stripped.replace("\\", "/"))):
+            for folder in (self.root, self.beside):
+                candidate = absolute(folder / text)
+                if _is_image_like(candidate):
+                    return candidate, self._name(candidate, text, folder)
+        return None
+
+    def _name(self, path: Path, text: str, folder: Path) -> str:
+        if path.is_relative_to(self.root):
+            return path.relative_to(self.root).as_posix()
+        if folder == self.root and not Path(text).is_absolute():
+            return Path(os.path.normpath(text)).as_posix()
+        return path.as_posix()
+
+
+def _is_image_like(candidate: Path) -> bool:
+    # os.path, unlike pathlib, never raises for a name that the file system cannot hold.
+    if os.path.isfile(candidate):  # noqa: PTH113
+        return True
+    return candidate.suffix.lower() == ".zarr" and os.path.isdir(candidate)  # noqa: PTH112
+
+
+def _require_columns(table: Table) -> None:
+    missing = [name for name in ("path", "label") if name not in table.columns]
+    if not missing:
+        return
+    raise ManifestError(
+        f"there is no column {' and no column '.join(missing)}",
+        where=table.path,
+        remedy=f"The first line names the columns; found: {', '.join(table.columns) or 'none'}",
+    )
+
+
+def _read_rows(
+    table: Table, group_columns: Sequence[str], places: _Places
+) -> tuple[ManifestRow, ...]:
+    rows: list[ManifestRow] = []
+    unknown: list[str] = []
+    attached = _attached_column(table)
+    for row in table.rows:
+        found = _find(row, "path", places, table.path)
+        other = _find(row, attached, places, table.path) if attached else None
+        if found is None:
+            unknown.append(f"line {row.line} {row.get('path')!r}")
+        if attached and other is None:
+            unknown.append(f"line {row.line} {row.get(attached)!r}")
+        if found is None or (attached and other is None):
+            continue
+        rows.append(
+            ManifestRow(
+                line=row.line,
+                path=found[0],
+                name=found[1],
+                label=_cell(row, "label", table.path, needed=True),
+                groups={name: _cell(row, name, table.path) for name in group_columns},
+                part=_part(row, table.path),
+                pixel_hash=_hash(row, table.path),
+                attached=other[0] if other else None,
+                table_row=row,
+            )
+        )
+    if unknown:
+        raise ManifestError(
+            f"{len(unknown)} of the files named are not there: {enumerate_some(unknown)}",
+            where=table.path,
+            remedy=f"Paths are looked for below {places.root} and beside the CSV",
+        )
+    _require_all_or_no_parts(rows, table.path)
+    return tuple(rows)
+
+
+def _attached_column(table: Table) -> str | None:
+    """The column that names a file with the objects of each field, if there is one."""
+    given: list[str] = [name for name in ("mask", "objects") if name in table.columns]
+    if "y" in table.columns and "x" in table.columns:
+        given.append("y and x")
+    if len(given) > 1:
+        raise ManifestError(
+            f"the columns {' and '.join(given)} contradict each other",
+            where=table.path,
+            remedy="Keep the one that says where the cells are",
+        )
+    return given[0] if given and given[0] != "y and x" else None
+
+
+def _find(row: Row, column: str, places: _Places, where: Path) -> tuple[Path, str] | None:
+    written = row.cells.get(column, "")
+    if not written.strip():
+        raise ManifestError(f"line {row.line} has no {column}", where=where)
+    if forbidden := forbidden_characters(written):
+        raise ManifestError(
+            f"line {row.line}: the {column} holds characters that cannot be used ({forbidden})",
+            where=where,
+        )
+    return places.find(written)
+
+
+def _cell(row: Row, column: str, where: Path, *, needed: bool = False) -> str:
+    text = tidy(row.get(column))
+    if column != "label":
+        text = " ".join(text.split())  # comments may run over several lines
+    if needed and not text:
+        raise ManifestError(
+            f"line {row.line} has no {column}",
+            where=where,
+            remedy="Fill the cell or delete the row",
+        )
+    if forbidden := forbidden_characters(text):
+        raise ManifestError(
+            f"line {row.line}: the {column} holds characters that cannot be used ({forbidden})",
+            where=where,
+        )
+    return text
+
+
+def _part(row: Row, where: Path) -> str:
+    written = row.get("part").lower()
+    part = _PART_ALIASES.get(written, written)
+    if part and part not in PARTS:
+        raise ManifestError(
+            f"line {row.line}: the part is {row.get('part')[:40]!r}",
+            where=where,
+            remedy=f"It must be one of {', '.join(PARTS)}",
+        )
+    return part
+
+
+def _hash(row: Row, where: Path) -> str:
+    written = row.get("sha256").lower()
+    if written and (len(written) != 64 or not _HEX.issuperset(written)):
+        raise ManifestError(
+            f"line {row.line}: sha256 is not 64 hexadecimal digits",
+            where=where,
+            remedy="Empty or delete the column; it is filled again",
+        )
+    return written
+
+
+def _require_all_or_no_parts(rows: Sequence[ManifestRow], where: Path) -> None:
+    empty = [f"line {row.line}" for row in rows if not row.part]
+    if empty and len(empty) < len(rows):
+        raise ManifestError(
+            f"{len(empty)} of {len(rows)} rows have no part: {enumerate_some(empty)}",
+            where=where,
+            remedy="Fill the column part everywhere, or empty it everywhere to have it split",
+        )
+
+
+def _choose_group(
+    group: str | None, columns: Sequence[str], where: Path
+) -> tuple[str | None, tuple[str, ...]]:
+    if group is None:
+        for name in _DEFAULT_GROUPS:
+            if name in columns:
+                return name, (f"the column {name!r} is taken as the group",)
+        if columns:
+            return None, (f"no group was chosen; columns that could be it: {', '.join(columns)}",)
+        return None, ()
+    group = tidy(group)
+    if group in columns:
+        return group, ()
+    if group == NO_GROUP:
+        return None, ()
+    nearest = difflib.get_close_matches(group, columns, n=1)
+    hint = f"Did you mean {nearest[0]!r}? " if nearest else ""
+    raise ManifestError(
+        f"there is no column {group!r} to group by",
+        where=where,
+        remedy=f"{hint}Columns that can be the group: {', '.join(columns) or 'none'}",
+    )
+
+
+def _require_group_values(
+    rows: Sequence[ManifestRow], group: str, made_field: bool, where: Path
+) -> None:
+    if made_field and group == FIELD_COLUMN:
+        return
+    empty = [f"line {row.line}" for row in rows if not row.groups[group]]
+    if empty:
+        raise ManifestError(
+            f"{len(empty)} rows have no value in the group column {group!r}: "
+            f"{enumerate_some(empty)}",
+            where=where,
+            remedy="Fill them, or choose another group column",
+        )
+
+
+def write_manifest(manifest: Manifest, path: Path) -> None:
+    """Write ``manifest`` as CSV (UTF-8, commas); :func:`read_manifest` reads it back.
+
+    Columns: path, label, the group columns, and of object, y, x, height, width, part
+    and sha256 those that are in use.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    lines = [_written(record, manifest.group_columns) for record in manifest.records]
+    in_use = {name for line in lines for name, cell in line.items() if cell}
+    tail = ("object", "y", "x", "height", "width", "part", "sha256")
+    columns = ["path", "label", *manifest.group_columns, *(name for name in tail if name in in_use)]
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    write_text_atomic(Path(path), buffer.getvalue())
+
+
+def _written(record: Record, group_columns: Sequence[str]) -> Mapping[str, str]:
+    line = {"path": record.name, "label": record.label}
+    line |= {name: record.groups.get(name, "") for name in group_columns}
+    line |= {"part": record.part, "sha256": record.pixel_hash}
+    if record.region is not None:
+        line |= {
+            "object": record.object_id,
+            "y": _number(record.region.y),
+            "x": _number(record.region.x),
+            "height": str(record.region.height),
+            "width": str(record.region.width),
+        }
+    return line
+
+
+def _number(value: float) -> str:
+    return repr(float(value)).removesuffix(".0")

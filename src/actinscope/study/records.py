@@ -1,0 +1,149 @@
+"""What a study is made of: one Record per image or cell, and the Manifest that holds them."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from actinscope.images import Region
+
+TRAIN = "train"
+VALIDATION = "validation"
+TEST = "test"
+PARTS: tuple[str, str, str] = (TRAIN, VALIDATION, TEST)
+
+# Columns of a manifest that mean something by themselves; every other column can be a group.
+RESERVED_COLUMNS = frozenset(
+    {
+        "path",
+        "label",
+        "mask",
+        "objects",
+        "object",
+        "y",
+        "x",
+        "height",
+        "width",
+        "part",
+        "sha256",
+    }
+)
+
+# Marks that turn the reading direction around and so can disguise a file name or a label.
+_DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image, or one cell of a field of view, with its label.
+
+    Attributes:
+        path: the image file, absolute.
+        name: the path relative to the study's folder with forward slashes, or the
+            absolute path where the file lies elsewhere. ``name`` and ``object_id``
+            together are unique in a study.
+        label: the class.
+        groups: every other column of the manifest, by column name.
+        part: ``train``, ``validation``, ``test``, or empty before the split.
+        object_id: which cell of the field, empty for a whole image.
+        region: where the cell lies in the field (pixels), None for a whole image.
+        pixel_hash: SHA-256 of the pixels, empty before the fingerprints are taken.
+    """
+
+    path: Path
+    name: str
+    label: str
+    groups: Mapping[str, str] = field(default_factory=dict, hash=False)
+    part: str = ""
+    object_id: str = ""
+    region: Region | None = None
+    pixel_hash: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """``(name, object_id)``, unique in a study and the order that splits start from."""
+        return (self.name, self.object_id)
+
+    @property
+    def title(self) -> str:
+        """The name for people: the file, and the object where there is one."""
+        return f"{self.name} object {self.object_id}" if self.object_id else self.name
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The images of a study, their labels and what they were grouped by.
+
+    Attributes:
+        records: in the order of the file or folder.
+        root: the folder that names are relative to.
+        group: the column whose values must not be divided between parts, or None.
+        group_columns: every column that could serve as the group.
+        crop_size: side of the square crops in pixels, where records are cells of fields.
+        notes: what was decided while reading that a person should know.
+    """
+
+    records: tuple[Record, ...]
+    root: Path
+    group: str | None = None
+    group_columns: tuple[str, ...] = ()
+    crop_size: int | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels that occur, each once, sorted."""
+        return tuple(sorted({record.label for record in self.records}))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The same as :attr:`classes`."""
+        return self.classes
+
+    def group_of(self, record: Record) -> str:
+        """The group of ``record``; with no group column, a name that only it has."""
+        if self.group is None:
+            return "\x00".join(record.key)
+        return record.groups[self.group]
+
+
+def forbidden_characters(text: str) -> str:
+    """The characters of ``text`` that no label, group or path may have, written as escapes.
+
+    These are control characters, line and paragraph separators, halves of surrogate
+    pairs and marks that turn the reading direction. Empty where all is well.
+    """
+    found = [
+        character
+        for character in text
+        if unicodedata.category(character) in _FORBIDDEN_CATEGORIES or character in _DIRECTION_MARKS
+    ]
+    return " ".join(f"U+{ord(character):04X}" for character in dict.fromkeys(found))
+
+
+def tidy(text: str) -> str:
+    """``text`` without space around it and in the composed form (NFC) of accented letters.
+
+    Folder names from macOS come decomposed; the same label in a CSV is mostly composed.
+    """
+    return unicodedata.normalize("NFC", text.strip())
+
+
+def absolute(path: Path | str) -> Path:
+    """``path`` from the root, without ``..``, and with links left as the user named them.
+
+    Resolving links would tear names away from a data folder that holds links to images.
+    """
+    return Path(os.path.abspath(path))  # noqa: PTH100
+
+
+def enumerate_some(items: Iterable[str], *, most: int = 5) -> str:
+    """The first few ``items``, and how many more there are."""
+    everything = list(items)
+    head = ", ".join(everything[:most])
+    more = len(everything) - most
+    return f"{head} and {more} more" if more > 0 else head
