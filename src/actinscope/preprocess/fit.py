@@ -1,0 +1,227 @@
+"""Fitting the preprocessing on the training part: one pass, bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from actinscope.errors import SettingsError, StudyError
+from actinscope.preprocess.channels import MOST_PLANES, choose_planes, list_channels, planes_of
+from actinscope.preprocess.intensity import PixelPool, depth_text, nominal_range
+from actinscope.preprocess.pipeline import Preprocess
+from actinscope.preprocess.settings import NetworkInput, PreprocessSettings
+
+if TYPE_CHECKING:
+    from actinscope.images import Image
+
+_Policy = Literal["divide", "percentile", "per_image", "fixed"]
+_EIGHT_BIT = 255.0
+
+
+class _Study(NamedTuple):
+    """What all training images have in common, taken from the first."""
+
+    names: tuple[str, ...]
+    planes: tuple[int, ...]
+    joint_colour: bool
+    value_range: tuple[float, float] | None
+    policy: _Policy
+
+
+def fit_preprocess(
+    images: Iterable[Image], settings: PreprocessSettings, network: NetworkInput
+) -> Preprocess:
+    """Decide once, on training images only, how every image is preprocessed.
+
+    Args:
+        images: the training part, nothing else; gone through once, one at a time.
+        settings: what the user chose.
+        network: what the network wants.
+
+    Raises:
+        SettingsError: channels that do not exist, or too many of them.
+        StudyError: no images; images of differing channels or bit depth; an intensity
+            range that holds a single value, or that the pixels do not fit.
+    """
+    study: _Study | None = None
+    pool: PixelPool | None = None
+    for image in images:
+        if study is None or pool is None:
+            study = _first(image, settings)
+            pool = PixelPool(len(study.planes))
+        pool.add(image.pixels[list(_checked_planes(image, study))])
+    if study is None or pool is None:
+        raise StudyError(
+            "there are no training images", remedy="Check the data folder and the split"
+        )
+    low, high = _ranges(study, pool, settings)
+    channels, mean, std = _network_side(len(study.planes), settings, network)
+    return Preprocess(
+        channel_names=study.names,
+        planes=study.planes,
+        joint_colour=study.joint_colour,
+        intensity=study.policy,
+        low=low,
+        high=high,
+        low_percentile=settings.low_percentile,
+        high_percentile=settings.high_percentile,
+        value_range=study.value_range,
+        size=network.size,
+        resize=settings.resize,
+        network_channels=channels,
+        mean=mean,
+        std=std,
+        description=_describe(study, settings, (low, high), size=network.size, channels=channels),
+    )
+
+
+def _first(image: Image, settings: PreprocessSettings) -> _Study:
+    names = tuple(image.channel_names)
+    planes = choose_planes(names, settings.channels, adapt=settings.adapt_first_convolution)
+    value_range = nominal_range(image)
+    policy: _Policy
+    if settings.intensity != "auto":
+        policy = settings.intensity
+    elif value_range is not None and value_range[1] <= _EIGHT_BIT:
+        policy = "divide"
+    else:
+        policy = "percentile"
+    joint = image.is_colour and len(planes) == 3
+    return _Study(names, planes, joint, value_range, policy)
+
+
+def _checked_planes(image: Image, study: _Study) -> tuple[int, ...]:
+    if image.pixels.shape[0] != len(study.names):
+        raise StudyError(
+            f"has the channels {list_channels(image.channel_names)} where images before it "
+            f"have {list_channels(study.names)}",
+            where=image.path,
+            remedy="Use images with the same channels throughout a study",
+        )
+    found = nominal_range(image)
+    if study.policy != "per_image" and found != study.value_range:
+        raise StudyError(
+            f"is {depth_text(found)} where images before it are {depth_text(study.value_range)}",
+            where=image.path,
+            remedy="Use files of one bit depth, or set intensity to 'per_image'",
+        )
+    chosen = tuple(study.names[plane] for plane in study.planes)
+    return planes_of(image, chosen, study.planes, channel_names=study.names)
+
+
+def _ranges(
+    study: _Study, pool: PixelPool, settings: PreprocessSettings
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    count = len(study.planes)
+    if all(low >= high for low, high in zip(pool.lowest, pool.highest, strict=True)):
+        raise StudyError(
+            "all pixels of all training images have the same value, or none",
+            where="intensity",
+            remedy="Check that the right files and the right channels are used",
+        )
+    if study.policy == "per_image":
+        return (), ()
+    if study.policy == "fixed":
+        assert settings.fixed_low is not None and settings.fixed_high is not None
+        return (settings.fixed_low,) * count, (settings.fixed_high,) * count
+    if study.policy == "divide":
+        return (0.0,) * count, (_nominal_maximum(study, pool),) * count
+    pairs = pool.percentiles(
+        settings.low_percentile, settings.high_percentile, joint=study.joint_colour
+    )
+    for plane, (low, high) in zip(study.planes, pairs, strict=True):
+        if low >= high:
+            raise StudyError(
+                f"percentiles {settings.low_percentile:g} and {settings.high_percentile:g} of "
+                f"the training part are the same value, {low:g}",
+                where=f"channel {study.names[plane]!r}",
+                remedy="Leave the channel out, choose percentiles further apart, "
+                "or set intensity to 'fixed'",
+            )
+    return tuple(low for low, _ in pairs), tuple(high for _, high in pairs)
+
+
+def _nominal_maximum(study: _Study, pool: PixelPool) -> float:
+    maximum = 1.0 if study.value_range is None else study.value_range[1]
+    found = max(pool.highest)
+    if found > maximum:
+        raise StudyError(
+            f"pixel values reach {found:g}, beyond the nominal maximum {maximum:g} of "
+            f"{depth_text(study.value_range)} files",
+            where="intensity",
+            remedy="Set intensity to 'percentile' or 'fixed'",
+        )
+    return maximum
+
+
+def _network_side(
+    planes: int, settings: PreprocessSettings, network: NetworkInput
+) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
+    """Number of input channels of the network, and mean and std of each."""
+    channels = planes if settings.adapt_first_convolution else network.channels
+    if channels == len(network.mean):
+        return channels, network.mean, network.std
+    if planes > 1 and channels < planes:
+        raise SettingsError(
+            f"{planes} channels are to be used but the network takes {channels}",
+            where="channels",
+            remedy="Choose fewer channels, or set adapt_first_convolution",
+        )
+    # Red, green and blue mean nothing to other planes; their average keeps the scale.
+    mean = sum(network.mean) / len(network.mean)
+    std = sum(network.std) / len(network.std)
+    return channels, (mean,) * channels, (std,) * channels
+
+
+def _describe(
+    study: _Study,
+    settings: PreprocessSettings,
+    ranges: tuple[tuple[float, ...], tuple[float, ...]],
+    *,
+    size: int,
+    channels: int,
+) -> str:
+    chosen = [study.names[plane] for plane in study.planes]
+    return (
+        f"{_describe_channels(chosen, channels)}; "
+        f"{_describe_intensity(study, settings, ranges)}; "
+        + (
+            f"stretched to {size} x {size} pixels"
+            if settings.resize == "stretch"
+            else f"resized and padded to {size} x {size} pixels"
+        )
+        + "."
+    )
+
+
+def _describe_channels(chosen: list[str], channels: int) -> str:
+    text = ", ".join(chosen)
+    if text.startswith("channel "):  # the reader's own name for a channel without one
+        text = text[0].upper() + text[1:]
+    else:
+        text = f"Channel{'s' if len(chosen) > 1 else ''} {text}"
+    if len(chosen) == 1 and channels > 1:
+        return f"{text} repeated to {channels} network channels"
+    if len(chosen) < channels:
+        return f"{text} as the first {len(chosen)} of {channels} network channels, the rest 0"
+    if len(chosen) == MOST_PLANES == channels:
+        return f"{text} as the network's three channels"
+    return f"{text}, one network channel each"
+
+
+def _describe_intensity(
+    study: _Study,
+    settings: PreprocessSettings,
+    ranges: tuple[tuple[float, ...], tuple[float, ...]],
+) -> str:
+    percentiles = f"percentiles {settings.low_percentile:g} and {settings.high_percentile:g}"
+    if study.policy == "per_image":
+        return f"{percentiles} of each image mapped to 0 and 1"
+    if study.policy == "divide":
+        return f"pixel values divided by {ranges[1][0]:g}"
+    pairs = sorted(set(zip(*ranges, strict=True)))
+    if len(pairs) > 1:
+        pairs = list(zip(*ranges, strict=True))
+    text = ", ".join(f"{low:g} to {high:g}" for low, high in pairs)
+    source = "fixed" if study.policy == "fixed" else f"{percentiles} of the training part"
+    return f"pixel values {text} ({source}) mapped to 0..1"

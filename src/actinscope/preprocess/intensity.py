@@ -1,0 +1,152 @@
+"""Where black and white lie: ranges of pixel values, and scaling to 0..1."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from actinscope.images import Image
+
+# Values beyond this are treated as this, so that differences stay finite in float64.
+_LARGEST = 1e300
+_PIXELS_PER_IMAGE = 1 << 14
+_PIXELS_IN_POOL = 1 << 22
+_EXACT_PIXELS = 1 << 22
+
+
+def nominal_range(image: Image) -> tuple[float, float] | None:
+    """Nominal value range of the file's type; None for floating point, which has none."""
+    if image.pixels.dtype.kind == "f":
+        return None
+    return (float(image.value_range[0]), float(image.value_range[1]))
+
+
+def depth_text(value_range: tuple[float, float] | None) -> str:
+    """A value range for people: ``16-bit (0 to 65535)``."""
+    if value_range is None:
+        return "floating point"
+    low, high = value_range
+    bits = math.log2(high - low + 1) if high > low else 0.0
+    span = f"{low:.0f} to {high:.0f}"
+    return f"{bits:.0f}-bit ({span})" if bits == round(bits) else f"values {span}"
+
+
+class PixelPool:
+    """A bounded, deterministic sample of the pixels of many images, one pool per plane.
+
+    Every image gives the same number of pixels whatever its size, spread evenly. When
+    the pool is full every second value is dropped and later images give half as many,
+    so memory stays below 2**22 values a plane for any number of images.
+    Lowest and highest value are exact, over all finite pixels.
+
+    Args:
+        planes: number of planes.
+    """
+
+    def __init__(self, planes: int) -> None:
+        self._samples: list[list[NDArray[np.float64]]] = [[] for _ in range(planes)]
+        self._per_image = _PIXELS_PER_IMAGE
+        self.lowest = [math.inf] * planes
+        self.highest = [-math.inf] * planes
+
+    def add(self, planes: NDArray[Any]) -> None:
+        """Take in one image, (planes, Y, X) of any real dtype."""
+        for index, plane in enumerate(planes):
+            low, high = _extremes(plane)
+            self.lowest[index] = min(self.lowest[index], low)
+            self.highest[index] = max(self.highest[index], high)
+            self._samples[index].append(_finite(spread_sample(plane, self._per_image)))
+        if max(sum(map(len, pool)) for pool in self._samples) > _PIXELS_IN_POOL:
+            self._thin()
+
+    def _thin(self) -> None:
+        self._samples = [[np.concatenate(pool)[::2].copy()] for pool in self._samples]
+        self._per_image = max(self._per_image // 2, 1)
+
+    def percentiles(self, low: float, high: float, *, joint: bool) -> list[tuple[float, float]]:
+        """Low and high percentile per plane; with ``joint`` one pair for all planes."""
+        pools = [np.concatenate(pool) for pool in self._samples]
+        if joint:
+            return [_percentiles(np.concatenate(pools), low, high)] * len(pools)
+        return [_percentiles(pool, low, high) for pool in pools]
+
+
+def image_percentiles(
+    planes: NDArray[Any], low: float, high: float, *, joint: bool
+) -> list[tuple[float, float]]:
+    """Percentiles of one image, (planes, Y, X), per plane or over all planes ``joint``.
+
+    Exact up to four million pixels a plane, of an even sample of that size above.
+    A plane without finite values gives (0, 0).
+    """
+    pools = [_finite(spread_sample(plane, _EXACT_PIXELS)) for plane in planes]
+    if joint:
+        return [_percentiles(np.concatenate(pools), low, high)] * len(pools)
+    return [_percentiles(pool, low, high) for pool in pools]
+
+
+def scale_plane(plane: NDArray[Any], low: float, high: float) -> NDArray[np.float32]:
+    """Map ``low``..``high`` to 0..1 and clip; non-finite pixels become 0.
+
+    Args:
+        plane: (Y, X), any real dtype.
+        low: value that becomes 0.
+        high: value that becomes 1; where it is not above ``low`` the result is all 0.
+    """
+    if not high > low:
+        return np.zeros(plane.shape, dtype=np.float32)
+    # Integers of up to 16 bits and their differences are exact in float32.
+    narrow = plane.dtype.kind in "biu" and plane.dtype.itemsize <= 2 and high - low >= 1
+    if narrow:
+        return _stretch(plane.astype(np.float32), np.float32(low), np.float32(high))
+    values = plane.astype(np.float64)
+    if plane.dtype.kind == "f":
+        values[~np.isfinite(values)] = low
+    return _stretch(values, np.float64(low), np.float64(high)).astype(np.float32)
+
+
+def _stretch(
+    values: NDArray[np.floating[Any]], low: np.floating[Any], high: np.floating[Any]
+) -> NDArray[Any]:
+    # In place: fields can be large.
+    np.clip(values, low, high, out=values)
+    np.subtract(values, low, out=values)
+    np.divide(values, high - low, out=values)
+    return np.clip(values, 0, 1, out=values)
+
+
+def spread_sample(plane: NDArray[Any], count: int) -> NDArray[Any]:
+    """About ``count`` (and at most twice as many) pixels at even steps through a plane."""
+    flat = plane.reshape(-1)
+    step = max(flat.size // count, 1)
+    # A step that shares a factor with the width would visit some columns only.
+    while step > 1 and math.gcd(step, plane.shape[-1]) > 1:
+        step += 1
+    return flat[::step]
+
+
+def _finite(values: NDArray[Any]) -> NDArray[np.float64]:
+    wide = values.astype(np.float64)
+    if values.dtype.kind == "f":
+        wide = wide[np.isfinite(wide)]
+        np.clip(wide, -_LARGEST, _LARGEST, out=wide)
+    return wide
+
+
+def _extremes(plane: NDArray[Any]) -> tuple[float, float]:
+    if plane.dtype.kind == "f":
+        plane = plane[np.isfinite(plane)]
+    if plane.size == 0:
+        return (math.inf, -math.inf)
+    return (float(plane.min()), float(plane.max()))
+
+
+def _percentiles(values: NDArray[np.float64], low: float, high: float) -> tuple[float, float]:
+    if values.size == 0:
+        return (0.0, 0.0)
+    bottom, top = np.percentile(values, [low, high])
+    return (float(bottom), float(top))
