@@ -1,0 +1,120 @@
+"""Class activation maps: where in the image the evidence for a class lies.
+
+A network that ends in global average pooling and one dense layer gives, for each
+class, a map whose mean (plus the bias) is the class's logit (Zhou et al., CVPR 2016).
+Softmax looks at differences of logits only: a map added to all classes alike changes
+no probability. So the map shown here is the *contrast*, the class's own map minus the
+mean of the maps of the other classes. With two classes its mean is the log odds of
+the class, up to the bias.
+
+A map says what the network used, not why, and no finer than the cells of its last
+layer: the smooth look is interpolation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.errors import ActinscopeError
+
+Map = NDArray[np.float32]
+
+
+def contrast_map(class_maps: NDArray[np.floating], k: int) -> Map:
+    """Signed evidence for class k against the other classes.
+
+    Args:
+        class_maps: (h, w, K) of one image, logit units.
+        k: class index, 0..K-1.
+
+    Returns:
+        (h, w) float32: positive speaks for the class, negative against it.
+
+    Raises:
+        ActinscopeError: the shape or the index is wrong, or a value is not finite.
+    """
+    maps = np.asarray(class_maps, dtype=np.float64)
+    if maps.ndim != 3 or 0 in maps.shape or maps.shape[2] < 2:
+        raise ActinscopeError(
+            f"class maps must be (height, width, classes) with two classes or more, "
+            f"not {maps.shape}"
+        )
+    if not 0 <= k < maps.shape[2]:
+        raise ActinscopeError(f"class index {k} is not one of 0 to {maps.shape[2] - 1}")
+    if not np.isfinite(maps).all():
+        raise ActinscopeError("the class maps hold values that are not finite")
+    others = np.delete(maps, k, axis=2)
+    contrast: Map = (maps[:, :, k] - others.mean(axis=2)).astype(np.float32)
+    return contrast
+
+
+def common_scale(many_class_maps: Iterable[NDArray[np.floating]]) -> float:
+    """One scale for the maps of several images and all classes, for a fair comparison.
+
+    Returns:
+        The largest absolute contrast, 1.0 where there is none.
+    """
+    largest = max(
+        (
+            float(np.abs(contrast_map(maps, k)).max())
+            for maps in many_class_maps
+            for k in range(np.shape(maps)[-1])
+        ),
+        default=0.0,
+    )
+    return largest if largest > 0 else 1.0
+
+
+def signed_map(
+    class_maps: NDArray[np.floating],
+    k: int,
+    *,
+    size: tuple[int, int],
+    scale: float | None = None,
+) -> Map:
+    """Contrast of class k at the size of the image, -1..1.
+
+    Args:
+        class_maps: (h, w, K) of one image.
+        k: class index.
+        size: (H, W) of the result in pixels.
+        scale: contrast that becomes 1, from `common_scale`; larger ones are cut.
+            None: the largest absolute contrast of this image and class.
+
+    Returns:
+        (H, W) float32. Interpolated linearly between the centres of the map's cells,
+        flat outside the outer centres, so that no value appears that was not there.
+    """
+    from scipy.ndimage import zoom
+
+    contrast = contrast_map(class_maps, k)
+    if size[0] < 1 or size[1] < 1:
+        raise ActinscopeError(f"a map of {size[0]} x {size[1]} pixels cannot be made")
+    if scale is not None and not scale > 0:
+        raise ActinscopeError(f"the scale of a map must be above 0, not {scale}")
+    largest = float(np.abs(contrast).max())
+    divisor = scale if scale is not None else (largest or 1.0)
+    factors = (size[0] / contrast.shape[0], size[1] / contrast.shape[1])
+    # grid_mode: the cells tile the image, their outer edges and not their centres coincide.
+    enlarged = zoom(contrast / divisor, factors, order=1, mode="nearest", grid_mode=True)
+    signed: Map = np.clip(enlarged, -1, 1).astype(np.float32)
+    return signed
+
+
+def heat_map(
+    class_maps: NDArray[np.floating],
+    k: int,
+    *,
+    size: tuple[int, int],
+    scale: float | None = None,
+) -> Map:
+    """What speaks for class k at the size of the image, 0..1: `signed_map`, positive part.
+
+    With `scale` None each map uses its own largest absolute contrast: good for seeing
+    where, not for comparing how much. Give one scale to compare images or classes.
+    """
+    heat: Map = np.maximum(signed_map(class_maps, k, size=size, scale=scale), 0)
+    return heat

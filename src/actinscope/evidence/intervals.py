@@ -1,0 +1,219 @@
+"""Confidence intervals: Wilson for proportions, the bootstrap for the rest.
+
+Images of one group (field of view, donor, plate) resemble each other, so that an
+interval that takes images as independent is too narrow. Where groups are known:
+
+- Proportions (accuracy, recall, precision) take Wilson's interval with an
+  *effective* number of images and Student's t: n_eff = p (1 - p) / v, at most n,
+  where v is the variance of p between groups (linearised ratio estimator, Cochran,
+  Sampling Techniques, 1977). The same idea serves surveys, see Korn and
+  Graubard, Survey Methodology 24: 193 (1998). Where v is 0, for example at 100 %
+  correct, nothing tells how groups differ, and n_eff is the number of groups.
+- Other figures take the cluster bootstrap: whole groups are drawn. Of its intervals
+  the *expanded percentile* interval is used, percentiles at levels moved outwards to
+  what Student's t demands for the number of groups (Hesterberg, Am. Stat. 69: 371,
+  2015). Plain percentile intervals and BCa are too narrow for the few groups of a
+  usual test part.
+
+The choice rests on a simulation (beta-binomial groups, 5 to 56 of them, 6 or 20
+images each, true accuracy 0.8 to 0.97, correlation within groups 0.01 to 0.3).
+Intervals of nominally 95 % held the true accuracy in 90 to 99 % of the studies with
+the effective Wilson interval; with 10 groups or more and an accuracy of 0.9 or less
+in 82 to 94 % with percentiles, 85 to 95 % with expanded percentiles, 84 to 95 % with
+BCa. With fewer groups or nearer to 100 % all three fell, in the worst case (0.97,
+5 groups of 6) to one half, mostly because all images were correct and all resamples
+alike. So bootstrap intervals of a figure near 100 % from few groups are too narrow,
+and where all resamples agree none is given.
+
+What is refused: fewer than `FEWEST_UNITS` groups (or images to resample) give no
+interval; nor do resamples of which more than a tenth leave the metric undefined.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+FEWEST_UNITS = 5
+"""Fewer groups than this are no basis for an interval: the bootstrap cannot know
+what the next group would look like from four."""
+
+_MOST_UNDEFINED = 0.1
+_ALIKE = 1e-12
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its interval.
+
+    Attributes:
+        value: the figure itself; NaN where it is not defined.
+        low: lower end of the interval; NaN where there is none.
+        high: upper end; NaN where there is none. low <= value <= high.
+        n: number of images that the figure rests on.
+        count: how many of the n (for a proportion), else None.
+        method: how the interval was made, or why there is none.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    count: int | None
+    method: str
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether low and high are numbers."""
+        return not (math.isnan(self.low) or math.isnan(self.high))
+
+
+def without_interval(value: float, n: int, *, count: int | None = None, why: str) -> Estimate:
+    """An estimate that has no interval, and the reason."""
+    return Estimate(value, math.nan, math.nan, n, count, f"no interval: {why}")
+
+
+def wilson(proportion: float, n: float, *, quantile: float) -> tuple[float, float]:
+    """Wilson's score interval of a proportion seen in n > 0 independent trials.
+
+    Args:
+        proportion: 0..1.
+        n: number of trials, or an effective number.
+        quantile: of the normal distribution (1.96 for 95 %), or of Student's t.
+
+    Source: Wilson, J. Am. Stat. Assoc. 22: 209 (1927).
+    """
+    square = quantile * quantile / n
+    centre = (proportion + square / 2) / (1 + square)
+    half = math.sqrt(square * proportion * (1 - proportion) + square * square / 4) / (1 + square)
+    # In theory the interval holds the proportion and 0..1 holds it; rounding may disagree.
+    low, high = max(0.0, centre - half), min(1.0, centre + half)
+    return (
+        0.0 if proportion == 0 else min(low, proportion),
+        1.0 if proportion == 1 else max(high, proportion),
+    )
+
+
+def proportion_of_images(count: int, n: int, *, confidence: float = 0.95) -> Estimate:
+    """Proportion count / n of independent images with its Wilson interval."""
+    from scipy.stats import norm
+
+    if n == 0:
+        return without_interval(math.nan, 0, count=0, why="no images")
+    low, high = wilson(count / n, n, quantile=float(norm.ppf(0.5 + confidence / 2)))
+    return Estimate(count / n, low, high, n, count, f"Wilson, {n} images")
+
+
+def grouped_proportion(
+    hits: NDArray[np.bool_], units: NDArray[np.integer], *, confidence: float = 0.95
+) -> Estimate:
+    """Proportion of hits among images that come in groups, with its interval.
+
+    Args:
+        hits: (n,) whether each image is a hit.
+        units: (n,) number of the group of each image.
+        confidence: of the interval.
+    """
+    from scipy.stats import norm, t
+
+    n, count = len(hits), int(hits.sum())
+    if n == 0:
+        return without_interval(math.nan, 0, count=0, why="no images")
+    share = count / n
+    _, unit = np.unique(units, return_inverse=True)
+    sizes = np.bincount(unit)
+    groups = len(sizes)
+    if groups < FEWEST_UNITS:
+        why = f"{groups} groups, fewer than {FEWEST_UNITS}"
+        return without_interval(share, n, count=count, why=why)
+    residuals = np.bincount(unit, weights=hits) - share * sizes
+    variance = groups / (groups - 1) * float((residuals**2).sum()) / n**2
+    if variance <= _ALIKE:
+        low, high = wilson(share, groups, quantile=float(norm.ppf(0.5 + confidence / 2)))
+        method = f"Wilson with n = {groups} groups, as the groups do not differ"
+        return Estimate(share, low, high, n, count, method)
+    effective = min(float(n), share * (1 - share) / variance)
+    low, high = wilson(share, effective, quantile=float(t.ppf(0.5 + confidence / 2, groups - 1)))
+    method = f"Wilson with n = {effective:.1f} (effective, {n} images in {groups} groups)"
+    return Estimate(share, low, high, n, count, method)
+
+
+def draw_weights(
+    units: NDArray[np.integer], resamples: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Draw whole units with replacement.
+
+    Args:
+        units: (N,) unit (group or image) of each image, 0..U-1, all used.
+        resamples: B.
+        rng: source of randomness.
+
+    Returns:
+        (N, B) how often each image is in each resample.
+    """
+    count = int(units.max()) + 1
+    drawn = rng.integers(count, size=(count, resamples))
+    flat = drawn * resamples + np.arange(resamples)
+    times = np.bincount(flat.ravel(), minlength=count * resamples)
+    weights: Floats = times.reshape(count, resamples)[units].astype(np.float64)
+    return weights
+
+
+def expanded_level(units: int, confidence: float) -> float:
+    """Level of the lower percentile that allows for the number of units (at least 2).
+
+    Below (1 - confidence) / 2, and near to it for many units.
+    """
+    from scipy.stats import norm, t
+
+    quantile = float(t.ppf(0.5 + confidence / 2, units - 1))
+    return float(norm.cdf(-math.sqrt(units / (units - 1)) * quantile))
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """What was drawn and how sure the interval is to be.
+
+    Attributes:
+        units: number of groups, or of images where there are no groups.
+        unit_name: "groups" or "images".
+        confidence: for example 0.95.
+    """
+
+    units: int
+    unit_name: str
+    confidence: float
+
+
+def bootstrap_estimate(
+    value: float, resampled: Floats, *, resampling: Resampling, n: int
+) -> Estimate:
+    """Value with its expanded percentile interval.
+
+    Args:
+        value: the figure of the sample itself.
+        resampled: (B,) the figure of each resample, NaN where undefined. May be
+            empty where there are too few units.
+        resampling: what was drawn. Its `units` are those that the figure rests on.
+        n: images that the figure rests on.
+    """
+    units, name = resampling.units, resampling.unit_name
+    if math.isnan(value):
+        return without_interval(value, n, why="the figure is not defined")
+    if units < FEWEST_UNITS:
+        return without_interval(value, n, why=f"{units} {name}, fewer than {FEWEST_UNITS}")
+    defined = resampled[~np.isnan(resampled)]
+    if len(defined) < (1 - _MOST_UNDEFINED) * len(resampled):
+        return without_interval(value, n, why="not defined in over a tenth of the resamples")
+    if np.ptp(defined) <= _ALIKE:
+        return without_interval(value, n, why="all resamples give the same value")
+    level = expanded_level(units, resampling.confidence)
+    low, high = (float(end) for end in np.quantile(defined, [level, 1 - level]))
+    method = f"bootstrap, {len(resampled)} resamples of {units} {name}"
+    # A biased resample distribution can leave the value outside; the interval then reaches to it.
+    return Estimate(value, min(low, value), max(high, value), n, None, method)
