@@ -1,0 +1,143 @@
+"""Reading the files of a bundle into memory, from a folder or a zip, within limits."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from actinscope.bundle.info import GOLDEN_FILE, INFO_FILE, MODEL_FILE
+from actinscope.errors import BundleError
+from actinscope.files import atomic_path
+
+# Far above what a bundle needs, far below what would fill a laptop's memory.
+LIMITS = {INFO_FILE: 16 << 20, MODEL_FILE: 1 << 30, GOLDEN_FILE: 1 << 30}
+_MOST_MEMBERS = 64
+
+
+def read_bundle_files(path: Path) -> dict[str, bytes]:
+    """The bytes of bundle.json, model.onnx and golden.npz of the bundle at ``path``.
+
+    A zip may hold the files at its top or in one folder; nothing is unpacked to disk.
+
+    Raises:
+        BundleError: nothing there, no bundle, a missing or an oversized file.
+    """
+    if path.is_dir():
+        return {name: _read_from_folder(path, name) for name in LIMITS}
+    if not path.exists():
+        raise BundleError(
+            "there is no such bundle",
+            where=path,
+            remedy="Give the folder or the zip that `actinscope train` wrote",
+        )
+    if path.name == INFO_FILE:
+        raise BundleError(
+            "this is one file of a bundle", where=path, remedy=f"Give its folder {path.parent}"
+        )
+    return _read_from_zip(path)
+
+
+def _read_from_folder(folder: Path, name: str) -> bytes:
+    file = folder / name
+    try:
+        if file.stat().st_size > LIMITS[name]:
+            raise _too_large(file, name)
+        return file.read_bytes()
+    except FileNotFoundError as error:
+        raise _missing(folder, name) from error
+    except OSError as error:
+        raise BundleError(
+            f"cannot be read ({error.strerror})",
+            where=file,
+            remedy="Check its permissions or copy the bundle again",
+        ) from error
+
+
+def _read_from_zip(path: Path) -> dict[str, bytes]:
+    with _zip_errors(path), zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        if len(members) > _MOST_MEMBERS:
+            raise BundleError(
+                f"the zip holds {len(members)} files, a bundle holds {len(LIMITS)}",
+                where=path,
+                remedy="Zip the bundle's folder alone",
+            )
+        found = {PurePosixPath(member.filename): member for member in members}
+        tops = [place.parent for place in found if place.name == INFO_FILE]
+        if len(tops) != 1 or len(tops[0].parts) > 1:
+            raise _missing(path, INFO_FILE)
+        files = {}
+        for name, limit in LIMITS.items():
+            member = found.get(tops[0] / name)
+            if member is None:
+                raise _missing(path, name)
+            files[name] = _read_member(archive, member, limit, path)
+        return files
+
+
+def _read_member(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int, path: Path
+) -> bytes:
+    # The size in the directory can lie, so what comes out is bounded as well.
+    if member.file_size > limit:
+        raise _too_large(path, member.filename)
+    with archive.open(member) as stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise _too_large(path, member.filename)
+    return data
+
+
+@contextmanager
+def _zip_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        if isinstance(error, BundleError):
+            raise
+        raise BundleError(
+            f"neither a folder nor an intact zip ({error})",
+            where=path,
+            remedy="Copy the bundle again",
+        ) from error
+    except OSError as error:
+        raise BundleError(
+            f"cannot be read ({error.strerror})", where=path, remedy="Check its permissions"
+        ) from error
+
+
+def zip_bundle(folder: Path, target: Path) -> None:
+    """Pack the bundle in ``folder`` into the zip ``target``; the same bytes every time.
+
+    Raises:
+        BundleError: ``folder`` is no bundle.
+        OutputError: ``target`` cannot be written.
+    """
+    files = read_bundle_files(Path(folder))
+    with (
+        atomic_path(Path(target)) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for name, data in files.items():
+            member = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            member.external_attr = 0o644 << 16
+            archive.writestr(member, data, zipfile.ZIP_DEFLATED)
+
+
+def _missing(path: Path, name: str) -> BundleError:
+    return BundleError(
+        f"{name} is missing",
+        where=path,
+        remedy="A bundle is the folder that holds bundle.json, model.onnx and golden.npz",
+    )
+
+
+def _too_large(path: Path, name: str) -> BundleError:
+    return BundleError(
+        f"{name} is larger than a bundle's file can be",
+        where=path,
+        remedy="Do not use it; ask whoever made it for the original",
+    )

@@ -1,0 +1,128 @@
+"""The golden images: raw pictures and what the training framework made of them."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.bundle.info import GoldenImage
+from actinscope.errors import BundleError
+from actinscope.images import Image
+
+_MOST_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, eq=False)
+class Golden:
+    """n raw images with the network input and the probabilities they must give.
+
+    Attributes:
+        images: as they were read, before any preprocessing.
+        inputs: (n, S, S, C) float32, the network's input.
+        probabilities: (n, K) float32, as the training framework gave them.
+    """
+
+    images: tuple[Image, ...]
+    inputs: NDArray[np.float32]
+    probabilities: NDArray[np.float32]
+
+
+def pack_golden(
+    images: Sequence[Image], inputs: NDArray[Any], probabilities: NDArray[Any]
+) -> tuple[bytes, tuple[GoldenImage, ...]]:
+    """The bytes of golden.npz, and the entries of bundle.json that go with them."""
+    arrays: dict[str, NDArray[Any]] = {
+        "n": np.array(len(images)),
+        "input": np.asarray(inputs, dtype=np.float32),
+        "probabilities": np.asarray(probabilities, dtype=np.float32),
+    }
+    for place, image in enumerate(images):
+        arrays[f"image_{place}"] = image.pixels
+    stream = io.BytesIO()
+    np.savez_compressed(stream, allow_pickle=False, **arrays)
+    return stream.getvalue(), tuple(_describe(image) for image in images)
+
+
+def _describe(image: Image) -> GoldenImage:
+    return GoldenImage(
+        name=image.path.name,  # the name only: bundles are handed on, folders are private
+        channel_names=image.channel_names,
+        pixel_size_um=image.pixel_size_um,
+        is_colour=image.is_colour,
+        value_range=image.value_range,
+        notes=image.notes,
+    )
+
+
+def unpack_golden(data: bytes, entries: Sequence[GoldenImage], *, where: Path) -> Golden:
+    """Read golden.npz; nothing in it is ever executed.
+
+    Raises:
+        BundleError: damaged, oversized, or not what bundle.json announces.
+    """
+    try:
+        arrays = _read_arrays(data, where)
+        images = tuple(
+            _image(arrays[f"image_{place}"], entry) for place, entry in enumerate(entries)
+        )
+        golden = Golden(images, arrays["input"], arrays["probabilities"])
+        count = int(arrays["n"])
+    except KeyError as error:
+        raise _damaged(where, f"{error.args[0]} is missing") from error
+    except (ValueError, OSError, EOFError, TypeError, MemoryError) as error:
+        raise _damaged(where, str(error)) from error
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise _damaged(where, str(error)) from error
+    _check_shapes(golden, count, where)
+    return golden
+
+
+def _read_arrays(data: bytes, where: Path) -> dict[str, NDArray[Any]]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if sum(member.file_size for member in archive.infolist()) > _MOST_BYTES:
+            raise _damaged(where, "it would unpack to more than a gigabyte")
+    with np.load(io.BytesIO(data), allow_pickle=False) as loaded:
+        return {name: loaded[name] for name in loaded.files}
+
+
+def _image(pixels: NDArray[Any], entry: GoldenImage) -> Image:
+    if (
+        pixels.ndim != 3
+        or pixels.dtype.kind not in "buif"
+        or len(entry.channel_names) != len(pixels)
+    ):
+        raise ValueError(f"{entry.name} is not an image of the announced channels")
+    return Image(
+        path=Path(entry.name),
+        pixels=pixels,
+        channel_names=entry.channel_names,
+        pixel_size_um=entry.pixel_size_um,
+        is_colour=entry.is_colour,
+        value_range=entry.value_range,
+        notes=entry.notes,
+    )
+
+
+def _check_shapes(golden: Golden, count: int, where: Path) -> None:
+    n = len(golden.images)
+    if n == 0 or count != n:
+        raise _damaged(where, f"it holds {count} images, bundle.json names {n}")
+    if golden.inputs.ndim != 4 or len(golden.inputs) != n or golden.inputs.dtype.kind != "f":
+        raise _damaged(where, f"its inputs have the shape {golden.inputs.shape}")
+    shape = golden.probabilities.shape
+    if golden.probabilities.ndim != 2 or shape[0] != n or golden.probabilities.dtype.kind != "f":
+        raise _damaged(where, f"its probabilities have the shape {shape}")
+
+
+def _damaged(where: Path, why: str) -> BundleError:
+    return BundleError(
+        f"the golden images cannot be used ({why})", where=where, remedy="Copy the bundle again"
+    )

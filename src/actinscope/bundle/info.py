@@ -1,0 +1,90 @@
+"""What bundle.json says about a delivered model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from actinscope.images import ReadOptions
+from actinscope.preprocess import Preprocess
+
+FORMAT_VERSION = 1
+MODEL_FILE = "model.onnx"
+GOLDEN_FILE = "golden.npz"
+INFO_FILE = "bundle.json"
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class NetworkSummary(BaseModel):
+    """Which network the bundle holds, and under what licence its start weights came."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str
+    licence: str
+    weights: str
+
+
+class GoldenImage(BaseModel):
+    """What is known of one golden image besides its pixels (see ``images.Image``)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: str
+    channel_names: tuple[str, ...]
+    pixel_size_um: tuple[float, float] | None
+    is_colour: bool
+    value_range: tuple[float, float]
+    notes: tuple[str, ...] = ()
+
+
+class BundleInfo(BaseModel):
+    """The whole contract of a delivered model.
+
+    Attributes:
+        format_version: version of this layout; a reader refuses newer ones.
+        actinscope_version: the version that wrote the bundle.
+        created: when, ISO 8601 in UTC.
+        classes: the class of each probability, in the network's order.
+        network: which network it is.
+        preprocess: from an image to the network's input, as fitted on the training part.
+        read_options: how files with z, time or scenes were read for training.
+        crop_size: side in pixels of the crops, where it was trained on cells of fields.
+        group: the column that was kept together in one part, or None.
+        synthetic: trained on synthetic images; never to be used on real ones.
+        random_weights: started from random weights.
+        notices: sentences that must be shown wherever predictions are shown.
+        training: how it was trained, for people.
+        metrics: the test part of metrics.json.
+        golden: what belongs to the golden images of golden.npz, in their order.
+        files: SHA-256 of each other file of the bundle. Filled in when it is saved.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: int = FORMAT_VERSION
+    actinscope_version: str
+    created: str
+    classes: tuple[str, ...] = Field(min_length=2)
+    network: NetworkSummary
+    preprocess: Preprocess
+    read_options: ReadOptions = ReadOptions()
+    crop_size: int | None = Field(default=None, ge=1)
+    group: str | None = None
+    synthetic: bool = False
+    random_weights: bool = False
+    notices: tuple[str, ...] = ()
+    training: dict[str, str | int | float | None] = {}
+    metrics: dict[str, Any] = {}
+    golden: tuple[GoldenImage, ...] = ()
+    files: dict[str, Sha256] = {}
+
+    @field_validator("classes")
+    @classmethod
+    def _classes_differ(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value) or not all(value):
+            raise ValueError("class names must differ and not be empty")
+        return value

@@ -1,0 +1,132 @@
+"""Proving that a bundle still gives what it gave when it was trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.bundle.info import GOLDEN_FILE
+from actinscope.bundle.session import InferenceSession
+from actinscope.bundle.store import Bundle, load_bundle
+from actinscope.errors import GoldenMismatch
+
+#: Largest difference of a probability between frameworks and machines: float32 sums in
+#: another order differ by some 1e-6, a wrong layer, weight or input by far more.
+PROBABILITY_TOLERANCE = 1e-3
+#: The same for the network's input, as a fraction of its largest value (or of 1).
+INPUT_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How closely a bundle repeats its golden outputs.
+
+    Attributes:
+        images: how many golden images were replayed.
+        input_difference: largest absolute difference of a preprocessed value.
+        input_tolerance: what is allowed there.
+        probability_difference: largest absolute difference of a probability.
+        probability_tolerance: what is allowed there.
+        worst_image: number of the golden image with the largest difference, from 0.
+        worst_class: the class whose probability differs most.
+        backend: the runtime that was used.
+    """
+
+    images: int
+    input_difference: float
+    input_tolerance: float
+    probability_difference: float
+    probability_tolerance: float
+    worst_image: int
+    worst_class: str
+    backend: str
+
+    @property
+    def ok(self) -> bool:
+        """Both differences are within their tolerance."""
+        return (
+            self.input_difference <= self.input_tolerance
+            and self.probability_difference <= self.probability_tolerance
+        )
+
+
+def verify_bundle(
+    path: Path | Bundle,
+    *,
+    backend: str = "auto",
+    tolerance: float = PROBABILITY_TOLERANCE,
+) -> Verification:
+    """Replay the golden images: raw pixels, preprocessing, network, probabilities.
+
+    Raises:
+        BundleError: the bundle cannot be loaded.
+        GoldenMismatch: it gives something else than it did; says how much and where.
+    """
+    bundle = path if isinstance(path, Bundle) else load_bundle(path)
+    golden = bundle.golden()
+    inputs = np.stack([bundle.info.preprocess.apply(image) for image in golden.images])
+    input_difference, input_tolerance = _compare_inputs(inputs, golden.inputs, bundle)
+    session = InferenceSession(bundle.model, backend=backend, where=str(bundle.path))
+    given = session.run(inputs).probabilities
+    differences = _differences(given, golden.probabilities, "probabilities", bundle)
+    image, column = _worst(differences)
+    name = bundle.info.classes[column]
+    if not differences[image, column] <= tolerance:
+        raise GoldenMismatch(
+            f"golden image {image} has probability {given[image, column]:.6f} of {name!r}, "
+            f"stored is {golden.probabilities[image, column]:.6f}; at most {tolerance:g} apart "
+            f"is allowed (computed by {session.backend})",
+            where=bundle.path / GOLDEN_FILE,
+            remedy="Do not use the bundle here; try the other backend, or copy it again",
+        )
+    return Verification(
+        images=len(golden.images),
+        input_difference=input_difference,
+        input_tolerance=input_tolerance,
+        probability_difference=float(differences[image, column]),
+        probability_tolerance=tolerance,
+        worst_image=image,
+        worst_class=name,
+        backend=session.backend,
+    )
+
+
+def _compare_inputs(
+    given: NDArray[np.float32], stored: NDArray[np.float32], bundle: Bundle
+) -> tuple[float, float]:
+    """Largest difference and what is allowed; raises where it is more."""
+    differences = _differences(given, stored, "network input", bundle)
+    allowed = INPUT_TOLERANCE * max(1.0, float(np.abs(stored).max(initial=0.0)))
+    worst = _worst(differences)
+    if not differences[worst] <= allowed:
+        raise GoldenMismatch(
+            f"preprocessing golden image {worst[0]} gives {given[worst]:.6g} at (row, column, "
+            f"channel) {worst[1:]}, stored is {stored[worst]:.6g}; at most {allowed:.2g} apart "
+            "is allowed",
+            where=bundle.path / GOLDEN_FILE,
+            remedy="Use the version of actinscope that is named in bundle.json",
+        )
+    return float(differences[worst]), allowed
+
+
+def _worst(differences: NDArray[np.float64]) -> tuple[int, ...]:
+    place = np.unravel_index(int(differences.argmax()), differences.shape)
+    return tuple(int(axis) for axis in place)
+
+
+def _differences(
+    given: NDArray[Any], stored: NDArray[Any], what: str, bundle: Bundle
+) -> NDArray[np.float64]:
+    if given.shape != stored.shape:
+        raise GoldenMismatch(
+            f"the {what} has the shape {given.shape}, stored is {stored.shape}",
+            where=bundle.path / GOLDEN_FILE,
+            remedy="Copy the bundle again, or use the version of actinscope in bundle.json",
+        )
+    differences = np.abs(given.astype(np.float64) - stored.astype(np.float64))
+    # A value that is not a number differs from everything.
+    return np.where(np.isfinite(differences), differences, np.inf)

@@ -1,0 +1,279 @@
+"""Predicting files into a CSV: bad ones named, cut runs resumed, the same bytes each time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from actinscope import __version__
+from actinscope.bundle import Bundle
+from actinscope.errors import ImageError, UsageError
+from actinscope.images import CropReader, Image, ReadOptions
+from actinscope.predict.groups import read_group_columns
+from actinscope.predict.partial import Kept, PartialOutput, check_writable, expected_size
+from actinscope.predict.pipeline import in_batches, predict_batches
+from actinscope.predict.predictor import Predictor
+from actinscope.predict.table import csv_bytes, header, identity, rows_of
+from actinscope.predict.tasks import (
+    Source,
+    Task,
+    find_sources,
+    tasks_from_images,
+    tasks_from_masks,
+    tasks_from_table,
+)
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """How to predict.
+
+    Attributes:
+        masks: label masks of the fields: a folder, or the file of the only field.
+        objects: table of the objects in the fields (CellProfiler, or x and y columns).
+        manifest: CSV whose columns are copied beside the predictions, matched by path.
+        crop_size: side of the crops in pixels, instead of the bundle's.
+        batch_size: images per batch; a cut run goes on at a batch's start.
+        backend: ``auto``, ``openvino`` or ``onnxruntime``.
+        read_options: how to read files with z, time or scenes; None as in training.
+        progress: called with (rows done, rows in all) after each batch.
+    """
+
+    masks: Path | None = None
+    objects: Path | None = None
+    manifest: Path | None = None
+    crop_size: int | None = None
+    batch_size: int = 32
+    backend: str = "auto"
+    read_options: ReadOptions | None = None
+    progress: Callable[[int, int], None] | None = None
+
+
+@dataclass(frozen=True)
+class PredictSummary:
+    """What came of it.
+
+    Attributes:
+        output: the CSV.
+        done: rows with a prediction.
+        failed: rows with an error.
+        problems: (name, message) of each failed row, in the order of the rows.
+        resumed: rows that an earlier, cut run had already written.
+        notes: the bundle's notices, and what was decided on the way and should be known.
+        backend: the runtime that computed it.
+    """
+
+    output: Path
+    done: int
+    failed: int
+    problems: tuple[tuple[str, str], ...]
+    resumed: int
+    notes: tuple[str, ...]
+    backend: str
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The rows to be, before any image is read."""
+
+    tasks: Sequence[Task]
+    groups: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def predict_files(
+    bundle: Bundle,
+    paths: Sequence[Path],
+    output_csv: Path,
+    *,
+    options: PredictOptions | None = None,
+) -> PredictSummary:
+    """Predict the images in ``paths`` (files and folders) and write one row for each.
+
+    A file that cannot be used gets a row with the message, and the rest goes on. With
+    masks or an objects table there is one row per cell. A run that was cut off is
+    gone on with, when it is started again with the same bundle, files and options;
+    the result has the same bytes as that of an unbroken run.
+
+    Raises:
+        UsageError: no images, or options that contradict each other.
+        OutputError: the output cannot be written; known before anything is computed.
+        BundleError: no runtime can load the network.
+        ManifestError: the manifest is broken.
+    """
+    options = options or PredictOptions()
+    output_csv = Path(output_csv)
+    crop_size = _crop_size(bundle, options)
+    check_writable(output_csv, expected_bytes=1 << 16)
+    plan = _plan(bundle, find_sources(paths), options, crop_size)
+    names = [task.name for task in plan.tasks]
+    columns = len(header(plan.groups, bundle.info.classes))
+    check_writable(output_csv, expected_bytes=expected_size(names, columns))
+    predictor = Predictor(bundle, backend=options.backend)
+    kept, problems = _write(predictor, plan, output_csv, options)
+    notes = (*bundle.info.notices, *plan.notes, predictor.fallback, kept.note)
+    return PredictSummary(
+        output=output_csv,
+        done=len(plan.tasks) - len(problems),
+        failed=len(problems),
+        problems=tuple(problems),
+        resumed=len(kept.rows),
+        notes=tuple(note for note in notes if note),
+        backend=predictor.backend,
+    )
+
+
+def _write(
+    predictor: Predictor, plan: _Plan, output: Path, options: PredictOptions
+) -> tuple[Kept, list[tuple[str, str]]]:
+    """Write all rows; what was there already, and the (name, message) of each failed row."""
+    classes, total = predictor.classes, len(plan.tasks)
+    columns = header(plan.groups, classes)
+
+    def row_fits(place: int, row: list[str]) -> bool:
+        if place >= total or len(row) != len(columns):
+            return False
+        expected = identity(plan.tasks[place], plan.groups)
+        return row[: len(expected)] == expected
+
+    reading = options.read_options or predictor.bundle.info.read_options
+    fingerprint = _fingerprint(predictor, plan, options.batch_size, reading)
+    read = _TaskReader(CropReader(reading))
+    with PartialOutput(output, fingerprint=fingerprint) as partial:
+        kept = partial.open(
+            csv_bytes([columns]), batch_size=options.batch_size, total=total, row_fits=row_fits
+        )
+        problems = _problems(kept.rows)
+        done = len(kept.rows)
+        _report(options, done, total)
+        batches = in_batches(plan.tasks, options.batch_size, start=done)
+        with closing(predict_batches(predictor, batches, read)) as results:
+            for batch in results:
+                rows = rows_of(batch, plan.groups, classes)
+                partial.append(csv_bytes(rows))
+                problems += _problems(rows)
+                done += len(rows)
+                _report(options, done, total)
+        partial.finish()
+    return kept, problems
+
+
+class _TaskReader:
+    """Reads a task's image, or its crop out of the field; raises what stands in its row."""
+
+    def __init__(self, reader: CropReader) -> None:
+        self._reader = reader
+        self._shapes: dict[Path, tuple[int, ...]] = {}
+
+    def __call__(self, task: Task) -> Image:
+        if task.problem:
+            raise ImageError(task.problem, where=task.path)
+        if task.region is not None and task.field_shape is not None:
+            self._check_shape(task.path, task.field_shape)
+        return self._reader.read(task.path, task.region)
+
+    def _check_shape(self, path: Path, expected: tuple[int, int]) -> None:
+        # Once per field; a second thread that comes too early only does it twice.
+        if path not in self._shapes:
+            self._shapes[path] = self._reader.read(path).pixels.shape[1:]
+        shape = self._shapes[path]
+        if shape != expected:
+            raise ImageError(
+                f"the field has {shape[0]} x {shape[1]} pixels, its mask "
+                f"{expected[0]} x {expected[1]} (rows x columns)",
+                where=path,
+                remedy="Give the mask that was made from this field",
+            )
+
+
+def _crop_size(bundle: Bundle, options: PredictOptions) -> int | None:
+    if options.batch_size < 1:
+        raise UsageError(f"the batch size is {options.batch_size}", remedy="Give 1 or more")
+    if options.masks is not None and options.objects is not None:
+        raise UsageError(
+            "masks and an objects table were given",
+            remedy="Give one of them, both say where cells are",
+        )
+    if options.masks is None and options.objects is None:
+        if options.crop_size is not None:
+            raise UsageError(
+                "a crop size was given, but nothing that says where the cells are",
+                remedy="Give masks or an objects table too, or leave the crop size out",
+            )
+        return None
+    size = options.crop_size or bundle.info.crop_size
+    if size is None:
+        raise UsageError(
+            "the model was trained on ready crops and does not know how large a crop must be",
+            where=bundle.path,
+            remedy="Give crop_size (--crop-size), the side of the training crops in field pixels",
+        )
+    if size < 1:
+        raise UsageError(f"the crop size is {size}", remedy="Give a positive number of pixels")
+    return size
+
+
+def _plan(
+    bundle: Bundle, sources: Sequence[Source], options: PredictOptions, crop_size: int | None
+) -> _Plan:
+    trained = bundle.info.crop_size
+    notes: list[str] = []
+    if options.masks is not None and crop_size is not None:
+        tasks = tasks_from_masks(sources, options.masks, crop_size=crop_size)
+    elif options.objects is not None and crop_size is not None:
+        tasks = tasks_from_table(sources, options.objects, crop_size=crop_size)
+    else:
+        tasks = tasks_from_images(sources)
+        if trained is not None:
+            notes.append(
+                f"the model was trained on crops of {trained} pixels around cells; without masks "
+                "or an objects table each image is taken for one such crop"
+            )
+    if crop_size is not None and trained is not None and crop_size != trained:
+        notes.append(f"crops have {crop_size} pixels a side, those of the training {trained}")
+    if options.manifest is None:
+        return _Plan(tasks, (), tuple(notes))
+    found = read_group_columns(options.manifest)
+    tasks, missing = found.add_to(tasks)
+    if missing:
+        notes.append(f"{missing} of {len(tasks)} rows are not named in {options.manifest.name}")
+    return _Plan(tasks, found.columns, tuple(notes))
+
+
+def _fingerprint(predictor: Predictor, plan: _Plan, batch_size: int, reading: ReadOptions) -> str:
+    """Changes with everything that the rows depend on, the files' size and time included."""
+    digest = hashlib.sha256()
+    bundle = [predictor.bundle.digest, predictor.backend]
+    head = [__version__, *bundle, batch_size, plan.groups, reading.model_dump()]
+    digest.update(json.dumps(head).encode())
+    stamp: tuple[Path | None, list[int]] = (None, [])
+    for task in plan.tasks:
+        if stamp[0] != task.path:
+            stamp = (task.path, _stamp(task.path))
+        region = task.region
+        place = region and [region.y, region.x, region.height, region.width]
+        groups = [task.groups.get(name, "") for name in plan.groups]
+        line = [task.name, task.object_id, place, task.field_shape, groups, task.problem, stamp[1]]
+        digest.update(json.dumps(line).encode())
+    return digest.hexdigest()
+
+
+def _stamp(path: Path) -> list[int]:
+    try:
+        state = path.stat()
+    except OSError:
+        return []
+    return [state.st_size, state.st_mtime_ns]
+
+
+def _problems(rows: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
+    return [(f"{row[0]} object {row[1]}" if row[1] else row[0], row[-1]) for row in rows if row[-1]]
+
+
+def _report(options: PredictOptions, done: int, total: int) -> None:
+    if options.progress is not None:
+        options.progress(done, total)

@@ -1,0 +1,88 @@
+"""Copying the columns of a manifest beside the predictions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from actinscope.errors import ManifestError
+from actinscope.predict.tasks import Task
+from actinscope.study.table import Row, read_table
+
+# Not copied: the predictions have their own, or they describe the file, not the sample.
+_NOT_COPIED = frozenset(
+    {"path", "mask", "objects", "object", "y", "x", "height", "width", "sha256"}
+)
+_TAKEN = frozenset({"predicted", "error"})
+
+
+@dataclass(frozen=True)
+class GroupColumns:
+    """The columns to copy, and their cells by file and object."""
+
+    columns: tuple[str, ...]
+    _cells: Mapping[tuple[str, str], Mapping[str, str]]
+
+    def add_to(self, tasks: Sequence[Task]) -> tuple[list[Task], int]:
+        """The tasks with their cells, and how many found no row."""
+        empty = dict.fromkeys(self.columns, "")
+        found: list[Task] = []
+        missing = 0
+        for task in tasks:
+            place = _place(task.path)
+            cells = self._cells.get((place, task.object_id)) or self._cells.get((place, ""))
+            missing += cells is None
+            found.append(replace(task, groups=empty if cells is None else cells))
+        return found, missing
+
+
+def read_group_columns(manifest: Path) -> GroupColumns:
+    """Read a CSV with a column ``path`` and whatever columns are to be copied.
+
+    Paths are relative to the CSV's folder or to the working folder, whichever exists.
+    A column ``object`` tells the cells of one field apart.
+
+    Raises:
+        ManifestError: broken, without a path column, with a column that predictions
+            have themselves, or with contradicting rows for one image.
+    """
+    manifest = Path(manifest)
+    table = read_table(manifest)
+    if "path" not in table.columns:
+        raise ManifestError(
+            "there is no column path",
+            where=manifest,
+            remedy="The first line must name the columns; one is path",
+        )
+    taken = [name for name in table.columns if name in _TAKEN or name.startswith("probability_")]
+    if taken:
+        raise ManifestError(
+            f"the column {taken[0]} would be mistaken for a prediction",
+            where=manifest,
+            remedy="Rename it",
+        )
+    columns = tuple(name for name in table.columns if name and name not in _NOT_COPIED)
+    cells: dict[tuple[str, str], Mapping[str, str]] = {}
+    for row in table.rows:
+        key = (_place(_find(row, manifest)), row.get("object"))
+        values = {name: row.get(name) for name in columns}
+        if cells.setdefault(key, values) != values:
+            raise ManifestError(
+                f"line {row.line} contradicts an earlier row for {row.get('path')!r}",
+                where=manifest,
+                remedy="Keep one row for each image, or add a column object",
+            )
+    return GroupColumns(columns, cells)
+
+
+def _find(row: Row, manifest: Path) -> Path:
+    written = row.get("path")
+    beside = manifest.parent / written
+    return beside if os.path.lexists(beside) else Path(written)
+
+
+def _place(path: Path) -> str:
+    # Links are not followed: two links to one file are two images with rows of their own.
+    return os.path.normcase(os.path.normpath(path.absolute()))

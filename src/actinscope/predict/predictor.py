@@ -1,0 +1,73 @@
+"""From images to network outputs: the only place where a bundle's network is run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.bundle import Bundle, InferenceSession, NetworkOutput
+from actinscope.images import Image
+
+
+class Predictor:
+    """A bundle, loaded and ready; may be used from several threads.
+
+    Every image goes through alone, so its output does not depend on its neighbours.
+
+    Args:
+        bundle: the delivered model.
+        backend: ``auto``, ``openvino`` or ``onnxruntime``.
+
+    Raises:
+        BundleError: no runtime can load the network.
+        UsageError: an unknown backend.
+    """
+
+    def __init__(self, bundle: Bundle, *, backend: str = "auto") -> None:
+        self.bundle = bundle
+        self._session = InferenceSession(bundle.model, backend=backend, where=str(bundle.path))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class of each probability, in order."""
+        return tuple(self.bundle.info.classes)
+
+    @property
+    def backend(self) -> str:
+        """The runtime in use: ``openvino`` or ``onnxruntime``."""
+        return self._session.backend
+
+    @property
+    def fallback(self) -> str:
+        """Why OpenVINO is not in use although it was to be tried; else empty."""
+        return self._session.fallback
+
+    def prepare(self, image: Image) -> NDArray[np.float32]:
+        """The network's input for one image, (S, S, C) float32.
+
+        Raises:
+            ImageError: the image does not fit what the network was trained on.
+        """
+        prepared: NDArray[np.float32] = self.bundle.info.preprocess.apply(image)
+        return prepared
+
+    def predict_inputs(self, batch: NDArray[np.float32]) -> NetworkOutput:
+        """Outputs for prepared images, (N, S, S, C) float32 in the network's range."""
+        return self._session.run(batch)
+
+    def predict_images(self, images: Sequence[Image]) -> NetworkOutput:
+        """Outputs for raw images, in their order.
+
+        Raises:
+            ImageError: one of them does not fit what the network was trained on.
+        """
+        preprocess = self.bundle.info.preprocess
+        batch = np.empty(
+            (len(images), preprocess.size, preprocess.size, preprocess.network_channels),
+            dtype=np.float32,
+        )
+        for place, image in enumerate(images):
+            batch[place] = self.prepare(image)
+        return self.predict_inputs(batch)

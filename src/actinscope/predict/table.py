@@ -1,0 +1,150 @@
+"""The predictions CSV: writing its rows and reading it back."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.errors import ManifestError
+from actinscope.predict.pipeline import PredictedBatch
+from actinscope.predict.tasks import Task
+
+_FIRST = ("path", "object", "y", "x")
+_PROBABILITY = "probability_"
+
+
+def header(groups: Sequence[str], classes: Sequence[str]) -> list[str]:
+    """The names of the columns."""
+    return [*_FIRST, *groups, "predicted", *(f"{_PROBABILITY}{name}" for name in classes), "error"]
+
+
+def rows_of(
+    batch: PredictedBatch[Task], groups: Sequence[str], classes: Sequence[str]
+) -> list[list[str]]:
+    """One row of text per task of ``batch``."""
+    outputs = iter(batch.output.probabilities)
+    return [
+        [
+            *identity(task, groups),
+            *(_failed(classes, error) if error else _predicted(classes, next(outputs))),
+        ]
+        for task, error in zip(batch.items, batch.errors, strict=True)
+    ]
+
+
+def identity(task: Task, groups: Sequence[str]) -> list[str]:
+    """The cells that say what a row is about, known before anything is predicted."""
+    region = task.region
+    place = ["", ""] if region is None else [f"{region.y:.2f}", f"{region.x:.2f}"]
+    return [task.name, task.object_id, *place, *(task.groups.get(name, "") for name in groups)]
+
+
+def _predicted(classes: Sequence[str], probabilities: NDArray[np.float64]) -> list[str]:
+    best = classes[int(probabilities.argmax())]
+    return [best, *(f"{value:.6f}" for value in probabilities), ""]
+
+
+def _failed(classes: Sequence[str], error: str) -> list[str]:
+    return ["", *("" for _ in classes), error]
+
+
+def csv_bytes(rows: Sequence[Sequence[str]]) -> bytes:
+    """The rows as CSV.
+
+    Cells stay as they are, also where they begin with ``=``, ``+``, ``-`` or ``@``,
+    which a spreadsheet may take for a formula: a changed path would name no file.
+    """
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue().encode("utf-8")
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """A predictions CSV in memory; N rows, K classes.
+
+    Attributes:
+        classes: in the order of the probabilities.
+        paths, objects: what each row is about; ``objects`` is empty for whole images.
+        centres: (N, 2) y and x in pixels, NaN for whole images.
+        groups: every other column.
+        predicted: the class, empty where there is an error.
+        probabilities: (N, K) float64, NaN where there is an error.
+        errors: the message, empty where there is a prediction.
+    """
+
+    classes: tuple[str, ...]
+    paths: tuple[str, ...]
+    objects: tuple[str, ...]
+    centres: NDArray[np.float64]
+    groups: Mapping[str, tuple[str, ...]]
+    predicted: tuple[str, ...]
+    probabilities: NDArray[np.float64]
+    errors: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read what ``predict_files`` wrote.
+
+    Raises:
+        ManifestError: not there, or not such a file; it names the line.
+    """
+    path = Path(path)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            lines = list(csv.reader(stream, strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ManifestError(
+            f"the predictions cannot be read ({error})", where=path, remedy="Predict again"
+        ) from error
+    names = lines[0] if lines else []
+    classes = tuple(name[len(_PROBABILITY) :] for name in names if name.startswith(_PROBABILITY))
+    groups = tuple(names[len(_FIRST) : names.index("predicted")]) if "predicted" in names else ()
+    if names != header(groups, classes) or not classes:
+        raise ManifestError(
+            "this is no table of predictions",
+            where=path,
+            remedy="Give a CSV that `actinscope predict` wrote",
+        )
+    for number, row in enumerate(lines[1:], start=2):
+        if len(row) != len(names):
+            raise ManifestError(
+                f"row {number} has {len(row)} cells, the header has {len(names)}",
+                where=path,
+                remedy="Predict again",
+            )
+    columns = dict(zip(names, zip(*lines[1:], strict=True), strict=True)) if lines[1:] else {}
+    return Predictions(
+        classes=classes,
+        paths=columns.get("path", ()),
+        objects=columns.get("object", ()),
+        centres=_numbers(columns, ("y", "x"), path),
+        groups={name: columns.get(name, ()) for name in groups},
+        predicted=columns.get("predicted", ()),
+        probabilities=_numbers(columns, [f"{_PROBABILITY}{name}" for name in classes], path),
+        errors=columns.get("error", ()),
+    )
+
+
+def _numbers(
+    columns: Mapping[str, Sequence[str]], names: Sequence[str], path: Path
+) -> NDArray[np.float64]:
+    try:
+        values = [[float(cell) if cell else math.nan for cell in columns.get(n, ())] for n in names]
+    except ValueError as error:
+        raise ManifestError(
+            f"a cell of the columns {', '.join(names)} is not a number ({error})",
+            where=path,
+            remedy="Predict again",
+        ) from error
+    return np.array(values, dtype=np.float64).T

@@ -1,0 +1,122 @@
+"""A tiny network and bundle made by hand, for the tests of this and other rooms."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from actinscope.bundle import Bundle, BundleInfo, NetworkSummary, save_bundle
+from actinscope.images import Image
+from actinscope.preprocess import (
+    NetworkInput,
+    Preprocess,
+    PreprocessSettings,
+    fit_preprocess,
+)
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+CLASSES = ("bundled", "flat", "round")
+SIZE = 8
+#: (channel, class): the head of the network.
+KERNEL = np.array([[8, 0, -4], [0, -5, 1], [-2, 1, 4]], dtype=np.float32)
+BIAS = np.array([-1.5, 1.0, 0.2], dtype=np.float32)
+
+
+def write_network(path: Path, *, kernel: np.ndarray = KERNEL) -> Path:
+    """ONNX: mean over the rows and columns, one dense layer, softmax; with class maps."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    classes = kernel.shape[1]
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["embedding"], axes=[1, 2], keepdims=0),
+        helper.make_node("MatMul", ["embedding", "kernel"], ["scores"]),
+        helper.make_node("Add", ["scores", "bias"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=-1),
+        helper.make_node("MatMul", ["image", "kernel"], ["class_maps"]),
+    ]
+
+    def port(name: str, *shape: str | int) -> Any:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [port("image", "N", SIZE, SIZE, 3)],
+        [
+            port("probabilities", "N", classes),
+            port("embedding", "N", 3),
+            port("class_maps", "N", SIZE, SIZE, classes),
+        ],
+        [
+            numpy_helper.from_array(kernel, "kernel"),
+            numpy_helper.from_array(BIAS[:classes], "bias"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+    return path
+
+
+def by_hand(inputs: np.ndarray) -> np.ndarray:
+    """What the tiny network must give, in float64."""
+    logits = inputs.astype(np.float64).mean(axis=(1, 2)) @ KERNEL.astype(np.float64) + BIAS
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def grey_image(seed: int, *, side: int = 12, dtype: str = "uint16") -> Image:
+    """A random one-channel image; its overall brightness varies from seed to seed."""
+    rng = np.random.default_rng(seed)
+    top = np.iinfo(dtype).max
+    pixels = rng.integers(0, int(top * rng.uniform(0.1, 1.0)), (1, side, side), dtype=dtype)
+    return Image(Path(f"{seed}.tif"), pixels, ("channel 1",), None, False, (0.0, float(top)))
+
+
+def fitted_preprocess(images: Sequence[Image]) -> Preprocess:
+    network = NetworkInput(size=SIZE, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    return fit_preprocess(images, PreprocessSettings(intensity="divide"), network)
+
+
+def bundle_info(preprocess: Preprocess, **changes: Any) -> BundleInfo:
+    values: dict[str, Any] = {
+        "actinscope_version": "0.1.0",
+        "created": "2026-01-01T00:00:00+00:00",
+        "classes": CLASSES,
+        "network": NetworkSummary(name="tiny", title="Tiny", licence="MIT", weights="by hand"),
+        "preprocess": preprocess,
+    }
+    return BundleInfo(**(values | changes))
+
+
+def make_bundle(folder: Path, **changes: Any) -> Bundle:
+    """Save a bundle of the tiny network with four golden 16-bit images to ``folder``."""
+    images = [grey_image(seed) for seed in range(4)]
+    preprocess = fitted_preprocess(images)
+    inputs = np.stack([preprocess.apply(image) for image in images])
+    network = write_network(folder.parent / f"{folder.name}.onnx")
+    return save_bundle(
+        folder,
+        onnx_path=network,
+        info=bundle_info(preprocess, **changes),
+        golden_images=images,
+        golden_inputs=inputs,
+        golden_probabilities=by_hand(inputs).astype(np.float32),
+    )
+
+
+def test_the_example_is_no_trivial_one() -> None:
+    """All three classes win somewhere, so a mixed-up order would show."""
+    images = [grey_image(seed) for seed in range(40)]
+    preprocess = fitted_preprocess(images)
+    probabilities = by_hand(np.stack([preprocess.apply(image) for image in images]))
+    assert probabilities.sum(axis=1) == pytest.approx(np.ones(40))
+    assert len(set(probabilities.argmax(axis=1).tolist())) == 3
+    assert probabilities.std(axis=0).min() > 0.01
