@@ -1,0 +1,44 @@
+"""The backbones: what there is, their pretrained weights, building, freezing, exporting.
+
+With training/ the only room that knows Keras, which is imported when it is first needed.
+"""
+
+from actinscope.networks.backend import backend_name, keras_backend
+from actinscope.networks.build import build_imagenet_classifier, build_network
+from actinscope.networks.cut import CutNetwork, crossing_tensors, cut_network
+from actinscope.networks.download import Patience
+from actinscope.networks.export import export_onnx, inference_model
+from actinscope.networks.freeze import freeze, freeze_batch_norm, trained_layers
+from actinscope.networks.registry import REGISTRY, NetworkEntry, network_entry
+from actinscope.networks.sources import KerasDownload, PackageFile
+from actinscope.networks.weights import (
+    ResolvedWeights,
+    default_network,
+    resolve_weights,
+    weights_at_hand,
+)
+
+__all__ = [
+    "REGISTRY",
+    "CutNetwork",
+    "KerasDownload",
+    "NetworkEntry",
+    "PackageFile",
+    "Patience",
+    "ResolvedWeights",
+    "backend_name",
+    "build_imagenet_classifier",
+    "build_network",
+    "crossing_tensors",
+    "cut_network",
+    "default_network",
+    "export_onnx",
+    "freeze",
+    "freeze_batch_norm",
+    "inference_model",
+    "keras_backend",
+    "network_entry",
+    "resolve_weights",
+    "trained_layers",
+    "weights_at_hand",
+]

@@ -1,0 +1,25 @@
+"""The one place where Keras is imported, quietly and with TensorFlow as default backend."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+
+def keras_backend() -> Any:
+    """Import Keras and return its module.
+
+    ``KERAS_BACKEND`` chooses the backend; without it TensorFlow is used, unless Keras
+    has been imported already. TensorFlow's C++ log is limited to errors unless
+    ``TF_CPP_MIN_LOG_LEVEL`` says otherwise.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    import keras
+
+    return keras
+
+
+def backend_name() -> str:
+    """Name of the backend that Keras runs on: "tensorflow", "torch" or "jax"."""
+    return str(keras_backend().backend.backend())

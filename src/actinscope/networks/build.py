@@ -1,0 +1,210 @@
+"""Building a network: pretrained body, new head."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.errors import SettingsError, WeightsCorrupt
+from actinscope.networks.backend import keras_backend
+from actinscope.networks.keras_file import StoredLayer, StoredLayers, read_keras_layers
+from actinscope.networks.lite import LiteBuilder
+from actinscope.networks.registry import NetworkEntry
+from actinscope.networks.torch_file import read_torch_state
+from actinscope.networks.weights import ResolvedWeights
+
+IMAGENET_CLASSES = 1000
+_MIN_SIZE = 32
+
+
+def build_network(
+    entry: NetworkEntry,
+    *,
+    classes: int,
+    weights: ResolvedWeights,
+    input_size: int | None = None,
+    input_channels: int = 3,
+    seed: int,
+) -> Any:
+    """Keras model of ``entry`` with a new head.
+
+    The input is (N, S, S, C) float32 in the network's own range (``entry.input``), the output
+    (N, classes) float32 probabilities. The head, and for weights "none" everything,
+    is initialised from ``seed``; the same seed gives the same numbers. Only the body is
+    taken from the weights: a head in the file is left out.
+
+    With more than three input channels the first convolution gives every channel the mean
+    of the red, green and blue kernels times 3/C: an image that is the same in all channels
+    gets the response that it would get as a grey image.
+
+    Raises:
+        SettingsError: fewer than two classes, or an impossible size or channel count.
+        WeightsCorrupt: the file lacks a layer, has one too many or one of another shape.
+    """
+    size = entry.input.size if input_size is None else input_size
+    _check_request(entry, classes=classes, size=size, channels=input_channels)
+    with _seeded(seed):
+        model = entry.builder((size, size, input_channels), classes)
+    if weights.path is not None:
+        _load(model, entry, weights, heads=False)
+    return model
+
+
+def build_imagenet_classifier(entry: NetworkEntry, weights: ResolvedWeights) -> Any:
+    """The whole ImageNet classifier with its 1000 classes, where the file has the head.
+
+    Raises:
+        WeightsCorrupt: the file has no head, or does not fit.
+    """
+    size = entry.input.size
+    with _seeded(0):
+        model = entry.builder((size, size, 3), IMAGENET_CLASSES)
+    _load(model, entry, weights, heads=True)
+    return model
+
+
+def _check_request(entry: NetworkEntry, *, classes: int, size: int, channels: int) -> None:
+    if classes < 2:
+        raise SettingsError(
+            f"a classifier needs at least two classes, not {classes}", where=entry.name
+        )
+    if size < _MIN_SIZE:
+        raise SettingsError(
+            f"the input size {size} is too small",
+            where=entry.name,
+            remedy=f"Choose at least {_MIN_SIZE} pixels",
+        )
+    if channels < 3:
+        raise SettingsError(
+            f"the network takes 3 or more input channels, not {channels}",
+            where=entry.name,
+            remedy="Repeat a single channel three times",
+        )
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    # Keras draws the seed of every initialiser and dropout layer from Python's generator.
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
+def _load(model: Any, entry: NetworkEntry, weights: ResolvedWeights, *, heads: bool) -> None:
+    try:
+        stored = _stored_layers(entry, weights)
+        new_layers = () if heads else entry.head_layers
+        # A file with the published hash is the one that Keras itself reads by order alone.
+        known = weights.kind == "imagenet"
+        _assign(model, stored, new_layers=new_layers, by_order=known)
+    except WeightsCorrupt as error:
+        if error.where is not None:
+            raise
+        raise WeightsCorrupt(
+            error.what,
+            where=weights.path,
+            remedy=f"Use weights that belong to {entry.title}",
+        ) from error
+
+
+def _stored_layers(entry: NetworkEntry, weights: ResolvedWeights) -> StoredLayers:
+    path = weights.path
+    if path is None:
+        raise WeightsCorrupt(f"no weights were chosen for {entry.title}")
+    if path.suffix.lower() == ".pth" and isinstance(entry.builder, LiteBuilder):
+        arrays = entry.builder.from_torch(read_torch_state(path))
+        layers = {name: StoredLayer(("",) * len(a), tuple(a)) for name, a in arrays.items()}
+        return StoredLayers(layers, ordered=True)
+    return read_keras_layers(path)
+
+
+def _assign(
+    model: Any, stored: StoredLayers, *, new_layers: tuple[str, ...], by_order: bool
+) -> None:
+    """Give every layer but ``new_layers`` its weights; nothing may be missing or left over.
+
+    Layers are matched by name; where the names differ and ``by_order`` is true, by order.
+    """
+    layers = [layer for layer in model.layers if layer.weights and layer.name not in new_layers]
+    present = {
+        name: layer
+        for name, layer in stored.layers.items()
+        if name not in new_layers and not name.startswith("normalization")
+    }
+    pairs = _matched(layers, present, by_order=by_order, ordered=stored.ordered)
+    first = _first_convolution(model)
+    for layer, found in zip(layers, pairs, strict=True):
+        arrays = _in_order(layer, found)
+        if layer is first:
+            arrays = [_adapted(arrays[0], int(layer.kernel.shape[2])), *arrays[1:]]
+        shapes = [tuple(variable.shape) for variable in layer.weights]
+        if shapes != [array.shape for array in arrays]:
+            raise WeightsCorrupt(
+                f"the layer {layer.name!r} needs arrays of the shapes {shapes}, "
+                f"not {[array.shape for array in arrays]}"
+            )
+        if not all(bool(np.isfinite(array).all()) for array in arrays):
+            raise WeightsCorrupt(f"the layer {layer.name!r} has values that are not finite")
+        for variable, array in zip(layer.weights, arrays, strict=True):
+            variable.assign(array)
+
+
+def _matched(
+    layers: list[Any], present: dict[str, StoredLayer], *, by_order: bool, ordered: bool
+) -> list[StoredLayer]:
+    wanted = [layer.name for layer in layers]
+    missing = [name for name in wanted if name not in present]
+    extra = sorted(set(present) - set(wanted))
+    if not missing and not extra:
+        return [present[name] for name in wanted]
+    # Networks whose layers Keras numbers by itself (conv2d_17) get other numbers in every
+    # session; then the order counts, as it always does for Keras.
+    by_order = by_order or all(_is_numbered(name) for name in (*missing, *extra))
+    if ordered and by_order and len(present) == len(layers):
+        return list(present.values())
+    parts = []
+    if missing:
+        parts.append(f"{len(missing)} layers are missing, for example {missing[0]!r}")
+    if extra:
+        parts.append(f"{len(extra)} layers are foreign, for example {extra[0]!r}")
+    raise WeightsCorrupt(" and ".join(parts))
+
+
+_AUTOMATIC = ("conv2d", "batch_normalization", "separable_conv2d", "depthwise_conv2d", "dense")
+
+
+def _is_numbered(name: str) -> bool:
+    stem, _, number = name.rpartition("_")
+    return name in _AUTOMATIC or (number.isdigit() and stem in _AUTOMATIC)
+
+
+def _in_order(layer: Any, found: StoredLayer) -> list[NDArray[Any]]:
+    wanted = [variable.name for variable in layer.weights]
+    if len(found.arrays) != len(wanted):
+        raise WeightsCorrupt(
+            f"the layer {layer.name!r} needs {len(wanted)} arrays, not {len(found.arrays)}"
+        )
+    if len(set(wanted)) == len(wanted) and set(found.names) == set(wanted):
+        by_name = dict(zip(found.names, found.arrays, strict=True))
+        return [by_name[name] for name in wanted]
+    return list(found.arrays)
+
+
+def _first_convolution(model: Any) -> Any:
+    keras = keras_backend()
+    return next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
+
+
+def _adapted(kernel: NDArray[Any], channels: int) -> NDArray[Any]:
+    if kernel.ndim != 4 or kernel.shape[2] != 3 or channels == 3:
+        return kernel
+    mean = kernel.mean(axis=2, keepdims=True) * (3.0 / channels)
+    return np.repeat(mean, channels, axis=2).astype(kernel.dtype)

