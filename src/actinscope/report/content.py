@@ -1,0 +1,174 @@
+"""What a report says: plain values, filled in by the caller, drawn by this room.
+
+Every number in a report comes from one of these fields. Nothing here is worked out
+from anything else, so a reader can trace each figure to the file it was taken from.
+All strings may hold anything (labels and file names are foreign text); they are
+escaped when they are drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from actinscope.evidence import Estimate, Evaluation, Verdict
+
+PARTS = ("train", "validation", "test")
+
+HISTORY_KEYS = (
+    "epoch",
+    "loss",
+    "accuracy",
+    "validation_loss",
+    "validation_accuracy",
+    "learning_rate",
+    "seconds",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class CellPicture:
+    """One cell as the network sees it, with what the network said about it.
+
+    Attributes:
+        name: file name as the manifest writes it.
+        label: the true class; empty where it is not known.
+        predicted: the class with the highest probability.
+        probabilities: class name -> probability, 0..1.
+        pixels: uint8, (H, W) grey or (H, W, 3) red, green, blue; after resizing and
+            intensity scaling, before the network's own normalisation.
+        heat: class activation map of the predicted class, float32 (H, W), 0..1, of the
+            same height and width as ``pixels``; ``None`` where the network has none.
+        group: name of the group that the cell belongs to; empty where there is none.
+        object_id: name of the object within the file; empty for whole-image cells.
+    """
+
+    name: str
+    label: str
+    predicted: str
+    probabilities: Mapping[str, float]
+    pixels: NDArray[np.uint8]
+    heat: NDArray[np.float32] | None = None
+    group: str = ""
+    object_id: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that the audit of the data found: what, in detail, what to do about it."""
+
+    severity: Literal["error", "warning", "info"]
+    title: str
+    detail: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The one number that the report shows large.
+
+    Attributes:
+        name: what it is, as a reader says it: "Balanced accuracy".
+        part: the part of the data that it was measured on; a key of ``evaluations``.
+        estimate: value and interval, 0..1.
+        baseline: what a fixed guess would reach on the same scale, 0..1; ``None`` hides it.
+        baseline_name: what that guess is.
+    """
+
+    name: str
+    part: str
+    estimate: Estimate
+    baseline: float | None = None
+    baseline_name: str = "always answering the most frequent class"
+
+
+@dataclass(frozen=True)
+class SplitTable:
+    """How many images and groups of each class went into which part.
+
+    Attributes:
+        parts: column order, such as ("train", "validation", "test").
+        images: class -> part -> number of images.
+        groups: class -> part -> number of groups; empty where there are no groups.
+        group_name: name of the group column; ``None`` where every image stands alone.
+        members: part -> group name -> number of images; empty where there are no groups.
+    """
+
+    classes: tuple[str, ...]
+    parts: tuple[str, ...]
+    images: Mapping[str, Mapping[str, int]]
+    groups: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    group_name: str | None = None
+    members: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ExtraTable:
+    """A further result that has no drawing of its own: controls, rivals, calibration.
+
+    Every row has as many cells as ``header``; the first cell of a row names the row.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class ReportContent:
+    """Everything that one report says.
+
+    Only the first six fields are needed; a report on new data has no history and no
+    split. A section whose field is empty says so in one line or is left out.
+
+    Attributes:
+        question: what was asked, in words: which classes, which images, which network.
+        evaluations: part ("test", "validation", "train" or any other name) -> Evaluation.
+            The part that ``headline`` names is drawn first and large.
+        synthetic: the images are phantoms; the report says so on every page.
+        notices: what a reader must know before any number; said at the top.
+        history: keys of ``HISTORY_KEYS``, lists of one value an epoch; other keys are
+            ignored, missing ones are not drawn, NaN leaves a gap.
+        best_epoch: value from ``history["epoch"]`` of the epoch whose weights were kept.
+        errors_total: number of wrong answers in the headline part, of which ``errors`` may
+            hold only some; ``None`` takes it from the part's confusion matrix.
+        settings: the recipe; values may be mappings, sequences and plain values.
+        file_problems: (file name, message) of the files that could not be read.
+        command: the command line that made the run.
+        created: date and time as it shall be printed; empty to leave it out.
+        version: version of actinscope; empty to leave it out.
+    """
+
+    title: str
+    question: str
+    verdict: Verdict
+    headline: Headline
+    classes: tuple[str, ...]
+    evaluations: Mapping[str, Evaluation]
+    synthetic: bool = False
+    notices: tuple[str, ...] = ()
+    history: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    best_epoch: int | None = None
+    split: SplitTable | None = None
+    split_notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    examples: Mapping[str, tuple[CellPicture, ...]] = field(default_factory=dict)
+    errors: tuple[CellPicture, ...] = ()
+    errors_total: int | None = None
+    right: tuple[CellPicture, ...] = ()
+    tables: tuple[ExtraTable, ...] = ()
+    settings: Mapping[str, object] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    file_problems: tuple[tuple[str, str], ...] = ()
+    preprocessing: str = ""
+    network: str = ""
+    timing: str = ""
+    command: str = ""
+    created: str = ""
+    version: str = ""

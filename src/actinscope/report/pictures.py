@@ -1,0 +1,73 @@
+"""Cells as small embedded pictures: as the network sees them, and under their map."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.report.content import CellPicture
+
+LARGEST_SIDE = 224  # px; more does not show at the size that the page draws them
+_LOSSLESS_SIDE = 96  # px; pictures this small are kept exact, they are shown enlarged
+_QUALITY = 88
+_STRENGTH = 0.62  # opacity of the map where it is highest
+
+
+def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Grey (H, W) or colour (H, W, 3) uint8 as (H, W, 3) uint8."""
+    if pixels.ndim == 2:
+        return np.repeat(pixels[:, :, None], 3, axis=2)
+    return pixels
+
+
+def heat_over(picture: CellPicture) -> NDArray[np.uint8]:
+    """The class activation map laid over the cell, uint8 (H, W, 3).
+
+    The more a place counts, the more opaque and the brighter the colour; places that
+    do not count show the cell itself.
+
+    Raises:
+        ValueError: the picture has no map, or one of another size.
+    """
+    if picture.heat is None:
+        raise ValueError(f"no class activation map: {picture.name}")
+    if picture.heat.shape != picture.pixels.shape[:2]:
+        raise ValueError(f"map {picture.heat.shape} for pixels {picture.pixels.shape}")
+    from matplotlib import colormaps
+
+    heat = np.clip(np.nan_to_num(picture.heat.astype(np.float64)), 0.0, 1.0)  # (H, W)
+    colour = colormaps["plasma"](0.25 + 0.72 * heat)[:, :, :3]  # (H, W, 3), 0..1
+    alpha = _STRENGTH * np.sqrt(heat)[:, :, None]  # (H, W, 1)
+    cell = as_rgb(picture.pixels).astype(np.float64) / 255.0
+    mixed = (1.0 - alpha) * cell + alpha * colour
+    laid: NDArray[np.uint8] = np.round(255.0 * mixed).astype(np.uint8)
+    return laid
+
+
+def data_uri(pixels: NDArray[np.uint8]) -> str:
+    """A picture as a ``data:`` address: PNG where it is small, WebP otherwise."""
+    from PIL import Image
+
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    if max(picture.size) > LARGEST_SIDE:
+        scale = LARGEST_SIDE / max(picture.size)
+        size = tuple(max(1, round(side * scale)) for side in picture.size)
+        picture = picture.resize((size[0], size[1]), Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    if max(picture.size) <= _LOSSLESS_SIDE:
+        kind = "png"
+        picture.save(stream, "PNG", optimize=True)
+    else:
+        kind = "webp"
+        picture.convert("RGB").save(stream, "WEBP", quality=_QUALITY, method=2)
+    return f"data:image/{kind};base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
+
+
+def ramp_uri() -> str:
+    """The colours of the map from little to much, as a picture of one row."""
+    grey = np.full((1, 64), 70, np.uint8)
+    heat = np.linspace(0.0, 1.0, 64, dtype=np.float32)[None, :]
+    return data_uri(heat_over(CellPicture("", "", "", {}, grey, heat)))

@@ -1,0 +1,68 @@
+"""The report's tables as CSV files, for spreadsheets and statistics programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from actinscope.files import write_text_atomic
+from actinscope.report.content import ReportContent
+from actinscope.report.text import clean
+
+if TYPE_CHECKING:
+    from actinscope.evidence import Estimate
+
+_ESTIMATE = ("value", "low", "high", "n", "count", "method")
+
+
+def write_tables(content: ReportContent, folder: Path) -> None:
+    """Write ``metrics.csv``, ``per_class.csv`` and ``confusion_matrix.csv`` into ``folder``.
+
+    Values are written in full precision, shares as 0..1; what is not defined is left empty.
+    """
+    _write(folder / "metrics.csv", ("part", "metric", *_ESTIMATE), _metrics(content))
+    _write(folder / "per_class.csv", ("part", "class", "metric", *_ESTIMATE), _per_class(content))
+    header = ("part", "true_class", "predicted_class", "count")
+    _write(folder / "confusion_matrix.csv", header, _confusion(content))
+
+
+def _metrics(content: ReportContent) -> Iterator[tuple[str, ...]]:
+    for part, evaluation in content.evaluations.items():
+        for metric, estimate in evaluation.metrics.items():
+            yield (part, metric, *_cells(estimate))
+
+
+def _per_class(content: ReportContent) -> Iterator[tuple[str, ...]]:
+    for part, evaluation in content.evaluations.items():
+        for name, metrics in evaluation.per_class.items():
+            for metric, estimate in metrics.items():
+                yield (part, name, metric, *_cells(estimate))
+
+
+def _confusion(content: ReportContent) -> Iterator[tuple[str, ...]]:
+    for part, evaluation in content.evaluations.items():
+        for true, row in zip(evaluation.classes, evaluation.confusion, strict=True):
+            for predicted, count in zip(evaluation.classes, row, strict=True):
+                yield (part, true, predicted, str(int(count)))
+
+
+def _cells(estimate: Estimate) -> tuple[str, ...]:
+    ends = (_exact(value) for value in (estimate.value, estimate.low, estimate.high))
+    count = "" if estimate.count is None else str(estimate.count)
+    return (*ends, str(estimate.n), count, estimate.method)
+
+
+def _exact(value: float) -> str:
+    return repr(float(value)) if math.isfinite(value) else ""
+
+
+def _write(path: Path, header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([clean(cell) for cell in row] for row in rows)
+    write_text_atomic(path, stream.getvalue())

@@ -1,0 +1,42 @@
+"""Write the report: one HTML file, figures for print, tables for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from actinscope.errors import OutputError
+from actinscope.files import write_text_atomic
+from actinscope.report.content import ReportContent
+
+
+def write_report(content: ReportContent, folder: Path) -> Path:
+    """Write ``report.html``, ``figures/`` and ``tables/`` into ``folder``.
+
+    The same content gives the same bytes. Files that are there already are replaced.
+
+    Returns:
+        The path of ``report.html``.
+
+    Raises:
+        OutputError: the folder cannot be made or written.
+        ValueError: a picture and its class activation map differ in size.
+    """
+    from actinscope.report.figures import write_figures
+    from actinscope.report.page import render_page
+    from actinscope.report.tables import write_tables
+
+    folder = Path(folder)
+    for needed in (folder, folder / "figures", folder / "tables"):
+        try:
+            needed.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"the folder cannot be made ({error.strerror})",
+                where=needed,
+                remedy="Check that the folder above it is writable and has space left",
+            ) from error
+    page = folder / "report.html"
+    write_tables(content, folder / "tables")
+    write_figures(content, folder / "figures")
+    write_text_atomic(page, render_page(content))
+    return page
