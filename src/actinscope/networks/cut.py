@@ -19,13 +19,16 @@ class CutNetwork:
     """One network as two: ``prefix`` (frozen) and ``tail`` (trained), sharing its layers.
 
     Attributes:
-        prefix: Keras model from the image (N, S, S, C) to the list of crossing tensors.
-        tail: Keras model from the list of crossing tensors to the network's output.
+        prefix: Keras model from the image (N, S, S, C) to the list of crossing tensors,
+            or to the tensor itself where only one crosses.
+        tail: Keras model from what ``prefix`` puts out to the network's output.
+        crossing: the Keras tensors of the whole network that cross the cut.
         shapes: shape of each crossing tensor without the batch axis.
     """
 
     prefix: Any
     tail: Any
+    crossing: tuple[Any, ...]
     shapes: tuple[tuple[int, ...], ...]
 
 
@@ -36,8 +39,7 @@ def crossing_tensors(model: Any, layers: int) -> list[Any]:
     layers never depend on a later one and the cut is well defined for every n.
 
     Raises:
-        SettingsError: ``layers`` is not between 1 and the number of layers less one,
-            or a layer is used more than once.
+        SettingsError: ``layers`` is not between 1 and the number of layers less one.
     """
     keras = keras_backend()
 
@@ -60,11 +62,26 @@ def crossing_tensors(model: Any, layers: int) -> list[Any]:
 
 
 def cut_network(model: Any, layers: int) -> CutNetwork:
-    """Split ``model`` after its first ``layers`` layers; both parts share its weights."""
+    """Split ``model`` after its first ``layers`` layers; both parts share its weights.
+
+    Raises:
+        SettingsError: as for :func:`crossing_tensors`, or the network applies a layer
+            more than once, or an operation that is no layer, across the cut.
+    """
     keras = keras_backend()
 
     crossing = crossing_tensors(model, layers)
-    prefix = keras.Model(model.input, crossing, name="prefix")
-    tail = keras.Model(crossing, model.output, name="tail")
+    # Keras warns when a model of a list of one tensor is called with that tensor alone.
+    border = crossing[0] if len(crossing) == 1 else crossing
+    try:
+        prefix = keras.Model(model.input, border, name="prefix")
+        tail = keras.Model(border, model.output, name="tail")
+    except ValueError as error:  # a path from the first layers to the output was not seen
+        raise SettingsError(
+            f"cannot be cut after layer {layers}: what crosses there is not "
+            "the output of one layer, used once",
+            where=model.name,
+            remedy="Choose another number of frozen layers",
+        ) from error
     shapes = tuple(tuple(int(side) for side in tensor.shape[1:]) for tensor in crossing)
-    return CutNetwork(prefix=prefix, tail=tail, shapes=shapes)
+    return CutNetwork(prefix=prefix, tail=tail, crossing=tuple(crossing), shapes=shapes)

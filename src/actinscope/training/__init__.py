@@ -1,0 +1,28 @@
+"""Training: the recipe, the one loop, checkpoints, and what the frozen layers store."""
+
+from actinscope.training.loop import HISTORY_COLUMNS, Fitted, TrainingData, fit
+from actinscope.training.recipe import (
+    RECIPE_NAMES,
+    Recipe,
+    change_recipe,
+    load_recipe,
+    read_recipe,
+    recipe_text,
+    write_recipe,
+)
+from actinscope.training.views import LabelledImages
+
+__all__ = [
+    "HISTORY_COLUMNS",
+    "RECIPE_NAMES",
+    "Fitted",
+    "LabelledImages",
+    "Recipe",
+    "TrainingData",
+    "change_recipe",
+    "fit",
+    "load_recipe",
+    "read_recipe",
+    "recipe_text",
+    "write_recipe",
+]

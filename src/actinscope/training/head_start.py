@@ -1,0 +1,79 @@
+"""Fitting the new last layer on the pretrained features before anything else moves.
+
+A random last layer sends random gradients into pretrained layers in the first
+epochs. Logistic regression on what the last layer sees gives it its best start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.networks.backend import keras_backend
+from actinscope.progress import Progress
+from actinscope.training.views import Batch
+
+# Inverse strength of the L2 penalty on standardised features. A thousand features and
+# a few hundred images: small, or the head is as sure of its training images as can be.
+_INVERSE_PENALTY = 0.01
+
+
+def fit_head(
+    model: Any,
+    inputs: Sequence[Any],
+    batches: Iterable[Batch],
+    *,
+    labels: NDArray[np.int64],
+    progress: Progress,
+) -> None:
+    """Set kernel and bias of the model's last dense layer by logistic regression.
+
+    Args:
+        model: Keras model whose last layer is a dense softmax layer.
+        inputs: the Keras tensors of ``model`` that the batches are values of.
+        batches: one array for each of ``inputs``, in the order of ``labels``.
+        labels: (N,) class index of each row of the batches together.
+        progress: told of each batch.
+    """
+    keras = keras_backend()
+
+    head = model.layers[-1]
+    # Through ``model`` itself: ``head.input`` is a tensor of the graph that it was built in,
+    # not of a tail that has been cut from it.
+    features_of = keras.Model(inputs[0] if len(inputs) == 1 else list(inputs), head.input)
+    rows = []
+    for batch in batches:
+        values = batch[0] if len(batch) == 1 else batch
+        rows.append(np.asarray(features_of.predict_on_batch(values), np.float64))
+        progress.advance()
+    kernel, bias = logistic_head(np.concatenate(rows), labels, head.units)
+    head.set_weights([kernel, bias])
+
+
+def logistic_head(
+    features: NDArray[np.float64], labels: NDArray[np.int64], classes: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Kernel (D, K) and bias (K,) of a softmax layer on raw features (N, D).
+
+    The features are standardised for the fit; the scaling is folded into the result.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    mean = features.mean(axis=0)
+    scale = features.std(axis=0) + 1e-6
+    fitted = LogisticRegression(C=_INVERSE_PENALTY, class_weight="balanced", max_iter=500).fit(
+        (features - mean) / scale, labels
+    )
+    weights, intercept = fitted.coef_, fitted.intercept_
+    if len(weights) == 1:  # two classes: one separating direction, split between both logits
+        weights = np.concatenate([-weights / 2, weights / 2])
+        intercept = np.concatenate([-intercept / 2, intercept / 2])
+    kernel = np.zeros((features.shape[1], classes), np.float32)
+    bias = np.full(classes, -10.0, np.float32)
+    present = fitted.classes_
+    kernel[:, present] = (weights / scale).T
+    bias[present] = intercept - (weights / scale) @ mean
+    return kernel, bias

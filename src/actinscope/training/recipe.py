@@ -1,0 +1,264 @@
+"""The recipe: every setting of a training run, in one model, from one TOML file.
+
+A recipe file overrides the defaults of the recipe that it names with ``base``
+(``default`` unless given). Unknown keys are errors that suggest the right one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from actinscope.errors import SettingsError
+from actinscope.files import write_text_atomic
+from actinscope.images import ReadOptions
+from actinscope.preprocess import AugmentSettings, PreprocessSettings
+
+RECIPE_NAMES = ("default", "paper")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class NetworkSettings(_Section):
+    """Which network, with which weights, frozen how far.
+
+    Attributes:
+        name: registry name, or ``auto``: the paper's EfficientNetV2-B0 if its weights
+            are at hand, else EfficientNet-Lite0.
+        weights: ``imagenet``, ``none`` (random) or the path of a weights file.
+        input_size: side of the square input in pixels; None for the network's own.
+        frozen_layers: how many of the first layers stay as they are; None for the
+            network's own default.
+        freeze_batch_norm: keep batch normalisation of the trained layers in inference
+            mode with its pretrained statistics.
+    """
+
+    name: str = "auto"
+    weights: str = "imagenet"
+    input_size: int | None = Field(default=None, ge=32, le=1024)
+    frozen_layers: int | None = Field(default=None, ge=1)
+    freeze_batch_norm: bool = True
+
+
+class SplitSettings(_Section):
+    """Fractions of the images for training, validation and test."""
+
+    train: float = Field(default=0.8, gt=0, lt=1)
+    validation: float = Field(default=0.1, gt=0, lt=1)
+    test: float = Field(default=0.1, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> SplitSettings:
+        if abs(self.train + self.validation + self.test - 1) > 1e-6:
+            raise ValueError("train, validation and test must add up to 1")
+        return self
+
+
+class TrainingSettings(_Section):
+    """How the trained layers are fitted.
+
+    Attributes:
+        epochs: passes over the training part at most.
+        batch_size: images a step.
+        learning_rate: Adam's step size at its highest.
+        schedule: ``constant``, or ``cosine`` decay to zero at the last epoch.
+        warmup_epochs: epochs over which the step size rises from zero.
+        label_smoothing: share of the target probability spread over all classes.
+        class_weights: ``balanced`` weighs each class by the inverse of its frequency.
+        views: 0 draws a fresh augmentation of every image in every epoch and runs the
+            whole network; V > 0 draws V augmented views of every image once, stores
+            what the frozen layers make of them and trains the rest on these.
+        head_start: ``logistic`` fits the new last layer on the pretrained features by
+            logistic regression before the first epoch; ``random`` leaves it random.
+        early_stopping: stop after this many epochs without a better validation loss;
+            0 never stops early.
+        keep: which epoch's weights are delivered: ``best`` validation loss, or ``last``.
+    """
+
+    epochs: int = Field(default=12, ge=1, le=100_000)
+    batch_size: int = Field(default=16, ge=1, le=4096)
+    learning_rate: float = Field(default=5e-4, gt=0, le=1)
+    schedule: Literal["constant", "cosine"] = "cosine"
+    warmup_epochs: float = Field(default=1.0, ge=0)
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    class_weights: Literal["none", "balanced"] = "balanced"
+    views: int = Field(default=8, ge=0, le=1024)
+    head_start: Literal["random", "logistic"] = "logistic"
+    early_stopping: int = Field(default=0, ge=0)
+    keep: Literal["best", "last"] = "best"
+
+    @model_validator(mode="after")
+    def _no_idle_options(self) -> TrainingSettings:
+        if self.warmup_epochs >= self.epochs > 1:
+            raise ValueError("warmup_epochs must be smaller than epochs")
+        if self.early_stopping >= self.epochs > 1:
+            raise ValueError("early_stopping must be smaller than epochs, or 0 to switch it off")
+        return self
+
+
+class Recipe(_Section):
+    """Every setting of a run. ``recipe.toml`` of a run holds all of them as used."""
+
+    name: str = "default"
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    images: ReadOptions = ReadOptions()
+    preprocess: PreprocessSettings = PreprocessSettings()
+    augmentation: AugmentSettings = AugmentSettings()
+    split: SplitSettings = SplitSettings()
+    network: NetworkSettings = NetworkSettings()
+    training: TrainingSettings = TrainingSettings()
+
+
+def load_recipe(choice: str | Path) -> Recipe:
+    """Recipe by name (``default``, ``paper``) or from a TOML file.
+
+    Raises:
+        SettingsError: no such recipe, not valid TOML, an unknown key or a bad value;
+            names the file and the key, and suggests the nearest known key.
+    """
+    if str(choice) in RECIPE_NAMES:
+        return _validated(_built_in(str(choice)), str(choice))
+    path = Path(choice)
+    if path.suffix != ".toml":
+        raise SettingsError(
+            f"no recipe is called {str(choice)!r}",
+            remedy=f"Known recipes: {', '.join(RECIPE_NAMES)}; or give the path of a .toml file",
+        )
+    settings = _read_toml(path)
+    base = settings.pop("base", "default")
+    if base not in RECIPE_NAMES:
+        raise SettingsError(
+            f"base is {base!r}", where=path, remedy=f"Use one of {', '.join(RECIPE_NAMES)}"
+        )
+    settings.setdefault("name", path.stem)
+    return _validated(_merged(_built_in(base), settings), str(path))
+
+
+def change_recipe(
+    recipe: Recipe, changes: Mapping[str, Mapping[str, Any]], *, seed: int | None = None
+) -> Recipe:
+    """``recipe`` with some settings changed, given as {section: {key: value}}.
+
+    Raises:
+        SettingsError: an unknown key, a bad value or a contradiction.
+    """
+    settings = _merged(recipe.model_dump(), changes)
+    if seed is not None:
+        settings["seed"] = seed
+    return _validated(settings, f"recipe {recipe.name}")
+
+
+def recipe_text(recipe: Recipe) -> str:
+    """All settings as TOML; settings that are None are left out."""
+    import tomli_w
+
+    return tomli_w.dumps(_without_none(recipe.model_dump(mode="json")))
+
+
+def write_recipe(recipe: Recipe, path: Path) -> None:
+    """Write all settings as TOML, atomically."""
+    write_text_atomic(path, recipe_text(recipe))
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read the ``recipe.toml`` that a run wrote.
+
+    Raises:
+        SettingsError: as for :func:`load_recipe`.
+    """
+    return _validated(_read_toml(path), str(path))
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(
+            f"cannot be read ({error.strerror})", where=path, remedy="Check the path"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"is not valid TOML ({error})", where=path, remedy="See docs/recipes.md for an example"
+        ) from error
+
+
+def _built_in(name: str) -> dict[str, Any]:
+    if name == "default":  # the defaults of the models above are this recipe
+        return {}
+    text = (
+        resources.files("actinscope.training").joinpath(f"recipes/{name}.toml").read_text("utf-8")
+    )
+    return tomllib.loads(text)
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = _merged(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _validated(settings: Mapping[str, Any], where: str) -> Recipe:
+    try:
+        return Recipe.model_validate(settings)
+    except SettingsError as error:  # raised by a section itself, which knows no file
+        place = f"{where}, {error.where}" if error.where else where
+        raise SettingsError(error.what, where=place, remedy=error.remedy) from error
+    except ValidationError as error:
+        details = error.errors()
+        first = details[0]
+        key = _setting_of(first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise SettingsError(
+                f"unknown setting {key!r}", where=where, remedy=_nearest(first["loc"])
+            ) from error
+        # A setting of several possible types has one message for each of them.
+        messages = dict.fromkeys(
+            str(detail["msg"]).removeprefix("Value error, ")
+            for detail in details
+            if _setting_of(detail["loc"]) == key
+        )
+        raise SettingsError(
+            f"{key}: {'; or: '.join(messages)}" if key else "; ".join(messages),
+            where=where,
+            remedy="See docs/recipes.md for what each setting may be",
+        ) from error
+
+
+def _setting_of(location: tuple[int | str, ...]) -> str:
+    """``section.key`` without what pydantic appends for members of unions and tuples."""
+    return ".".join(str(part) for part in location[:2])
+
+
+def _nearest(location: tuple[int | str, ...]) -> str:
+    name = str(location[-1])
+    known = _keys_of(str(location[0])) if len(location) > 1 else list(Recipe.model_fields)
+    homes = [home for home in Recipe.model_fields if name in _keys_of(home)]
+    if homes:
+        return f"It belongs in the section [{homes[0]}]"
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"Did you mean {close[0]!r}" if close else f"Known here: {', '.join(known)}"
+
+
+def _keys_of(section: str) -> list[str]:
+    model = Recipe.model_fields[section].annotation
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        return list(model.model_fields)
+    return []
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return value
