@@ -15,15 +15,11 @@ interval that takes images as independent is too narrow. Where groups are known:
   2015). Plain percentile intervals and BCa are too narrow for the few groups of a
   usual test part.
 
-The choice rests on a simulation (beta-binomial groups, 5 to 56 of them, 6 or 20
-images each, true accuracy 0.8 to 0.97, correlation within groups 0.01 to 0.3).
-Intervals of nominally 95 % held the true accuracy in 90 to 99 % of the studies with
-the effective Wilson interval; with 10 groups or more and an accuracy of 0.9 or less
-in 82 to 94 % with percentiles, 85 to 95 % with expanded percentiles, 84 to 95 % with
-BCa. With fewer groups or nearer to 100 % all three fell, in the worst case (0.97,
-5 groups of 6) to one half, mostly because all images were correct and all resamples
-alike. So bootstrap intervals of a figure near 100 % from few groups are too narrow,
-and where all resamples agree none is given.
+How often the intervals hold the truth is measured by benchmarks/interval_coverage.py
+(table in benchmarks/RESULTS.md): those of the accuracy do so as often as they promise
+or more often; those of the bootstrap a little too seldom with fewer than 20 groups,
+and clearly too seldom for figures near 100 % that differ much between groups. Where
+all resamples agree none is given.
 
 What is refused: fewer than `FEWEST_UNITS` groups (or images to resample) give no
 interval; nor do resamples of which more than a tenth leave the metric undefined.
