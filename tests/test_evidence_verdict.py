@@ -86,6 +86,12 @@ def test_few_groups() -> None:
     )
 
 
+def test_images_of_unknown_origin_are_not_called_unseen() -> None:
+    said = _say(_evaluation(230, 240, groups=20), held_out=False)
+    assert "never saw" not in said.sentence
+    assert said.sentence.startswith("On 240 images from 20 groups, the model names")
+
+
 def test_split_by_image_is_an_upper_bound() -> None:
     said = _say(_evaluation(220, 240, groups=None), by_image=True)
     assert "never saw" not in said.sentence

@@ -26,7 +26,7 @@ def _arrays() -> list[np.ndarray[Any, Any]]:
 def _variables(arrays: list[np.ndarray[Any, Any]] | None = None) -> list[Any]:
     keras = keras_backend()
     values = _arrays() if arrays is None else arrays
-    return [keras.Variable(value, dtype=str(value.dtype)) for value in values]
+    return [keras.Variable(v, dtype=str(v.dtype), trainable=False) for v in values]
 
 
 def _zeros() -> list[Any]:

@@ -91,9 +91,21 @@ def tiny_data(*, classes: int = 3, seed: int = 0) -> TrainingData:
 
 
 def tiny_recipe(*, augment: bool = True, seed: int = 0, **training: Any) -> Recipe:
-    """Four epochs of three batches unless said."""
-    settings = {"epochs": 4, "batch_size": 8, "learning_rate": 0.01, "views": 0, **training}
-    changes: dict[str, dict[str, Any]] = {"training": settings}
+    """Four epochs of three batches unless said; nothing hangs on the recipe's defaults."""
+    settings = {
+        "epochs": 4,
+        "batch_size": 8,
+        "learning_rate": 0.01,
+        "schedule": "cosine",
+        "warmup_epochs": 1.0,
+        "label_smoothing": 0.1,
+        "class_weights": "balanced",
+        "views": 0,
+        "head_start": "random",
+        "early_stopping": 0,
+        "keep": "best",
+    }
+    changes: dict[str, dict[str, Any]] = {"training": {**settings, **training}}
     if not augment:
         changes["augmentation"] = OFF
     return change_recipe(Recipe(), changes, seed=seed)

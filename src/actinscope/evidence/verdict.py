@@ -52,6 +52,7 @@ def verdict(
     training: Evaluation | None = None,
     validation: Evaluation | None = None,
     group: str = "group",
+    held_out: bool = True,
 ) -> Verdict:
     """Put the test result into words.
 
@@ -64,6 +65,7 @@ def verdict(
         training: evaluation of the training part, to tell of overfitting.
         validation: evaluation of the validation part, to tell of a lucky choice.
         group: what a group is called in the singular, such as "field".
+        held_out: the images are known not to have been used in training.
 
     Raises:
         ActinscopeError: the baseline is no rate.
@@ -83,7 +85,8 @@ def verdict(
     if against_guessing and accuracy.has_interval:
         tone = "bad"
     sentence = (
-        f"On {_where(evaluation, by_image=by_image, synthetic=synthetic, group=group)}, "
+        f"On {_where(evaluation, by_image=by_image, synthetic=synthetic, group=group)}"
+        f"{_unseen(by_image=by_image, held_out=held_out)}, "
         f"the model names the class of {percent(accuracy.value)} %"
         f"{_interval(accuracy, evaluation.confidence)}; "
         f"guessing the commonest class gives {percent(baseline)} %."
@@ -103,14 +106,17 @@ def percent(rate: float) -> str:
 def _where(evaluation: Evaluation, *, by_image: bool, synthetic: bool, group: str) -> str:
     images = f"{evaluation.n} synthetic" if synthetic else str(evaluation.n)
     images += " image" if evaluation.n == 1 else " images"
+    if by_image or evaluation.groups is None:
+        return images
+    return f"{images} from {_counted(evaluation.groups, group)}"
+
+
+def _unseen(*, by_image: bool, held_out: bool) -> str:
+    if not held_out:
+        return ""
     if by_image:
-        return (
-            f"{images} kept out of its training (where other images of the same samples may "
-            f"have been)"
-        )
-    if evaluation.groups is None:
-        return f"{images} that it never saw"
-    return f"{images} from {_counted(evaluation.groups, group)} that it never saw"
+        return " kept out of its training (where other images of the same samples may have been)"
+    return " that it never saw"
 
 
 def _interval(estimate: Estimate, confidence: float) -> str:

@@ -12,6 +12,7 @@ from actinscope.networks.freeze import freeze, freeze_batch_norm, trained_layers
 from actinscope.networks.registry import REGISTRY, NetworkEntry, network_entry
 from actinscope.networks.sources import KerasDownload, PackageFile
 from actinscope.networks.weights import (
+    PAPER_NETWORK,
     ResolvedWeights,
     default_network,
     resolve_weights,
@@ -19,6 +20,7 @@ from actinscope.networks.weights import (
 )
 
 __all__ = [
+    "PAPER_NETWORK",
     "REGISTRY",
     "CutNetwork",
     "KerasDownload",

@@ -89,7 +89,9 @@ def _check_request(entry: NetworkEntry, *, classes: int, size: int, channels: in
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    # Keras draws the seed of every initialiser and dropout layer from Python's generator.
+    # Keras draws the seed of every initialiser and dropout layer from Python's generator, and
+    # so does its own import: it has to be behind us before the generator is seeded.
+    keras_backend()
     state = random.getstate()
     random.seed(seed)
     try:

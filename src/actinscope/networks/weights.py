@@ -192,7 +192,10 @@ def _other_ways(entry: NetworkEntry) -> str:
 
 
 def _place(entry: NetworkEntry) -> str:
-    return str(entry.weights.local_path())
+    """Where the file belongs, without the name of the person whose home it is."""
+    path = Path(entry.weights.local_path() or "")
+    home = Path.home()
+    return f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else str(path)
 
 
 def _address(entry: NetworkEntry) -> str:

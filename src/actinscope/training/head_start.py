@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from actinscope.errors import TrainingError
 from actinscope.networks.backend import keras_backend
 from actinscope.progress import Progress
 from actinscope.training.views import Batch
@@ -37,6 +38,9 @@ def fit_head(
         batches: one array for each of ``inputs``, in the order of ``labels``.
         labels: (N,) class index of each row of the batches together.
         progress: told of each batch.
+
+    Raises:
+        TrainingError: the features are not finite.
     """
     keras = keras_backend()
 
@@ -49,7 +53,14 @@ def fit_head(
         values = batch[0] if len(batch) == 1 else batch
         rows.append(np.asarray(features_of.predict_on_batch(values), np.float64))
         progress.advance()
-    kernel, bias = logistic_head(np.concatenate(rows), labels, head.units)
+    features = np.concatenate(rows)
+    if not np.isfinite(features).all():
+        raise TrainingError(
+            "the pretrained layers give values that are no numbers",
+            where="network.weights",
+            remedy="Use weights and images that belong to this network",
+        )
+    kernel, bias = logistic_head(features, labels, head.units)
     head.set_weights([kernel, bias])
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from actinscope.errors import ResumeError, TrainingError
 from actinscope.files import write_text_atomic
-from actinscope.networks.backend import keras_backend
+from actinscope.networks.backend import backend_name, keras_backend
 from actinscope.networks.cut import cut_network
 from actinscope.preprocess import Preprocess
 from actinscope.progress import Progress
@@ -238,6 +238,7 @@ def _train_epoch(
     weights = _image_weights(bench.labels, bench.classes, settings.class_weights)
     targets = np.eye(bench.classes, dtype=np.float32)
     totals, seen = np.zeros(2), 0
+    _seed_torch(recipe.seed, epoch)
     batches = prefetch([(bench.source, piece, epoch) for piece in pieces])
     for step, (piece, batch) in enumerate(zip(pieces, batches, strict=True)):
         rate = learning_rate_at(settings, epoch + (step + 0.5) / steps)
@@ -255,6 +256,14 @@ def _train_epoch(
         note = f"epoch {epoch + 1}/{settings.epochs}  loss {loss:.3f}  accuracy {accuracy:.3f}"
         progress.advance(len(piece), note)
     return loss, accuracy
+
+
+def _seed_torch(seed: int, epoch: int) -> None:
+    # Keras' dropout draws from variables of the model, which the checkpoint holds; but on
+    # PyTorch from that library's own generator, which would differ after a restart.
+    if backend_name() == "torch":
+        own = np.random.SeedSequence([seed, 3, epoch]).generate_state(1)
+        keras_backend().utils.set_random_seed(int(own[0]))
 
 
 def _validate(bench: _Workbench, smoothing: float) -> tuple[float, float]:

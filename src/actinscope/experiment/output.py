@@ -1,0 +1,79 @@
+"""Where results go: checked before hours of work, and never over something else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from actinscope.errors import OutputError, UsageError
+from actinscope.experiment.prepare import StudySource
+
+
+def require_new_folder(folder: Path, source: StudySource) -> None:
+    """Refuse a folder for results that is in use, or that lies among the images.
+
+    Raises:
+        UsageError: ``folder`` is a file, holds something, or lies within the class folders.
+    """
+    if (folder / "recipe.toml").exists():
+        raise UsageError(
+            "holds a training run already",
+            where=folder,
+            remedy="Give -o another folder (or, to go on with the run, `train` with --resume)",
+        )
+    require_empty_folder(folder)
+    # Without a manifest every folder below DATA is a class.
+    if source.manifest is None and folder.resolve().is_relative_to(source.data.resolve()):
+        raise UsageError(
+            "lies among the images, where the next scan would take it for a class",
+            where=folder,
+            remedy=f"Give -o a folder outside {source.data}",
+        )
+
+
+def require_empty_folder(folder: Path) -> None:
+    """Refuse a folder that holds something (hidden files do not count).
+
+    Raises:
+        UsageError: so it is, or ``folder`` is a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError("is a file", where=folder, remedy="Give -o the name of a new folder")
+    if folder.exists() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
+        raise UsageError(
+            "is not empty, and results never overwrite what is there",
+            where=folder,
+            remedy="Give -o the name of a new folder",
+        )
+
+
+def require_new_file(path: Path) -> None:
+    """Refuse a file that is there already, or whose folder is not.
+
+    Raises:
+        UsageError: ``path`` exists.
+        OutputError: its folder does not.
+    """
+    if path.exists():
+        raise UsageError(
+            "is there already, perhaps edited by hand",
+            where=path,
+            remedy="Give -o another name, or delete it first",
+        )
+    if not path.parent.is_dir():
+        raise OutputError("the folder does not exist", where=path.parent, remedy="Make it first")
+
+
+def make_folder(folder: Path) -> None:
+    """Make ``folder`` and those above it.
+
+    Raises:
+        OutputError: that is not possible.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"the folder cannot be made ({error.strerror})",
+            where=folder,
+            remedy="Check that the folder above it is writable and has space left",
+        ) from error

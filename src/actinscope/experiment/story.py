@@ -1,0 +1,298 @@
+"""Gathering what a report says: pictures, sentences, tables. Draws nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope import __version__
+from actinscope.evidence import Evaluation, heat_map, typical_examples, verdict, worst_errors
+from actinscope.experiment.assess import Assessment
+from actinscope.experiment.environment import describe_environment, now_utc
+from actinscope.experiment.prepare import Prepared, unreadable
+from actinscope.images import CropReader
+from actinscope.preprocess import Preprocess
+from actinscope.report import (
+    CellPicture,
+    Finding,
+    Headline,
+    ReportContent,
+    SplitTable,
+    write_report,
+)
+from actinscope.study import Fingerprints, Manifest, summarise
+from actinscope.training import Fitted, Recipe
+
+_EXAMPLES = 6
+_ERRORS = 24
+_RIGHT = 12
+
+
+@dataclass(frozen=True, eq=False)
+class RunStory:
+    """What happened in a training run, as far as a report tells it."""
+
+    recipe: Recipe
+    synthetic: bool
+    random_weights: bool
+    command: str
+    notices: tuple[str, ...]
+    prepared: Prepared
+    fitted: Fitted
+    network: str
+    seconds: float
+
+
+def write_run_report(
+    story: RunStory, assessments: Mapping[str, Assessment], reader: CropReader, folder: Path
+) -> str:
+    """Write ``report.html``, ``figures/`` and ``tables/``; returns the verdict's sentence."""
+    test = assessments["test"]
+    manifest = story.prepared.split.manifest
+    judged = verdict(
+        test.evaluation,
+        baseline=majority_rate(test.evaluation),
+        by_image=story.prepared.split.by_image,
+        synthetic=story.synthetic,
+        random_weights=story.random_weights,
+        training=assessments["train"].evaluation,
+        validation=assessments["validation"].evaluation,
+        group=manifest.group or "group",
+    )
+    pictures = Pictures(test, story.prepared.preprocess, reader)
+    content = ReportContent(
+        title="Synthetic actin cells" if story.synthetic else _title(manifest),
+        question=_question(manifest, story.recipe),
+        verdict=judged,
+        headline=headline(test.evaluation),
+        classes=manifest.classes,
+        evaluations={part: one.evaluation for part, one in assessments.items()},
+        synthetic=story.synthetic,
+        notices=story.notices,
+        history=_history(story.fitted),
+        best_epoch=story.fitted.kept_epoch,
+        split=split_table(manifest),
+        split_notes=(*manifest.notes, *story.prepared.split.notes),
+        findings=_findings(story),
+        examples=pictures.examples(story.recipe.seed),
+        errors=pictures.errors(),
+        errors_total=pictures.error_count(),
+        right=pictures.right(story.recipe.seed),
+        settings=story.recipe.model_dump(mode="json"),
+        environment=describe_environment(),
+        file_problems=file_problems(story.prepared.fingerprints, assessments),
+        preprocessing=story.prepared.preprocess.description,
+        network=story.network,
+        timing=_timing(story),
+        command=story.command,
+        created=now_utc(),
+        version=__version__,
+    )
+    write_report(content, folder)
+    return judged.sentence
+
+
+def file_problems(
+    fingerprints: Fingerprints, assessments: Mapping[str, Assessment]
+) -> tuple[tuple[str, str], ...]:
+    """(name, message) of every image that was left out, on reading or on predicting."""
+    return (
+        *unreadable(fingerprints),
+        *(problem for one in assessments.values() for problem in one.problems),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Pictures of cells of one part, as the network sees them."""
+
+    assessment: Assessment
+    preprocess: Preprocess
+    reader: CropReader
+
+    def examples(self, seed: int) -> dict[str, tuple[CellPicture, ...]]:
+        """A few cells of each class, drawn by lot, spread over the groups."""
+        chosen = typical_examples(
+            self.assessment.labels, self.assessment.groups, seed=seed, n=_EXAMPLES
+        )
+        classes = self.assessment.evaluation.classes
+        return {
+            classes[k]: tuple(self._picture(int(i), heat=False) for i in indices)
+            for k, indices in chosen.items()
+        }
+
+    def errors(self) -> tuple[CellPicture, ...]:
+        """The wrong answers, the surest first, with class activation maps."""
+        worst = worst_errors(self.assessment.labels, self._probabilities, n=_ERRORS)
+        return tuple(self._picture(int(i)) for i in worst)
+
+    def error_count(self) -> int:
+        """Number of wrong answers."""
+        return int((self._probabilities.argmax(axis=1) != self.assessment.labels).sum())
+
+    def right(self, seed: int) -> tuple[CellPicture, ...]:
+        """Some right answers, drawn by lot from all classes, with class activation maps."""
+        right = np.flatnonzero(self._probabilities.argmax(axis=1) == self.assessment.labels)
+        classes = len(self.assessment.evaluation.classes)
+        chosen = typical_examples(
+            self.assessment.labels[right], None, seed=seed, n=max(1, _RIGHT // classes)
+        )
+        return tuple(self._picture(int(right[i])) for indices in chosen.values() for i in indices)[
+            :_RIGHT
+        ]
+
+    @property
+    def _probabilities(self) -> NDArray[np.float64]:
+        return self.assessment.output.probabilities
+
+    def _picture(self, index: int, *, heat: bool = True) -> CellPicture:
+        record = self.assessment.records[index]
+        classes = self.assessment.evaluation.classes
+        row = self._probabilities[index]
+        predicted = int(row.argmax())
+        unit = self.preprocess.to_unit(self.reader.read(record.path, record.region))
+        maps = self.assessment.output.class_maps
+        return CellPicture(
+            name=record.name,
+            label=record.label,
+            predicted=classes[predicted],
+            probabilities=dict(zip(classes, map(float, row), strict=True)),
+            pixels=displayed(unit),
+            heat=heat_map(maps[index], predicted, size=unit.shape[:2])
+            if heat and maps is not None
+            else None,
+            group=self.assessment.groups[index] if self.assessment.groups else "",
+            object_id=record.object_id,
+        )
+
+
+def displayed(unit: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Unit planes (H, W, K) as a picture: grey (H, W), or (H, W, 3) of the first three."""
+    planes = np.round(unit * 255).astype(np.uint8)
+    if planes.shape[2] == 1:
+        return planes[:, :, 0]
+    if planes.shape[2] == 2:
+        return np.dstack([planes, np.zeros_like(planes[:, :, :1])])
+    return planes[:, :, :3]
+
+
+def majority_rate(evaluation: Evaluation) -> float:
+    """Share of the commonest class, 0..1: what always naming it would reach."""
+    counts = evaluation.confusion.sum(axis=1)
+    return float(counts.max() / counts.sum())
+
+
+def headline(evaluation: Evaluation, part: str = "test") -> Headline:
+    """The number shown large: accuracy, against always naming the commonest class."""
+    return Headline(
+        name="Accuracy",
+        part=part,
+        estimate=evaluation.metrics["accuracy"],
+        baseline=majority_rate(evaluation),
+    )
+
+
+def split_table(manifest: Manifest) -> SplitTable:
+    """Counts of images and groups by class and part."""
+    summary = summarise(manifest)
+    members: dict[str, dict[str, int]] = {part: {} for part in summary.parts}
+    if manifest.group is not None:
+        for record in manifest.records:
+            group = manifest.group_of(record)
+            members[record.part][group] = members[record.part].get(group, 0) + 1
+    return SplitTable(
+        classes=summary.classes,
+        parts=summary.parts,
+        images=_by_class(summary.images, summary.classes),
+        groups=_by_class(summary.groups, summary.classes) if summary.groups else {},
+        group_name=manifest.group,
+        members=members if manifest.group is not None else {},
+    )
+
+
+def _by_class(
+    counts: Mapping[str, Mapping[str, int]], classes: Sequence[str]
+) -> dict[str, dict[str, int]]:
+    return {name: {part: counts[part][name] for part in counts} for name in classes}
+
+
+def _title(manifest: Manifest) -> str:
+    return " or ".join(manifest.classes) if len(manifest.classes) <= 3 else (
+        f"{manifest.root.name}: {len(manifest.classes)} classes"
+    )  # fmt: skip
+
+
+def _question(manifest: Manifest, recipe: Recipe) -> str:
+    what = "cells cropped from fields of view" if manifest.crop_size else "images"
+    classes = manifest.classes
+    names = f"{', '.join(classes[:-1])} and {classes[-1]}"
+    grouped = (
+        f"Images of one {manifest.group} stay together in one part."
+        if manifest.group
+        else "The images were divided one by one: no group was named."
+    )
+    return (
+        f"Can a network tell {names} apart, from {len(manifest.records)} {what}? It learns from "
+        f"one part of them, a second part chooses when to stop, and a third part, never seen "
+        f"before, tests it. {grouped} Recipe: {recipe.name}, seed {recipe.seed}."
+    )
+
+
+def _history(fitted: Fitted) -> dict[str, list[float]]:
+    return {key: [row[key] for row in fitted.history] for key in fitted.history[0]}
+
+
+def _findings(story: RunStory) -> tuple[Finding, ...]:
+    fingerprints = story.prepared.fingerprints
+    found = []
+    if story.prepared.split.by_image:
+        found.append(
+            Finding(
+                "warning",
+                "Split by image",
+                "No group (field, slide, culture, donor) was named, so images of one sample may "
+                "be in training and in test. The result is then an upper bound.",
+                "Name the column that holds the sample with --group",
+            )
+        )
+    if fingerprints.problems:
+        found.append(
+            Finding(
+                "warning",
+                f"Images that could not be used: {len(fingerprints.problems)}",
+                "They are listed below and were left out.",
+                "Replace or remove them",
+            )
+        )
+    found += [Finding("info", note) for note in story.prepared.reading]
+    found += [
+        Finding(
+            "warning",
+            f"{len(names)} images have the same pixels",
+            ", ".join(names[:6]) + (" ..." if len(names) > 6 else ""),
+            "Remove the copies; they add nothing to training or test",
+        )
+        for names in fingerprints.duplicates[:10]
+    ]
+    if fingerprints.changed:
+        found.append(
+            Finding(
+                "warning",
+                f"{len(fingerprints.changed)} images changed since the manifest was written",
+                ", ".join(fingerprints.changed[:6]),
+                "Scan the folder again if that was not intended",
+            )
+        )
+    return tuple(found)
+
+
+def _timing(story: RunStory) -> str:
+    training = sum(row["seconds"] for row in story.fitted.history)
+    return (
+        f"{story.seconds / 60:.1f} minutes in all, {training / 60:.1f} of them in "
+        f"{len(story.fitted.history)} epochs"
+    )

@@ -1,0 +1,187 @@
+"""What is settled before training: folders for results, notes on reading, the demonstration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from actinscope.errors import ImageError, OutputError, ResumeError, UsageError
+from actinscope.experiment import demo
+from actinscope.experiment.output import make_folder, require_new_file, require_new_folder
+from actinscope.experiment.prepare import (
+    Prepared,
+    StudySource,
+    fingerprint_study,
+    prepare,
+    read_study,
+)
+from actinscope.experiment.resume import (
+    recipe_as_used,
+    require_same_settings,
+    with_network_of_run,
+)
+from actinscope.images import CropReader
+from actinscope.networks import network_entry
+from actinscope.progress import Silent
+from actinscope.training import Recipe, change_recipe, write_recipe
+
+SMALL = change_recipe(Recipe(), {"network": {"name": "efficientnet-lite0", "input_size": 32}})
+
+
+def write_stacks(folder: Path, planes: int) -> StudySource:
+    rng = np.random.default_rng(0)
+    for number in range(20):
+        path = folder / ("a", "b")[number % 2] / f"{number}.tif"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 60000, (planes, 16, 16), dtype=np.uint16)
+        tifffile.imwrite(path, pixels, metadata={"axes": "ZYX"}, imagej=True)
+    return StudySource(folder)
+
+
+def prepared(source: StudySource) -> Prepared:
+    reader = CropReader(SMALL.images)
+    found = fingerprint_study(read_study(source, SMALL), reader, Silent())
+    entry = network_entry("efficientnet-lite0")
+    return prepare(found, entry, SMALL, reader=reader, progress=Silent())
+
+
+def test_what_was_done_on_reading_is_told(tmp_path: Path) -> None:
+    result = prepared(write_stacks(tmp_path / "images", planes=3))
+    assert result.data.train.units.shape == (16, 32, 32, 1)
+    assert result.reading == ("16 training images: maximum projection of 3 z planes",)
+
+
+def test_notes_that_differ_in_numbers_are_told_once(tmp_path: Path) -> None:
+    source = write_stacks(tmp_path / "images", planes=3)
+    for path in sorted((tmp_path / "images").rglob("*.tif"))[:10]:
+        pixels = np.concatenate([tifffile.imread(path)] * 2)
+        tifffile.imwrite(path, pixels, metadata={"axes": "ZYX"}, imagej=True)
+    (note,) = prepared(source).reading
+    assert note.startswith("16 training images: maximum projection of ")
+    assert note.endswith(" z planes, or alike")
+
+
+def test_a_test_image_that_does_not_fit_is_named_before_training(tmp_path: Path) -> None:
+    source = write_stacks(tmp_path / "images", planes=1)
+    tested = [r for r in prepared(source).split.manifest.records if r.part == "test"]
+    odd = tested[0].path
+    # The same place in the split: it depends on names and equal pixels, not on their depth.
+    tifffile.imwrite(odd, (tifffile.imread(odd) // 256).astype(np.uint8))
+    with pytest.raises(ImageError, match=rf"{odd.name}: is 8-bit \(0 to 255\) where 16-bit"):
+        prepared(source)
+
+
+# the folder for results
+
+
+def test_a_new_or_empty_folder_is_fine(tmp_path: Path) -> None:
+    source = StudySource(tmp_path / "images")
+    require_new_folder(tmp_path / "new" / "run", source)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / ".DS_Store").touch()
+    require_new_folder(tmp_path / "empty", source)
+
+
+def test_with_a_manifest_results_may_lie_beside_the_images(tmp_path: Path) -> None:
+    require_new_folder(tmp_path / "run", StudySource(tmp_path, manifest=tmp_path / "groups.csv"))
+    with pytest.raises(UsageError, match="lies among the images"):
+        require_new_folder(tmp_path / "run", StudySource(tmp_path))
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="the folder cannot be made"):
+        make_folder(tmp_path / "file" / "run")
+
+
+def test_a_csv_is_never_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").touch()
+    with pytest.raises(UsageError, match="is there already"):
+        require_new_file(tmp_path / "a.csv")
+    with pytest.raises(OutputError, match="the folder does not exist"):
+        require_new_file(tmp_path / "b" / "a.csv")
+
+
+# going on with a run
+
+
+def test_a_recipe_as_used_leaves_nothing_open() -> None:
+    entry = network_entry("efficientnet-lite1")
+    network = recipe_as_used(Recipe(), entry).network
+    assert (network.name, network.input_size, network.frozen_layers) == (
+        "efficientnet-lite1",
+        240,
+        131,
+    )
+
+
+def test_auto_means_the_network_that_the_run_began_with(tmp_path: Path) -> None:
+    entry = network_entry("efficientnet-lite0")
+    write_recipe(recipe_as_used(Recipe(), entry), tmp_path / "recipe.toml")
+    again = with_network_of_run(Recipe(), tmp_path)
+    assert again.network.name == "efficientnet-lite0"
+    require_same_settings(tmp_path, recipe_as_used(again, entry))
+    other = network_entry("efficientnet-lite1")
+    with pytest.raises(ResumeError, match=r"network\.name was 'efficientnet-lite0' and is now"):
+        require_same_settings(tmp_path, recipe_as_used(Recipe(), other))
+
+
+# the demonstration, without its training
+
+
+def draw(folder: Path, *, seed: int = 0, difficulty: float = 0.5) -> None:
+    demo.run_demo(folder, seed=seed, difficulty=difficulty, command="", progress=Silent())
+
+
+@pytest.fixture
+def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A demonstration that was cut off when its training began."""
+    monkeypatch.setattr(demo, "_FIELDS", 1)
+
+    def cut_off(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, "train_study", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        draw(tmp_path / "demo")
+    return tmp_path / "demo"
+
+
+def test_a_demonstration_that_was_cut_off_keeps_its_images(drawn: Path) -> None:
+    stamps = {path: path.stat().st_mtime_ns for path in drawn.rglob("*.tif")}
+    assert len(stamps) == 12
+    with pytest.raises(KeyboardInterrupt):
+        draw(drawn)
+    assert {path: path.stat().st_mtime_ns for path in drawn.rglob("*.tif")} == stamps
+
+
+def test_a_demonstration_cut_off_while_drawing_starts_its_drawing_again(drawn: Path) -> None:
+    (drawn / "images").rename(drawn / ".images-unfinished")
+    (drawn / ".images-unfinished" / "fields.csv").unlink()
+    with pytest.raises(KeyboardInterrupt):
+        draw(drawn)
+    assert (drawn / "images" / "fields.csv").exists()
+    assert not (drawn / ".images-unfinished").exists()
+
+
+def test_a_demonstration_with_other_settings_needs_another_folder(drawn: Path) -> None:
+    with pytest.raises(UsageError, match="with another seed or difficulty"):
+        draw(drawn, seed=1)
+    with pytest.raises(UsageError, match="with another seed or difficulty"):
+        draw(drawn, difficulty=0.1)
+
+
+def test_a_demonstration_never_mixes_with_other_files(tmp_path: Path) -> None:
+    (tmp_path / "thesis.docx").touch()
+    with pytest.raises(UsageError, match="is not empty"):
+        draw(tmp_path)
+
+
+def test_a_finished_demonstration_is_not_run_again(drawn: Path) -> None:
+    (drawn / "run").mkdir()
+    (drawn / "run" / "report.html").touch()
+    with pytest.raises(UsageError, match=r"holds a finished demonstration. Open .*report.html"):
+        draw(drawn)
