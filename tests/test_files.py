@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from actinscope.errors import OutputError
-from actinscope.files import atomic_path, sha256_of_file, write_json_atomic, write_text_atomic
+from actinscope.files import (
+    atomic_path,
+    remove_partial_files,
+    sha256_of_file,
+    write_json_atomic,
+    write_text_atomic,
+)
 
 
 def test_text_is_utf8_with_plain_line_ends(tmp_path: Path) -> None:
@@ -75,3 +81,10 @@ def test_hash_of_a_file(tmp_path: Path) -> None:
     data = bytes(range(256)) * 5000
     (tmp_path / "a").write_bytes(data)
     assert sha256_of_file(tmp_path / "a") == hashlib.sha256(data).hexdigest()
+
+
+def test_half_written_files_of_a_killed_process_are_removed(tmp_path: Path) -> None:
+    (tmp_path / ".partial-abc.npz").write_bytes(b"half")
+    (tmp_path / "last.npz").write_bytes(b"whole")
+    remove_partial_files(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["last.npz"]

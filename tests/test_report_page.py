@@ -18,7 +18,7 @@ from actinscope.report.content import Finding, SplitTable
 from actinscope.report.page import render_page
 from test_report_content import HOSTILE, bare_content, make_content, picture
 
-SECTIONS = ["question", "verdict", "notices", "curves", "confusion", "metrics", "classes"]
+SECTIONS = ["notices", "question", "verdict", "curves", "confusion", "metrics", "classes"]
 SECTIONS += ["examples", "errors", "right", "split", "data", "settings", "environment"]
 SECTIONS += ["reading", "reproduce"]
 VOID = {"meta", "img", "br", "link", "input", "hr"}

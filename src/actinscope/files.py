@@ -14,6 +14,14 @@ from typing import Any
 
 from actinscope.errors import OutputError
 
+_PARTIAL = ".partial-"
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Remove what a killed process left half written in ``folder``; nobody else may write there."""
+    for left in Path(folder).glob(f"{_PARTIAL}*"):
+        left.unlink(missing_ok=True)
+
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
@@ -27,7 +35,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     """
     target = Path(target)
     try:
-        handle, name = tempfile.mkstemp(prefix=".partial-", suffix=target.suffix, dir=target.parent)
+        handle, name = tempfile.mkstemp(prefix=_PARTIAL, suffix=target.suffix, dir=target.parent)
         os.close(handle)
     except OSError as error:
         raise OutputError(

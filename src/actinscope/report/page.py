@@ -126,9 +126,9 @@ def _sections(content: ReportContent) -> dict[str, str]:
     """Anchor -> heading of the sections that this content fills, in their order."""
     maps = any(cell.heat is not None for cell in content.right)
     sections = (
+        ("notices", "Before you rely on this", content.notices),
         ("question", "What was asked", True),
         ("verdict", "The verdict", True),
-        ("notices", "Before you rely on this", content.notices),
         ("curves", "How the training went", curve_panels(content.history, content.best_epoch)),
         ("confusion", "Which classes are confused", True),
         ("metrics", "All figures", True),

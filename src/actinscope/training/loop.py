@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.errors import ResumeError, TrainingError
-from actinscope.files import write_text_atomic
+from actinscope.files import remove_partial_files, write_text_atomic
 from actinscope.networks.backend import backend_name, keras_backend
 from actinscope.networks.cut import cut_network
 from actinscope.preprocess import Preprocess
@@ -117,6 +117,7 @@ def fit(
     """
     checkpoint = folder / "checkpoint"
     checkpoint.mkdir(parents=True, exist_ok=True)
+    remove_partial_files(checkpoint)
     last = checkpoint / "last.npz"
     state = _first_state(model, data, recipe, frozen_layers=frozen_layers, preprocess=preprocess)
     resumed = resume and last.exists()

@@ -75,7 +75,8 @@ class TrainingSettings(_Section):
         class_weights: ``balanced`` weighs each class by the inverse of its frequency.
         views: 0 draws a fresh augmentation of every image in every epoch and runs the
             whole network; V > 0 draws V augmented views of every image once, stores
-            what the frozen layers make of them and trains the rest on these.
+            what the frozen layers make of them and trains the rest on these. Dropout in
+            the frozen layers is then off; with 0 it is on, as Keras has it.
         head_start: ``logistic`` fits the new last layer on the pretrained features by
             logistic regression before the first epoch; ``random`` leaves it random.
         early_stopping: stop after this many epochs without a better validation loss;
