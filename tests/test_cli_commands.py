@@ -117,6 +117,12 @@ def test_many_bad_files_do_not_flood_the_screen(data: Path, tmp_path: Path, caps
     assert lines[-1] == "actinscope: left out: 10 more"
 
 
+def test_scan_of_folders_may_say_that_there_is_no_group(data: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "study.csv"
+    assert main(["scan", str(data), "--group", "none", "-o", str(listed), "--quiet"]) == 0
+    assert set(rows_of(listed)[0]) == {"path", "label", "sha256"}
+
+
 def test_scan_never_overwrites_an_edited_csv(data: Path, tmp_path: Path, capsys: Shown) -> None:
     target = tmp_path / "study.csv"
     target.write_text("edited for hours")
@@ -241,6 +247,7 @@ def test_a_recipe_that_does_not_exist(capsys: Shown) -> None:
     ("options", "message"),
     [
         (["--group", "field"], "--group names a column, and there is no --manifest"),
+        (["--group", "none", "--group-level", "2"], "--group none and --group-level contradict"),
         (["--crop-size", "64"], "--crop-size needs a --manifest that says where the cells are"),
         (["--group-level", "2", "--group-pattern", "x"], "Give only one of the two"),
         (["--manifest", "m.csv", "--group-level", "2"], "--group-level does nothing with"),
@@ -392,6 +399,19 @@ def test_evaluate_writes_metrics_predictions_and_report(
         assert row["part"] == "test"
     report = (target / "report.html").read_text("utf-8")
     assert "On 17 images from 6 slides" in report
+
+
+def test_a_manifest_beside_a_bundle_is_not_taken_for_that_of_its_run(
+    bundle: Path, tmp_path: Path
+) -> None:
+    (bundle.parent / "manifest.csv").write_text("path,label,part,sha256\na.tif,flat,train,\n")
+    table = labelled_by_the_bundle(tmp_path / "new", 12)
+    target = tmp_path / "result"
+    arguments = ["evaluate", str(bundle), str(table.parent), "--manifest", str(table)]
+    assert main([*arguments, "-o", str(target), "--quiet"]) == 0
+    report = (target / "report.html").read_text("utf-8")
+    assert "cannot be seen from here" in report
+    assert "that it never saw" not in report
 
 
 def test_evaluate_takes_the_test_part_of_a_manifest_with_parts(

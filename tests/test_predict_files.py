@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -245,7 +246,50 @@ def test_manifest_columns_are_copied(bundle: Bundle, images: Path, tmp_path: Pat
         predict_files(bundle, [images], tmp_path / "out.csv", options=plain(manifest=manifest))
 
 
+@pytest.mark.parametrize("separator", ["/", "\\"])
+def test_manifest_paths_may_be_relative_to_the_folder_of_images(
+    bundle: Bundle, images: Path, tmp_path: Path, separator: str
+) -> None:
+    write_image(images / "wt" / "cell99.tif", 99)
+    manifest = tmp_path / "study.csv"
+    manifest.write_text(f"path,plate\nwt{separator}cell99.tif,P1\ncell1.tif,P2\n")
+    out = tmp_path / "out.csv"
+    predict_files(bundle, [images], out, options=plain(manifest=manifest))
+    found = read_predictions(out)
+    plates = {
+        Path(name).name: p for name, p in zip(found.paths, found.groups["plate"], strict=True)
+    }
+    assert {name: plate for name, plate in plates.items() if plate} == {
+        "cell99.tif": "P1",
+        "cell1.tif": "P2",
+    }
+
+
 # Where it is written
+
+
+def test_only_a_table_of_predictions_is_replaced(
+    bundle: Bundle, images: Path, tmp_path: Path
+) -> None:
+    manifest = tmp_path / "study.csv"
+    manifest.write_text("path,plate\nimages/cell1.tif,P1\n")
+    for target in (manifest, images / "cell1.tif"):
+        before = target.read_bytes()
+        with pytest.raises(UsageError, match="is no table of predictions"):
+            predict_files(bundle, [images], target, options=plain(manifest=manifest))
+        assert target.read_bytes() == before
+    for _ in range(2):
+        predict_files(bundle, [images], tmp_path / "out.csv", options=plain())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+def test_line_ends_in_names(bundle: Bundle, tmp_path: Path) -> None:
+    names = ["a\nb.tif", "a\rb.tif", "a\r\nb.tif"]
+    for name in names:
+        write_image(tmp_path / "images" / name, 1)
+    out = tmp_path / "out.csv"
+    predict_files(bundle, [tmp_path / "images"], out, options=plain())
+    assert sorted(Path(path).name for path in read_predictions(out).paths) == sorted(names)
 
 
 def test_output_is_checked_before_anything_is_computed(

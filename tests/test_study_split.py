@@ -129,6 +129,15 @@ def test_copies_with_two_labels_are_a_loud_note() -> None:
     )
 
 
+def test_labels_that_differ_by_case_or_spelling_are_a_loud_note() -> None:
+    rows = [(label, "") for label in ("Wild_type", "wild type", "ko", "KO+", "CD4", "CD4-")]
+    told = [n for n in split(study(rows * 3, grouped=False), seed=0).notes if "ALIKE" in n]
+    assert len(told) == 1
+    assert "'Wild_type' and 'wild type' are taken as different classes" in told[0]
+    assert "ko" not in told[0]
+    assert "CD4" not in told[0]
+
+
 def given_parts(rows: list[tuple[str, str, str]], hashes: str = "") -> Manifest:
     manifest = study([(label, group) for label, group, _ in rows], hashes=hashes)
     records = [

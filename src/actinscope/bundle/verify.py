@@ -81,7 +81,7 @@ def verify_bundle(
             f"stored is {golden.probabilities[image, column]:.6f}; at most {tolerance:g} apart "
             f"is allowed (computed by {session.backend})",
             where=bundle.path / GOLDEN_FILE,
-            remedy="Do not use the bundle here; try the other backend, or copy it again",
+            remedy="Do not use the bundle on this computer; copy it again",
         )
     return Verification(
         images=len(golden.images),

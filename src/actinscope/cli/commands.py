@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _BAD_FILES = 3
 _SHOWN_PROBLEMS = 20
+_NO_GROUP = "none"
 
 
 def scan(arguments: Namespace) -> int:
@@ -158,6 +159,13 @@ def _source(arguments: Namespace) -> StudySource:
             remedy="Give --manifest CSV with a column mask, objects, or y and x; images of one "
             "cell each are taken whole",
         )
+    elif arguments.group == _NO_GROUP:
+        for name, value in scanning.items():
+            if value is not None:
+                raise UsageError(
+                    f"--group {_NO_GROUP} and {name} contradict each other",
+                    remedy="Leave one of them out",
+                )
     elif arguments.group is not None and all(value is None for value in scanning.values()):
         raise UsageError(
             "--group names a column, and there is no --manifest that has columns",

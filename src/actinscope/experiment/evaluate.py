@@ -108,7 +108,7 @@ def _write_report(
         result.evaluation,
         baseline=majority_rate(result.evaluation),
         by_image=False,
-        held_out=_manifest_of_run(request.bundle).is_file(),
+        held_out=bool(_known_to(request.bundle)),
         synthetic=info.synthetic,
         random_weights=info.random_weights,
         group=group or "group",
@@ -146,7 +146,7 @@ def _write_report(
 
 
 def _seen_before(bundle: Path) -> str:
-    if _manifest_of_run(bundle).is_file():
+    if _known_to(bundle):
         return "The images that it was trained on were left out."
     return (
         "Whether it was trained on some of them cannot be seen from here: that is for the author "
@@ -154,9 +154,14 @@ def _seen_before(bundle: Path) -> str:
     )
 
 
-def _manifest_of_run(bundle: Path) -> Path:
-    """The manifest of the run that made the bundle, where the bundle still lies in it."""
-    return bundle.absolute().parent / "manifest.csv"
+def _known_to(bundle: Path) -> frozenset[str]:
+    """Hashes of the images that trained the bundle, where it still lies in its run; else none."""
+    run = bundle.absolute().parent
+    if not all((run / name).is_file() for name in ("recipe.toml", "manifest.csv")):
+        return frozenset()  # a manifest.csv alone may be of any study
+    rows = read_table(run / "manifest.csv").rows
+    known = {row.get("sha256") for row in rows if row.get("part") in {TRAIN, VALIDATION}}
+    return frozenset(known - {""})
 
 
 def _read(source: StudySource, options: ReadOptions, trained_on: int | None) -> Manifest:
@@ -210,11 +215,7 @@ def _test_part(manifest: Manifest) -> tuple[Manifest, tuple[str, ...]]:
 
 def _unseen(manifest: Manifest, bundle: Path) -> tuple[Manifest, tuple[str, ...]]:
     """Without the images that trained the bundle, where its run is still around it."""
-    written = _manifest_of_run(bundle)
-    if not written.is_file():
-        return manifest, ()
-    rows = read_table(written).rows
-    known = {row.get("sha256") for row in rows if row.get("part") in {TRAIN, VALIDATION}} - {""}
+    known = _known_to(bundle)
     unseen = tuple(record for record in manifest.records if record.pixel_hash not in known)
     others = len(manifest.records) - len(unseen)
     if not others:

@@ -17,9 +17,8 @@ from actinscope.predict.groups import read_group_columns
 from actinscope.predict.partial import Kept, PartialOutput, check_writable, expected_size
 from actinscope.predict.pipeline import in_batches, predict_batches
 from actinscope.predict.predictor import Predictor
-from actinscope.predict.table import csv_bytes, header, identity, rows_of
+from actinscope.predict.table import csv_bytes, header, identity, require_replaceable, rows_of
 from actinscope.predict.tasks import (
-    Source,
     Task,
     find_sources,
     tasks_from_images,
@@ -100,7 +99,8 @@ def predict_files(
     the result has the same bytes as that of an unbroken run.
 
     Raises:
-        UsageError: no images, or options that contradict each other.
+        UsageError: no images, options that contradict each other, or an output that is
+            another file's name.
         OutputError: the output cannot be written; known before anything is computed.
         BundleError: no runtime can load the network.
         ManifestError: the manifest is broken.
@@ -109,7 +109,8 @@ def predict_files(
     output_csv = Path(output_csv)
     crop_size = _crop_size(bundle, options)
     check_writable(output_csv, expected_bytes=1 << 16)
-    plan = _plan(bundle, find_sources(paths), options, crop_size)
+    require_replaceable(output_csv)
+    plan = _plan(bundle, paths, options, crop_size)
     names = [task.name for task in plan.tasks]
     columns = len(header(plan.groups, bundle.info.classes))
     check_writable(output_csv, expected_bytes=expected_size(names, columns))
@@ -218,8 +219,9 @@ def _crop_size(bundle: Bundle, options: PredictOptions) -> int | None:
 
 
 def _plan(
-    bundle: Bundle, sources: Sequence[Source], options: PredictOptions, crop_size: int | None
+    bundle: Bundle, paths: Sequence[Path], options: PredictOptions, crop_size: int | None
 ) -> _Plan:
+    sources = find_sources(paths)
     trained = bundle.info.crop_size
     notes: list[str] = []
     if options.masks is not None and crop_size is not None:
@@ -237,7 +239,7 @@ def _plan(
         notes.append(f"crops have {crop_size} pixels a side, those of the training {trained}")
     if options.manifest is None:
         return _Plan(tasks, (), tuple(notes))
-    found = read_group_columns(options.manifest)
+    found = read_group_columns(options.manifest, paths)
     tasks, missing = found.add_to(tasks)
     if missing:
         notes.append(f"{missing} of {len(tasks)} rows are not named in {options.manifest.name}")

@@ -38,10 +38,11 @@ class GroupColumns:
         return found, missing
 
 
-def read_group_columns(manifest: Path) -> GroupColumns:
+def read_group_columns(manifest: Path, folders: Sequence[Path] = ()) -> GroupColumns:
     """Read a CSV with a column ``path`` and whatever columns are to be copied.
 
-    Paths are relative to the CSV's folder or to the working folder, whichever exists.
+    Paths are relative to the CSV's folder, to one of ``folders`` (as `scan` writes them) or
+    to the working folder, whichever exists.
     A column ``object`` tells the cells of one field apart.
 
     Raises:
@@ -66,7 +67,7 @@ def read_group_columns(manifest: Path) -> GroupColumns:
     columns = tuple(name for name in table.columns if name and name not in _NOT_COPIED)
     cells: dict[tuple[str, str], Mapping[str, str]] = {}
     for row in table.rows:
-        key = (_place(_find(row, manifest)), row.get("object"))
+        key = (_place(_find(row, (manifest.parent, *folders))), row.get("object"))
         values = {name: row.get(name) for name in columns}
         if cells.setdefault(key, values) != values:
             raise ManifestError(
@@ -77,10 +78,13 @@ def read_group_columns(manifest: Path) -> GroupColumns:
     return GroupColumns(columns, cells)
 
 
-def _find(row: Row, manifest: Path) -> Path:
+def _find(row: Row, folders: Sequence[Path]) -> Path:
     written = row.get("path")
-    beside = manifest.parent / written
-    return beside if os.path.lexists(beside) else Path(written)
+    for text in dict.fromkeys((written, written.replace("\\", "/"))):
+        for folder in folders:
+            if os.path.lexists(folder / text):
+                return folder / text
+    return Path(written)
 
 
 def _place(path: Path) -> str:

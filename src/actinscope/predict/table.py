@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.errors import ManifestError
+from actinscope.errors import ManifestError, OutputError, UsageError
 from actinscope.predict.pipeline import PredictedBatch
 from actinscope.predict.tasks import Task
 
@@ -61,9 +61,41 @@ def csv_bytes(rows: Sequence[Sequence[str]]) -> bytes:
     Cells stay as they are, also where they begin with ``=``, ``+``, ``-`` or ``@``,
     which a spreadsheet may take for a formula: a changed path would name no file.
     """
+    return "".join(_line(row) for row in rows).encode("utf-8")
+
+
+def _line(row: Sequence[str]) -> str:
+    # A carriage return in a cell is put between quotation marks only where line ends have one.
     stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
-    return stream.getvalue().encode("utf-8")
+    csv.writer(stream, lineterminator="\r\n").writerow(row)
+    return stream.getvalue().removesuffix("\r\n") + "\n"
+
+
+def require_replaceable(output: Path) -> None:
+    """Refuse to replace a file that is no table of predictions, such as an image or a manifest.
+
+    Raises:
+        UsageError: ``output`` is such a file.
+        OutputError: ``output`` cannot be read.
+    """
+    start = (",".join(_FIRST) + ",").encode()
+    if not output.is_file():
+        return
+    try:
+        with output.open("rb") as stream:
+            found = stream.read(len(start))
+    except OSError as error:
+        raise OutputError(
+            f"is there and cannot be read ({error.strerror})",
+            where=output,
+            remedy="Give -o another name",
+        ) from error
+    if found not in (b"", start):
+        raise UsageError(
+            "is there already and is no table of predictions",
+            where=output,
+            remedy="Give -o another name, or delete it first",
+        )
 
 
 @dataclass(frozen=True, eq=False)

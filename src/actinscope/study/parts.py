@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from actinscope.errors import SettingsError, SplitError
 from actinscope.study.balance import share_out
 from actinscope.study.records import PARTS, TEST, TRAIN, Manifest, enumerate_some
-from actinscope.study.units import Units, find_units, label_conflicts, same_pixels
+from actinscope.study.units import Units, find_units, label_doubts, same_pixels
 
 LEAST_UNITS = 3  # one for each part
 _TOLERANCE = 0.05  # deviations of a class's share beyond this are told
@@ -206,7 +206,7 @@ def _as_given(manifest: Manifest) -> Split:
         for label in manifest.classes
         if (part, label) not in seen
     ]
-    notes += label_conflicts(manifest.records)
+    notes += label_doubts(manifest.records)
     notes += _leaks(manifest)
     return with_parts(manifest, {record.key: record.part for record in manifest.records}, notes)
 
