@@ -82,6 +82,33 @@ def test_scan_takes_groups_from_names(data: Path, tmp_path: Path) -> None:
     assert {row["group"] for row in rows_of(target)} == {"xy00", "xy01", "xy02"}
 
 
+def test_scan_takes_labels_from_a_csv_and_groups_from_names(data: Path, tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
+    paths = sorted(data.rglob("*.tif"))
+    lines = [f"{p.relative_to(data).as_posix()},{'ab'[i % 2]}" for i, p in enumerate(paths)]
+    table.write_text("\n".join(["path,label", *lines]), "utf-8")
+    target = tmp_path / "study.csv"
+    options = ["--manifest", str(table), "--group-pattern", r"^(xy\d+)"]
+    assert main(["scan", str(data), *options, "-o", str(target), "--quiet"]) == 0
+    rows = rows_of(target)
+    assert {row["label"] for row in rows} == {"a", "b"}
+    assert {row["group"] for row in rows} == {"xy00", "xy01", "xy02"}
+
+
+def test_a_column_that_predictions_have_themselves_is_refused(
+    data: Path, tmp_path: Path, capsys: Shown
+) -> None:
+    table = tmp_path / "mine.csv"
+    paths = sorted(data.rglob("*.tif"))
+    lines = [f"{p.relative_to(data).as_posix()},{'ab'[i % 2]},x" for i, p in enumerate(paths)]
+    table.write_text("\n".join(["path,label,predicted", *lines]), "utf-8")
+    options = ["--manifest", str(table), "-o", str(tmp_path / "study.csv")]
+    assert main(["scan", str(data), *options]) == 3
+    assert "the column 'predicted' has a name that predictions.csv uses itself" in (
+        capsys.readouterr().err
+    )
+
+
 def test_scan_of_a_csv_keeps_its_columns(data: Path, tmp_path: Path, capsys: Shown) -> None:
     table = tmp_path / "mine.csv"
     lines = [
@@ -250,8 +277,6 @@ def test_a_recipe_that_does_not_exist(capsys: Shown) -> None:
         (["--group", "none", "--group-level", "2"], "--group none and --group-level contradict"),
         (["--crop-size", "64"], "--crop-size needs a --manifest that says where the cells are"),
         (["--group-level", "2", "--group-pattern", "x"], "Give only one of the two"),
-        (["--manifest", "m.csv", "--group-level", "2"], "--group-level does nothing with"),
-        (["--manifest", "m.csv", "--group-pattern", "x"], "--group-pattern does nothing with"),
         (["--network", "eficientnet-lite0"], "Did you mean 'efficientnet-lite0'?"),
         (["--weights", "my.h5"], "Name the network of the weights with --network"),
         (["--axes", "YXCS"], "--axes: axes hold either C (channels) or S (colour samples)"),

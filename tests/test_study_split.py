@@ -160,6 +160,7 @@ def test_given_parts_are_kept_and_leaks_told() -> None:
     assert "the column part of the manifest" in told
     assert "LEAK: 1 of 2 groups (plate) lie in more than one part: p1" in told
     assert "LEAK: 1 sets of identical images lie in more than one part" in told
+    assert result.leak
     assert "LABEL CONFLICT" in told
     assert "the validation part has no image of class 'b'" in told
 

@@ -146,27 +146,24 @@ def _source(arguments: Namespace) -> StudySource:
         "--group-level": arguments.group_level,
         "--group-pattern": arguments.group_pattern,
     }
-    if arguments.manifest is not None:
-        idle = [name for name, value in scanning.items() if value is not None]
-        if idle:
-            raise UsageError(
-                f"{idle[0]} does nothing with --manifest",
-                remedy="Name the column of the CSV with --group",
-            )
-    elif arguments.crop_size is not None:
+    if arguments.manifest is None and arguments.crop_size is not None:
         raise UsageError(
             "--crop-size needs a --manifest that says where the cells are",
             remedy="Give --manifest CSV with a column mask, objects, or y and x; images of one "
             "cell each are taken whole",
         )
-    elif arguments.group == _NO_GROUP:
+    if arguments.group == _NO_GROUP:
         for name, value in scanning.items():
             if value is not None:
                 raise UsageError(
                     f"--group {_NO_GROUP} and {name} contradict each other",
                     remedy="Leave one of them out",
                 )
-    elif arguments.group is not None and all(value is None for value in scanning.values()):
+    elif (
+        arguments.manifest is None
+        and arguments.group is not None
+        and all(value is None for value in scanning.values())
+    ):
         raise UsageError(
             "--group names a column, and there is no --manifest that has columns",
             remedy="Give --manifest CSV, or find the group in the folders with --group-level N "

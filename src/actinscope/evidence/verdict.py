@@ -53,6 +53,7 @@ def verdict(
     validation: Evaluation | None = None,
     group: str = "group",
     held_out: bool = True,
+    leak: bool = False,
 ) -> Verdict:
     """Put the test result into words.
 
@@ -65,6 +66,7 @@ def verdict(
         training: evaluation of the training part, to tell of overfitting.
         validation: evaluation of the validation part, to tell of a lucky choice.
         group: what a group is called in the singular, such as "field".
+        leak: groups or copies of images stand in more than one part.
         held_out: the images are known not to have been used in training.
 
     Raises:
@@ -76,6 +78,7 @@ def verdict(
     against_guessing = _against_guessing(accuracy, baseline)
     cautions = [
         *against_guessing,
+        *_leaks(leak),
         *_origin(by_image=by_image, synthetic=synthetic, random_weights=random_weights),
         *_size(evaluation, group),
         *_weak_classes(evaluation),
@@ -139,6 +142,14 @@ def _against_guessing(accuracy: Estimate, baseline: float) -> list[str]:
             "includes that rate."
         ]
     return []
+
+
+def _leaks(leak: bool) -> Iterator[str]:
+    if leak:
+        yield (
+            "Groups or copies of images stand in more than one part, as the manifest wants it: "
+            "the test images are not new to the model and the result is too good."
+        )
 
 
 def _origin(*, by_image: bool, synthetic: bool, random_weights: bool) -> Iterator[str]:

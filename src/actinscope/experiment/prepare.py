@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from actinscope.errors import ManifestError
 from actinscope.images import CropReader, Image
 from actinscope.networks import NetworkEntry
 from actinscope.preprocess import NetworkInput, Preprocess, fit_preprocess
@@ -38,6 +39,7 @@ class StudySource:
         data: folder of images (one sub-folder a class), or the folder that the
             manifest's paths are relative to.
         manifest: CSV with path, label and any other columns; None scans the folder.
+            With ``group_level`` or ``group_pattern`` only its labels are taken.
         group: column of the manifest that keeps images together, or None.
         group_level: folder level below ``data`` that names the group, when scanning.
         group_pattern: regular expression on the path that names the group, when scanning.
@@ -72,20 +74,41 @@ def read_study(source: StudySource, recipe: Recipe) -> Manifest:
     Raises:
         StudyError: as :func:`read_manifest` and :func:`scan_folder` do.
     """
-    if source.manifest is not None:
-        return read_manifest(
+    scanning = source.group_level is not None or source.group_pattern is not None
+    if source.manifest is not None and not scanning:
+        manifest = read_manifest(
             source.manifest,
             source.data,
             group=source.group,
             crop_size=source.crop_size,
             options=recipe.images,
         )
+        return _require_free_names(manifest, source.manifest)
     return scan_folder(
         source.data,
         group_level=source.group_level,
         group_pattern=source.group_pattern,
         group_name=source.group or "group",
+        labels_csv=source.manifest,
+        crop_size=source.crop_size,
+        options=recipe.images,
     )
+
+
+def _require_free_names(manifest: Manifest, where: Path) -> Manifest:
+    """Refuse columns that the table of predictions has itself."""
+    taken = [
+        column
+        for column in manifest.group_columns
+        if column in {"predicted", "error"} or column.startswith("probability_")
+    ]
+    if taken:
+        raise ManifestError(
+            f"the column {taken[0]!r} has a name that predictions.csv uses itself",
+            where=where,
+            remedy="Rename the column",
+        )
+    return manifest
 
 
 def fingerprint_study(manifest: Manifest, reader: CropReader, progress: Progress) -> Fingerprints:

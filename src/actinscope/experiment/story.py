@@ -59,6 +59,7 @@ def write_run_report(
         by_image=story.prepared.split.by_image,
         synthetic=story.synthetic,
         random_weights=story.random_weights,
+        leak=story.prepared.split.leak,
         training=assessments["train"].evaluation,
         validation=assessments["validation"].evaluation,
         group=manifest.group or "group",

@@ -29,11 +29,13 @@ class Split:
         manifest: the records in the order given, each with its part.
         notes: what was merged, what could not be honoured and what contradicts itself.
         by_image: no group was kept together, so the results are an upper bound.
+        leak: the parts were given, and divide groups or sets of identical images.
     """
 
     manifest: Manifest
     notes: tuple[str, ...]
     by_image: bool
+    leak: bool = False
 
 
 def split(
@@ -207,8 +209,9 @@ def _as_given(manifest: Manifest) -> Split:
         if (part, label) not in seen
     ]
     notes += label_doubts(manifest.records)
-    notes += _leaks(manifest)
-    return with_parts(manifest, {record.key: record.part for record in manifest.records}, notes)
+    leaks = _leaks(manifest)
+    given = {record.key: record.part for record in manifest.records}
+    return replace(with_parts(manifest, given, [*notes, *leaks]), leak=bool(leaks))
 
 
 def _leaks(manifest: Manifest) -> list[str]:

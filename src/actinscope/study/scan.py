@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from actinscope.errors import SettingsError, StudyError, UsageError
-from actinscope.images import list_images
+from actinscope.images import ReadOptions, list_images
 from actinscope.study.manifest import read_manifest
 from actinscope.study.records import (
     RESERVED_COLUMNS,
@@ -38,6 +38,8 @@ def scan_folder(
     group_pattern: str | None = None,
     group_name: str = "group",
     labels_csv: Path | None = None,
+    crop_size: int | None = None,
+    options: ReadOptions | None = None,
 ) -> Manifest:
     """List the images below ``data`` with their labels and groups.
 
@@ -53,6 +55,8 @@ def scan_folder(
             suffix.
         group_name: the name of the group column.
         labels_csv: a manifest with the labels, instead of the folders.
+        crop_size: see :func:`read_manifest`; only with ``labels_csv``.
+        options: how the fields of ``labels_csv`` are read; None for the defaults.
 
     The same group name in two classes is taken as one group: a plate that holds two
     classes is the same plate. A note says so.
@@ -74,7 +78,10 @@ def scan_folder(
         )
     group_name = _usable_column(group_name)
     grouping, columns = _grouping(group_level, group_pattern, group_name)
-    manifest = _from_folders(data) if labels_csv is None else _from_csv(Path(labels_csv), data)
+    if labels_csv is None:
+        manifest = _from_folders(data)
+    else:
+        manifest = _from_csv(Path(labels_csv), data, crop_size, options or ReadOptions())
     _require_two_classes(manifest)
     if grouping is None:
         return manifest
@@ -122,8 +129,10 @@ def _require_usable_names(names: Sequence[str], data: Path) -> None:
         raise StudyError("a class folder has an empty name", where=data, remedy="Rename it")
 
 
-def _from_csv(labels_csv: Path, data: Path) -> Manifest:
-    manifest = read_manifest(labels_csv, data)
+def _from_csv(
+    labels_csv: Path, data: Path, crop_size: int | None, options: ReadOptions
+) -> Manifest:
+    manifest = read_manifest(labels_csv, data, crop_size=crop_size, options=options)
     if manifest.crop_size is not None:
         return manifest  # masks lie beside the fields and are images without a label
     listed = {record.path for record in manifest.records}
