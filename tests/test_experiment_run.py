@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from actinscope.cli.main import main
 from actinscope.files import sha256_of_file
@@ -207,6 +208,20 @@ def test_evaluate_leaves_out_what_trained_the_model(
     given = json.loads((target / "metrics.json").read_text())
     ours = json.loads((run / "metrics.json").read_text())["test"]
     assert given == {"test": ours}
+
+
+def test_evaluate_tells_of_groups_that_trained_the_model(
+    run: Path, place: Path, tmp_path: Path, capsys: Shown
+) -> None:
+    images = tmp_path / "images"
+    shutil.copytree(place / "images", images)
+    trained = next(row for row in rows_of(run / "manifest.csv") if row["part"] == "train")
+    changed = images / trained["path"]
+    tifffile.imwrite(changed, tifffile.imread(changed) + np.uint16(1))
+    study = [str(images), "--manifest", str(images / "groups.csv"), "--group", "field"]
+    main(["evaluate", str(run / "bundle"), *study, "-o", str(tmp_path / "result")])
+    shown = capsys.readouterr().err
+    assert "images come from a field of which other images trained the model" in shown
 
 
 def test_evaluate_away_from_its_run_takes_all_images(

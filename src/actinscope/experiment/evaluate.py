@@ -74,6 +74,7 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     reader = CropReader(options)
     found = fingerprint_study(listed, reader, progress)
     manifest, seen = _unseen(found.manifest, request.bundle)
+    seen = (*seen, *_familiar_groups(manifest, request.bundle))
     notes = (*manifest.notes, *note, *seen)
     for text in notes:
         progress.say(f"note: {text}")
@@ -154,14 +155,31 @@ def _seen_before(bundle: Path) -> str:
     )
 
 
-def _known_to(bundle: Path) -> frozenset[str]:
-    """Hashes of the images that trained the bundle, where it still lies in its run; else none."""
+def _known_to(bundle: Path, column: str = "sha256") -> frozenset[str]:
+    """Values of ``column`` among the images that trained the bundle; by default their hashes.
+
+    Empty where the bundle does not lie in its run any more.
+    """
     run = bundle.absolute().parent
     if not all((run / name).is_file() for name in ("recipe.toml", "manifest.csv")):
         return frozenset()  # a manifest.csv alone may be of any study
     rows = read_table(run / "manifest.csv").rows
-    known = {row.get("sha256") for row in rows if row.get("part") in {TRAIN, VALIDATION}}
+    known = {row.get(column) for row in rows if row.get("part") in {TRAIN, VALIDATION}}
     return frozenset(known - {""})
+
+
+def _familiar_groups(manifest: Manifest, bundle: Path) -> tuple[str, ...]:
+    """A note where images come from groups of which others trained the bundle."""
+    if manifest.group is None:
+        return ()
+    known = _known_to(bundle, manifest.group)
+    familiar = sum(manifest.group_of(record) in known for record in manifest.records)
+    if not familiar:
+        return ()
+    return (
+        f"{familiar} of the {len(manifest.records)} images come from a {manifest.group} of which "
+        "other images trained the model: the result is an upper bound for a new one",
+    )
 
 
 def _read(source: StudySource, options: ReadOptions, trained_on: int | None) -> Manifest:

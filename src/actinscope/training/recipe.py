@@ -86,7 +86,7 @@ class TrainingSettings(_Section):
 
     epochs: int = Field(default=12, ge=1, le=100_000)
     batch_size: int = Field(default=16, ge=1, le=4096)
-    learning_rate: float = Field(default=5e-4, gt=0, le=1)
+    learning_rate: float = Field(default=2e-4, gt=0, le=1)
     schedule: Literal["constant", "cosine"] = "cosine"
     warmup_epochs: float = Field(default=1.0, ge=0)
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
