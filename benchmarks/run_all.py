@@ -11,6 +11,12 @@ _COMMANDS = (
     "interval_coverage.py",
     "grouped_folds.py mef_actin --frozen-embedding",
     "grouped_folds.py mef_actin",
+    "grouped_folds.py mef_actin --set training.learning_rate=0.0005",
+    "grouped_folds.py mef_actin --set training.head_start=random",
+    "grouped_folds.py mef_actin --set network.freeze_batch_norm=false",
+    "grouped_folds.py mitocheck_nuclei --folds 0 1 2 --set training.views=2"
+    " --set training.epochs=3",
+    "grouped_folds.py mitocheck_nuclei --folds 3 4 --set training.views=2 --set training.epochs=3",
     "grouped_folds.py mitocheck_nuclei --frozen-embedding",
     "write_results.py",
 )
