@@ -16,7 +16,9 @@ _HEAD = """\
 
 Made by `benchmarks/write_results.py` from `benchmarks/results.jsonl`; the command in each row
 makes the figure again (the newest run of a command counts). Times are of one run on the machine
-named and say little about another; nothing here is asserted by a test.
+named, partly while other work ran on it, and say little about another; nothing here is asserted
+by a test. One seed and a few hundred test images: a difference of one or two points between two
+rows is within the noise.
 
 """
 
