@@ -9,6 +9,12 @@ import pytest
 
 _DATA = "ACTINSCOPE_SHARED_DATA"
 
+# What the package sets before it imports these libraries. Some tests import them directly,
+# and whichever test of a worker process does so first decides for all that follow.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 
 def _find_shared_data() -> Path | None:
     named = os.environ.get(_DATA)
