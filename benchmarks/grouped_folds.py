@@ -57,9 +57,7 @@ def main() -> int:
     measure = _frozen_embedding if arguments.frozen_embedding else _train
     for seed in arguments.seeds:
         for number, parts in chosen:
-            request = TrainRequest(
-                source, recipe.model_copy(update={"seed": seed}), arguments.keep or Path()
-            )
+            request = TrainRequest(source, recipe.model_copy(update={"seed": seed}), Path())
             result = measure(request, fingerprints, parts, reader)
             for name, values in scores.items():
                 values.append(result[name])
@@ -153,7 +151,6 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--folds", type=int, nargs="+", help="which of them (default all)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--frozen-embedding", action="store_true")
-    parser.set_defaults(keep=None)
     return parser.parse_args()
 
 

@@ -10,7 +10,7 @@ import tifffile
 
 from actinscope.errors import ImageError, OutputError, ResumeError, UsageError
 from actinscope.experiment import demo
-from actinscope.experiment.output import make_folder, require_new_file, require_new_folder
+from actinscope.experiment.output import require_new_file, require_new_folder
 from actinscope.experiment.prepare import (
     Prepared,
     StudySource,
@@ -23,6 +23,7 @@ from actinscope.experiment.resume import (
     require_same_settings,
     with_network_of_run,
 )
+from actinscope.files import make_folder
 from actinscope.images import CropReader
 from actinscope.networks import network_entry
 from actinscope.progress import Silent

@@ -67,6 +67,22 @@ def _give_default_permissions(path: Path) -> None:
     path.chmod(0o666 & ~mask)
 
 
+def make_folder(folder: Path) -> None:
+    """Make ``folder`` and those above it.
+
+    Raises:
+        OutputError: that is not possible.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"the folder cannot be made ({error.strerror})",
+            where=folder,
+            remedy="Check that the folder above it is writable and has space left",
+        ) from error
+
+
 def write_text_atomic(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8 with ``\\n`` line ends, all of it or nothing."""
     with atomic_path(path) as temporary:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from actinscope.bundle import load_bundle, verify_bundle
 from actinscope.errors import UsageError
-from actinscope.experiment.output import make_folder, require_empty_folder
+from actinscope.experiment.output import require_empty_folder
 from actinscope.experiment.prepare import StudySource
 from actinscope.experiment.train import TrainRequest, train_study
-from actinscope.files import write_json_atomic
+from actinscope.files import make_folder, write_json_atomic
 from actinscope.phantoms import write_phantom_study
 from actinscope.predict import PredictOptions, predict_files
 from actinscope.progress import Progress, StepCounter

@@ -11,7 +11,7 @@ from actinscope.errors import SettingsError, StudyError
 from actinscope.evidence import Evaluation, verdict
 from actinscope.experiment.assess import Assessment, assess, check_labels, write_assessment
 from actinscope.experiment.environment import describe_environment, now_utc
-from actinscope.experiment.output import make_folder, require_new_folder
+from actinscope.experiment.output import require_new_folder
 from actinscope.experiment.prepare import (
     StudySource,
     fingerprint_study,
@@ -20,6 +20,7 @@ from actinscope.experiment.prepare import (
     unreadable,
 )
 from actinscope.experiment.story import Pictures, headline, majority_rate
+from actinscope.files import make_folder
 from actinscope.images import CropReader, ReadOptions
 from actinscope.predict import Predictor
 from actinscope.progress import Progress

@@ -61,19 +61,3 @@ def require_new_file(path: Path) -> None:
         )
     if not path.parent.is_dir():
         raise OutputError("the folder does not exist", where=path.parent, remedy="Make it first")
-
-
-def make_folder(folder: Path) -> None:
-    """Make ``folder`` and those above it.
-
-    Raises:
-        OutputError: that is not possible.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"the folder cannot be made ({error.strerror})",
-            where=folder,
-            remedy="Check that the folder above it is writable and has space left",
-        ) from error

@@ -16,7 +16,7 @@ from actinscope.errors import SettingsError, UsageError
 from actinscope.evidence import Evaluation, evaluation_to_json
 from actinscope.experiment.assess import assess, write_assessment
 from actinscope.experiment.environment import describe_environment, now_utc
-from actinscope.experiment.output import make_folder, require_new_folder
+from actinscope.experiment.output import require_new_folder
 from actinscope.experiment.prepare import (
     Prepared,
     StudySource,
@@ -33,7 +33,7 @@ from actinscope.experiment.resume import (
     with_network_of_run,
 )
 from actinscope.experiment.story import RunStory, file_problems, write_run_report
-from actinscope.files import write_json_atomic
+from actinscope.files import make_folder, write_json_atomic
 from actinscope.images import CropReader
 from actinscope.networks import (
     PAPER_NETWORK,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from actinscope.errors import OutputError
-from actinscope.files import write_text_atomic
+from actinscope.files import make_folder, write_text_atomic
 from actinscope.report.content import ReportContent
 
 
@@ -27,14 +26,7 @@ def write_report(content: ReportContent, folder: Path) -> Path:
 
     folder = Path(folder)
     for needed in (folder, folder / "figures", folder / "tables"):
-        try:
-            needed.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(
-                f"the folder cannot be made ({error.strerror})",
-                where=needed,
-                remedy="Check that the folder above it is writable and has space left",
-            ) from error
+        make_folder(needed)
     page = folder / "report.html"
     write_tables(content, folder / "tables")
     write_figures(content, folder / "figures")
