@@ -131,13 +131,11 @@ def _recipe_text(changes: list[str]) -> str:
 def _run(command: list[str]) -> tuple[list[tuple[float, str]], float, float]:
     """Lines of the standard error with their seconds, and wall and user seconds of it all."""
     before, started = os.times().children_user, time.perf_counter()
-    lines: list[tuple[float, str]] = []
     with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr is not None
-        for line in process.stderr:
-            lines.append((time.perf_counter() - started, line.rstrip()))
+        lines = [(time.perf_counter() - started, line.rstrip()) for line in process.stderr]
     if process.returncode:
         sys.exit("\n".join(line for _, line in lines[-20:]))
     return lines, time.perf_counter() - started, os.times().children_user - before

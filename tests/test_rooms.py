@@ -17,6 +17,7 @@ ROOMS = (
     "images",
     "study",
     "preprocess",
+    "runtimes",
     "networks",
     "training",
     "bundle",
@@ -36,8 +37,8 @@ ONLY_IN = {
     "tf2onnx": ("networks/",),
     "matplotlib": ("report/",),
     "jinja2": ("report/",),
-    "openvino": ("bundle/runtimes.py",),
-    "onnxruntime": ("bundle/runtimes.py",),
+    "openvino": ("runtimes/imports.py",),
+    "onnxruntime": ("runtimes/imports.py",),
     "bioio": ("images/",),
     "tifffile": ("images/", "phantoms/"),
     "rich": ("cli/",),
@@ -182,7 +183,9 @@ def test_help_loads_nothing_heavy(code: str) -> None:
     assert not heavy & modules_after(code)
 
 
-@pytest.mark.parametrize("room", ["predict", "evidence", "bundle", "study", "experiment.scan"])
+@pytest.mark.parametrize(
+    "room", ["predict", "evidence", "bundle", "runtimes", "study", "experiment.scan"]
+)
 def test_importing_a_room_loads_no_framework(room: str) -> None:
     assert not set(HEAVY) & modules_after(f"import actinscope.{room}")
 

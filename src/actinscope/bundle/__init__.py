@@ -13,7 +13,6 @@ from actinscope.bundle.info import (
     GoldenImage,
     NetworkSummary,
 )
-from actinscope.bundle.runtimes import import_onnxruntime, import_openvino
 from actinscope.bundle.session import BACKENDS, InferenceSession, NetworkOutput
 from actinscope.bundle.store import Bundle, load_bundle, save_bundle, store_metrics
 from actinscope.bundle.verify import (
@@ -39,8 +38,6 @@ __all__ = [
     "NetworkOutput",
     "NetworkSummary",
     "Verification",
-    "import_onnxruntime",
-    "import_openvino",
     "load_bundle",
     "save_bundle",
     "store_metrics",

@@ -1,0 +1,144 @@
+"""The two runtimes behind one face: images in, one array for each output.
+
+Every image goes through the network alone, never in a batch with others. A batch
+would let the result for an image depend, in its last digits, on how many neighbours
+it has; and on a CPU it gains nothing, because several images run side by side, one
+per core, instead.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.runtimes.imports import import_onnxruntime, import_openvino
+
+
+class OpenVinoEngine:
+    """OpenVINO on the CPU: as many images side by side as its throughput mode finds best.
+
+    Args:
+        network: an ``openvino.Model`` with one input of four axes, or the bytes of an
+            ONNX file.
+        cores: processor cores to use.
+        outputs: names of the outputs to return, in order; those that the network lacks
+            are left out. None for all in their order.
+
+    Attributes:
+        outputs: the names of what :meth:`run` returns; empty where all was asked for.
+
+    Raises:
+        ImportError: OpenVINO is missing.
+        RuntimeError: it refuses the network.
+    """
+
+    name = "openvino"
+
+    def __init__(self, network: Any, cores: int, outputs: Sequence[str] | None = None) -> None:
+        openvino = import_openvino()
+        core = openvino.Core()
+        if isinstance(network, bytes):
+            network = core.read_model(model=network, weights=b"")
+        _, *self.shape = _static_sizes(network.input(0).partial_shape)
+        # A fixed batch of one lets OpenVINO choose its kernels once, for every image.
+        network.reshape([1, *[-1 if size is None else size for size in self.shape]])
+        # CACHE_DIR stays unset: OpenVINO then writes no compiled network to the disk.
+        settings = {
+            "PERFORMANCE_HINT": "THROUGHPUT",
+            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_NUM_THREADS": cores,
+        }
+        self._compiled = core.compile_model(network, "CPU", settings)
+        self._queue = openvino.AsyncInferQueue(self._compiled)
+        self._queue.set_callback(self._keep)
+        self.outputs, self._ports = self._chosen(outputs)
+        self._results: list[list[NDArray[np.float32]]] = []
+
+    def _chosen(self, names: Sequence[str] | None) -> tuple[tuple[str, ...], list[int]]:
+        ports = self._compiled.outputs
+        if names is None:
+            return (), list(range(len(ports)))
+        place_of = {name: place for place, port in enumerate(ports) for name in port.get_names()}
+        found = tuple(name for name in names if name in place_of)
+        return found, [place_of[name] for name in found]
+
+    def size_of(self, output: str) -> int | None:
+        """Length of the last axis of an output, None where the network leaves it open."""
+        return _static_sizes(self._compiled.output(output).partial_shape)[-1]
+
+    def _keep(self, request: Any, place: int) -> None:
+        self._results[place] = [
+            np.array(request.get_output_tensor(port).data, copy=True) for port in self._ports
+        ]
+
+    def run(self, array: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """For images (N, S, S, C): one array (N, ...) for each output; N is not 0."""
+        self._results = [[]] * len(array)
+        for place in range(len(array)):
+            self._queue.start_async({0: array[place : place + 1]}, place)
+        self._queue.wait_all()
+        results, self._results = self._results, []
+        return [np.concatenate(output) for output in zip(*results, strict=True)]
+
+
+class OnnxRuntimeEngine:
+    """ONNX Runtime on the CPU: one image at a time, its layers spread over the cores.
+
+    Args:
+        network: the bytes of an ONNX file with one input of four axes.
+        cores: processor cores to use.
+        outputs: names of the outputs to return, as for :class:`OpenVinoEngine`.
+
+    Raises:
+        ImportError: ONNX Runtime is missing.
+        Exception: of no common kind, where it refuses the network.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(self, network: bytes, cores: int, outputs: Sequence[str] | None = None) -> None:
+        runtime = import_onnxruntime()
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = cores
+        # Waiting threads sleep, so that the threads which decode images get the cores.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        self._session = runtime.InferenceSession(
+            network, sess_options=options, providers=["CPUExecutionProvider"]
+        )
+        self._input = self._session.get_inputs()[0].name
+        self.shape = [_size(size) for size in self._session.get_inputs()[0].shape[1:]]
+        self._shapes = {port.name: port.shape for port in self._session.get_outputs()}
+        wanted = tuple(self._shapes) if outputs is None else outputs
+        self.outputs = tuple(name for name in wanted if name in self._shapes)
+
+    def size_of(self, output: str) -> int | None:
+        """Length of the last axis of an output, None where the network leaves it open."""
+        return _size(self._shapes[output][-1])
+
+    def run(self, array: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """For images (N, S, S, C): one array (N, ...) for each output; N is not 0."""
+        rows = [
+            self._session.run(list(self.outputs), {self._input: array[place : place + 1]})
+            for place in range(len(array))
+        ]
+        return [np.concatenate(output) for output in zip(*rows, strict=True)]
+
+
+def usable_cores() -> int:
+    """How many processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _static_sizes(shape: Any) -> list[int | None]:
+    return [size.get_length() if size.is_static else None for size in shape]
+
+
+def _size(size: Any) -> int | None:
+    return size if isinstance(size, int) else None
