@@ -31,7 +31,7 @@ from sklearn.metrics import balanced_accuracy_score
 from plain_images import FOLDS, write_parts
 from record import DATA_SETS, HERE, command_line, data_folder, write_record
 
-_EPOCH = re.compile(r"epoch +(\d+)/\d+ .*validation accuracy ([0-9.]+)")
+_EPOCH = re.compile(r"(?:^last layer fitted|^epoch) .*validation accuracy ([0-9.]+)")
 Result = dict[str, Any]
 
 
@@ -106,7 +106,7 @@ def _actinscope(arguments: argparse.Namespace, folder: Path, manifest: Path, see
         ]
     )
     epochs = [
-        {"wall": round(when, 2), "validation_accuracy": float(found[2])}
+        {"wall": round(when, 2), "validation_accuracy": float(found[1])}
         for when, line in lines
         if (found := _EPOCH.search(line))
     ]

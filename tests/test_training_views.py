@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from actinscope.errors import TrainingError
-from actinscope.networks import cut_network
+from actinscope.networks import FrozenLayers, cut_network
 from actinscope.preprocess import AugmentSettings
 from actinscope.progress import Silent
-from actinscope.training import views as views_module
+from actinscope.training.activations import ActivationStore
 from actinscope.training.views import (
     Batch,
     FreshViews,
     StoredViews,
-    activations_of,
-    outputs_of,
+    ViewPlan,
+    affordable_views,
     prefetch,
-    store_views,
 )
 from training_toys import FROZEN, SIZE, tiny_images, tiny_network, tiny_preprocess
+
+IMAGES = 7
+EVERYONE = np.arange(IMAGES)
 
 
 class _Source:
@@ -41,13 +46,22 @@ class _Source:
             raise TrainingError("the source broke")
         return [indices + epoch]
 
+    def begin(self, epoch: int) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+    def remove(self) -> None:
+        raise NotImplementedError
+
 
 def _requests(source: _Source, count: int) -> list[Any]:
     return [(source, np.array([10]), epoch) for epoch in range(count)]
 
 
 def _fresh(settings: AugmentSettings | None = None, seed: int = 0) -> FreshViews:
-    return FreshViews(tiny_images(7), tiny_preprocess(), settings or AugmentSettings(), seed)
+    return FreshViews(tiny_images(IMAGES), tiny_preprocess(), settings or AugmentSettings(), seed)
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 20])
@@ -102,49 +116,129 @@ def test_fresh_view_without_augmentation_is_the_image() -> None:
 
 
 def test_every_image_shows_each_of_its_views_once_a_round() -> None:
-    # The stored value says which view and which image it is.
-    stored = (np.arange(4)[:, None] * 100 + np.arange(6)).astype(np.float16)
-    source = StoredViews(activations=(stored,), seed=5)
-    everyone = np.arange(6)
-    epochs = np.array([source.batch(everyone, epoch)[0] for epoch in range(8)])
-    assert epochs.dtype == np.float32
-    np.testing.assert_array_equal(epochs % 100, np.tile(everyone, (8, 1)))
-    for image in everyone:
+    plan = ViewPlan(views=4, refresh=0.0, seed=5)
+    epochs = np.array([plan.shown(EVERYONE, epoch, IMAGES) for epoch in range(8)])
+    for image in EVERYONE:
         for turn in (epochs[:4, image], epochs[4:, image]):
-            assert sorted(turn // 100) == [0, 1, 2, 3]
+            assert sorted(turn) == [0, 1, 2, 3]
     assert not np.array_equal(epochs[:4], epochs[4:])
-    assert len({tuple(epoch // 100) for epoch in epochs}) > 2, "images take turns by themselves"
-    np.testing.assert_array_equal(source.batch(np.array([3, 1]), 6)[0], epochs[6][[3, 1]])
+    assert len({tuple(epoch) for epoch in epochs}) > 2, "images take turns by themselves"
+    np.testing.assert_array_equal(plan.shown(np.array([3, 1]), 6, IMAGES), epochs[6][[3, 1]])
 
 
-def test_stored_are_what_the_frozen_layers_put_out() -> None:
-    cut = cut_network(tiny_network(), FROZEN)
-    fresh = _fresh()
-    stored = store_views(cut, fresh, 3, progress=Silent())
-    assert [array.shape for array in stored.activations] == [(3, 7, *shape) for shape in cut.shapes]
-    for view in range(3):
-        (inputs,) = fresh.batch(np.arange(7), view)
-        for array, values in zip(stored.activations, outputs_of(cut.prefix, inputs), strict=True):
-            assert array.dtype == np.float16
-            np.testing.assert_allclose(array[view], values, rtol=2e-3, atol=1e-3)
+def test_views_move_on() -> None:
+    plan = ViewPlan(views=3, refresh=0.5, seed=0)
+    assert [plan.at_hand(epoch) for epoch in range(5)] == [
+        range(0, 3), range(0, 3), range(1, 4), range(1, 4), range(2, 5),
+    ]  # fmt: skip
+    assert plan.slots == 4
+    assert ViewPlan(views=3, refresh=0.0, seed=0).slots == 3
+    tenth = ViewPlan(views=1, refresh=0.1, seed=0)
+    assert [tenth.first(epoch) for epoch in (9, 10, 29, 30)] == [0, 1, 2, 3]
 
 
-def test_views_too_large_for_the_computer_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    cut = cut_network(tiny_network(), FROZEN)
-    monkeypatch.setattr(views_module, "physical_memory", lambda: 40_000)
-    with pytest.raises(TrainingError, match=r"training\.views: the stored views need .* GB"):
-        store_views(cut, _fresh(), 8, progress=Silent())  # 8 x 7 x 2 x 8 x 8 x 6 x 2 bytes
-    monkeypatch.setattr(views_module, "physical_memory", lambda: None)
-    store_views(cut, _fresh(), 1, progress=Silent())
+@given(
+    views=st.integers(1, 6),
+    share=st.floats(0, 1),
+    seed=st.integers(0, 99),
+    epoch=st.integers(0, 200),
+)
+def test_an_epoch_shows_what_is_at_hand_and_never_what_is_being_made(
+    views: int, share: float, seed: int, epoch: int
+) -> None:
+    plan = ViewPlan(views, share * views, seed)
+    shown = plan.shown(EVERYONE, epoch, IMAGES)
+    assert set(shown) <= set(plan.at_hand(epoch))
+    slots = {view % plan.slots for view in plan.at_hand(epoch)}
+    assert len(slots) == views
+    if plan.refresh:
+        assert plan.at_hand(epoch).stop % plan.slots not in slots
+    assert plan.first(epoch) <= epoch * plan.refresh + 1e-6 < plan.first(epoch) + 1 + 1e-6
+
+
+def _stored(folder: Path, plan: ViewPlan, model: Any = None) -> StoredViews:
+    model = tiny_network() if model is None else model
+    cut = cut_network(model, FROZEN)
+    tensors = [*cut.crossing, model.layers[-1].input]
+    shapes = [*cut.shapes, (6,)]
+    store = ActivationStore(
+        folder, slots=plan.slots, images=IMAGES, shapes=shapes, identity="toy"
+    )  # fmt: skip
+    return StoredViews(store, FrozenLayers(model, tensors), _fresh(), plan, inputs=2)
+
+
+def test_stored_are_what_the_frozen_layers_put_out(tmp_path: Path) -> None:
+    model = tiny_network()
+    source = _stored(tmp_path / "views", ViewPlan(3, 0.0, 0), model)
+    source.fill(0, Silent())
+    for epoch in range(3):
+        batch = source.batch(EVERYONE[::-1].copy(), epoch)
+        assert [array.shape for array in batch] == [(IMAGES, 8, 8, 6)] * 2
+        shown = source.plan.shown(EVERYONE[::-1].copy(), epoch, IMAGES)
+        for row, (image, view) in enumerate(zip(EVERYONE[::-1], shown, strict=True)):
+            (inputs,) = _fresh().batch(np.array([image]), int(view))
+            values = cut_network(model, FROZEN).prefix(inputs, training=False)
+            for array, value in zip(batch, values, strict=True):
+                assert array.dtype == np.float16
+                np.testing.assert_allclose(array[row], value[0], rtol=2e-3, atol=1e-3)
+    source.close()
+    source.remove()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("refresh", [0.5, 1.0, 2.0])
+def test_fresh_views_take_the_place_of_old_ones(refresh: float, tmp_path: Path) -> None:
+    plan = ViewPlan(2, refresh, 0)
+    source = _stored(tmp_path / "views", plan)
+    source.fill(0, Silent())
+    everything = _stored(tmp_path / "all", ViewPlan(16, 0.0, 0))
+    everything.fill(0, Silent())
+    for epoch in range(6):
+        source.begin(epoch)
+        shown = plan.shown(EVERYONE, epoch, IMAGES)
+        expected = everything.store.read(shown, EVERYONE, 2)
+        for own, other in zip(source.batch(EVERYONE, epoch), expected, strict=True):
+            np.testing.assert_array_equal(own, other)
+    assert plan.first(5) >= 2, "new views were shown"
+    source.close()
+    everything.close()
+
+
+def test_closing_stops_the_making_of_views(tmp_path: Path) -> None:
+    source = _stored(tmp_path / "views", ViewPlan(1, 1.0, 0))
+    source.fill(0, Silent())
+    frozen, running, go = source._frozen, threading.Event(), threading.Event()
+
+    def slow(images: Any) -> Any:
+        running.set()
+        go.wait(20)
+        return frozen(images)
+
+    source._frozen = slow  # type: ignore[assignment]
+    source.begin(0)
+    assert running.wait(20)
+    go.set()
+    source.close()
+    assert not [one for one in threading.enumerate() if "actinscope-views" in one.name]
+
+
+def test_fewer_views_where_the_budget_is_small() -> None:
+    shapes = [(10, 10, 5), (500,)]  # 2,000 bytes an image and view
+    budget = {"images": 1000, "shapes": shapes}
+    assert affordable_views(8, 0.0, gigabytes=0.016, **budget) == 8
+    assert affordable_views(8, 0.0, gigabytes=0.0159, **budget) == 7
+    assert affordable_views(8, 0.5, gigabytes=0.016, **budget) == 7  # and the one being made
+    assert affordable_views(3, 0.5, gigabytes=1, **budget) == 3
+    with pytest.raises(TrainingError, match=r"storage_gb: one stored view needs 0\.00 GB, 0\.001"):
+        affordable_views(8, 0.0, gigabytes=0.001, **budget)
 
 
 @pytest.mark.parametrize("value", [1e6, np.nan, np.inf])
-def test_values_beyond_half_precision_are_refused(value: float) -> None:
+def test_values_beyond_half_precision_are_refused(value: float, tmp_path: Path) -> None:
     model = tiny_network()
-    kernel, bias = model.get_layer("conv_b").get_weights()
-    model.get_layer("conv_b").set_weights([kernel, bias + np.float32(value)])
-    cut = cut_network(model, FROZEN)
+    kernel, bias = model.get_layer("conv_a").get_weights()
+    model.get_layer("conv_a").set_weights([kernel, bias + np.float32(value)])
+    model.get_layer("relu_a").activation = model.get_layer("conv_a").activation  # linear
+    source = _stored(tmp_path / "views", ViewPlan(1, 0.0, 0), model)
     with pytest.raises(TrainingError, match="beyond 65504"):
-        activations_of(cut, tiny_images(4).units, tiny_preprocess())
-    with pytest.raises(TrainingError, match="beyond 65504"):
-        store_views(cut, _fresh(), 1, progress=Silent())
+        source.fill(0, Silent())

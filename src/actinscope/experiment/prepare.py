@@ -26,7 +26,7 @@ from actinscope.study import (
     scan_folder,
     split,
 )
-from actinscope.training import LabelledImages, Recipe, TrainingData
+from actinscope.training import LabelledImages, Recipe, Releaser, TrainingData, scratch_array
 
 _READERS = 2
 
@@ -133,8 +133,11 @@ def prepare(
     reader: CropReader,
     progress: Progress,
     parts: Split | None = None,
+    folder: Path | None = None,
 ) -> Prepared:
     """Split (unless ``parts`` is given), fit the preprocessing on the training part, load.
+
+    Images that together are too large for the memory go into a temporary file in ``folder``.
 
     Raises:
         StudyError, SettingsError, ImageError: what the rooms below say.
@@ -148,10 +151,14 @@ def prepare(
     images = images_of(training, reader, progress, "Measuring intensities")
     preprocess = fit_preprocess(_noting(images, noted), recipe.preprocess, network)
     classes = manifest.classes
+
+    def load(records: Sequence[Record]) -> LabelledImages:
+        images = images_of(records, reader, progress, "Loading images")
+        units = _units(images, len(records), preprocess, folder)
+        return LabelledImages(units=units, labels=labels_of(records, classes))
+
     data = TrainingData(
-        train=_load(training, classes, preprocess, reader, progress),
-        validation=_load(records_of(manifest, "validation"), classes, preprocess, reader, progress),
-        classes=classes,
+        train=load(training), validation=load(records_of(manifest, "validation")), classes=classes
     )
     # The test part is used after hours of training: what does not fit must show now.
     for image in images_of(records_of(manifest, "test"), reader, progress, "Checking test images"):
@@ -203,13 +210,14 @@ def labels_of(records: Sequence[Record], classes: Sequence[str]) -> NDArray[np.i
     return np.array([index[record.label] for record in records], dtype=np.int64)
 
 
-def _load(
-    records: Sequence[Record],
-    classes: Sequence[str],
-    preprocess: Preprocess,
-    reader: CropReader,
-    progress: Progress,
-) -> LabelledImages:
-    images = images_of(records, reader, progress, "Loading images")
-    units = np.stack([preprocess.to_unit(image) for image in images])
-    return LabelledImages(units=units, labels=labels_of(records, classes))
+def _units(
+    images: Iterator[Image], count: int, preprocess: Preprocess, folder: Path | None
+) -> NDArray[np.float32]:
+    """What the preprocessing makes of ``count`` images, (N, S, S, K) float32 in 0..1."""
+    shape = (count, preprocess.size, preprocess.size, len(preprocess.planes))
+    units = scratch_array(shape, np.float32, folder)
+    releaser = Releaser([units])
+    for place, image in enumerate(images):
+        units[place] = preprocess.to_unit(image)
+        releaser.touched(units[place].nbytes)
+    return units

@@ -39,11 +39,13 @@ from actinscope.networks import (
     PAPER_NETWORK,
     NetworkEntry,
     ResolvedWeights,
+    as_float32,
     build_network,
     default_network,
     export_onnx,
     freeze,
     freeze_batch_norm,
+    import_in_background,
     network_entry,
     resolve_weights,
 )
@@ -146,6 +148,7 @@ def train_study(request: TrainRequest, progress: Progress) -> TrainOutcome:
         require_same_settings(request.output, recipe_as_used(request.recipe, network.entry))
     for notice in network.notices:
         progress.say(notice)
+    import_in_background()
     manifest = read_study(request.source, request.recipe)
     reader = CropReader(request.recipe.images)
     fingerprints = fingerprint_study(manifest, reader, progress)
@@ -169,7 +172,15 @@ def train_on_parts(
     entry = network.entry
     recipe = recipe_as_used(request.recipe, entry)
     request = replace(request, recipe=recipe)
-    prepared = prepare(fingerprints, entry, recipe, reader=reader, progress=progress, parts=parts)
+    prepared = prepare(
+        fingerprints,
+        entry,
+        recipe,
+        reader=reader,
+        progress=progress,
+        parts=parts,
+        folder=request.output.parent,
+    )
     _announce(prepared, progress)
     if request.resume:
         require_same_images(request.output, prepared.split.manifest)
@@ -240,6 +251,7 @@ def _fit(
         input_size=prepared.preprocess.size,
         input_channels=prepared.preprocess.network_channels,
         seed=request.recipe.seed,
+        precision=request.recipe.training.precision,
     )
     frozen = settings.frozen_layers or entry.frozen_layers
     freeze(model, frozen)
@@ -290,14 +302,15 @@ def _deliver(
     )
     with tempfile.TemporaryDirectory(prefix="actinscope-") as folder:
         onnx_path = Path(folder) / "model.onnx"
-        export_onnx(fitted.model, entry, onnx_path)
+        model = as_float32(fitted.model)
+        export_onnx(model, entry, onnx_path)
         return save_bundle(
             request.output / "bundle",
             onnx_path=onnx_path,
             info=info,
             golden_images=images,
             golden_inputs=inputs,
-            golden_probabilities=np.asarray(fitted.model.predict_on_batch(inputs)),
+            golden_probabilities=np.asarray(model.predict_on_batch(inputs)),
         )
 
 

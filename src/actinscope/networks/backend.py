@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any
 
 
@@ -23,3 +24,18 @@ def keras_backend() -> Any:
 def backend_name() -> str:
     """Name of the backend that Keras runs on: "tensorflow", "torch" or "jax"."""
     return str(keras_backend().backend.backend())
+
+
+def import_in_background() -> None:
+    """Begin to import Keras, which takes seconds, while this thread reads images.
+
+    An import that fails here fails again, with its message, where Keras is needed.
+    """
+    threading.Thread(target=_import_quietly, name="import-keras", daemon=True).start()
+
+
+def _import_quietly() -> None:
+    try:
+        backend_name()
+    except Exception:
+        return

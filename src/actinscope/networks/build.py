@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from actinscope.errors import SettingsError, WeightsCorrupt
 from actinscope.networks.backend import keras_backend
+from actinscope.networks.device import Precision, dtype_policy
 from actinscope.networks.keras_file import StoredLayer, StoredLayers, read_keras_layers
 from actinscope.networks.lite import LiteBuilder
 from actinscope.networks.registry import NetworkEntry
@@ -29,6 +30,7 @@ def build_network(
     weights: ResolvedWeights,
     input_size: int | None = None,
     input_channels: int = 3,
+    precision: Precision = "float32",
     seed: int,
 ) -> Any:
     """Keras model of ``entry`` with a new head.
@@ -42,14 +44,18 @@ def build_network(
     of the red, green and blue kernels times 3/C: an image that is the same in all channels
     gets the response that it would get as a grey image.
 
+    With ``precision`` mixed (``auto``: on a GPU) the layers compute in float16; weights and
+    probabilities stay float32.
+
     Raises:
         SettingsError: fewer than two classes, or an impossible size or channel count.
         WeightsCorrupt: the file lacks a layer, has one too many or one of another shape.
     """
     size = entry.input.size if input_size is None else input_size
     _check_request(entry, classes=classes, size=size, channels=input_channels)
-    with _seeded(seed):
+    with _seeded(seed), _computing(dtype_policy(precision)):
         model = entry.builder((size, size, input_channels), classes)
+    model.layers[-1].dtype_policy = "float32"  # probabilities of float16 would be too coarse
     if weights.path is not None:
         _load(model, entry, weights, heads=False)
     return model
@@ -98,6 +104,17 @@ def _seeded(seed: int) -> Iterator[None]:
         yield
     finally:
         random.setstate(state)
+
+
+@contextmanager
+def _computing(policy: str) -> Iterator[None]:
+    config = keras_backend().config
+    before = config.dtype_policy()
+    config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        config.set_dtype_policy(before)
 
 
 def _load(model: Any, entry: NetworkEntry, weights: ResolvedWeights, *, heads: bool) -> None:

@@ -22,12 +22,14 @@ class CutNetwork:
         prefix: Keras model from the image (N, S, S, C) to the list of crossing tensors,
             or to the tensor itself where only one crosses.
         tail: Keras model from what ``prefix`` puts out to the network's output.
+        layers: how many layers of the whole network are in ``prefix``.
         crossing: the Keras tensors of the whole network that cross the cut.
         shapes: shape of each crossing tensor without the batch axis.
     """
 
     prefix: Any
     tail: Any
+    layers: int
     crossing: tuple[Any, ...]
     shapes: tuple[tuple[int, ...], ...]
 
@@ -84,4 +86,6 @@ def cut_network(model: Any, layers: int) -> CutNetwork:
             remedy="Choose another number of frozen layers",
         ) from error
     shapes = tuple(tuple(int(side) for side in tensor.shape[1:]) for tensor in crossing)
-    return CutNetwork(prefix=prefix, tail=tail, crossing=tuple(crossing), shapes=shapes)
+    return CutNetwork(
+        prefix=prefix, tail=tail, layers=layers, crossing=tuple(crossing), shapes=shapes
+    )

@@ -72,16 +72,20 @@ def inference_model(model: Any, entry: NetworkEntry) -> Any:
 
 
 def _convert(graph: Any, path: Path) -> None:
-    keras = keras_backend()
+    # By the converter's own interface: Keras' export walks the whole object graph of the
+    # model first, which takes as long as the conversion.
+    import tensorflow as tf
+    import tf2onnx
+
+    def infer(image: Any) -> Any:
+        return graph(image, training=False)
+
     shape = (None, *graph.input.shape[1:])
-    signature = [keras.InputSpec(shape=shape, dtype="float32", name=INPUT_NAME)]
+    signature = (tf.TensorSpec(shape, tf.float32, name=INPUT_NAME),)
+    traced = tf.function(infer, input_signature=signature, autograph=False)
     try:
-        graph.export(
-            str(path),
-            format="onnx",
-            verbose=False,
-            input_signature=signature,
-            opset_version=OPSET,
+        tf2onnx.convert.from_function(
+            traced, input_signature=signature, opset=OPSET, output_path=str(path)
         )
     except (ValueError, TypeError, RuntimeError, NotImplementedError) as error:
         raise BundleError(

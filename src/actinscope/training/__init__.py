@@ -1,6 +1,6 @@
 """Training: the recipe, the one loop, checkpoints, and what the frozen layers store."""
 
-from actinscope.training.loop import HISTORY_COLUMNS, Fitted, TrainingData, fit
+from actinscope.training.loop import HISTORY_COLUMNS, Fitted, fit
 from actinscope.training.recipe import (
     RECIPE_NAMES,
     Recipe,
@@ -10,7 +10,9 @@ from actinscope.training.recipe import (
     recipe_text,
     write_recipe,
 )
+from actinscope.training.scratch import Releaser, scratch_array
 from actinscope.training.views import LabelledImages
+from actinscope.training.workbench import TrainingData
 
 __all__ = [
     "HISTORY_COLUMNS",
@@ -18,11 +20,13 @@ __all__ = [
     "Fitted",
     "LabelledImages",
     "Recipe",
+    "Releaser",
     "TrainingData",
     "change_recipe",
     "fit",
     "load_recipe",
     "read_recipe",
     "recipe_text",
+    "scratch_array",
     "write_recipe",
 ]

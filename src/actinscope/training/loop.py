@@ -22,22 +22,15 @@ from numpy.typing import NDArray
 from actinscope.errors import ResumeError, TrainingError
 from actinscope.files import remove_partial_files, write_text_atomic
 from actinscope.networks.backend import backend_name, keras_backend
-from actinscope.networks.cut import cut_network
 from actinscope.preprocess import Preprocess
 from actinscope.progress import Progress
 from actinscope.training.checkpoint import load_checkpoint, read_state, save_checkpoint
-from actinscope.training.head_start import fit_head
 from actinscope.training.recipe import Recipe, TrainingSettings
 from actinscope.training.schedule import learning_rate_at
-from actinscope.training.views import (
-    Batch,
-    FreshViews,
-    LabelledImages,
-    ViewSource,
-    activations_of,
-    prefetch,
-    store_views,
-)
+from actinscope.training.scratch import Releaser
+from actinscope.training.step import TrainingStep
+from actinscope.training.views import prefetch
+from actinscope.training.workbench import TrainingData, Workbench, prepare_workbench
 
 HISTORY_COLUMNS = (
     "epoch",
@@ -48,17 +41,6 @@ HISTORY_COLUMNS = (
     "learning_rate",
     "seconds",
 )
-_EVALUATION_BATCH = 64
-_HEAD_VIEWS = 4  # epochs' worth of views that the last layer is first fitted on
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingData:
-    """Images of the training and validation part, and the class names."""
-
-    train: LabelledImages
-    validation: LabelledImages
-    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +50,8 @@ class Fitted:
     Attributes:
         model: the whole Keras network with the weights of ``kept_epoch``.
         history: one row of HISTORY_COLUMNS an epoch.
-        kept_epoch: 1-based number of the epoch whose weights were kept.
+        kept_epoch: 1-based number of the epoch whose weights were kept; 0 where none was
+            better than the fitted last layer on the untouched network.
         trained_layers: number of layers that were trained.
         frozen_layers: number of layers that were not.
     """
@@ -78,21 +61,6 @@ class Fitted:
     kept_epoch: int
     trained_layers: int
     frozen_layers: int
-
-
-@dataclass(frozen=True, eq=False)
-class _Workbench:
-    """What the loop works with: nothing here changes but the models' variables."""
-
-    model: Any
-    trained: Any
-    tail: Any
-    entry: tuple[Any, ...]  # tensors of ``model`` that the source's batches are values of
-    source: ViewSource
-    labels: NDArray[np.int64]
-    validation: Batch
-    validation_labels: NDArray[np.int64]
-    classes: int
 
 
 def fit(
@@ -112,8 +80,8 @@ def fit(
 
     Raises:
         ResumeError: ``resume`` and the checkpoint is damaged or belongs to another run.
-        TrainingError: the loss is no longer a number, or the stored views do not fit
-            into memory.
+        TrainingError: the loss is no longer a number, or a stored view does not fit.
+        OutputError: the disk lacks the space.
     """
     checkpoint = folder / "checkpoint"
     checkpoint.mkdir(parents=True, exist_ok=True)
@@ -121,85 +89,59 @@ def fit(
     last = checkpoint / "last.npz"
     state = _first_state(model, data, recipe, frozen_layers=frozen_layers, preprocess=preprocess)
     resumed = resume and last.exists()
+    done = 0
     if resumed:  # looked at before the frozen layers cost time
-        _check_identity(read_state(last), state["identity"], last)
-    bench = _prepare(
+        kept_state = read_state(last)
+        _check_identity(kept_state, state["identity"], last)
+        done = len(kept_state["history"])
+    bench = prepare_workbench(
         model,
         data,
         recipe,
         frozen_layers=frozen_layers,
         preprocess=preprocess,
+        folder=checkpoint / "activations",
+        identity=state["identity"],
+        epoch=done,
         progress=progress,
     )
-    variables = [*bench.trained.variables, *bench.trained.optimizer.variables]
-    if resumed:
-        state = load_checkpoint(last, variables)
-        _write_history(folder / "history.csv", state["history"])
-        progress.say(f"Resumed after epoch {len(state['history'])}")
-    elif recipe.training.head_start == "logistic":
-        _start_head(bench, progress)
-    _epochs(bench, recipe, state=state, variables=variables, folder=folder, progress=progress)
+    try:
+        if resumed:
+            state = load_checkpoint(last, bench.step.variables)
+            _write_history(folder / "history.csv", state["history"])
+            progress.say(f"Resumed after epoch {done}")
+        elif recipe.training.head_start == "logistic":
+            _judge_start(bench, recipe, state, checkpoint, progress)
+        _epochs(bench, recipe, state=state, folder=folder, progress=progress)
+    finally:
+        bench.source.close()
     history = tuple(state["history"])
     kept = len(history)
     if recipe.training.keep == "best":
         kept = int(state["best_epoch"])
-        load_checkpoint(_best_file(checkpoint, kept), bench.trained.variables)
+        load_checkpoint(_best_file(checkpoint, kept), bench.step.trained.variables)
+    bench.source.remove()
     return Fitted(model, history, kept, len(model.layers) - frozen_layers, frozen_layers)
 
 
-def _prepare(
-    model: Any,
-    data: TrainingData,
-    recipe: Recipe,
-    *,
-    frozen_layers: int,
-    preprocess: Preprocess,
-    progress: Progress,
-) -> _Workbench:
-    keras = keras_backend()
-
-    settings = recipe.training
-    cut = cut_network(model, frozen_layers)
-    fresh = FreshViews(data.train, preprocess, recipe.augmentation, recipe.seed)
-    source: ViewSource = fresh
-    if settings.views:
-        source = store_views(cut, fresh, settings.views, progress=progress)
-    trained = cut.tail if settings.views else model
-    trained.compile(
-        optimizer=keras.optimizers.Adam(learning_rate=settings.learning_rate),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing),
-        metrics=["accuracy"],
-        jit_compile=False,
+def _judge_start(
+    bench: Workbench, recipe: Recipe, state: dict[str, Any], folder: Path, progress: Progress
+) -> None:
+    """Validate the fitted last layer on the untouched network: the epoch to be beaten."""
+    loss, accuracy = bench.validate(recipe.training.label_smoothing)
+    _check_finite(loss, "validation loss", -1)
+    state["best_loss"] = loss
+    save_checkpoint(_best_file(folder, 0), bench.step.trained.variables, {"epoch": 0})
+    progress.say(
+        f"last layer fitted  validation loss {loss:.4f}  validation accuracy {accuracy:.3f}"
     )
-    trained.optimizer.build(trained.trainable_variables)
-    return _Workbench(
-        model=model,
-        trained=trained,
-        tail=cut.tail,
-        entry=cut.crossing if settings.views else tuple(model.inputs),
-        source=source,
-        labels=data.train.labels,
-        validation=activations_of(cut, data.validation.units, preprocess),
-        validation_labels=data.validation.labels,
-        classes=len(data.classes),
-    )
-
-
-def _start_head(bench: _Workbench, progress: Progress) -> None:
-    everyone = np.arange(len(bench.labels))
-    pieces = np.array_split(everyone, max(1, len(everyone) // _EVALUATION_BATCH))
-    batches = [(bench.source, piece, epoch) for epoch in range(_HEAD_VIEWS) for piece in pieces]
-    progress.phase("Last layer", len(batches))
-    labels = np.tile(bench.labels, _HEAD_VIEWS)
-    fit_head(bench.model, bench.entry, prefetch(batches), labels=labels, progress=progress)
 
 
 def _epochs(
-    bench: _Workbench,
+    bench: Workbench,
     recipe: Recipe,
     *,
     state: dict[str, Any],
-    variables: Sequence[Any],
     folder: Path,
     progress: Progress,
 ) -> None:
@@ -211,8 +153,9 @@ def _epochs(
     while len(history) < settings.epochs and not _stalled(state, settings):
         epoch = len(history)
         started = time.perf_counter()
+        bench.source.begin(epoch)
         loss, accuracy = _train_epoch(bench, recipe, epoch, steps, progress)
-        validation_loss, validation_accuracy = _validate(bench, settings.label_smoothing)
+        validation_loss, validation_accuracy = bench.validate(settings.label_smoothing)
         _check_finite(validation_loss, "validation loss", epoch)
         row = {
             "epoch": epoch + 1,
@@ -224,13 +167,13 @@ def _epochs(
             "seconds": round(time.perf_counter() - started, 2),
         }
         history.append(row)
-        _checkpoint(bench, variables, state, folder / "checkpoint")
+        _checkpoint(bench.step, state, folder / "checkpoint")
         _write_history(folder / "history.csv", history)
         progress.say(_line(row, settings.epochs))
 
 
 def _train_epoch(
-    bench: _Workbench, recipe: Recipe, epoch: int, steps: int, progress: Progress
+    bench: Workbench, recipe: Recipe, epoch: int, steps: int, progress: Progress
 ) -> tuple[float, float]:
     """Train one epoch and return the mean loss and accuracy over its images."""
     settings = recipe.training
@@ -243,14 +186,8 @@ def _train_epoch(
     batches = prefetch([(bench.source, piece, epoch) for piece in pieces])
     for step, (piece, batch) in enumerate(zip(pieces, batches, strict=True)):
         rate = learning_rate_at(settings, epoch + (step + 0.5) / steps)
-        bench.trained.optimizer.learning_rate = rate
-        inputs = batch[0] if len(batch) == 1 else batch
-        # Some versions of Keras start anew with every batch, others go on: always anew.
-        bench.trained.reset_metrics()
-        logs = bench.trained.train_on_batch(
-            inputs, targets[bench.labels[piece]], sample_weight=weights[piece], return_dict=True
-        )
-        totals += np.multiply([float(logs["loss"]), float(logs["accuracy"])], len(piece))
+        results = bench.step(batch, targets[bench.labels[piece]], weights[piece], rate)
+        totals += np.multiply(results, len(piece))
         seen += len(piece)
         loss, accuracy = (float(mean) for mean in totals / seen)
         _check_finite(loss, "loss", epoch)
@@ -265,22 +202,6 @@ def _seed_torch(seed: int, epoch: int) -> None:
     if backend_name() == "torch":
         own = np.random.SeedSequence([seed, 3, epoch]).generate_state(1)
         keras_backend().utils.set_random_seed(int(own[0]))
-
-
-def _validate(bench: _Workbench, smoothing: float) -> tuple[float, float]:
-    """Loss (the training loss, without class weights) and accuracy on the validation part."""
-    count = len(bench.validation_labels)
-    parts = []
-    for start in range(0, count, _EVALUATION_BATCH):
-        rows = [tensor[start : start + _EVALUATION_BATCH] for tensor in bench.validation]
-        inputs = [row.astype(np.float32) for row in rows]
-        parts.append(bench.tail.predict_on_batch(inputs[0] if len(inputs) == 1 else inputs))
-    probabilities = np.concatenate(parts).astype(np.float64)
-    logs = np.log(np.clip(probabilities, 1e-7, 1.0))
-    own = logs[np.arange(count), bench.validation_labels]
-    loss = -((1 - smoothing) * own + smoothing * logs.mean(axis=1)).mean()
-    accuracy = (probabilities.argmax(axis=1) == bench.validation_labels).mean()
-    return float(loss), float(accuracy)
 
 
 def _check_finite(loss: float, name: str, epoch: int) -> None:
@@ -310,18 +231,17 @@ def _stalled(state: Mapping[str, Any], settings: TrainingSettings) -> bool:
     return len(state["history"]) - int(state["best_epoch"]) >= settings.early_stopping
 
 
-def _checkpoint(
-    bench: _Workbench, variables: Sequence[Any], state: dict[str, Any], folder: Path
-) -> None:
+def _checkpoint(step: TrainingStep, state: dict[str, Any], folder: Path) -> None:
     # ``last.npz`` names the best epoch, whose file is written before and whose predecessor
     # is removed after it: a kill anywhere in between leaves a pair that belongs together.
-    history, best = state["history"], state["best_epoch"]
-    if not best or history[-1]["validation_loss"] < history[best - 1]["validation_loss"]:
+    history = state["history"]
+    if history[-1]["validation_loss"] < state["best_loss"]:
         state["best_epoch"] = len(history)
+        state["best_loss"] = history[-1]["validation_loss"]
         save_checkpoint(
-            _best_file(folder, len(history)), bench.trained.variables, {"epoch": len(history)}
+            _best_file(folder, len(history)), step.trained.variables, {"epoch": len(history)}
         )
-    save_checkpoint(folder / "last.npz", variables, state)
+    save_checkpoint(folder / "last.npz", step.variables, state)
     for outdated in folder.glob("best-*.npz"):
         if outdated != _best_file(folder, state["best_epoch"]):
             outdated.unlink()
@@ -351,8 +271,12 @@ def _first_state(
             digest.update(np.ascontiguousarray(weights).data)
     for part in (data.train, data.validation):
         digest.update(np.ascontiguousarray(part.labels).data)
-        digest.update(np.ascontiguousarray(part.units).data)
-    return {"identity": digest.hexdigest(), "history": [], "best_epoch": 0}
+        releaser = Releaser([part.units])
+        for unit in part.units:
+            digest.update(np.ascontiguousarray(unit).data)
+            releaser.touched(unit.nbytes)
+    # Infinity is not in JSON; no validation loss is as large as this.
+    return {"identity": digest.hexdigest(), "history": [], "best_epoch": 0, "best_loss": 1e300}
 
 
 def _check_identity(state: Mapping[str, Any], identity: str, path: Path) -> None:

@@ -74,14 +74,21 @@ class TrainingSettings(_Section):
         label_smoothing: share of the target probability spread over all classes.
         class_weights: ``balanced`` weighs each class by the inverse of its frequency.
         views: 0 draws a fresh augmentation of every image in every epoch and runs the
-            whole network; V > 0 draws V augmented views of every image once, stores
+            whole network; V > 0 has V augmented views of every image at hand, stores
             what the frozen layers make of them and trains the rest on these. Dropout in
             the frozen layers is then off; with 0 it is on, as Keras has it.
+        refresh: how many new views of every image take the place of the oldest stored
+            ones for each epoch, such as 0.25 for one in four epochs; does not apply
+            where ``views`` is 0.
+        storage_gb: most disk space for stored views; fewer are stored where they do not
+            fit, and the run says so.
         head_start: ``logistic`` fits the new last layer on the pretrained features by
             logistic regression before the first epoch; ``random`` leaves it random.
         early_stopping: stop after this many epochs without a better validation loss;
             0 never stops early.
         keep: which epoch's weights are delivered: ``best`` validation loss, or ``last``.
+        precision: ``float32``, ``mixed`` (float16 arithmetic, float32 weights), or
+            ``auto``: mixed on a GPU, float32 on a CPU.
     """
 
     epochs: int = Field(default=12, ge=1, le=100_000)
@@ -92,9 +99,12 @@ class TrainingSettings(_Section):
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     class_weights: Literal["none", "balanced"] = "balanced"
     views: int = Field(default=8, ge=0, le=1024)
+    refresh: float = Field(default=0.25, ge=0, le=16)
+    storage_gb: float = Field(default=8.0, gt=0)
     head_start: Literal["random", "logistic"] = "logistic"
     early_stopping: int = Field(default=0, ge=0)
     keep: Literal["best", "last"] = "best"
+    precision: Literal["auto", "float32", "mixed"] = "auto"
 
     @model_validator(mode="after")
     def _no_idle_options(self) -> TrainingSettings:
@@ -102,6 +112,8 @@ class TrainingSettings(_Section):
             raise ValueError("warmup_epochs must be smaller than epochs")
         if self.early_stopping >= self.epochs > 1:
             raise ValueError("early_stopping must be smaller than epochs, or 0 to switch it off")
+        if self.refresh > self.views > 0:
+            raise ValueError("refresh must not be larger than views")
         return self
 
 

@@ -1,30 +1,31 @@
 """What the network is fed: augmented views of the training images, batch by batch.
 
-Every view is drawn from a generator seeded with (seed, epoch or view, image), so it
-depends on nothing else: not on the order, the batch, the thread or a restart.
+Every view is drawn from a generator seeded with (seed, view, image), so it depends on
+nothing else: not on the order, the batch, the thread or a restart.
 """
 
 from __future__ import annotations
 
-import math
-import os
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.errors import TrainingError
-from actinscope.networks.cut import CutNetwork
+from actinscope.networks import FrozenLayers
 from actinscope.preprocess import AugmentSettings, Preprocess, augment
 from actinscope.progress import Progress
+from actinscope.training.activations import ActivationStore, bytes_of_views
+from actinscope.training.scratch import Releaser
 
 Batch = list[NDArray[Any]]
-_PREFIX_BATCH = 32
+FROZEN_BATCH = 32
 _LOOKAHEAD = 3
-_MEMORY_SHARE = 0.7  # of the computer's memory that stored views may take
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,7 @@ class LabelledImages:
     """Images of one part as the preprocessing gives them.
 
     Attributes:
-        units: (N, H, W, K) float32 in 0..1.
+        units: (N, H, W, K) float32 in 0..1; may be a mapped file.
         labels: (N,) class indices.
     """
 
@@ -46,135 +47,206 @@ class ViewSource(Protocol):
     def batch(self, indices: NDArray[np.int64], epoch: int) -> Batch:
         """Arrays for the model's inputs, each with ``len(indices)`` rows."""
 
+    def begin(self, epoch: int) -> None:
+        """Called before the first batch of an epoch."""
 
-@dataclass(frozen=True, eq=False)
+    def close(self) -> None:
+        """Called after the last epoch, and when training is broken off."""
+
+    def remove(self) -> None:
+        """Called when training is complete."""
+
+
 class FreshViews:
     """A new augmentation of every image in every epoch, for the whole network."""
 
-    images: LabelledImages
-    preprocess: Preprocess
-    settings: AugmentSettings
-    seed: int
+    def __init__(
+        self, images: LabelledImages, preprocess: Preprocess, settings: AugmentSettings, seed: int
+    ) -> None:
+        self.images = images
+        self.preprocess = preprocess
+        self.settings = settings
+        self.seed = seed
+        self._releaser = Releaser([images.units])
 
     def batch(self, indices: NDArray[np.int64], epoch: int) -> Batch:
         """One array (B, S, S, C) float32 in the network's range."""
-        seeds = (self.seed, 1 + epoch)
-        return [augmented(self.images.units, indices, self.preprocess, self.settings, seeds)]
+        units = self.images.units
+        views = [
+            augment(units[i], self.settings, np.random.default_rng([self.seed, 1 + epoch, int(i)]))
+            for i in indices
+        ]
+        self._releaser.touched(sum(view.nbytes for view in views))
+        return [self.preprocess.to_network(np.stack(views))]
+
+    def begin(self, epoch: int) -> None:
+        """Nothing to prepare."""
+
+    def close(self) -> None:
+        """Nothing to put away."""
+
+    def remove(self) -> None:
+        """Nothing to delete."""
 
 
-@dataclass(frozen=True, eq=False)
-class StoredViews:
-    """V augmented views of every image, stored as the frozen layers put them out.
+@dataclass(frozen=True)
+class ViewPlan:
+    """Which views are stored when.
+
+    Views are numbered. In epoch e the views from ``first(e)`` on, ``views`` in number, are
+    at hand; over ``views`` epochs every image shows each of them once, in an order of its
+    own. As ``first`` moves on by ``refresh`` an epoch, the oldest view makes room for one
+    that was never shown.
 
     Attributes:
-        activations: one array (V, N, ...) float16 for each tensor that crosses the cut.
-        seed: which view an image shows in which epoch depends on it.
+        views: how many views of every image are at hand.
+        refresh: new views of every image for each epoch, from 0 to ``views``.
+        seed: of the order.
     """
 
-    activations: tuple[NDArray[np.float16], ...]
+    views: int
+    refresh: float
     seed: int
 
+    @property
+    def slots(self) -> int:
+        """How many views are stored: with a refresh also the next one, which is being made."""
+        return self.views + (1 if self.refresh else 0)
+
+    def first(self, epoch: int) -> int:
+        """The oldest view of an epoch."""
+        return int(epoch * self.refresh + 1e-9)
+
+    def at_hand(self, epoch: int) -> range:
+        """The views that an epoch may show."""
+        return range(self.first(epoch), self.first(epoch) + self.views)
+
+    def shown(self, indices: NDArray[np.int64], epoch: int, images: int) -> NDArray[np.int64]:
+        """The view that each of some images shows in an epoch."""
+        order = _order(self.seed, epoch // self.views, self.views, images)
+        return np.asarray(self.first(epoch) + order[indices, epoch % self.views], np.int64)
+
+
+@lru_cache(maxsize=4)
+def _order(seed: int, turn: int, views: int, images: int) -> NDArray[np.int64]:
+    """(images, views): which of its views an image shows first, second and so on in a turn."""
+    rng = np.random.default_rng([seed, 2, turn])
+    return rng.permuted(np.tile(np.arange(views), (images, 1)), axis=1)
+
+
+class StoredViews:
+    """Views as the frozen layers put them out, computed ahead and replaced as epochs go by.
+
+    Args:
+        store: with ``plan.slots`` slots; the last tensor may be one that training does not
+            read (see ``inputs``).
+        frozen: computes the tensors of the store.
+        fresh: draws the views.
+        plan: which views are at hand when.
+        inputs: how many of the store's tensors are the model's inputs.
+    """
+
+    def __init__(
+        self,
+        store: ActivationStore,
+        frozen: FrozenLayers,
+        fresh: FreshViews,
+        plan: ViewPlan,
+        *,
+        inputs: int,
+    ) -> None:
+        self.store = store
+        self.plan = plan
+        self._frozen = frozen
+        self._fresh = fresh
+        self._inputs = inputs
+        self._pool = ThreadPoolExecutor(1, "actinscope-views")
+        self._stop = threading.Event()
+        self._next: Future[None] | None = None
+
+    def slot_of(self, view: int) -> int:
+        """Where a view is stored."""
+        return view % self.plan.slots
+
+    def fill(self, epoch: int, progress: Progress) -> None:
+        """Compute all views of an epoch that are not there yet.
+
+        Raises:
+            TrainingError: values that float16 cannot hold.
+        """
+        missing = self._missing(epoch)
+        if missing:
+            progress.phase("Frozen layers", len(missing) * len(self._fresh.images.labels))
+        for view in missing:
+            self._compute(view, progress)
+
+    def begin(self, epoch: int) -> None:
+        """Wait for the views of ``epoch`` and have the next one made meanwhile."""
+        if self._next is not None:
+            self._next.result()
+            self._next = None
+        for view in self._missing(epoch):  # only where a refresh of more than one view is asked
+            self._compute(view, None)
+        following = self.plan.at_hand(epoch).stop
+        if self.plan.refresh and self.store.views[self.slot_of(following)] != following:
+            self._next = self._pool.submit(self._compute, following, None)
+
     def batch(self, indices: NDArray[np.int64], epoch: int) -> Batch:
-        """Arrays (B, ...) float32; every image shows all its views in turn, shuffled."""
-        views, count = self.activations[0].shape[:2]
-        rng = np.random.default_rng([self.seed, 2, epoch // views])
-        order = rng.permuted(np.tile(np.arange(views), (count, 1)), axis=1)
-        chosen = order[indices, epoch % views]
-        return [stored[chosen, indices].astype(np.float32) for stored in self.activations]
+        """Arrays (B, ...) float16."""
+        views = self.plan.shown(indices, epoch, len(self._fresh.images.labels))
+        return list(self.store.read(views % self.plan.slots, indices, self._inputs))
+
+    def close(self) -> None:
+        """Stop making views."""
+        self._stop.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def remove(self) -> None:
+        """Delete the stored activations."""
+        self.store.remove()
+
+    def _missing(self, epoch: int) -> list[int]:
+        at_hand = self.plan.at_hand(epoch)
+        return [view for view in at_hand if self.store.views[self.slot_of(view)] != view]
+
+    def _compute(self, view: int, progress: Progress | None) -> None:
+        count = len(self._fresh.images.labels)
+        slot = self.slot_of(view)
+        pieces = in_pieces(count)
+        inputs = prefetch([(self._fresh, piece, view) for piece in pieces])
+        for piece, batch in zip(pieces, inputs, strict=True):
+            if self._stop.is_set():
+                return
+            self.store.write(slot, piece, self._frozen(batch[0]))
+            if progress is not None:
+                progress.advance(len(piece))
+        self.store.complete(slot, view)
 
 
-def augmented(
-    units: NDArray[np.float32],
-    indices: NDArray[np.int64],
-    preprocess: Preprocess,
-    settings: AugmentSettings,
-    seeds: Sequence[int],
-) -> NDArray[np.float32]:
-    """Augmented network inputs (B, S, S, C) of ``units[indices]``."""
-    views = [augment(units[i], settings, np.random.default_rng([*seeds, int(i)])) for i in indices]
-    return preprocess.to_network(np.stack(views))
-
-
-def store_views(
-    cut: CutNetwork,
-    fresh: FreshViews,
-    views: int,
-    *,
-    progress: Progress,
-) -> StoredViews:
-    """Run the frozen layers once over ``views`` augmented views of every image.
-
-    Raises:
-        TrainingError: the result is too large for the memory, or its values for float16.
-    """
-    count = len(fresh.images.labels)
-    stored = _room_for([(views, count, *shape) for shape in cut.shapes])
-    progress.phase("Frozen layers", views * count)
-    batches = [
-        (view, indices)
-        for view in range(views)
-        for indices in np.array_split(np.arange(count), max(1, -(-count // _PREFIX_BATCH)))
-    ]
-    inputs = prefetch([(fresh, indices, view) for view, indices in batches])
-    for (view, indices), batch in zip(batches, inputs, strict=True):
-        for target, values in zip(stored, outputs_of(cut.prefix, batch[0]), strict=True):
-            target[view, indices] = _half(values)
-        progress.advance(len(indices))
-    return StoredViews(activations=stored, seed=fresh.seed)
-
-
-def activations_of(cut: CutNetwork, units: NDArray[np.float32], preprocess: Preprocess) -> Batch:
-    """What the frozen layers make of images as they are, float16, one array a tensor.
+def affordable_views(
+    wanted: int, refresh: float, *, images: int, shapes: Sequence[tuple[int, ...]], gigabytes: float
+) -> int:
+    """How many of the ``wanted`` views fit into ``gigabytes`` of stored activations.
 
     Raises:
-        TrainingError: a value is too large for float16.
+        TrainingError: not even one.
     """
-    parts = [
-        outputs_of(cut.prefix, preprocess.to_network(units[start : start + _PREFIX_BATCH]))
-        for start in range(0, len(units), _PREFIX_BATCH)
-    ]
-    return [_half(np.concatenate(tensor)) for tensor in zip(*parts, strict=True)]
+    for views in range(wanted, 0, -1):
+        slots = ViewPlan(views, refresh, 0).slots
+        if bytes_of_views(slots, images, shapes) <= gigabytes * 1e9:
+            return views
+    needed = bytes_of_views(ViewPlan(1, refresh, 0).slots, images, shapes)
+    raise TrainingError(
+        f"one stored view needs {needed / 1e9:.2f} GB, {gigabytes:g} GB are allowed",
+        where="training.storage_gb",
+        remedy="Raise training.storage_gb, raise network.frozen_layers, or set training.views to "
+        "0, which stores none",
+    )
 
 
-def _room_for(shapes: Sequence[tuple[int, ...]]) -> tuple[NDArray[np.float16], ...]:
-    # Asked beforehand: most systems promise more memory than there is and kill the process
-    # that believes them.
-    needed = 2 * sum(math.prod(shape) for shape in shapes)
-    present = physical_memory()
-    if present is not None and needed > _MEMORY_SHARE * present:
-        raise TrainingError(
-            f"the stored views need {needed / 1e9:.1f} GB of the computer's {present / 1e9:.1f} GB",
-            where="training.views",
-            remedy="Lower training.views, raise network.frozen_layers, or set training.views to 0, "
-            "which stores none",
-        )
-    return tuple(np.empty(shape, np.float16) for shape in shapes)
-
-
-def physical_memory() -> int | None:
-    """Bytes of the computer's memory; None where the system does not tell."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
-        return None
-
-
-def _half(values: NDArray[Any]) -> NDArray[np.float16]:
-    with np.errstate(over="ignore"):
-        half = values.astype(np.float16)
-    if not np.isfinite(half).all():
-        raise TrainingError(
-            "the frozen layers give values that are infinite, no numbers, or beyond 65504",
-            where="network.weights",
-            remedy="Use weights and images that belong to this network",
-        )
-    return half
-
-
-def outputs_of(model: Any, inputs: Any) -> Batch:
-    """Outputs of a Keras model for one batch, always as a list of arrays."""
-    outputs = model.predict_on_batch(inputs)
-    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+def in_pieces(count: int) -> list[NDArray[np.int64]]:
+    """The numbers below ``count`` in pieces for the frozen layers."""
+    return np.array_split(np.arange(count), max(1, -(-count // FROZEN_BATCH)))
 
 
 def prefetch(requests: Sequence[tuple[ViewSource, NDArray[np.int64], int]]) -> Iterator[Batch]:

@@ -1,0 +1,99 @@
+"""Arrays that may be larger than the memory: files on the disk, mapped into it.
+
+What was read or written stays in the computer's file cache as long as there is room, and
+is not counted as memory of this process once it is released.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from actinscope.errors import OutputError
+
+#: Mapped bytes that may have been touched before they are released.
+RELEASE_BYTES = 256 * 2**20
+#: Arrays up to this size are kept in the memory where nobody asks for a file.
+IN_MEMORY_BYTES = 256 * 2**20
+
+
+def scratch_array(
+    shape: Sequence[int], dtype: DTypeLike, folder: Path | None = None
+) -> NDArray[Any]:
+    """An array to fill: in memory if it is small, else in a nameless temporary file.
+
+    The file is gone with the array, also after a crash.
+
+    Args:
+        shape: of the array.
+        dtype: of the array.
+        folder: where large files go; None for the system's folder for temporary files.
+
+    Raises:
+        OutputError: the disk lacks the space.
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if size <= IN_MEMORY_BYTES:
+        return np.empty(tuple(shape), dtype)
+    place = Path(tempfile.gettempdir()) if folder is None else folder
+    require_space(place, size)
+    try:
+        with tempfile.TemporaryFile(dir=place) as stream:
+            return np.memmap(stream, dtype=dtype, mode="w+", shape=tuple(shape))
+    except OSError as error:
+        raise OutputError(
+            f"a temporary file of {size / 1e9:.1f} GB cannot be made ({error.strerror})",
+            where=place,
+            remedy="Check that the folder is writable and has space left",
+        ) from error
+
+
+def require_space(folder: Path, size: int) -> None:
+    """Refuse to begin what the disk cannot hold.
+
+    Raises:
+        OutputError: fewer than ``size`` bytes are free where ``folder`` is.
+    """
+    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    free = shutil.disk_usage(existing).free
+    if free < size:
+        raise OutputError(
+            f"needs {size / 1e9:.1f} GB for temporary files, {free / 1e9:.1f} GB are free",
+            where=folder,
+            remedy="Free some space, or write the run to another disk",
+        )
+
+
+def release(array: NDArray[Any]) -> None:
+    """Let go of the memory that a mapped array takes; its values stay in the file."""
+    mapped = getattr(array, "_mmap", None)
+    if mapped is not None and hasattr(mapped, "madvise"):  # not on Windows, which trims by itself
+        mapped.madvise(mmap.MADV_DONTNEED)
+
+
+class Releaser:
+    """Releases mapped arrays whenever enough of them has been touched.
+
+    Args:
+        arrays: any arrays; those in memory are left alone.
+    """
+
+    def __init__(self, arrays: Sequence[NDArray[Any]]) -> None:
+        self._arrays = arrays
+        self._touched = 0
+
+    def touched(self, size: int) -> None:
+        """So many more bytes were read or written."""
+        self._touched += size
+        if self._touched >= RELEASE_BYTES:
+            self._touched = 0
+            for array in self._arrays:
+                release(array)

@@ -1,0 +1,149 @@
+"""One step of the optimiser: through a graph made for training on a CPU, or through Keras.
+
+Both compute the same: the mean over the batch of the weighted cross-entropy, its gradient,
+one step of Adam. A test holds them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.networks import CutNetwork, has_gpu, training_graph
+from actinscope.networks.backend import backend_name, keras_backend
+from actinscope.training.adam import make_adam
+from actinscope.training.recipe import TrainingSettings
+
+
+class TrainingStep:
+    """Trains the layers of a network that are not frozen, batch by batch.
+
+    Args:
+        model: the whole Keras network.
+        cut: where it was cut; its tail is trained.
+        whole: whether batches are images for the whole network instead of activations.
+        settings: of the training.
+
+    Attributes:
+        trained: the Keras model that the batches are for.
+        optimizer: with its state.
+        in_graph: whether the steps are taken by :func:`training_graph`.
+    """
+
+    def __init__(
+        self, model: Any, cut: CutNetwork, *, whole: bool, settings: TrainingSettings
+    ) -> None:
+        keras = keras_backend()
+        self.trained = model if whole else cut.tail
+        self._loss = keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing)
+        self.trained.compile(
+            optimizer=make_adam(settings.learning_rate),
+            loss=self._loss,
+            metrics=["accuracy"],
+            jit_compile=False,
+        )
+        self.optimizer = self.trained.optimizer
+        self.optimizer.build(self.trained.trainable_variables)
+        self._tail = cut.tail
+        self.in_graph = (
+            backend_name() == "tensorflow"
+            and not has_gpu()
+            and not self.trained.losses  # penalties on weights: Keras adds them up
+            and all(layer.compute_dtype in (None, "float32") for layer in model.layers)
+        )
+        inputs = list(model.inputs) if whole else list(cut.crossing)
+        layers = model.layers if whole else model.layers[cut.layers :]
+        self._infer = self._inference() if backend_name() == "tensorflow" else None
+        if self.in_graph:
+            # Activations come in float16; images for the whole network in float32.
+            self._run = self._graph_step(
+                inputs, layers, model.output, "float32" if whole else "float16"
+            )
+
+    @property
+    def variables(self) -> list[Any]:
+        """All that a step changes or depends on, for the checkpoint."""
+        return [*self.trained.variables, *self.optimizer.variables]
+
+    def __call__(
+        self,
+        batch: Sequence[NDArray[Any]],
+        targets: NDArray[np.float32],
+        weights: NDArray[np.float32],
+        rate: float,
+    ) -> tuple[float, float]:
+        """Take a step and return loss and accuracy of the batch before it.
+
+        Args:
+            batch: one array (B, ...) for each input.
+            targets: (B, K) one-hot.
+            weights: (B,) of the images.
+            rate: Adam's step size.
+        """
+        self.optimizer.learning_rate = rate
+        if self.in_graph:
+            loss, accuracy = self._run(list(batch), targets, weights)
+            return float(loss), float(accuracy)
+        arrays = [array.astype(np.float32) for array in batch]
+        # Some versions of Keras start anew with every batch, others go on: always anew.
+        self.trained.reset_metrics()
+        logs = self.trained.train_on_batch(
+            arrays[0] if len(arrays) == 1 else arrays,
+            targets,
+            sample_weight=weights,
+            return_dict=True,
+        )
+        return float(logs["loss"]), float(logs["accuracy"])
+
+    def probabilities(self, batch: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
+        """(B, K) in inference mode, for one array (B, ...) for each tensor that crosses the cut."""
+        if self._infer is not None:
+            return np.asarray(self._infer(list(batch)), np.float32)
+        arrays = [array.astype(np.float32) for array in batch]
+        given = arrays[0] if len(arrays) == 1 else arrays
+        return np.asarray(self._tail.predict_on_batch(given), np.float32)
+
+    def _inference(self) -> Any:
+        # Keras would trace its own function anew for the smaller last batch.
+        import tensorflow as tf
+
+        tail = self._tail
+        signature = ([tf.TensorSpec((None, *one.shape[1:]), tf.float16) for one in tail.inputs],)
+
+        def infer(batch: Any) -> Any:
+            given = [tf.cast(array, tf.float32) for array in batch]
+            return tail(given[0] if len(given) == 1 else given, training=False)
+
+        return tf.function(infer, input_signature=signature, autograph=False)
+
+    def _graph_step(
+        self, inputs: Sequence[Any], layers: Sequence[Any], output: Any, kind: str
+    ) -> Any:
+        import tensorflow as tf
+
+        forward = training_graph(inputs, layers, output)
+        variables = self.trained.trainable_variables
+        optimizer, loss_of = self.optimizer, self._loss
+
+        def step(batch: Any, targets: Any, weights: Any) -> Any:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch([variable.value for variable in variables])
+                given = [tf.cast(array, tf.float32) for array in batch]
+                answers = forward(given)
+                loss = loss_of(targets, answers, sample_weight=weights)
+            gradients = tape.gradient(loss, [variable.value for variable in variables])
+            optimizer.apply(gradients, variables)
+            right = tf.equal(tf.argmax(answers, axis=1), tf.argmax(targets, axis=1))
+            return loss, tf.reduce_mean(tf.cast(right, tf.float32))
+
+        batch = [tf.TensorSpec((None, *tensor.shape[1:]), kind) for tensor in inputs]
+        columns = output.shape[-1]
+        signature = (
+            batch,
+            tf.TensorSpec((None, columns), tf.float32),
+            tf.TensorSpec((None,), tf.float32),
+        )
+        return tf.function(step, input_signature=signature, autograph=False)
