@@ -19,7 +19,7 @@ import pytest
 
 from actinscope.errors import ResumeError
 from actinscope.progress import Silent
-from actinscope.training import Fitted, Recipe, TrainingData, loop
+from actinscope.training import Fitted, Recipe, TrainingData, saver
 from training_toys import (
     history_on_disk,
     same_weights,
@@ -124,7 +124,7 @@ def test_stopped_between_the_files_of_an_epoch(
 ) -> None:
     """The weights of a new best epoch are written first, then all of the last epoch."""
     expected = unbroken(4).fitted
-    epoch, save = expected.kept_epoch, loop.save_checkpoint
+    epoch, save = expected.kept_epoch, saver.save_checkpoint
     assert epoch > 1
 
     def stopping_save(path: Path, variables: Any, state: dict[str, Any]) -> None:
@@ -134,7 +134,7 @@ def test_stopped_between_the_files_of_an_epoch(
         save(path, variables, state)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "save_checkpoint", stopping_save)
+        patch.setattr(saver, "save_checkpoint", stopping_save)
         with pytest.raises(KeyboardInterrupt):
             tiny_fit(tmp_path, _recipe(4))
     kept = list((tmp_path / "checkpoint").glob("best-*.npz"))

@@ -1,6 +1,6 @@
 """Training: the recipe, the one loop, checkpoints, and what the frozen layers store."""
 
-from actinscope.training.loop import HISTORY_COLUMNS, Fitted, fit
+from actinscope.training.loop import Fitted, fit
 from actinscope.training.recipe import (
     RECIPE_NAMES,
     Recipe,
@@ -10,6 +10,7 @@ from actinscope.training.recipe import (
     recipe_text,
     write_recipe,
 )
+from actinscope.training.saver import HISTORY_COLUMNS
 from actinscope.training.scratch import Releaser, scratch_array
 from actinscope.training.views import LabelledImages
 from actinscope.training.workbench import TrainingData

@@ -35,9 +35,10 @@ _UNREADABLE = (
 
 
 def save_checkpoint(path: Path, variables: Sequence[Any], state: dict[str, Any]) -> None:
-    """Write the values of Keras ``variables``, in order, and the JSON-able ``state``."""
+    """Write the values of Keras ``variables`` (or these values), and the JSON-able ``state``."""
     arrays: dict[str, Any] = {
-        f"v{index:05d}": np.asarray(variable.numpy()) for index, variable in enumerate(variables)
+        f"v{index:05d}": variable if isinstance(variable, np.ndarray) else variable.numpy()
+        for index, variable in enumerate(variables)
     }
     arrays[_STATE] = np.frombuffer(json.dumps(state).encode("utf-8"), dtype=np.uint8)
     with atomic_path(path) as temporary, temporary.open("wb") as stream:

@@ -6,12 +6,10 @@ that is killed and resumed gives the numbers of one that was not.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,27 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.errors import ResumeError, TrainingError
-from actinscope.files import remove_partial_files, write_text_atomic
+from actinscope.files import remove_partial_files
 from actinscope.networks.backend import backend_name, keras_backend
 from actinscope.preprocess import Preprocess
 from actinscope.progress import Progress
-from actinscope.training.checkpoint import load_checkpoint, read_state, save_checkpoint
+from actinscope.training.checkpoint import load_checkpoint, read_state
 from actinscope.training.recipe import Recipe, TrainingSettings
+from actinscope.training.saver import EpochSaver, best_file, write_history
 from actinscope.training.schedule import learning_rate_at
 from actinscope.training.scratch import Releaser
-from actinscope.training.step import TrainingStep
 from actinscope.training.views import prefetch
 from actinscope.training.workbench import TrainingData, Workbench, prepare_workbench
-
-HISTORY_COLUMNS = (
-    "epoch",
-    "loss",
-    "accuracy",
-    "validation_loss",
-    "validation_accuracy",
-    "learning_rate",
-    "seconds",
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,33 +93,35 @@ def fit(
         epoch=done,
         progress=progress,
     )
+    saver = EpochSaver(folder)
     try:
         if resumed:
             state = load_checkpoint(last, bench.step.variables)
-            _write_history(folder / "history.csv", state["history"])
+            write_history(folder / "history.csv", state["history"])
             progress.say(f"Resumed after epoch {done}")
         elif recipe.training.head_start == "logistic":
-            _judge_start(bench, recipe, state, checkpoint, progress)
-        _epochs(bench, recipe, state=state, folder=folder, progress=progress)
+            _judge_start(bench, recipe, state, saver, progress)
+        _epochs(bench, recipe, state=state, saver=saver, progress=progress)
     finally:
         bench.source.close()
+        saver.close()
     history = tuple(state["history"])
     kept = len(history)
     if recipe.training.keep == "best":
         kept = int(state["best_epoch"])
-        load_checkpoint(_best_file(checkpoint, kept), bench.step.trained.variables)
+        load_checkpoint(best_file(checkpoint, kept), bench.step.trained.variables)
     bench.source.remove()
     return Fitted(model, history, kept, len(model.layers) - frozen_layers, frozen_layers)
 
 
 def _judge_start(
-    bench: Workbench, recipe: Recipe, state: dict[str, Any], folder: Path, progress: Progress
+    bench: Workbench, recipe: Recipe, state: dict[str, Any], saver: EpochSaver, progress: Progress
 ) -> None:
     """Validate the fitted last layer on the untouched network: the epoch to be beaten."""
     loss, accuracy = bench.validate(recipe.training.label_smoothing)
     _check_finite(loss, "validation loss", -1)
     state["best_loss"] = loss
-    save_checkpoint(_best_file(folder, 0), bench.step.trained.variables, {"epoch": 0})
+    saver.save(bench.step.trained.variables, [], state, is_best=True)
     progress.say(
         f"last layer fitted  validation loss {loss:.4f}  validation accuracy {accuracy:.3f}"
     )
@@ -142,7 +132,7 @@ def _epochs(
     recipe: Recipe,
     *,
     state: dict[str, Any],
-    folder: Path,
+    saver: EpochSaver,
     progress: Progress,
 ) -> None:
     settings = recipe.training
@@ -167,8 +157,11 @@ def _epochs(
             "seconds": round(time.perf_counter() - started, 2),
         }
         history.append(row)
-        _checkpoint(bench.step, state, folder / "checkpoint")
-        _write_history(folder / "history.csv", history)
+        is_best = validation_loss < state["best_loss"]
+        if is_best:
+            state["best_epoch"], state["best_loss"] = len(history), validation_loss
+        step = bench.step
+        saver.save(step.trained.variables, step.optimizer.variables, state, is_best=is_best)
         progress.say(_line(row, settings.epochs))
 
 
@@ -231,26 +224,6 @@ def _stalled(state: Mapping[str, Any], settings: TrainingSettings) -> bool:
     return len(state["history"]) - int(state["best_epoch"]) >= settings.early_stopping
 
 
-def _checkpoint(step: TrainingStep, state: dict[str, Any], folder: Path) -> None:
-    # ``last.npz`` names the best epoch, whose file is written before and whose predecessor
-    # is removed after it: a kill anywhere in between leaves a pair that belongs together.
-    history = state["history"]
-    if history[-1]["validation_loss"] < state["best_loss"]:
-        state["best_epoch"] = len(history)
-        state["best_loss"] = history[-1]["validation_loss"]
-        save_checkpoint(
-            _best_file(folder, len(history)), step.trained.variables, {"epoch": len(history)}
-        )
-    save_checkpoint(folder / "last.npz", step.variables, state)
-    for outdated in folder.glob("best-*.npz"):
-        if outdated != _best_file(folder, state["best_epoch"]):
-            outdated.unlink()
-
-
-def _best_file(folder: Path, epoch: int) -> Path:
-    return folder / f"best-{epoch}.npz"
-
-
 def _first_state(
     model: Any,
     data: TrainingData,
@@ -286,14 +259,6 @@ def _check_identity(state: Mapping[str, Any], identity: str, path: Path) -> None
             where=path,
             remedy="Repeat the settings of that run, or start anew in another folder",
         )
-
-
-def _write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, HISTORY_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    write_text_atomic(path, text.getvalue())
 
 
 def _line(row: Mapping[str, float], epochs: int) -> str:
