@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 from record import HERE, RESULTS
+from training_tables import training_tables
 
 _HEAD = """\
 # Measurements
@@ -25,7 +26,7 @@ rows is within the noise.
 
 def main() -> int:
     records = _latest([json.loads(line) for line in RESULTS.read_text("utf-8").splitlines()])
-    text = _HEAD
+    text = _HEAD + training_tables(records)
     folds = [one for one in records if one["benchmark"] == "grouped folds"]
     for data in sorted({one["data"] for one in folds}):
         text += _fold_table(data, [one for one in folds if one["data"] == data])
@@ -37,7 +38,11 @@ def main() -> int:
 
 
 def _latest(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return list({record["command"]: record for record in records}.values())
+    # One command may measure several things, such as folds: each counts for itself.
+    def measured(record: dict[str, Any]) -> tuple[Any, ...]:
+        return tuple(record.get(name) for name in ("command", "side", "fold", "seed"))
+
+    return list({measured(record): record for record in records}.values())
 
 
 def _fold_table(data: str, rows: list[dict[str, Any]]) -> str:

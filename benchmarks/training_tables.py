@@ -1,0 +1,152 @@
+"""The tables of RESULTS.md about training: against the plain script, a step, the memory."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+Record = dict[str, Any]
+
+
+def training_tables(records: Sequence[Record]) -> str:
+    """All of them, for the newest records of each kind."""
+    return "".join(
+        table([one for one in records if one["benchmark"] == name])
+        for name, table in (
+            ("paper recipe", _paper_recipe),
+            ("time to accuracy", _time_to_accuracy),
+            ("training step", _training_step),
+            ("training memory", _training_memory),
+        )
+    )
+
+
+def _paper_recipe(records: Sequence[Record]) -> str:
+    if not records:
+        return ""
+    lines = [
+        "## The paper's whole recipe against a plain Keras script\n",
+        "Whole processes in turn, seconds; the script is `benchmarks/plain_keras.py`. Random",
+        "weights, which make no difference to the time.\n",
+        "| images, epochs | settings | plain: wall (user) | actinscope: wall (user) "
+        "| times faster | date | command |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for one in records:
+        sides = {
+            side: tuple(
+                statistics.median(run[side][clock] for run in one["runs"])
+                for clock in ("wall", "user")
+            )
+            for side in ("plain", "ours")
+        }
+        ratio = statistics.median(run["plain"]["wall"] / run["ours"]["wall"] for run in one["runs"])
+        lines.append(
+            f"| {one['training_images']}, {one['epochs']} | {', '.join(one['settings']) or '-'} "
+            f"| {sides['plain'][0]:.0f} ({sides['plain'][1]:.0f}) "
+            f"| {sides['ours'][0]:.0f} ({sides['ours'][1]:.0f}) | **{ratio:.1f}** "
+            f"| {one['date']} | `{one['command']}` |"
+        )
+    return "\n".join([*lines, f"\nMachine: {records[-1]['machine']}.\n\n"])
+
+
+def _time_to_accuracy(records: Sequence[Record]) -> str:
+    """Pairs of runs on the same fold and seed."""
+    text = ""
+    for data in sorted({one["data"] for one in records}):
+        newest = {
+            (one["side"], one["fold"], one["seed"]): one for one in records if one["data"] == data
+        }
+        text += _pairs(data, newest)
+    return text
+
+
+def _pairs(data: str, newest: dict[tuple[str, int, int], Record]) -> str:
+    plain = {key[1:]: one for key, one in newest.items() if key[0] == "plain"}
+    ours = {key[1:]: one for key, one in newest.items() if key[0] == "ours"}
+    both = sorted(plain.keys() & ours.keys())
+    if not both:
+        return ""
+    lines = [
+        f"## {data}: the default recipe against a plain Keras script of the paper's\n",
+        "Test images of grouped folds; balanced accuracy of the model that each side delivers.",
+        "Seconds are of whole processes in turn (- : a run beside other work, not timed).",
+        "*Reached* is when actinscope first had the validation accuracy that the script ended",
+        "with; where it never had, the time of the whole run stands in brackets.\n",
+        "| fold, seed | plain | actinscope | plain: wall (user) s | actinscope: wall (user) s "
+        "| times faster | reached after s | times faster |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [_pair(place, plain[place], ours[place]) for place in both]
+    means = [
+        statistics.mean(s[place]["balanced_accuracy"] for place in both) for s in (plain, ours)
+    ]
+    differences = [ours[p]["balanced_accuracy"] - plain[p]["balanced_accuracy"] for p in both]
+    spread = statistics.stdev(differences) / len(both) ** 0.5 if len(both) > 1 else float("nan")
+    lines.append(f"| **mean of {len(both)}** | **{means[0]:.3f}** | **{means[1]:.3f}** | | | | | |")
+    lines.append(
+        f"\nDifference {100 * (means[1] - means[0]):+.1f} points, standard error over the pairs "
+        f"{100 * spread:.1f} (they share images: take it for a rough guide)."
+    )
+    first, last = plain[both[0]], ours[both[-1]]
+    lines.append(f"Commands: `{first['command']}`, `{last['command']}`, {last['date']}.")
+    lines.append(f"\nMachine: {last['machine']}.\n\n")
+    return "\n".join(lines)
+
+
+def _pair(place: tuple[int, int], plain: Record, ours: Record) -> str:
+    cells = [f"{place[0]}, {place[1]}"]
+    cells += [f"{side['balanced_accuracy']:.3f}" for side in (plain, ours)]
+    cells += [
+        f"{side['wall']:.0f} ({side['user']:.0f})" if "wall" in side else "-"
+        for side in (plain, ours)
+    ]
+    if "wall" in plain and "wall" in ours:
+        goal = plain["epochs"][-1]["validation_accuracy"]
+        # The screen shows three digits.
+        hits = [e["wall"] for e in ours["epochs"] if e["validation_accuracy"] >= goal - 6e-4]
+        spent = hits[0] if hits else ours["wall"]
+        cells += [
+            f"{plain['wall'] / ours['wall']:.1f}",
+            f"{spent:.0f}" if hits else f"({spent:.0f})",
+            f"{plain['wall'] / spent:.1f}" if hits else "-",
+        ]
+    else:
+        cells += ["-", "-", "-"]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _training_step(records: Sequence[Record]) -> str:
+    if not records:
+        return ""
+    lines = [
+        "## One training step on stored activations\n",
+        "Milliseconds an image, medians of interleaved steps of 16 images. *Arithmetic*: the",
+        "multiply-adds at the rate of NumPy's matrix product on this machine in the same run.\n",
+        "| network | batch normalisation | Keras: wall (user) | actinscope: wall (user) "
+        "| times faster | arithmetic | date | command |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for one in records:
+        wall, user = one["wall_ms"], one["user_ms"]
+        lines.append(
+            f"| {one['network']} | {one['batch_norm']} | {wall['keras']} ({user['keras']}) "
+            f"| {wall['ours']} ({user['ours']}) | **{wall['keras'] / wall['ours']:.2f}** "
+            f"| {one['arithmetic_ms']} | {one['date']} | `{one['command']}` |"
+        )
+    return "\n".join([*lines, "\n\n"])
+
+
+def _training_memory(records: Sequence[Record]) -> str:
+    if not records:
+        return ""
+    one = records[-1]
+    lines = [
+        "## Peak memory of training\n",
+        f"{one['network']}, generated images, one epoch on one stored view.\n",
+        "| images | peak memory, GB | seconds |",
+        "|---|---|---|",
+        *(f"| {row['images']:,} | {row['peak_gb']} | {row['seconds']} |" for row in one["rows"]),
+    ]
+    return "\n".join([*lines, f"\n`{one['command']}`, {one['date']}, {one['machine']}.\n\n"])
