@@ -19,13 +19,13 @@ def int8_table(record: dict[str, Any]) -> str:
         "| answers changed | largest difference of a probability | times as fast |",
         "|---" * 9 + "|",
     ]
-    for row in rows:
-        lines.append(
-            f"| {row['fold']} | {row['images']} | {row['accuracy_float32']:.3f} "
-            f"| {row['accuracy_int8']:.3f} | {row['only_float32_right']} "
-            f"| {row['only_int8_right']} | {row['changed']} "
-            f"| {row['largest_probability_difference']:.3f} | {_speed([row])} |"
-        )
+    lines += [
+        f"| {row['fold']} | {row['images']} | {row['accuracy_float32']:.3f} "
+        f"| {row['accuracy_int8']:.3f} | {row['only_float32_right']} "
+        f"| {row['only_int8_right']} | {row['changed']} "
+        f"| {row['largest_probability_difference']:.3f} | {_speed([row])} |"
+        for row in rows
+    ]
     return "\n".join([*lines, _together(rows), "", _sentence(record)])
 
 
