@@ -122,6 +122,19 @@ def test_it_is_smaller_and_standard(network: bytes, quantized: bytes) -> None:
     assert {onnx.TensorProto.INT8, onnx.TensorProto.INT32} <= kinds
 
 
+def test_weights_leave_room_for_processors_that_add_in_16_bits(quantized: bytes) -> None:
+    """Two products of 255 and 64 fit into a signed 16-bit number, two of 255 and 127 do not."""
+    graph = onnx.load_model_from_string(quantized).graph
+    weights = [
+        onnx.numpy_helper.to_array(tensor)
+        for tensor in graph.initializer
+        if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) == 4
+    ]
+    assert len(weights) == 3
+    assert 2 * 255 * 64 < 2**15 < 2 * 255 * 127
+    assert max(int(np.abs(one.astype(int)).max()) for one in weights) == 64
+
+
 def test_first_layers_and_the_head_stay_float32(quantized: bytes) -> None:
     graph = onnx.load_model_from_string(quantized).graph
     maker = {output: node.op_type for node in graph.node for output in node.output}
@@ -299,6 +312,8 @@ def test_the_note_repeats_the_warning(folder: Path) -> None:
         ({"images": 100, "only_float32_right": 2, "changed": 5}, ""),
         ({"images": 100, "only_float32_right": 5, "only_int8_right": 3, "changed": 5}, ""),
         ({"images": 100, "only_float32_right": 3, "changed": 3}, "falls by 3.0 points"),
+        ({"images": 10, "only_float32_right": 1, "changed": 1}, ""),
+        ({"images": 10, "only_float32_right": 2, "changed": 2}, "falls by 20.0 points"),
         ({"images": 100, "only_float32_right": 0, "changed": 6}, "6.0 % of the answers change"),
     ],
 )
