@@ -107,14 +107,18 @@ def int8_note(summary: Int8Summary) -> str:
 
 
 def too_costly(parts: Mapping[str, Int8Part]) -> str:
-    """Why INT8 should not be used, or nothing: judged on validation and test together."""
+    """Why INT8 should not be used, or nothing: judged on validation and test together.
+
+    A single image is no reason, however large a share of a small part it is.
+    """
     part = parts[MEASURED]
     reasons = []
-    if part.points < -MOST_POINTS_LOST:
+    lost = part.only_float32_right - part.only_int8_right
+    if lost > 1 and part.points < -MOST_POINTS_LOST:
         reasons.append(
             f"the accuracy falls by {-part.points:.1f} points (at most {MOST_POINTS_LOST:g})"
         )
-    if part.changed > MOST_CHANGED * part.images:
+    if part.changed > 1 and part.changed > MOST_CHANGED * part.images:
         reasons.append(
             f"{100 * part.changed / part.images:.1f} % of the answers change (at most "
             f"{100 * MOST_CHANGED:g} %)"
