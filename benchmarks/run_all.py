@@ -18,6 +18,7 @@ _COMMANDS = (
     " --set training.epochs=3",
     "grouped_folds.py mitocheck_nuclei --folds 3 4 --set training.views=2 --set training.epochs=3",
     "grouped_folds.py mitocheck_nuclei --frozen-embedding",
+    "int8.py mef_actin",
     "write_results.py",
 )
 

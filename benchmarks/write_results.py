@@ -9,6 +9,7 @@ import json
 import sys
 from typing import Any
 
+from int8_table import int8_table
 from record import HERE, RESULTS
 from training_tables import training_tables
 
@@ -33,6 +34,8 @@ def main() -> int:
     for one in records:
         if one["benchmark"] == "interval coverage":
             text += _coverage_table(one)
+        if one["benchmark"] == "int8":
+            text += int8_table(one)
     (HERE / "RESULTS.md").write_text(text, encoding="utf-8")
     return 0
 

@@ -103,7 +103,9 @@ _SCRIPT = """
     import sys
     from pathlib import Path
     from actinscope.bundle import InferenceSession
+    from actinscope.runtimes import import_quantization
     import numpy as np
+    import_quantization()
     for backend in ("openvino", "onnxruntime"):
         session = InferenceSession(Path(sys.argv[1]).read_bytes(), backend=backend)
         session.run(np.zeros((2, 8, 8, 3), np.float32))

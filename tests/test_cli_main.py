@@ -17,7 +17,7 @@ from actinscope.cli import arguments as cli_arguments
 from actinscope.cli.arguments import build_parser
 from actinscope.cli.main import main
 
-COMMANDS = ("scan", "train", "evaluate", "predict", "verify", "demo", "recipe")
+COMMANDS = ("scan", "train", "evaluate", "predict", "verify", "quantize", "demo", "recipe")
 
 Stub = Callable[[BaseException], None]
 

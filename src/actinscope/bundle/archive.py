@@ -8,17 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from actinscope.bundle.info import GOLDEN_FILE, INFO_FILE, MODEL_FILE
+from actinscope.bundle.info import GOLDEN_FILE, INFO_FILE, INT8_FILE, MODEL_FILE
 from actinscope.errors import BundleError
 from actinscope.files import atomic_path
 
 # Far above what a bundle needs, far below what would fill a laptop's memory.
-LIMITS = {INFO_FILE: 16 << 20, MODEL_FILE: 1 << 30, GOLDEN_FILE: 1 << 30}
+LIMITS = {INFO_FILE: 16 << 20, MODEL_FILE: 1 << 30, GOLDEN_FILE: 1 << 30, INT8_FILE: 1 << 30}
+_OPTIONAL = frozenset({INT8_FILE})
 _MOST_MEMBERS = 64
 
 
 def read_bundle_files(path: Path) -> dict[str, bytes]:
-    """The bytes of bundle.json, model.onnx and golden.npz of the bundle at ``path``.
+    """The bytes of bundle.json, model.onnx, golden.npz and, if it is there, model_int8.onnx.
 
     A zip may hold the files at its top or in one folder; nothing is unpacked to disk.
 
@@ -26,7 +27,8 @@ def read_bundle_files(path: Path) -> dict[str, bytes]:
         BundleError: nothing there, no bundle, a missing or an oversized file.
     """
     if path.is_dir():
-        return {name: _read_from_folder(path, name) for name in LIMITS}
+        present = (name for name in LIMITS if name not in _OPTIONAL or (path / name).exists())
+        return {name: _read_from_folder(path, name) for name in present}
     if not path.exists():
         raise BundleError(
             "there is no such bundle",
@@ -72,6 +74,8 @@ def _read_from_zip(path: Path) -> dict[str, bytes]:
         files = {}
         for name, limit in LIMITS.items():
             member = found.get(tops[0] / name)
+            if member is None and name in _OPTIONAL:
+                continue
             if member is None:
                 raise _missing(path, name)
             files[name] = _read_member(archive, member, limit, path)

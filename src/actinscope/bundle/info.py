@@ -6,11 +6,15 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from actinscope.bundle.int8 import Int8Summary
 from actinscope.images import ReadOptions
 from actinscope.preprocess import Preprocess
 
-FORMAT_VERSION = 1
+#: The newest layout that this version reads. A bundle is written with the oldest version that
+#: describes it: 1, or 2 where it holds an INT8 network, which readers of 1 would lose on copying.
+FORMAT_VERSION = 2
 MODEL_FILE = "model.onnx"
+INT8_FILE = "model_int8.onnx"
 GOLDEN_FILE = "golden.npz"
 INFO_FILE = "bundle.json"
 
@@ -45,7 +49,8 @@ class BundleInfo(BaseModel):
     """The whole contract of a delivered model.
 
     Attributes:
-        format_version: version of this layout; a reader refuses newer ones.
+        format_version: version of this layout; a reader refuses newer ones. Filled in
+            when it is saved.
         actinscope_version: the version that wrote the bundle.
         created: when, ISO 8601 in UTC.
         classes: the class of each probability, in the network's order.
@@ -59,13 +64,14 @@ class BundleInfo(BaseModel):
         notices: sentences that must be shown wherever predictions are shown.
         training: how it was trained, for people.
         metrics: the test part of metrics.json.
+        int8: what the 8-bit network costs and gains, or None where there is none.
         golden: what belongs to the golden images of golden.npz, in their order.
         files: SHA-256 of each other file of the bundle. Filled in when it is saved.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format_version: int = FORMAT_VERSION
+    format_version: int = 1
     actinscope_version: str
     created: str
     classes: tuple[str, ...] = Field(min_length=2)
@@ -79,6 +85,7 @@ class BundleInfo(BaseModel):
     notices: tuple[str, ...] = ()
     training: dict[str, str | int | float | None] = {}
     metrics: dict[str, Any] = {}
+    int8: Int8Summary | None = None
     golden: tuple[GoldenImage, ...] = ()
     files: dict[str, Sha256] = {}
 
@@ -88,3 +95,11 @@ class BundleInfo(BaseModel):
         if len(set(value)) != len(value) or not all(value):
             raise ValueError("class names must differ and not be empty")
         return value
+
+    def as_json(self) -> bytes:
+        """The bytes of bundle.json, in the oldest layout that can say all of it."""
+        without = {"int8"} if self.int8 is None else set()
+        version = 1 if self.int8 is None else 2
+        told = self.model_copy(update={"format_version": version})
+        # Values that are not a number become null: a class without test images has no metric.
+        return told.model_dump_json(indent=2, exclude=without).encode("utf-8") + b"\n"

@@ -22,11 +22,13 @@ from actinscope.bundle.info import (
     FORMAT_VERSION,
     GOLDEN_FILE,
     INFO_FILE,
+    INT8_FILE,
     MODEL_FILE,
     BundleInfo,
 )
+from actinscope.bundle.int8 import PRECISIONS, Int8Summary
 from actinscope.bundle.model_check import check_model
-from actinscope.errors import BundleError, OutputError
+from actinscope.errors import BundleError, OutputError, UsageError
 from actinscope.files import atomic_path
 from actinscope.images import Image
 
@@ -41,6 +43,7 @@ class Bundle:
         digest: SHA-256 of bundle.json, which names the hashes of the other files:
             two bundles with one digest give the same predictions.
         model: the bytes of model.onnx.
+        int8_model: the bytes of model_int8.onnx, None where ``info.int8`` is None.
     """
 
     path: Path
@@ -48,6 +51,7 @@ class Bundle:
     digest: str
     model: bytes = field(repr=False)
     _golden: bytes = field(repr=False)
+    int8_model: bytes | None = field(default=None, repr=False)
 
     def golden(self) -> Golden:
         """The golden images and outputs.
@@ -56,6 +60,28 @@ class Bundle:
             BundleError: golden.npz does not hold what bundle.json announces.
         """
         return unpack_golden(self._golden, self.info.golden, where=self.path / GOLDEN_FILE)
+
+    def network(self, precision: str) -> bytes:
+        """The ONNX file that computes with ``precision``: ``float32`` or ``int8``.
+
+        Raises:
+            UsageError: there is no such precision, or the bundle offers none.
+        """
+        if precision not in PRECISIONS:
+            raise UsageError(
+                f"there is no precision {precision!r}",
+                remedy=f"Choose one of {', '.join(PRECISIONS)}",
+            )
+        if precision == "float32":
+            return self.model
+        if self.int8_model is None:
+            raise UsageError(
+                "the bundle holds no INT8 network with measured accuracy",
+                where=self.path,
+                remedy="Make one with `actinscope quantize RUN IMAGES` in the run that the bundle "
+                "comes from, or leave the precision at float32",
+            )
+        return self.int8_model
 
 
 def load_bundle(path: Path) -> Bundle:
@@ -68,20 +94,30 @@ def load_bundle(path: Path) -> Bundle:
     path = Path(path)
     files = read_bundle_files(path)
     info = _parse_info(files[INFO_FILE], path / INFO_FILE)
-    for name in (MODEL_FILE, GOLDEN_FILE):
+    if info.int8 is None:
+        files.pop(INT8_FILE, None)  # nobody measured what it costs, so nobody may use it
+    elif INT8_FILE not in files:
+        raise BundleError(
+            f"{INT8_FILE} is missing, which bundle.json describes",
+            where=path,
+            remedy="Copy the whole bundle again",
+        )
+    for name in files.keys() - {INFO_FILE}:
         if hashlib.sha256(files[name]).hexdigest() != info.files.get(name):
             raise BundleError(
                 "the file is not the one that was saved (its SHA-256 differs from bundle.json)",
                 where=path / name,
                 remedy="Copy the whole bundle again",
             )
-    check_model(files[MODEL_FILE], where=path / MODEL_FILE, classes=len(info.classes))
+    for name in files.keys() & {MODEL_FILE, INT8_FILE}:
+        check_model(files[name], where=path / name, classes=len(info.classes))
     return Bundle(
         path=path,
         info=info,
         digest=hashlib.sha256(files[INFO_FILE]).hexdigest(),
         model=files[MODEL_FILE],
         _golden=files[GOLDEN_FILE],
+        int8_model=files.get(INT8_FILE),
     )
 
 
@@ -125,7 +161,8 @@ def save_bundle(
     Args:
         folder: does not exist, is empty, or holds a bundle.
         onnx_path: the exported network.
-        info: ``files`` and ``golden`` are filled in here.
+        info: ``files`` and ``golden`` are filled in here; without ``int8``, which is
+            measured later (:func:`store_int8`).
         golden_images: n raw images.
         golden_inputs: (n, S, S, C), what the preprocessing makes of them.
         golden_probabilities: (n, K), what the training framework made of that.
@@ -140,10 +177,8 @@ def save_bundle(
     golden, entries = pack_golden(golden_images, golden_inputs, golden_probabilities)
     files = {MODEL_FILE: Path(onnx_path).read_bytes(), GOLDEN_FILE: golden}
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    complete = info.model_copy(
-        update={"format_version": FORMAT_VERSION, "golden": entries, "files": hashes}
-    )
-    files[INFO_FILE] = _info_bytes(complete)
+    complete = info.model_copy(update={"int8": None, "golden": entries, "files": hashes})
+    files[INFO_FILE] = complete.as_json()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".partial-{folder.name}-", dir=folder.parent))
@@ -168,8 +203,37 @@ def store_metrics(bundle: Bundle, metrics: Mapping[str, Any]) -> Bundle:
     Raises:
         OutputError: bundle.json cannot be written.
     """
-    info = bundle.info.model_copy(update={"metrics": dict(metrics)})
-    data = _info_bytes(info)
+    return _store_info(bundle, bundle.info.model_copy(update={"metrics": dict(metrics)}))
+
+
+def store_int8(bundle: Bundle, model: bytes, summary: Int8Summary) -> Bundle:
+    """Put an INT8 network and what was measured of it into a bundle folder.
+
+    Raises:
+        BundleError: ``model`` is no network for this bundle, or ``summary`` is of another.
+        OutputError: the folder cannot be written.
+    """
+    where = bundle.path / INT8_FILE
+    check_model(model, where=where, classes=len(bundle.info.classes))
+    shape = np.shape(summary.golden_probabilities)
+    if shape != (len(bundle.info.golden), len(bundle.info.classes)):
+        raise BundleError(
+            f"probabilities of shape {shape} do not fit the golden images and classes",
+            where=where,
+        )
+    # A bundle that describes the file must hold it: it is announced last, withdrawn first.
+    kept = {name: value for name, value in bundle.info.files.items() if name != INT8_FILE}
+    if bundle.info.int8 is not None:
+        _store_info(bundle, bundle.info.model_copy(update={"int8": None, "files": kept}))
+    with atomic_path(where) as temporary:
+        temporary.write_bytes(model)
+    files = kept | {INT8_FILE: hashlib.sha256(model).hexdigest()}
+    told = bundle.info.model_copy(update={"int8": summary, "files": files})
+    return replace(_store_info(bundle, told), int8_model=model)
+
+
+def _store_info(bundle: Bundle, info: BundleInfo) -> Bundle:
+    data = info.as_json()
     with atomic_path(bundle.path / INFO_FILE) as temporary:
         temporary.write_bytes(data)
     return replace(bundle, info=info, digest=hashlib.sha256(data).hexdigest())
@@ -202,11 +266,6 @@ def _refuse_foreign_folder(folder: Path) -> None:
             where=folder,
             remedy="Name a folder that does not exist yet",
         )
-
-
-def _info_bytes(info: BundleInfo) -> bytes:
-    # Values that are not a number become null: a class without test images has no metric.
-    return info.model_dump_json(indent=2).encode("utf-8") + b"\n"
 
 
 def _write_flushed(path: Path, data: bytes) -> None:

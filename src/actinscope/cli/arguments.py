@@ -12,6 +12,8 @@ from actinscope import __version__
 
 Command = Callable[[argparse.Namespace], int]
 
+# As actinscope.bundle.PRECISIONS, which is too heavy to import here.
+_PRECISIONS = ("float32", "int8")
 _PROJECTIONS = ("max", "mean", "sum", "middle")
 
 _EPILOG = """\
@@ -36,7 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"actinscope {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_scan, _train, _evaluate, _predict, _verify, _demo, _recipe):
+    for add in (_scan, _train, _evaluate, _predict, _verify, _quantize, _demo, _recipe):
         add(commands)
     return parser
 
@@ -166,6 +168,7 @@ def _evaluate(commands: Any) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FOLDER", help="folder for the results"
     )
+    _add_precision(parser)
 
 
 def _predict(commands: Any) -> None:
@@ -202,6 +205,7 @@ def _predict(commands: Any) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FILE.csv", help="the CSV to write"
     )
+    _add_precision(parser)
     _add_reading(parser)
     parser.set_defaults(interrupt_hint=_again_hint)
 
@@ -215,6 +219,33 @@ def _verify(commands: Any) -> None:
         quick=True,
     )
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle folder or .zip")
+
+
+def _quantize(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "quantize",
+        "give the bundle of a run a faster 8-bit network, with the accuracy that it costs",
+        "Ranges are taken from training images; the accuracy is measured on the validation and "
+        "test images and stored with the network. Where it falls too far nothing is stored.",
+    )
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a finished run")
+    parser.add_argument(
+        "data", type=Path, metavar="DATA", help="folder of images that the run was trained on"
+    )
+    parser.add_argument(
+        "--images",
+        type=_positive,
+        default=200,
+        metavar="N",
+        help="training images to take the ranges from (default 200)",
+    )
+    parser.add_argument(
+        "--seed", type=_whole, default=0, metavar="N", help="seed of their choice (default 0)"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="store it with a warning where it costs too much"
+    )
 
 
 def _demo(commands: Any) -> None:
@@ -258,6 +289,16 @@ def _recipe(commands: Any) -> None:
         default="default",
         metavar="NAME|FILE.toml",
         help="default, paper, or a TOML file (default: default)",
+    )
+
+
+def _add_precision(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--precision",
+        choices=_PRECISIONS,
+        default=_PRECISIONS[0],
+        metavar="float32|int8",
+        help="int8 is faster and less exact; for bundles that `quantize` prepared",
     )
 
 

@@ -63,6 +63,7 @@ def evaluate(arguments: Namespace) -> int:
         output=arguments.output,
         seed=arguments.seed,
         options=_read_options(arguments) if changed else None,
+        precision=arguments.precision,
         command=arguments.command_line,
     )
     with TerminalProgress(quiet=arguments.quiet) as progress:
@@ -90,6 +91,7 @@ def predict(arguments: Namespace) -> int:
                 manifest=arguments.manifest,
                 crop_size=arguments.crop_size,
                 batch_size=arguments.batch_size,
+                precision=arguments.precision,
                 read_options=_read_options(arguments, bundle.info.read_options),
                 progress=StepCounter(progress, "Predicting"),
             ),
@@ -109,7 +111,27 @@ def verify(arguments: Namespace) -> int:
         f"{arguments.bundle}: verified with {result.backend}. Largest difference of the "
         f"probabilities {result.probability_difference:.1e}, of the network's input "
         f"{result.input_difference:.1e}."
+        + ("" if result.int8_difference is None else f" INT8: {result.int8_difference:.1e}.")
     )
+    return 0
+
+
+def quantize(arguments: Namespace) -> int:
+    """``actinscope quantize``."""
+    from actinscope.experiment.quantize import QuantizeRequest, quantize_run
+
+    request = QuantizeRequest(
+        run=arguments.run_folder,
+        data=arguments.data,
+        images=arguments.images,
+        seed=arguments.seed,
+        force=arguments.force,
+    )
+    with TerminalProgress(quiet=arguments.quiet) as progress:
+        outcome = quantize_run(request, progress)
+    for line in outcome.lines:
+        print(line)
+    print(f"  {outcome.file}")
     return 0
 
 

@@ -12,6 +12,7 @@ from actinscope.evidence.evaluation import Evaluation, evaluate, evaluation_to_j
 from actinscope.evidence.examples import typical_examples, worst_errors
 from actinscope.evidence.intervals import Estimate
 from actinscope.evidence.metrics import CLASS_METRICS, METRICS
+from actinscope.evidence.paired import PairedComparison, compare_pairs
 from actinscope.evidence.verdict import Verdict, verdict
 
 __all__ = [
@@ -19,8 +20,10 @@ __all__ = [
     "METRICS",
     "Estimate",
     "Evaluation",
+    "PairedComparison",
     "Verdict",
     "common_scale",
+    "compare_pairs",
     "contrast_map",
     "evaluate",
     "evaluation_to_json",

@@ -38,6 +38,7 @@ class EvaluateRequest:
 
     Attributes:
         options: how to read files with z, time or scenes; None as in training.
+        precision: ``float32``, or ``int8`` where the bundle offers it.
     """
 
     bundle: Path
@@ -45,6 +46,7 @@ class EvaluateRequest:
     output: Path
     seed: int = 0
     options: ReadOptions | None = None
+    precision: str = "float32"
     command: str = ""
 
 
@@ -67,6 +69,7 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
         UsageError: the folder for the results is in use.
     """
     bundle = load_bundle(request.bundle)
+    predictor = Predictor(bundle, precision=request.precision)
     options = request.options or bundle.info.read_options
     require_new_folder(request.output, request.source)
     listed, note = _test_part(_read(request.source, options, bundle.info.crop_size))
@@ -76,11 +79,12 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     found = fingerprint_study(listed, reader, progress)
     manifest, seen = _unseen(found.manifest, request.bundle)
     seen = (*seen, *_familiar_groups(manifest, request.bundle))
-    notes = (*manifest.notes, *note, *seen)
+    told = (*((predictor.cost,) if predictor.cost else ()), *note, *seen)
+    notes = (*manifest.notes, *told)
     for text in notes:
         progress.say(f"note: {text}")
     result = assess(
-        Predictor(bundle),
+        predictor,
         manifest.records,
         manifest,
         reader=reader,
@@ -90,7 +94,7 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     problems = (*unreadable(found), *result.problems)
     write_assessment(request.output, {_PART: result}, manifest)
     sentence = _write_report(
-        request, bundle, result, group=manifest.group, notes=(*note, *seen), problems=problems
+        request, bundle, result, group=manifest.group, notes=told, problems=problems
     )
     return EvaluateOutcome(request.output, result.evaluation, sentence, problems)
 

@@ -38,6 +38,7 @@ class PredictOptions:
         crop_size: side of the crops in pixels, instead of the bundle's.
         batch_size: images per batch; a cut run goes on at a batch's start.
         backend: ``auto``, ``openvino`` or ``onnxruntime``.
+        precision: ``float32``, or ``int8`` where the bundle offers it.
         read_options: how to read files with z, time or scenes; None as in training.
         progress: called with (rows done, rows in all) after each batch.
     """
@@ -48,6 +49,7 @@ class PredictOptions:
     crop_size: int | None = None
     batch_size: int = 32
     backend: str = "auto"
+    precision: str = "float32"
     read_options: ReadOptions | None = None
     progress: Callable[[int, int], None] | None = None
 
@@ -114,9 +116,9 @@ def predict_files(
     names = [task.name for task in plan.tasks]
     columns = len(header(plan.groups, bundle.info.classes))
     check_writable(output_csv, expected_bytes=expected_size(names, columns))
-    predictor = Predictor(bundle, backend=options.backend)
+    predictor = Predictor(bundle, backend=options.backend, precision=options.precision)
     kept, problems = _write(predictor, plan, output_csv, options)
-    notes = (*bundle.info.notices, *plan.notes, predictor.fallback, kept.note)
+    notes = (*bundle.info.notices, predictor.cost, *plan.notes, predictor.fallback, kept.note)
     return PredictSummary(
         output=output_csv,
         done=len(plan.tasks) - len(problems),
@@ -249,7 +251,7 @@ def _plan(
 def _fingerprint(predictor: Predictor, plan: _Plan, batch_size: int, reading: ReadOptions) -> str:
     """Changes with everything that the rows depend on, the files' size and time included."""
     digest = hashlib.sha256()
-    bundle = [predictor.bundle.digest, predictor.backend]
+    bundle = [predictor.bundle.digest, predictor.backend, predictor.precision]
     head = [__version__, *bundle, batch_size, plan.groups, reading.model_dump()]
     digest.update(json.dumps(head).encode())
     stamp: tuple[Path | None, list[int]] = (None, [])

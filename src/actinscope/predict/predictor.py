@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.bundle import Bundle, InferenceSession, NetworkOutput
+from actinscope.bundle import Bundle, InferenceSession, NetworkOutput, int8_note
 from actinscope.images import Image
 
 
@@ -19,15 +19,20 @@ class Predictor:
     Args:
         bundle: the delivered model.
         backend: ``auto``, ``openvino`` or ``onnxruntime``.
+        precision: ``float32``, or ``int8`` where the bundle offers it.
 
     Raises:
         BundleError: no runtime can load the network.
-        UsageError: an unknown backend.
+        UsageError: an unknown backend, or a precision that the bundle does not offer.
     """
 
-    def __init__(self, bundle: Bundle, *, backend: str = "auto") -> None:
+    def __init__(
+        self, bundle: Bundle, *, backend: str = "auto", precision: str = "float32"
+    ) -> None:
         self.bundle = bundle
-        self._session = InferenceSession(bundle.model, backend=backend, where=str(bundle.path))
+        self.precision = precision
+        network = bundle.network(precision)
+        self._session = InferenceSession(network, backend=backend, where=str(bundle.path))
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -43,6 +48,12 @@ class Predictor:
     def fallback(self) -> str:
         """Why OpenVINO is not in use although it was to be tried; else empty."""
         return self._session.fallback
+
+    @property
+    def cost(self) -> str:
+        """What the precision costs, to be said beside its predictions; empty for float32."""
+        summary = self.bundle.info.int8
+        return int8_note(summary) if self.precision == "int8" and summary is not None else ""
 
     def prepare(self, image: Image) -> NDArray[np.float32]:
         """The network's input for one image, (S, S, C) float32.

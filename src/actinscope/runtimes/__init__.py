@@ -1,12 +1,17 @@
 """Running a finished graph on the CPU, fast, and without letting a runtime call home."""
 
 from actinscope.runtimes.engines import OnnxRuntimeEngine, OpenVinoEngine, usable_cores
-from actinscope.runtimes.imports import import_onnxruntime, import_openvino
+from actinscope.runtimes.imports import (
+    import_onnxruntime,
+    import_openvino,
+    import_quantization,
+)
 
 __all__ = [
     "OnnxRuntimeEngine",
     "OpenVinoEngine",
     "import_onnxruntime",
     "import_openvino",
+    "import_quantization",
     "usable_cores",
 ]

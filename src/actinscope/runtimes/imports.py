@@ -61,3 +61,22 @@ def import_onnxruntime() -> Any:
 
     onnxruntime.disable_telemetry_events()
     return onnxruntime
+
+
+def import_quantization() -> Any:
+    """The module ``onnxruntime.quantization``, imported so that it sends nothing.
+
+    It appends a folder full of modules with everyday names to ``sys.path``, where they could
+    be taken for others; the path is put back as it was.
+
+    Raises:
+        ImportError: ONNX Runtime is not installed or does not run on this machine.
+    """
+    import_onnxruntime()
+    before = list(sys.path)
+    try:
+        import onnxruntime.quantization
+        import onnxruntime.quantization.shape_inference
+    finally:
+        sys.path[:] = before
+    return onnxruntime.quantization
