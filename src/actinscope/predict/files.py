@@ -152,7 +152,8 @@ def _write(
         done = len(kept.rows)
         _report(options, done, total)
         batches = in_batches(plan.tasks, options.batch_size, start=done)
-        with closing(predict_batches(predictor, batches, read)) as results:
+        work = predict_batches(predictor, batches, read, probabilities_only=True)
+        with closing(work) as results:
             for batch in results:
                 rows = rows_of(batch, plan.groups, classes)
                 partial.append(csv_bytes(rows))
