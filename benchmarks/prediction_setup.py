@@ -1,4 +1,10 @@
-"""Images, a bundle and the same network as a Keras file. Shared by the prediction benchmarks."""
+"""Images, a bundle and the same network as a Keras file. Shared by the prediction benchmarks.
+
+    python benchmarks/prediction_setup.py FOLDER NETWORK CELLS [SIZE]
+
+builds the network in a process of its own: a process counts the memory of the one that
+started it into its own peak, so the benchmarks must not load a training framework.
+"""
 
 from __future__ import annotations
 
@@ -81,6 +87,12 @@ def make_model(folder: Path, network: str, cells: Path, *, size: int | None = No
 
     Weights do not matter for time. ``size`` is the side of its input; None for its own.
     """
+    options = [str(folder), network, str(cells), *([str(size)] if size else [])]
+    run([sys.executable, str(HERE / "prediction_setup.py"), *options])
+    return Model(folder / "bundle", folder / "model.keras")
+
+
+def _build(folder: Path, network: str, cells: Path, size: int | None) -> None:
     entry = network_entry(network)
     size = size or entry.input.size
     model = build_network(
@@ -115,7 +127,6 @@ def make_model(folder: Path, network: str, cells: Path, *, size: int | None = No
         golden_probabilities=np.asarray(model.predict_on_batch(inputs)),
     )
     model.save(folder / "model.keras")
-    return Model(folder / "bundle", folder / "model.keras")
 
 
 def ours(bundle: Path, images: list[Path], output: Path) -> list[str]:
@@ -182,3 +193,8 @@ def spread(values: list[float]) -> dict[str, Any]:
         "high": round(max(values), 3),
         "each": rounded(values),
     }
+
+
+if __name__ == "__main__":
+    _folder, _network, _cells, *_size = sys.argv[1:]
+    _build(Path(_folder), _network, Path(_cells), int(_size[0]) if _size else None)

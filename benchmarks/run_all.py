@@ -18,6 +18,12 @@ _COMMANDS = (
     " --set training.epochs=3",
     "grouped_folds.py mitocheck_nuclei --folds 3 4 --set training.views=2 --set training.epochs=3",
     "grouped_folds.py mitocheck_nuclei --frozen-embedding",
+    "prediction_speed.py",
+    "prediction_speed.py --network efficientnet-lite0",
+    "prediction_memory.py",
+    "network_efficiency.py",
+    "network_efficiency.py --network efficientnet-lite0",
+    "cold_start.py",
     "write_results.py",
 )
 

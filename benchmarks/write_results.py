@@ -9,6 +9,7 @@ import json
 import sys
 from typing import Any
 
+from prediction_tables import prediction_tables
 from record import HERE, RESULTS
 
 _HEAD = """\
@@ -32,6 +33,7 @@ def main() -> int:
     for one in records:
         if one["benchmark"] == "interval coverage":
             text += _coverage_table(one)
+    text += prediction_tables(records)
     (HERE / "RESULTS.md").write_text(text, encoding="utf-8")
     return 0
 
