@@ -36,7 +36,8 @@ class PredictOptions:
         objects: table of the objects in the fields (CellProfiler, or x and y columns).
         manifest: CSV whose columns are copied beside the predictions, matched by path.
         crop_size: side of the crops in pixels, instead of the bundle's.
-        batch_size: images per batch; a cut run goes on at a batch's start.
+        batch_size: rows that are written together; a cut run goes on at the start of such a
+            batch. Neither memory nor speed depend on it.
         backend: ``auto``, ``openvino`` or ``onnxruntime``.
         read_options: how to read files with z, time or scenes; None as in training.
         progress: called with (rows done, rows in all) after each batch.
