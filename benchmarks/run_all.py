@@ -8,6 +8,11 @@ import sys
 from record import HERE
 
 _COMMANDS = (
+    "paper_recipe.py",
+    "time_to_accuracy.py mef_actin --seeds 0 1 2",
+    "training_step.py",
+    "training_step.py --network efficientnet-lite0 --freeze-batch-norm",
+    "training_memory.py",
     "interval_coverage.py",
     "grouped_folds.py mef_actin --frozen-embedding",
     "grouped_folds.py mef_actin",
@@ -19,6 +24,12 @@ _COMMANDS = (
     "grouped_folds.py mitocheck_nuclei --folds 3 4 --set training.views=2 --set training.epochs=3",
     "grouped_folds.py mitocheck_nuclei --frozen-embedding",
     "int8.py mef_actin",
+    "prediction_speed.py",
+    "prediction_speed.py --network efficientnet-lite0",
+    "prediction_memory.py",
+    "network_efficiency.py",
+    "network_efficiency.py --network efficientnet-lite0",
+    "cold_start.py",
     "write_results.py",
 )
 

@@ -173,7 +173,7 @@ def test_out_of_memory_says_what_to_make_smaller(
 ) -> None:
     command_that_raises(MemoryError())
     assert main(["recipe"]) == 1
-    assert "smaller --batch-size" in capsys.readouterr().err
+    assert "split large images" in capsys.readouterr().err
 
 
 def test_interrupted_with_nothing_to_go_on_with(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -19,6 +18,7 @@ INPUT = "image"
 PROBABILITIES = "probabilities"
 EMBEDDING = "embedding"
 CLASS_MAPS = "class_maps"
+# The probabilities first: they alone are asked for by their place.
 _OUTPUTS = (PROBABILITIES, EMBEDDING, CLASS_MAPS)
 
 
@@ -73,7 +73,6 @@ class InferenceSession:
             )
         self.fallback = ""
         self._where = where
-        self._lock = threading.Lock()
         cores = threads or usable_cores()
         engine: OpenVinoEngine | OnnxRuntimeEngine | None = None
         if backend in ("auto", "openvino"):
@@ -86,12 +85,38 @@ class InferenceSession:
         self._engine = engine or _load_onnxruntime(model, cores, where)
         self.backend: str = self._engine.name
 
+    @property
+    def side_by_side(self) -> int:
+        """How many images can be in the network at the same time."""
+        return self._engine.side_by_side
+
     def run(self, batch: NDArray[np.float32]) -> NetworkOutput:
         """The outputs for ``batch``, (N, S, S, C) float32 in the network's range.
 
         Raises:
             BundleError: the batch does not fit the network.
         """
+        array = self._fitting(batch)
+        if not len(array):
+            classes = self._engine.size_of(PROBABILITIES)
+            return NetworkOutput(np.zeros((0, classes or 0)), None, None)
+        return self._named(self._engine.run(array))
+
+    def run_one(
+        self, image: NDArray[np.float32], *, probabilities_only: bool = False
+    ) -> NetworkOutput:
+        """The outputs (N = 1) for one image, (S, S, C) float32 in the network's range.
+
+        Called from ``side_by_side`` threads at once, it keeps all cores at work. With
+        ``probabilities_only`` the other outputs are None.
+
+        Raises:
+            BundleError: the image does not fit the network.
+        """
+        array = self._fitting(image[np.newaxis])
+        return self._named(self._engine.run_one(array, 1 if probabilities_only else None))
+
+    def _fitting(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         array = np.ascontiguousarray(batch, dtype=np.float32)
         expected = self._engine.shape
         if array.ndim != 4 or any(
@@ -104,12 +129,17 @@ class InferenceSession:
                 where=self._where,
                 remedy="The preprocessing of the bundle does not fit its network",
             )
-        if not len(array):
-            classes = self._engine.size_of(PROBABILITIES)
-            return NetworkOutput(np.zeros((0, classes or 0)), None, None)
-        with self._lock:
-            arrays = self._engine.run(array)
-        return _named(dict(zip(self._engine.outputs, arrays, strict=True)))
+        return array
+
+    def _named(self, arrays: list[NDArray[np.float32]]) -> NetworkOutput:
+        # Fewer arrays than names where only the first outputs were asked for.
+        found = dict(zip(self._engine.outputs, arrays, strict=False))
+        embedding, maps = found.get(EMBEDDING), found.get(CLASS_MAPS)
+        return NetworkOutput(
+            probabilities=found[PROBABILITIES].astype(np.float64),
+            embedding=None if embedding is None else embedding.astype(np.float32, copy=False),
+            class_maps=None if maps is None else maps.astype(np.float32, copy=False),
+        )
 
 
 def _load_onnxruntime(model: bytes, cores: int, where: str) -> OnnxRuntimeEngine:
@@ -124,15 +154,6 @@ def _cannot_load(where: str, runtime: str, error: BaseException) -> BundleError:
         f"{runtime} cannot load the network ({_first_line(error)})",
         where=where,
         remedy="Copy the bundle again, or update openvino and onnxruntime",
-    )
-
-
-def _named(arrays: dict[str, NDArray[np.float32]]) -> NetworkOutput:
-    embedding, maps = arrays.get(EMBEDDING), arrays.get(CLASS_MAPS)
-    return NetworkOutput(
-        probabilities=arrays[PROBABILITIES].astype(np.float64),
-        embedding=None if embedding is None else embedding.astype(np.float32, copy=False),
-        class_maps=None if maps is None else maps.astype(np.float32, copy=False),
     )
 
 

@@ -200,7 +200,7 @@ def _predict(commands: Any) -> None:
         type=_positive,
         default=32,
         metavar="N",
-        help="images held in memory at once (default 32)",
+        help="rows written at a time (default 32)",
     )
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FILE.csv", help="the CSV to write"

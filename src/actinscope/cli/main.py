@@ -51,7 +51,7 @@ def _explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, MemoryError):
         return (
             "out of memory. Close other programs; for training, set fewer views or a smaller "
-            "batch_size or input_size in the recipe; for prediction, a smaller --batch-size.",
+            "batch_size or input_size in the recipe; for prediction, split large images.",
             EXIT_UNEXPECTED,
         )
     if isinstance(error, OSError) and error.strerror:

@@ -36,7 +36,8 @@ class PredictOptions:
         objects: table of the objects in the fields (CellProfiler, or x and y columns).
         manifest: CSV whose columns are copied beside the predictions, matched by path.
         crop_size: side of the crops in pixels, instead of the bundle's.
-        batch_size: images per batch; a cut run goes on at a batch's start.
+        batch_size: rows that are written together; a cut run goes on at the start of such a
+            batch. Neither memory nor speed depend on it.
         backend: ``auto``, ``openvino`` or ``onnxruntime``.
         precision: ``float32``, or ``int8`` where the bundle offers it.
         read_options: how to read files with z, time or scenes; None as in training.
@@ -154,7 +155,8 @@ def _write(
         done = len(kept.rows)
         _report(options, done, total)
         batches = in_batches(plan.tasks, options.batch_size, start=done)
-        with closing(predict_batches(predictor, batches, read)) as results:
+        work = predict_batches(predictor, batches, read, probabilities_only=True)
+        with closing(work) as results:
             for batch in results:
                 rows = rows_of(batch, plan.groups, classes)
                 partial.append(csv_bytes(rows))

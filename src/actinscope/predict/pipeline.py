@@ -1,4 +1,4 @@
-"""Reading images in threads while the network works on the ones before."""
+"""The stream of images: read, prepared and through the network, several side by side."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -20,9 +19,9 @@ from actinscope.predict.tasks import message_of
 
 Item = TypeVar("Item")
 
-_READERS = 2
-# One batch in the network, one complete behind it: memory holds two batches, never more.
-_BATCHES_IN_FLIGHT = 2
+#: Images that may be waiting or finished while the first of them is not: one that is slow
+#: to read then stops nobody for long. They hold no pixels before or after their turn.
+AHEAD = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,53 +43,72 @@ def predict_batches(
     predictor: Predictor,
     batches: Iterator[Sequence[Item]],
     read: Callable[[Item], Image],
+    *,
+    probabilities_only: bool = False,
 ) -> Generator[PredictedBatch[Item], None, None]:
     """Predict batch after batch; an image that cannot be used spoils nothing but itself.
+
+    One thread takes an image all the way: it reads, prepares and waits for the network,
+    then takes the next, of whatever batch. So pixels are in memory for as many images as
+    there are threads, and no core waits for the slowest image of a batch.
 
     Args:
         predictor: the network.
         batches: what to read.
         read: reads one item's image; called in several threads.
+        probabilities_only: the other outputs are not wanted.
     """
 
-    def prepare(item: Item) -> NDArray[np.float32] | str:
-        # Readers of damaged files can fail in ways that nobody foresaw. The batch must go
+    def work(item: Item) -> NetworkOutput | str:
+        # Readers of damaged files can fail in ways that nobody foresaw. The rest must go
         # on, and the message, which names the kind of error, stands in the item's row.
         try:
-            return predictor.prepare(read(item))
+            prepared = predictor.prepare(read(item))
         except Exception as error:
             return message_of(error)
+        return predictor.predict_input(prepared, probabilities_only=probabilities_only)
 
-    with _one_opencv_thread(), ThreadPoolExecutor(_READERS, "actinscope-read") as pool:
-        waiting: deque[tuple[tuple[Item, ...], list[Future[NDArray[np.float32] | str]]]] = deque()
-
-        def start(count: int) -> None:
-            for batch in islice(batches, count):
-                items = tuple(batch)
-                waiting.append((items, [pool.submit(prepare, item) for item in items]))
-
+    # One thread more than the network takes images: while all cores compute, the next
+    # image is read, and while a disk is waited for, all cores compute.
+    threads = predictor.side_by_side + 1
+    with _one_opencv_thread(), ThreadPoolExecutor(threads, "actinscope-predict") as pool:
+        waiting: deque[tuple[tuple[Item, ...], list[Future[NetworkOutput | str]]]] = deque()
         try:
-            start(_BATCHES_IN_FLIGHT)
+            for batch in batches:
+                items = tuple(batch)
+                waiting.append((items, [pool.submit(work, item) for item in items]))
+                # A batch more than AHEAD images, so that there is always one behind.
+                while sum(len(behind) for behind, _ in waiting) - len(waiting[0][0]) >= AHEAD:
+                    yield _finished(predictor, *waiting.popleft())
             while waiting:
-                items, futures = waiting.popleft()
-                yield _predict(predictor, items, [future.result() for future in futures])
-                start(1)
+                yield _finished(predictor, *waiting.popleft())
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _predict(
-    predictor: Predictor,
-    items: tuple[Item, ...],
-    prepared: Sequence[NDArray[np.float32] | str],
+def _finished(
+    predictor: Predictor, items: tuple[Item, ...], futures: Sequence[Future[NetworkOutput | str]]
 ) -> PredictedBatch[Item]:
-    arrays = [entry for entry in prepared if not isinstance(entry, str)]
-    errors = tuple(entry if isinstance(entry, str) else "" for entry in prepared)
-    if arrays:
-        output = predictor.predict_inputs(np.stack(arrays))
-    else:
-        output = NetworkOutput(np.zeros((0, len(predictor.classes))), None, None)
-    return PredictedBatch(items, errors, output)
+    results = [future.result() for future in futures]
+    outputs = [result for result in results if not isinstance(result, str)]
+    errors = tuple(result if isinstance(result, str) else "" for result in results)
+    return PredictedBatch(items, errors, _joined(outputs, len(predictor.classes)))
+
+
+def _joined(outputs: Sequence[NetworkOutput], classes: int) -> NetworkOutput:
+    if not outputs:
+        return NetworkOutput(np.zeros((0, classes)), None, None)
+    return NetworkOutput(
+        np.concatenate([output.probabilities for output in outputs]),
+        _stacked([output.embedding for output in outputs]),
+        _stacked([output.class_maps for output in outputs]),
+    )
+
+
+def _stacked(parts: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
+    # The network has an output for every image or for none.
+    arrays = [part for part in parts if part is not None]
+    return np.concatenate(arrays) if arrays else None
 
 
 def in_batches(items: Sequence[Item], size: int, *, start: int = 0) -> Iterator[Sequence[Item]]:

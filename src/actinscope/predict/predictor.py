@@ -64,6 +64,17 @@ class Predictor:
         prepared: NDArray[np.float32] = self.bundle.info.preprocess.apply(image)
         return prepared
 
+    @property
+    def side_by_side(self) -> int:
+        """How many images can be in the network at the same time."""
+        return self._session.side_by_side
+
+    def predict_input(
+        self, image: NDArray[np.float32], *, probabilities_only: bool = False
+    ) -> NetworkOutput:
+        """Outputs (N = 1) for one prepared image, (S, S, C) float32 in the network's range."""
+        return self._session.run_one(image, probabilities_only=probabilities_only)
+
     def predict_inputs(self, batch: NDArray[np.float32]) -> NetworkOutput:
         """Outputs for prepared images, (N, S, S, C) float32 in the network's range."""
         return self._session.run(batch)

@@ -128,12 +128,15 @@ class Preprocess(BaseModel):
         if unit.ndim not in (3, 4) or unit.shape[-1] != count:
             raise ValueError(f"expected (..., H, W, {count}), got {unit.shape}")
         out = np.empty((*unit.shape[:-1], self.network_channels), dtype=np.float32)
+        # A plane for itself lies in one piece, which is twice as fast to calculate with.
+        plane = np.empty(unit.shape[:-1], dtype=np.float32)
         for channel in range(self.network_channels):
             source = 0 if count == 1 else channel
             mean, std = np.float32(self.mean[channel]), np.float32(self.std[channel])
             if source < count:
-                np.subtract(unit[..., source], mean, out=out[..., channel])
-                out[..., channel] /= std
+                np.subtract(unit[..., source], mean, out=plane)
+                np.divide(plane, std, out=plane)
+                out[..., channel] = plane
             else:
                 out[..., channel] = -mean / std
         return out

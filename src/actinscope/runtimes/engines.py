@@ -3,19 +3,24 @@
 Every image goes through the network alone, never in a batch with others. A batch
 would let the result for an image depend, in its last digits, on how many neighbours
 it has; and on a CPU it gains nothing, because several images run side by side, one
-per core, instead.
+per core, instead. Both engines may be called from several threads at once; that is
+how images get side by side.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.runtimes.imports import import_onnxruntime, import_openvino
+
+Arrays = list[NDArray[np.float32]]
 
 
 class OpenVinoEngine:
@@ -30,6 +35,7 @@ class OpenVinoEngine:
 
     Attributes:
         outputs: the names of what :meth:`run` returns; empty where all was asked for.
+        side_by_side: how many images can be in the network at the same time.
 
     Raises:
         ImportError: OpenVINO is missing.
@@ -53,10 +59,13 @@ class OpenVinoEngine:
             "INFERENCE_NUM_THREADS": cores,
         }
         self._compiled = core.compile_model(network, "CPU", settings)
-        self._queue = openvino.AsyncInferQueue(self._compiled)
-        self._queue.set_callback(self._keep)
+        self._tensor = openvino.Tensor
         self.outputs, self._ports = self._chosen(outputs)
-        self._results: list[list[NDArray[np.float32]]] = []
+        self.side_by_side = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        # One more than can run, so that the next image is at hand when one has finished.
+        self._idle: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(self.side_by_side + 1):
+            self._idle.put(self._compiled.create_infer_request())
 
     def _chosen(self, names: Sequence[str] | None) -> tuple[tuple[str, ...], list[int]]:
         ports = self._compiled.outputs
@@ -70,23 +79,31 @@ class OpenVinoEngine:
         """Length of the last axis of an output, None where the network leaves it open."""
         return _static_sizes(self._compiled.output(output).partial_shape)[-1]
 
-    def _keep(self, request: Any, place: int) -> None:
-        self._results[place] = [
-            np.array(request.get_output_tensor(port).data, copy=True) for port in self._ports
-        ]
+    def run_one(self, image: NDArray[np.float32], first: int | None = None) -> Arrays:
+        """For one image (1, S, S, C), C-contiguous: one array (1, ...) for each output.
 
-    def run(self, array: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        Waits while as many other threads are at it as can be; ``first`` asks for only so
+        many of the outputs, the rest is not copied.
+        """
+        request = self._idle.get()
+        try:
+            request.set_input_tensor(self._tensor(image, shared_memory=True))
+            request.start_async()
+            request.wait()
+            return [
+                np.array(request.get_output_tensor(port).data, copy=True)
+                for port in self._ports[:first]
+            ]
+        finally:
+            self._idle.put(request)
+
+    def run(self, array: NDArray[np.float32]) -> Arrays:
         """For images (N, S, S, C): one array (N, ...) for each output; N is not 0."""
-        self._results = [[]] * len(array)
-        for place in range(len(array)):
-            self._queue.start_async({0: array[place : place + 1]}, place)
-        self._queue.wait_all()
-        results, self._results = self._results, []
-        return [np.concatenate(output) for output in zip(*results, strict=True)]
+        return _run_all(self.run_one, array, self.side_by_side + 1)
 
 
 class OnnxRuntimeEngine:
-    """ONNX Runtime on the CPU: one image at a time, its layers spread over the cores.
+    """ONNX Runtime on the CPU: each image on one core, in the thread that asks for it.
 
     Args:
         network: the bytes of an ONNX file with one input of four axes.
@@ -103,9 +120,7 @@ class OnnxRuntimeEngine:
     def __init__(self, network: bytes, cores: int, outputs: Sequence[str] | None = None) -> None:
         runtime = import_onnxruntime()
         options = runtime.SessionOptions()
-        options.intra_op_num_threads = cores
-        # Waiting threads sleep, so that the threads which decode images get the cores.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.intra_op_num_threads = 1
         options.log_severity_level = 3
         self._session = runtime.InferenceSession(
             network, sess_options=options, providers=["CPUExecutionProvider"]
@@ -115,18 +130,32 @@ class OnnxRuntimeEngine:
         self._shapes = {port.name: port.shape for port in self._session.get_outputs()}
         wanted = tuple(self._shapes) if outputs is None else outputs
         self.outputs = tuple(name for name in wanted if name in self._shapes)
+        self.side_by_side = cores
 
     def size_of(self, output: str) -> int | None:
         """Length of the last axis of an output, None where the network leaves it open."""
         return _size(self._shapes[output][-1])
 
-    def run(self, array: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    def run_one(self, image: NDArray[np.float32], first: int | None = None) -> Arrays:
+        """For one image (1, S, S, C): as :meth:`OpenVinoEngine.run_one`."""
+        found: Arrays = self._session.run(list(self.outputs[:first]), {self._input: image})
+        return found
+
+    def run(self, array: NDArray[np.float32]) -> Arrays:
         """For images (N, S, S, C): one array (N, ...) for each output; N is not 0."""
-        rows = [
-            self._session.run(list(self.outputs), {self._input: array[place : place + 1]})
-            for place in range(len(array))
-        ]
-        return [np.concatenate(output) for output in zip(*rows, strict=True)]
+        return _run_all(self.run_one, array, self.side_by_side)
+
+
+def _run_all(
+    run_one: Callable[[NDArray[np.float32]], Arrays], array: NDArray[np.float32], threads: int
+) -> Arrays:
+    """Every image of (N, S, S, C) through ``run_one``, side by side; joined in order."""
+    images = [array[place : place + 1] for place in range(len(array))]
+    if len(images) == 1:
+        return run_one(images[0])
+    with ThreadPoolExecutor(min(threads, len(images)), "actinscope-network") as pool:
+        rows = list(pool.map(run_one, images))
+    return [np.concatenate(output) for output in zip(*rows, strict=True)]
 
 
 def usable_cores() -> int:
