@@ -7,6 +7,7 @@ one step of Adam. A test holds them together.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -56,12 +57,29 @@ class TrainingStep:
         )
         inputs = list(model.inputs) if whole else list(cut.crossing)
         layers = model.layers if whole else model.layers[cut.layers :]
-        self._infer = self._inference() if backend_name() == "tensorflow" else None
+        self._traced: Future[None] | None = None
+        self._infer: Any = self._inference() if backend_name() == "tensorflow" else None
         if self.in_graph:
             # Activations come in float16; images for the whole network in float32.
             self._run = self._graph_step(
                 inputs, layers, model.output, "float32" if whole else "float16"
             )
+
+    def trace_ahead(self) -> None:
+        """Have the graphs traced, which takes seconds of one core, while others do their work."""
+        if self.in_graph:
+            pool = ThreadPoolExecutor(1, "actinscope-trace")
+            self._traced = pool.submit(self._trace)
+            pool.shutdown(wait=False)
+
+    def _trace(self) -> None:
+        for graph in (self._infer, self._run):
+            graph.get_concrete_function()
+
+    def _await_trace(self) -> None:
+        if self._traced is not None:
+            traced, self._traced = self._traced, None
+            traced.result()
 
     @property
     def variables(self) -> list[Any]:
@@ -83,6 +101,7 @@ class TrainingStep:
             weights: (B,) of the images.
             rate: Adam's step size.
         """
+        self._await_trace()
         self.optimizer.learning_rate = rate
         if self.in_graph:
             loss, accuracy = self._run(list(batch), targets, weights)
@@ -100,6 +119,7 @@ class TrainingStep:
 
     def probabilities(self, batch: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
         """(B, K) in inference mode, for one array (B, ...) for each tensor that crosses the cut."""
+        self._await_trace()
         if self._infer is not None:
             return np.asarray(self._infer(list(batch)), np.float32)
         arrays = [array.astype(np.float32) for array in batch]

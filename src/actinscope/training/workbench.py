@@ -128,11 +128,14 @@ def prepare_workbench(
             fresh, frozen, cut, recipe, wanted=wanted, folder=folder, identity=identity,
             progress=progress,
         )  # fmt: skip
+    step = TrainingStep(model, cut, whole=not settings.views, settings=settings)
+    if isinstance(source, StoredViews):
+        step.trace_ahead()
         source.fill(epoch, progress)
     bench = Workbench(
         model=model,
         cut=cut,
-        step=TrainingStep(model, cut, whole=not settings.views, settings=settings),
+        step=step,
         source=source,
         labels=data.train.labels,
         validation=_activations(frozen, data.validation, preprocess, len(cut.crossing)),
