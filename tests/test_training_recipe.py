@@ -43,7 +43,7 @@ def test_paper_holds_what_the_paper_states() -> None:
     assert training.warmup_epochs == 0
     assert training.label_smoothing == 0  # categorical cross-entropy, nothing more
     assert training.class_weights == "none"
-    assert (training.views, training.refresh) == (8, 0.125)  # 8 views at the start, 16 in all
+    assert (training.views, training.refresh) == (4, 0.125)  # 4 views at first, 12 in all
     assert training.head_start == "random"
     assert training.early_stopping == 0
     assert training.keep == "best"

@@ -38,6 +38,9 @@ import sys, time
 from pathlib import Path
 from training_toys import tiny_fit, tiny_recipe
 from actinscope.progress import Silent
+from actinscope.training import saver
+
+saver.SECONDS_BETWEEN = 0.0
 
 class Slow(Silent):
     def advance(self, steps=1, note=""):
@@ -135,6 +138,7 @@ def test_stopped_between_the_files_of_an_epoch(
 
     with monkeypatch.context() as patch:
         patch.setattr(saver, "save_checkpoint", stopping_save)
+        patch.setattr(saver, "SECONDS_BETWEEN", 0.0)  # every epoch at once
         with pytest.raises(KeyboardInterrupt):
             tiny_fit(tmp_path, _recipe(4))
     kept = list((tmp_path / "checkpoint").glob("best-*.npz"))
@@ -185,6 +189,24 @@ def test_killed_process_and_resumed(unbroken: Callable[[int], _Run], tmp_path: P
     for left_over in (tmp_path / "checkpoint").glob(".partial-*"):
         left_over.unlink()  # nobody is left to clean up after a kill while a file is written
     _assert_same(tmp_path, resumed, expected)
+
+
+def test_epochs_that_end_soon_after_each_other_are_written_together(
+    unbroken: Callable[[int], _Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    save = saver.save_checkpoint
+
+    def noting_save(path: Path, variables: Any, state: dict[str, Any]) -> None:
+        written.append(path.name)
+        save(path, variables, state)
+
+    monkeypatch.setattr(saver, "save_checkpoint", noting_save)
+    monkeypatch.setattr(saver, "SECONDS_BETWEEN", 1000.0)
+    fitted = tiny_fit(tmp_path, _recipe(4))
+    _assert_same(tmp_path, fitted, unbroken(4).fitted)
+    assert written.count("last.npz") == 2, "the first epoch, and at the end the last"
+    assert written[0] == "best-0.npz"
 
 
 @pytest.fixture(scope="module")

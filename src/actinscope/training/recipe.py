@@ -98,7 +98,7 @@ class TrainingSettings(_Section):
     warmup_epochs: float = Field(default=1.0, ge=0)
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     class_weights: Literal["none", "balanced"] = "balanced"
-    views: int = Field(default=8, ge=0, le=1024)
+    views: int = Field(default=4, ge=0, le=1024)
     refresh: float = Field(default=0.25, ge=0, le=16)
     storage_gb: float = Field(default=8.0, gt=0)
     head_start: Literal["random", "logistic"] = "logistic"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import csv
 import io
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,9 @@ from numpy.typing import NDArray
 
 from actinscope.files import write_text_atomic
 from actinscope.training.checkpoint import save_checkpoint
+
+#: Epochs that end sooner after a written one are written together with a later one.
+SECONDS_BETWEEN = 10.0
 
 HISTORY_COLUMNS = (
     "epoch",
@@ -32,11 +37,20 @@ def best_file(folder: Path, epoch: int) -> Path:
     return folder / f"best-{epoch}.npz"
 
 
-class EpochSaver:
-    """Writes ``checkpoint/`` and ``history.csv`` in a run's folder; one epoch at a time, in order.
+@dataclass(frozen=True, eq=False)
+class _Epoch:
+    """Copies of what an epoch left behind."""
 
-    At most one epoch waits to be written: a kill costs the one being trained and the one
-    being written. What fails in the background is raised by the next call.
+    values: list[NDArray[Any]]  # of the trained model's variables, then of the others
+    state: dict[str, Any]
+
+
+class EpochSaver:
+    """Writes ``checkpoint/`` and ``history.csv`` in a run's folder while training goes on.
+
+    An epoch is written at once unless another was a few seconds ago; then it waits in
+    memory for a later one, or for :meth:`close`. A kill costs these seconds and the epoch
+    in training. What fails in the background is raised by the next call.
 
     Args:
         folder: of the run.
@@ -45,7 +59,11 @@ class EpochSaver:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._pool = ThreadPoolExecutor(1, "actinscope-save")
-        self._pending: Future[None] | None = None
+        self._writing: Future[None] | None = None
+        self._last: _Epoch | None = None
+        self._best: _Epoch | None = None
+        self._trained = 0
+        self._next = 0.0
 
     def save(
         self,
@@ -55,7 +73,7 @@ class EpochSaver:
         *,
         is_best: bool,
     ) -> None:
-        """Take copies of the variables and of the state, and write them in the background.
+        """Take copies of the variables and of the state.
 
         Args:
             trained: Keras variables of the trained model: the weights of an epoch.
@@ -63,42 +81,57 @@ class EpochSaver:
             state: of the training after the epoch, with its ``history`` and ``best_epoch``.
             is_best: whether this epoch is the best so far.
         """
-        self.wait()
         values = [np.array(variable.numpy()) for variable in (*trained, *others)]
-        self._pending = self._pool.submit(
-            self._write, values, len(trained) if is_best else 0, copy.deepcopy(dict(state))
-        )
+        self._trained = len(trained)
+        self._last = _Epoch(values, copy.deepcopy(dict(state)))
+        if is_best:
+            self._best = self._last
+        if time.monotonic() >= self._next:
+            self._write()
 
-    def _write(self, values: list[NDArray[Any]], best: int, state: dict[str, Any]) -> None:
-        # ``last.npz`` names the best epoch, whose file is written before and whose predecessor
-        # is removed after it: a kill anywhere in between leaves a pair that belongs together.
-        folder, epoch = self._folder / "checkpoint", len(state["history"])
-        if best:
-            save_checkpoint(best_file(folder, epoch), values[:best], {"epoch": epoch})
-        if not epoch:  # before the first epoch there is nothing to resume
+    def _write(self) -> None:
+        self._await()
+        if self._last is None:
             return
-        save_checkpoint(folder / "last.npz", values, state)
-        for outdated in folder.glob("best-*.npz"):
-            if outdated != best_file(folder, state["best_epoch"]):
-                outdated.unlink()
-        write_history(self._folder / "history.csv", state["history"])
+        if self._last.state["history"]:  # the first epoch does not wait for the head start's
+            self._next = time.monotonic() + SECONDS_BETWEEN
+        self._writing = self._pool.submit(
+            _write_epoch, self._folder, self._last, self._best, self._trained
+        )
+        self._last = self._best = None
 
-    def wait(self) -> None:
-        """Until all is written.
-
-        Raises:
-            OutputError: it could not be.
-        """
-        if self._pending is not None:
-            pending, self._pending = self._pending, None
-            pending.result()
+    def _await(self) -> None:
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            writing.result()
 
     def close(self) -> None:
-        """Finish writing and stop the thread; raises what :meth:`wait` raises."""
+        """Write what waits and stop the thread.
+
+        Raises:
+            OutputError: it could not be written.
+        """
         try:
-            self.wait()
+            self._write()
+            self._await()
         finally:
             self._pool.shutdown()
+
+
+def _write_epoch(folder: Path, last: _Epoch, best: _Epoch | None, trained: int) -> None:
+    # ``last.npz`` names the best epoch, whose file is written before and whose predecessor
+    # is removed after it: a kill anywhere in between leaves a pair that belongs together.
+    checkpoint = folder / "checkpoint"
+    if best is not None:
+        epoch = len(best.state["history"])
+        save_checkpoint(best_file(checkpoint, epoch), best.values[:trained], {"epoch": epoch})
+    if not last.state["history"]:  # before the first epoch there is nothing to resume
+        return
+    save_checkpoint(checkpoint / "last.npz", last.values, last.state)
+    for outdated in checkpoint.glob("best-*.npz"):
+        if outdated != best_file(checkpoint, last.state["best_epoch"]):
+            outdated.unlink()
+    write_history(folder / "history.csv", last.state["history"])
 
 
 def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
