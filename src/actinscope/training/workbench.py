@@ -129,7 +129,7 @@ def prepare_workbench(
             progress=progress,
         )  # fmt: skip
     step = TrainingStep(model, cut, whole=not settings.views, settings=settings)
-    if isinstance(source, StoredViews):
+    if isinstance(source, StoredViews) and epoch < settings.epochs:
         step.trace_ahead()
         source.fill(epoch, progress)
     bench = Workbench(
@@ -138,7 +138,9 @@ def prepare_workbench(
         step=step,
         source=source,
         labels=data.train.labels,
-        validation=_activations(frozen, data.validation, preprocess, len(cut.crossing)),
+        validation=_activations(
+            frozen, data.validation, preprocess, tensors=len(cut.crossing), folder=folder.parent
+        ),
         validation_labels=data.validation.labels,
         classes=len(data.classes),
     )
@@ -180,7 +182,12 @@ def _stored_views(
 
 
 def _activations(
-    frozen: FrozenLayers, images: LabelledImages, preprocess: Preprocess, tensors: int
+    frozen: FrozenLayers,
+    images: LabelledImages,
+    preprocess: Preprocess,
+    *,
+    tensors: int,
+    folder: Path,
 ) -> Batch:
     """What the frozen layers make of images as they are: the first ``tensors``, float16."""
     arrays: Batch = []
@@ -191,7 +198,7 @@ def _activations(
         values = [as_half(tensor) for tensor in frozen(preprocess.to_network(units))[:tensors]]
         if not arrays:
             count = len(images.labels)
-            arrays = [scratch_array((count, *one.shape[1:]), np.float16) for one in values]
+            arrays = [scratch_array((count, *one.shape[1:]), np.float16, folder) for one in values]
         for array, tensor in zip(arrays, values, strict=True):
             array[piece] = tensor
     return arrays
