@@ -82,6 +82,20 @@ def test_keras_takes_over_where_openvino_is_missing(monkeypatch: pytest.MonkeyPa
         np.testing.assert_allclose(own, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_keras_takes_over_where_openvino_cannot_convert(monkeypatch: pytest.MonkeyPatch) -> None:
+    class OpConversionFailure(Exception):
+        """As OpenVINO has it: of no common kind."""
+
+    def refuse(model: Any) -> Any:
+        raise OpConversionFailure("no rule for this operation\nand many more lines")
+
+    monkeypatch.setattr(frozen, "_converted", refuse)
+    model = tiny_network()
+    layers = FrozenLayers(model, list(cut_network(model, FROZEN).crossing))
+    assert layers.engine == "keras"
+    assert layers.fallback.endswith("(no rule for this operation)")
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_pixels_that_are_no_numbers(value: float) -> None:
     model = tiny_network()

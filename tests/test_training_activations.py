@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,6 @@ def test_what_was_complete_is_found_again(tmp_path: Path) -> None:
     assert one.dtype == two.dtype == np.float16
     np.testing.assert_array_equal(one[:, 0, 0], [7, 9])
     np.testing.assert_allclose(two[:, 0], [7.1, 9.1], rtol=1e-3)
-    assert len(again.read(np.array([0]), np.array([0]), 1)) == 1
-    np.testing.assert_allclose(again.read_last(2), np.full((5, 4), 9.1), rtol=1e-3)
 
 
 def test_a_slot_that_is_being_replaced_is_not_trusted_after_a_kill(tmp_path: Path) -> None:
@@ -117,3 +116,29 @@ def test_memory_is_released_when_enough_was_touched(monkeypatch: pytest.MonkeyPa
     releaser.touched(1)
     releaser.touched(9)
     assert len(released) == 1
+
+
+def test_space_that_is_not_there_is_an_error_and_no_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(file: int, offset: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(scratch.os, "posix_fallocate", full, raising=False)
+    with pytest.raises(OutputError, match=r"cannot be kept there \(No space left"):
+        _store(tmp_path / "views")
+    monkeypatch.setattr(scratch, "IN_MEMORY_BYTES", 100)
+    with pytest.raises(OutputError, match=r"cannot be made \(No space left"):
+        scratch_array((30, 40), np.float32, tmp_path)
+
+
+def test_a_file_system_that_reserves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsupported(file: int, offset: int, size: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(scratch.os, "posix_fallocate", unsupported, raising=False)
+    store = _store(tmp_path / "views")
+    _fill(store, 0, 7)
+    assert (tmp_path / "views" / "tensor-0.f16").stat().st_size == 3 * 5 * 6 * 2

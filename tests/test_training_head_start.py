@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from actinscope.training.head_start import _INVERSE_PENALTY, logistic_head
+from actinscope.training import head_start
+from actinscope.training.head_start import _INVERSE_PENALTY, chosen_rows, logistic_head
 from training_toys import tiny_fit, tiny_network, tiny_recipe
 
 
@@ -52,3 +53,16 @@ def test_training_starts_from_the_fitted_layer(views: int, tmp_path: Path) -> No
     row = tiny_fit(tmp_path, recipe, model=model).history[0]
     assert row["validation_loss"] < np.log(3) - 0.05  # log 3 is what knowing nothing costs
     assert row["validation_accuracy"] > 0.8
+
+
+def test_a_large_study_gives_the_fit_as_many_images_of_each_class_as_there_is_room_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    labels = np.repeat(np.array([0, 1, 2]), [50, 300, 4])
+    np.testing.assert_array_equal(chosen_rows(labels, 0), np.arange(354))
+    monkeypatch.setattr(head_start, "HEAD_ROWS", 60)
+    rows = chosen_rows(labels, 0)
+    assert np.bincount(labels[rows]).tolist() == [20, 20, 4]
+    assert len(set(rows)) == len(rows)
+    np.testing.assert_array_equal(rows, chosen_rows(labels, 0))
+    assert not np.array_equal(rows, chosen_rows(labels, 1))

@@ -263,6 +263,6 @@ def test_two_classes_in_batches_of_nearly_equal_size(tmp_path: Path) -> None:
     recipe = tiny_recipe(augment=False, views=2, epochs=6, head_start="logistic")
     sizes = _Sizes()
     fitted = tiny_fit(tmp_path, recipe, model=tiny_network(2), data=data, progress=sizes)
-    assert sizes.phases == [("Frozen layers", 2 * 17), ("Training", 6 * 17)]
+    assert sizes.phases == [("Frozen layers", 2 * 17), ("Last layer", 2 * 17), ("Training", 6 * 17)]
     assert sizes.steps == [6, 6, 5] * 6  # not 8, 8, 1
     assert fitted.history[-1]["validation_accuracy"] > 0.8

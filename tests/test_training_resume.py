@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from actinscope.errors import ResumeError
+from actinscope.errors import OutputError, ResumeError
 from actinscope.progress import Silent
 from actinscope.training import Fitted, Recipe, TrainingData, saver
 from training_toys import (
@@ -207,6 +207,27 @@ def test_epochs_that_end_soon_after_each_other_are_written_together(
     _assert_same(tmp_path, fitted, unbroken(4).fitted)
     assert written.count("last.npz") == 2, "the first epoch, and at the end the last"
     assert written[0] == "best-0.npz"
+
+
+def test_a_best_epoch_that_cannot_be_written_is_never_named(
+    unbroken: Callable[[int], _Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk was full for a moment: what is on it still belongs together."""
+    expected = unbroken(4).fitted
+    save = saver.save_checkpoint
+
+    def failing_save(path: Path, variables: Any, state: dict[str, Any]) -> None:
+        if path.name == f"best-{expected.kept_epoch}.npz":
+            raise OutputError("cannot be written (no space left)", where=path)
+        save(path, variables, state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(saver, "save_checkpoint", failing_save)
+        patch.setattr(saver, "SECONDS_BETWEEN", 0.0)
+        with pytest.raises(OutputError, match="no space left"):
+            tiny_fit(tmp_path, _recipe(4))
+    assert len(history_on_disk(tmp_path)) < expected.kept_epoch
+    _assert_same(tmp_path, tiny_fit(tmp_path, _recipe(4), resume=True), expected)
 
 
 @pytest.fixture(scope="module")

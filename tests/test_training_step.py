@@ -86,6 +86,21 @@ def test_probabilities_are_those_of_the_network_for_any_number_of_images() -> No
         np.testing.assert_allclose(step.probabilities(rows), expected[:count], atol=2e-3)
 
 
+@pytest.mark.parametrize("in_graph", [True, False])
+def test_features_are_what_the_last_layer_is_given(
+    in_graph: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not in_graph:
+        monkeypatch.setattr(step_module, "backend_name", lambda: "another")
+    model, step, _ = _step(whole=False)
+    images = np.random.default_rng(0).normal(size=(3, 16, 16, 3)).astype(np.float32)
+    crossing = [np.asarray(one) for one in cut_network(model, FROZEN).prefix(images)]
+    keras = keras_backend()
+    expected = keras.Model(model.input, model.get_layer("pool").output)(images)
+    found = step.features([tensor.astype(np.float16) for tensor in crossing])
+    np.testing.assert_allclose(found, np.asarray(expected), atol=2e-3)
+
+
 def test_adam_is_the_formula() -> None:
     """Two steps worked out by hand in float64 (Kingma and Ba 2015, algorithm 1)."""
     keras = keras_backend()
@@ -116,6 +131,9 @@ def test_training_in_mixed_precision(views: int, tmp_path: Path) -> None:
         entry, classes=3, weights=weights, input_size=32, precision="mixed", seed=0
     )
     freeze(model, entry.frozen_layers)
+    cut, settings = cut_network(model, entry.frozen_layers), tiny_recipe().training
+    step = TrainingStep(model, cut, whole=not views, settings=settings)
+    assert isinstance(step.optimizer, keras_backend().optimizers.LossScaleOptimizer)
     before = weights_of(model)
     fitted = fit(
         model,

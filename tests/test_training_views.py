@@ -29,6 +29,7 @@ from training_toys import FROZEN, SIZE, tiny_images, tiny_network, tiny_preproce
 
 IMAGES = 7
 EVERYONE = np.arange(IMAGES)
+EPOCHS = 6
 
 
 class _Source:
@@ -126,6 +127,14 @@ def test_every_image_shows_each_of_its_views_once_a_round() -> None:
     np.testing.assert_array_equal(plan.shown(np.array([3, 1]), 6, IMAGES), epochs[6][[3, 1]])
 
 
+@pytest.mark.parametrize("refresh", [0.25, 0.7, 1.0, 2.0, 4.0])
+def test_in_a_round_every_image_shows_what_stands_in_each_place(refresh: float) -> None:
+    plan = ViewPlan(views=4, refresh=refresh, seed=1)
+    epochs = np.array([plan.shown(EVERYONE, epoch, IMAGES) for epoch in range(8, 12)])
+    for image in EVERYONE:
+        assert sorted(epochs[:, image] % 4) == [0, 1, 2, 3]
+
+
 def test_views_move_on() -> None:
     plan = ViewPlan(views=3, refresh=0.5, seed=0)
     assert [plan.at_hand(epoch) for epoch in range(5)] == [
@@ -159,12 +168,11 @@ def test_an_epoch_shows_what_is_at_hand_and_never_what_is_being_made(
 def _stored(folder: Path, plan: ViewPlan, model: Any = None) -> StoredViews:
     model = tiny_network() if model is None else model
     cut = cut_network(model, FROZEN)
-    tensors = [*cut.crossing, model.layers[-1].input]
-    shapes = [*cut.shapes, (6,)]
     store = ActivationStore(
-        folder, slots=plan.slots, images=IMAGES, shapes=shapes, identity="toy"
-    )  # fmt: skip
-    return StoredViews(store, FrozenLayers(model, tensors), _fresh(), plan, inputs=2)
+        folder, slots=plan.slots, images=IMAGES, shapes=cut.shapes, identity="toy"
+    )
+    frozen = FrozenLayers(model, list(cut.crossing))
+    return StoredViews(store, frozen, _fresh(), plan, epochs=EPOCHS)
 
 
 def test_stored_are_what_the_frozen_layers_put_out(tmp_path: Path) -> None:
@@ -193,14 +201,16 @@ def test_fresh_views_take_the_place_of_old_ones(refresh: float, tmp_path: Path) 
     source.fill(0, Silent())
     everything = _stored(tmp_path / "all", ViewPlan(16, 0.0, 0))
     everything.fill(0, Silent())
-    for epoch in range(6):
+    for epoch in range(EPOCHS):
         source.begin(epoch)
         shown = plan.shown(EVERYONE, epoch, IMAGES)
-        expected = everything.store.read(shown, EVERYONE, 2)
+        expected = everything.store.read(shown, EVERYONE)
         for own, other in zip(source.batch(EVERYONE, epoch), expected, strict=True):
             np.testing.assert_array_equal(own, other)
-    assert plan.first(5) >= 2, "new views were shown"
+    assert plan.first(EPOCHS - 1) >= 2, "new views were shown"
     source.close()
+    newest = plan.at_hand(EPOCHS - 1).stop - 1
+    assert max(source.store.views) == newest, "no view is made that no epoch shows"
     everything.close()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from actinscope.bundle.int8 import Int8Summary
 from actinscope.images import ReadOptions
@@ -95,6 +95,15 @@ class BundleInfo(BaseModel):
         if len(set(value)) != len(value) or not all(value):
             raise ValueError("class names must differ and not be empty")
         return value
+
+    @model_validator(mode="after")
+    def _int8_fits(self) -> BundleInfo:
+        if self.int8 is None:
+            return self
+        rows = self.int8.golden_probabilities
+        if len(rows) != len(self.golden) or len(rows[0]) != len(self.classes):
+            raise ValueError("the golden probabilities of INT8 do not fit the images and classes")
+        return self
 
     def as_json(self) -> bytes:
         """The bytes of bundle.json, in the oldest layout that can say all of it."""

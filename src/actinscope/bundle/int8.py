@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Precision = Literal["float32", "int8"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
@@ -87,6 +87,14 @@ class Int8Summary(BaseModel):
     backend: str
     golden_probabilities: tuple[tuple[float, ...], ...] = Field(min_length=1)
     warning: str = ""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Int8Summary:
+        if MEASURED not in self.parts:
+            raise ValueError(f"INT8 was not measured on {MEASURED} together")
+        if len({len(row) for row in self.golden_probabilities}) != 1:
+            raise ValueError("the golden probabilities of INT8 have rows of different length")
+        return self
 
 
 def cost_sentence(part: Int8Part, where: str) -> str:

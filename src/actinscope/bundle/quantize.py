@@ -4,8 +4,8 @@ Convolutions, and the additions and clippings between them, get 8-bit activation
 layer, from calibration images) and weights that use 7 of 8 bits (symmetric, one scale a
 channel). With all 8 bits of the weights, processors without VNNI instructions overflow when
 they add two products in 16 bits: their probabilities differed by up to 0.29 from those of a
-processor with them. With 7 bits every processor gives the same, so the accuracy that was
-measured on one holds on all.
+processor with them. With 7 bits the kinds of x86 processor that were tried give the
+same with one runtime, so the accuracy that was measured on one holds on the others.
 
 Three things keep the accuracy (measured with EfficientNet-Lite0 on real cells; error of the
 embedding relative to its mean, with 8 bits; 0.13 with 7 bits and all three):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.errors import ManifestError
+from actinscope.errors import ImageUnreadable, ManifestError
 from actinscope.images import CropReader, Image
 from actinscope.networks import NetworkEntry
 from actinscope.preprocess import NetworkInput, Preprocess, fit_preprocess
@@ -218,6 +218,13 @@ def _units(
     units = scratch_array(shape, np.float32, folder)
     releaser = Releaser([units])
     for place, image in enumerate(images):
-        units[place] = preprocess.to_unit(image)
+        unit = preprocess.to_unit(image)
+        if not np.isfinite(unit).all():
+            raise ImageUnreadable(
+                "has pixels that are no numbers",
+                where=image.path,
+                remedy="Leave the image out, or export it again",
+            )
+        units[place] = unit
         releaser.touched(units[place].nbytes)
     return units

@@ -148,8 +148,8 @@ def train_study(request: TrainRequest, progress: Progress) -> TrainOutcome:
         require_same_settings(request.output, recipe_as_used(request.recipe, network.entry))
     for notice in network.notices:
         progress.say(notice)
-    import_in_background()
     manifest = read_study(request.source, request.recipe)
+    import_in_background()
     reader = CropReader(request.recipe.images)
     fingerprints = fingerprint_study(manifest, reader, progress)
     return train_on_parts(
@@ -172,6 +172,7 @@ def train_on_parts(
     entry = network.entry
     recipe = recipe_as_used(request.recipe, entry)
     request = replace(request, recipe=recipe)
+    make_folder(request.output.parent)  # large studies put temporary files there
     prepared = prepare(
         fingerprints,
         entry,

@@ -29,9 +29,10 @@ def backend_name() -> str:
 def import_in_background() -> None:
     """Begin to import Keras, which takes seconds, while this thread reads images.
 
-    An import that fails here fails again, with its message, where Keras is needed.
+    An import that fails here fails again, with its message, where Keras is needed. A process
+    that ends early waits for it: TensorFlow does not bear to be cut off while it is loaded.
     """
-    threading.Thread(target=_import_quietly, name="import-keras", daemon=True).start()
+    threading.Thread(target=_import_quietly, name="import-keras").start()
 
 
 def _import_quietly() -> None:

@@ -46,8 +46,9 @@ class FrozenLayers:
         if backend_name() == "tensorflow" and not has_gpu():
             try:
                 self._openvino = OpenVinoEngine(_converted(self._keras), usable_cores())
-            except (ImportError, OSError, RuntimeError) as error:
-                self.fallback = f"OpenVINO does not take the frozen layers ({error})"
+            except Exception as error:  # its converter's errors have no other base
+                reason = next(iter(str(error).splitlines()), type(error).__name__)
+                self.fallback = f"OpenVINO does not take the frozen layers ({reason})"
         self.engine = "keras" if self._openvino is None else "openvino"
 
     def __call__(self, images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
@@ -58,9 +59,11 @@ class FrozenLayers:
         """
         # Asked here: a ReLU may turn what is no number into 0, and nobody would notice.
         if not np.isfinite(images.sum(dtype=np.float64)):
+            bad = [place for place, image in enumerate(images) if not np.isfinite(image).all()]
             raise TrainingError(
-                "an image has pixels that are infinite or no numbers after scaling",
-                remedy="Find the image and leave it out, or export it again",
+                f"image {bad[0]} of a batch of {len(images)} has pixels that are infinite or no "
+                "numbers",
+                remedy="Leave the image out, or export it again",
             )
         with self._lock:
             if self._openvino is not None:

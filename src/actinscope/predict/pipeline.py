@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -117,15 +118,33 @@ def in_batches(items: Sequence[Item], size: int, *, start: int = 0) -> Iterator[
         yield items[first : first + size]
 
 
+@dataclass
+class _OpenCv:
+    """OpenCV's number of threads is one for the whole process, predictions can be several."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    users: int = 0
+    threads_before: int = 0
+
+
+_opencv = _OpenCv()
+
+
 @contextmanager
 def _one_opencv_thread() -> Iterator[None]:
     # The images are small and read side by side; OpenCV's own threads would only take
     # the cores from the network.
     import cv2
 
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
+    with _opencv.lock:
+        if not _opencv.users:
+            _opencv.threads_before = cv2.getNumThreads()
+            cv2.setNumThreads(1)
+        _opencv.users += 1
     try:
         yield
     finally:
-        cv2.setNumThreads(before)
+        with _opencv.lock:
+            _opencv.users -= 1
+            if not _opencv.users:  # the last one puts back what the first one found
+                cv2.setNumThreads(_opencv.threads_before)

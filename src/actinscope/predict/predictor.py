@@ -53,7 +53,12 @@ class Predictor:
     def cost(self) -> str:
         """What the precision costs, to be said beside its predictions; empty for float32."""
         summary = self.bundle.info.int8
-        return int8_note(summary) if self.precision == "int8" and summary is not None else ""
+        if self.precision != "int8" or summary is None:
+            return ""
+        note = int8_note(summary)
+        if summary.backend != self.backend:
+            note += f". That was measured with {summary.backend}, this is {self.backend}"
+        return note
 
     def prepare(self, image: Image) -> NDArray[np.float32]:
         """The network's input for one image, (S, S, C) float32.

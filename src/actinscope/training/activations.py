@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from actinscope.errors import OutputError, TrainingError
 from actinscope.files import make_folder, write_json_atomic
-from actinscope.training.scratch import Releaser, require_space
+from actinscope.training.scratch import Releaser, require_space, reserve
 
 _NOTE = "store.json"
 _EMPTY = -1
@@ -65,13 +65,14 @@ class ActivationStore:
     def _mapped(self, number: int, shape: tuple[int, ...]) -> NDArray[np.float16]:
         path = self._path(number)
         try:
-            mode: Any = "r+" if path.exists() else "w+"
-            return np.memmap(path, dtype=np.float16, mode=mode, shape=shape)
+            with path.open("r+b" if path.exists() else "w+b") as stream:
+                reserve(stream.fileno(), bytes_of_views(1, 1, [shape]))
+                return np.memmap(stream, dtype=np.float16, mode="r+", shape=shape)
         except OSError as error:
             raise OutputError(
                 f"the stored activations cannot be kept there ({error.strerror})",
                 where=path,
-                remedy="Check that the folder is writable",
+                remedy="Check that the folder is writable and has space left",
             ) from error
 
     def _path(self, number: int) -> Path:
@@ -114,18 +115,12 @@ class ActivationStore:
         self.views[slot] = view
         write_json_atomic(self._folder / _NOTE, {**self._head, "views": self.views})
 
-    def read(
-        self, slots: NDArray[np.int64], rows: NDArray[np.int64], count: int | None = None
-    ) -> list[NDArray[np.float16]]:
-        """The first ``count`` tensors (None: all) of some images, each in its slot: (B, ...)."""
-        found = [np.asarray(stored[slots, rows]) for stored in self._files[:count]]
+    def read(self, slots: NDArray[np.int64], rows: NDArray[np.int64]) -> list[NDArray[np.float16]]:
+        """The tensors of some images, each in its slot: (B, ...)."""
+        found = [np.asarray(stored[slots, rows]) for stored in self._files]
         for tensor in found:
             self._releaser.touched(tensor.nbytes)
         return found
-
-    def read_last(self, slot: int) -> NDArray[np.float16]:
-        """The last tensor of all images in a slot, (N, ...)."""
-        return np.array(self._files[-1][slot])
 
     def remove(self) -> None:
         """Delete the files."""

@@ -13,12 +13,23 @@ from numpy.typing import NDArray
 
 from actinscope.errors import TrainingError
 
-#: About how many rows (views of images) the fit is given; more change next to nothing.
+#: Rows (views of images) that the fit is given at most; more change next to nothing.
 HEAD_ROWS = 4096
 
 # Inverse strength of the L2 penalty on standardised features. A thousand features and
 # a few hundred images: small, or the head is as sure of its training images as can be.
 _INVERSE_PENALTY = 0.01
+
+
+def chosen_rows(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """Images for the fit: all, or of each class as many as there is room for, in order."""
+    if len(labels) <= HEAD_ROWS:
+        return np.arange(len(labels))
+    rng = np.random.default_rng([seed, 4])
+    present = np.unique(labels)
+    room = HEAD_ROWS // len(present)
+    chosen = [rng.permutation(np.flatnonzero(labels == label))[:room] for label in present]
+    return np.sort(np.concatenate(chosen))
 
 
 def fit_head(model: Any, features: NDArray[Any], labels: NDArray[np.int64]) -> None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from actinscope.errors import ResumeError, TrainingError
 from actinscope.files import remove_partial_files
+from actinscope.networks import cut_network
 from actinscope.networks.backend import backend_name, keras_backend
 from actinscope.preprocess import Preprocess
 from actinscope.progress import Progress
@@ -27,6 +28,7 @@ from actinscope.training.recipe import Recipe, TrainingSettings
 from actinscope.training.saver import EpochSaver, best_file, write_history
 from actinscope.training.schedule import learning_rate_at
 from actinscope.training.scratch import Releaser
+from actinscope.training.step import TrainingStep
 from actinscope.training.views import prefetch
 from actinscope.training.workbench import TrainingData, Workbench, prepare_workbench
 
@@ -64,7 +66,8 @@ def fit(
 ) -> Fitted:
     """Train the layers after the first ``frozen_layers`` of ``model`` (already frozen).
 
-    Writes ``history.csv`` and ``checkpoint/`` in ``folder`` after every epoch.
+    Writes ``history.csv`` and ``checkpoint/`` in ``folder`` as epochs end, and goes on from
+    there with ``resume``.
 
     Raises:
         ResumeError: ``resume`` and the checkpoint is damaged or belongs to another run.
@@ -74,44 +77,68 @@ def fit(
     checkpoint = folder / "checkpoint"
     checkpoint.mkdir(parents=True, exist_ok=True)
     remove_partial_files(checkpoint)
-    last = checkpoint / "last.npz"
+    settings, last = recipe.training, checkpoint / "last.npz"
+    cut = cut_network(model, frozen_layers)
     state = _first_state(model, data, recipe, frozen_layers=frozen_layers, preprocess=preprocess)
     resumed = resume and last.exists()
-    done = 0
     if resumed:  # looked at before the frozen layers cost time
         kept_state = read_state(last)
         _check_identity(kept_state, state["identity"], last)
-        done = len(kept_state["history"])
-    bench = prepare_workbench(
-        model,
-        data,
-        recipe,
-        frozen_layers=frozen_layers,
-        preprocess=preprocess,
-        folder=checkpoint / "activations",
-        identity=state["identity"],
-        epoch=done,
-        progress=progress,
-    )
+    step = TrainingStep(model, cut, whole=not settings.views, settings=settings)
+    if resumed and _complete(kept_state, settings):
+        state = _restore(step, last, folder, progress)
+    else:
+        bench = prepare_workbench(
+            step,
+            cut,
+            data,
+            recipe,
+            preprocess=preprocess,
+            folder=checkpoint,
+            identity=state["identity"],
+            epoch=len(kept_state["history"]) if resumed else 0,
+            progress=progress,
+        )
+        if resumed:
+            state = _restore(step, last, folder, progress)
+        _train(bench, recipe, state=state, folder=folder, progress=progress)
+    history = tuple(state["history"])
+    kept = len(history)
+    if settings.keep == "best":
+        kept = int(state["best_epoch"])
+        load_checkpoint(best_file(checkpoint, kept), step.trained.variables)
+    return Fitted(model, history, kept, len(model.layers) - frozen_layers, frozen_layers)
+
+
+def _complete(state: Mapping[str, Any], settings: TrainingSettings) -> bool:
+    return len(state["history"]) >= settings.epochs or _stalled(state, settings)
+
+
+def _restore(step: TrainingStep, last: Path, folder: Path, progress: Progress) -> dict[str, Any]:
+    """The state of the checkpoint, its values put back."""
+    state = load_checkpoint(last, step.variables)
+    write_history(folder / "history.csv", state["history"])
+    progress.say(f"Resumed after epoch {len(state['history'])}")
+    return state
+
+
+def _train(
+    bench: Workbench, recipe: Recipe, *, state: dict[str, Any], folder: Path, progress: Progress
+) -> None:
+    """All epochs that are left; the stored views go when they are done or cannot go on."""
     saver = EpochSaver(folder)
     try:
-        if resumed:
-            state = load_checkpoint(last, bench.step.variables)
-            write_history(folder / "history.csv", state["history"])
-            progress.say(f"Resumed after epoch {done}")
-        elif recipe.training.head_start == "logistic":
+        if not state["history"] and recipe.training.head_start == "logistic":
             _judge_start(bench, recipe, state, saver, progress)
         _epochs(bench, recipe, state=state, saver=saver, progress=progress)
+    except TrainingError:  # it would come again
+        bench.source.close()
+        bench.source.remove()
+        raise
     finally:
         bench.source.close()
         saver.close()
-    history = tuple(state["history"])
-    kept = len(history)
-    if recipe.training.keep == "best":
-        kept = int(state["best_epoch"])
-        load_checkpoint(best_file(checkpoint, kept), bench.step.trained.variables)
     bench.source.remove()
-    return Fitted(model, history, kept, len(model.layers) - frozen_layers, frozen_layers)
 
 
 def _judge_start(
@@ -138,9 +165,8 @@ def _epochs(
     settings = recipe.training
     history: list[dict[str, float]] = state["history"]
     steps = _steps(len(bench.labels), settings.batch_size)
-    if len(history) < settings.epochs:
-        progress.phase("Training", (settings.epochs - len(history)) * len(bench.labels))
-    while len(history) < settings.epochs and not _stalled(state, settings):
+    progress.phase("Training", (settings.epochs - len(history)) * len(bench.labels))
+    while not _complete(state, settings):
         epoch = len(history)
         started = time.perf_counter()
         bench.source.begin(epoch)

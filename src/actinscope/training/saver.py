@@ -83,9 +83,10 @@ class EpochSaver:
         """
         values = [np.array(variable.numpy()) for variable in (*trained, *others)]
         self._trained = len(trained)
-        self._last = _Epoch(values, copy.deepcopy(dict(state)))
-        if is_best:
-            self._best = self._last
+        epoch = _Epoch(values, copy.deepcopy(dict(state)))
+        if is_best:  # noted first: an epoch may never name a best one that is not written
+            self._best = epoch
+        self._last = epoch
         if time.monotonic() >= self._next:
             self._write()
 
@@ -101,9 +102,16 @@ class EpochSaver:
         self._last = self._best = None
 
     def _await(self) -> None:
-        if self._writing is not None:
-            writing, self._writing = self._writing, None
+        if self._writing is None:
+            return
+        writing, self._writing = self._writing, None
+        try:
             writing.result()
+        except BaseException:
+            # What is on the disk belongs together. A later epoch may name a best one that
+            # could not be written, so nothing more is.
+            self._last = self._best = None
+            raise
 
     def close(self) -> None:
         """Write what waits and stop the thread.

@@ -6,8 +6,10 @@ is not counted as memory of this process once it is released.
 
 from __future__ import annotations
 
+import errno
 import math
 import mmap
+import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -47,7 +49,8 @@ def scratch_array(
     require_space(place, size)
     try:
         with tempfile.TemporaryFile(dir=place) as stream:
-            return np.memmap(stream, dtype=dtype, mode="w+", shape=tuple(shape))
+            reserve(stream.fileno(), size)
+            return np.memmap(stream, dtype=dtype, mode="r+", shape=tuple(shape))
     except OSError as error:
         raise OutputError(
             f"a temporary file of {size / 1e9:.1f} GB cannot be made ({error.strerror})",
@@ -70,6 +73,24 @@ def require_space(folder: Path, size: int) -> None:
             where=folder,
             remedy="Free some space, or write the run to another disk",
         )
+
+
+def reserve(file: int, size: int) -> None:
+    """Have ``size`` bytes of the disk set aside for an open file.
+
+    A hole in a mapped file that finds no space when it is written to kills the process.
+
+    Raises:
+        OSError: there is no space.
+    """
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(file, 0, size)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+                raise
+    os.ftruncate(file, size)  # systems that cannot say so beforehand
 
 
 def release(array: NDArray[Any]) -> None:

@@ -29,6 +29,7 @@ class TrainingStep:
         settings: of the training.
 
     Attributes:
+        model: the whole network.
         trained: the Keras model that the batches are for.
         optimizer: with its state.
         in_graph: whether the steps are taken by :func:`training_graph`.
@@ -38,17 +39,26 @@ class TrainingStep:
         self, model: Any, cut: CutNetwork, *, whole: bool, settings: TrainingSettings
     ) -> None:
         keras = keras_backend()
+        self.model = model
         self.trained = model if whole else cut.tail
         self._loss = keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing)
+        optimizer = make_adam(settings.learning_rate)
+        if any(layer.compute_dtype == "float16" for layer in model.layers):
+            # Small gradients would vanish in float16. Keras looks at the policy of the model
+            # only, which a part that was cut from it does not have.
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         self.trained.compile(
-            optimizer=make_adam(settings.learning_rate),
+            optimizer=optimizer,
             loss=self._loss,
             metrics=["accuracy"],
             jit_compile=False,
+            auto_scale_loss=False,
         )
         self.optimizer = self.trained.optimizer
         self.optimizer.build(self.trained.trainable_variables)
         self._tail = cut.tail
+        border = cut.crossing[0] if len(cut.crossing) == 1 else list(cut.crossing)
+        self._to_head = keras.Model(border, model.layers[-1].input, name="to_head")
         self.in_graph = (
             backend_name() == "tensorflow"
             and not has_gpu()
@@ -58,7 +68,10 @@ class TrainingStep:
         inputs = list(model.inputs) if whole else list(cut.crossing)
         layers = model.layers if whole else model.layers[cut.layers :]
         self._traced: Future[None] | None = None
-        self._infer: Any = self._inference() if backend_name() == "tensorflow" else None
+        self._graphs: dict[str, Any] = {}
+        if backend_name() == "tensorflow":
+            parts = (self._tail, self._to_head)
+            self._graphs = {part.name: _inference_graph(part) for part in parts}
         if self.in_graph:
             # Activations come in float16; images for the whole network in float32.
             self._run = self._graph_step(
@@ -73,7 +86,7 @@ class TrainingStep:
             pool.shutdown(wait=False)
 
     def _trace(self) -> None:
-        for graph in (self._infer, self._run):
+        for graph in (self._run, *self._graphs.values()):
             graph.get_concrete_function()
 
     def _await_trace(self) -> None:
@@ -119,25 +132,19 @@ class TrainingStep:
 
     def probabilities(self, batch: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
         """(B, K) in inference mode, for one array (B, ...) for each tensor that crosses the cut."""
+        return self._computed(self._tail, batch)
+
+    def features(self, batch: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
+        """(B, D) what the last layer is given, for the same batch."""
+        return self._computed(self._to_head, batch)
+
+    def _computed(self, part: Any, batch: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
         self._await_trace()
-        if self._infer is not None:
-            return np.asarray(self._infer(list(batch)), np.float32)
+        if part.name in self._graphs:
+            return np.asarray(self._graphs[part.name](list(batch)), np.float32)
         arrays = [array.astype(np.float32) for array in batch]
         given = arrays[0] if len(arrays) == 1 else arrays
-        return np.asarray(self._tail.predict_on_batch(given), np.float32)
-
-    def _inference(self) -> Any:
-        # Keras would trace its own function anew for the smaller last batch.
-        import tensorflow as tf
-
-        tail = self._tail
-        signature = ([tf.TensorSpec((None, *one.shape[1:]), tf.float16) for one in tail.inputs],)
-
-        def infer(batch: Any) -> Any:
-            given = [tf.cast(array, tf.float32) for array in batch]
-            return tail(given[0] if len(given) == 1 else given, training=False)
-
-        return tf.function(infer, input_signature=signature, autograph=False)
+        return np.asarray(part.predict_on_batch(given), np.float32)
 
     def _graph_step(
         self, inputs: Sequence[Any], layers: Sequence[Any], output: Any, kind: str
@@ -167,3 +174,16 @@ class TrainingStep:
             tf.TensorSpec((None,), tf.float32),
         )
         return tf.function(step, input_signature=signature, autograph=False)
+
+
+def _inference_graph(part: Any) -> Any:
+    # Keras would trace its own function anew for the smaller last batch.
+    import tensorflow as tf
+
+    signature = ([tf.TensorSpec((None, *one.shape[1:]), tf.float16) for one in part.inputs],)
+
+    def infer(batch: Any) -> Any:
+        given = [tf.cast(array, tf.float32) for array in batch]
+        return part(given[0] if len(given) == 1 else given, training=False)
+
+    return tf.function(infer, input_signature=signature, autograph=False)

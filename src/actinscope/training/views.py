@@ -94,8 +94,9 @@ class ViewPlan:
     """Which views are stored when.
 
     Views are numbered. In epoch e the views from ``first(e)`` on, ``views`` in number, are
-    at hand; over ``views`` epochs every image shows each of them once, in an order of its
-    own. As ``first`` moves on by ``refresh`` an epoch, the oldest view makes room for one
+    at hand. They have ``views`` places, a view that of its number modulo ``views``; over
+    so many epochs every image shows what stands in each place once, in an order of its own.
+    As ``first`` moves on by ``refresh`` an epoch, the oldest view gives its place to one
     that was never shown.
 
     Attributes:
@@ -124,7 +125,8 @@ class ViewPlan:
     def shown(self, indices: NDArray[np.int64], epoch: int, images: int) -> NDArray[np.int64]:
         """The view that each of some images shows in an epoch."""
         order = _order(self.seed, epoch // self.views, self.views, images)
-        return np.asarray(self.first(epoch) + order[indices, epoch % self.views], np.int64)
+        place, first = order[indices, epoch % self.views], self.first(epoch)
+        return np.asarray(first + (place - first) % self.views, np.int64)
 
 
 @lru_cache(maxsize=4)
@@ -138,12 +140,11 @@ class StoredViews:
     """Views as the frozen layers put them out, computed ahead and replaced as epochs go by.
 
     Args:
-        store: with ``plan.slots`` slots; the last tensor may be one that training does not
-            read (see ``inputs``).
+        store: with ``plan.slots`` slots.
         frozen: computes the tensors of the store.
         fresh: draws the views.
         plan: which views are at hand when.
-        inputs: how many of the store's tensors are the model's inputs.
+        epochs: how many there will be; views that none of them shows are not made.
     """
 
     def __init__(
@@ -153,13 +154,13 @@ class StoredViews:
         fresh: FreshViews,
         plan: ViewPlan,
         *,
-        inputs: int,
+        epochs: int,
     ) -> None:
         self.store = store
         self.plan = plan
         self._frozen = frozen
         self._fresh = fresh
-        self._inputs = inputs
+        self._end = plan.at_hand(epochs - 1).stop
         self._pool = ThreadPoolExecutor(1, "actinscope-views")
         self._stop = threading.Event()
         self._next: Future[None] | None = None
@@ -188,13 +189,14 @@ class StoredViews:
         for view in self._missing(epoch):  # only where a refresh of more than one view is asked
             self._compute(view, None)
         following = self.plan.at_hand(epoch).stop
-        if self.plan.refresh and self.store.views[self.slot_of(following)] != following:
+        wanted = self.plan.refresh and following < self._end
+        if wanted and self.store.views[self.slot_of(following)] != following:
             self._next = self._pool.submit(self._compute, following, None)
 
     def batch(self, indices: NDArray[np.int64], epoch: int) -> Batch:
         """Arrays (B, ...) float16."""
         views = self.plan.shown(indices, epoch, len(self._fresh.images.labels))
-        return list(self.store.read(views % self.plan.slots, indices, self._inputs))
+        return list(self.store.read(views % self.plan.slots, indices))
 
     def close(self) -> None:
         """Stop making views."""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.networks import CutNetwork, FrozenLayers, cut_network
+from actinscope.networks import CutNetwork, FrozenLayers
 from actinscope.preprocess import Preprocess
 from actinscope.progress import Progress
 from actinscope.training.activations import ActivationStore, as_half
-from actinscope.training.head_start import HEAD_ROWS, fit_head
+from actinscope.training.head_start import HEAD_ROWS, chosen_rows, fit_head
 from actinscope.training.recipe import Recipe
 from actinscope.training.scratch import Releaser, scratch_array
 from actinscope.training.step import TrainingStep
@@ -47,8 +46,6 @@ class Workbench:
     """Nothing here changes during training but the variables of the models.
 
     Attributes:
-        model: the whole Keras network.
-        cut: the same in two parts.
         step: takes the steps of the optimiser.
         source: gives the batches.
         labels: (N,) class indices of the training images.
@@ -57,8 +54,6 @@ class Workbench:
         classes: how many there are.
     """
 
-    model: Any
-    cut: CutNetwork
     step: TrainingStep
     source: ViewSource
     labels: NDArray[np.int64]
@@ -84,26 +79,26 @@ class Workbench:
 
 
 def prepare_workbench(
-    model: Any,
+    step: TrainingStep,
+    cut: CutNetwork,
     data: TrainingData,
     recipe: Recipe,
     *,
-    frozen_layers: int,
     preprocess: Preprocess,
     folder: Path,
     identity: str,
     epoch: int,
     progress: Progress,
 ) -> Workbench:
-    """Cut the network, run its frozen part, and fit the last layer unless training goes on.
+    """Run the frozen part, and fit the last layer unless training goes on.
 
     Args:
-        model: with its first ``frozen_layers`` frozen.
+        step: of the network in question.
+        cut: the same network in two parts.
         data: what it learns from.
         recipe: all settings.
-        frozen_layers: where it is cut.
         preprocess: from unit values to the network's range.
-        folder: for the stored activations.
+        folder: for files of this run; stored activations go into one below it.
         identity: of the run; stored activations of another one are not used.
         epoch: the first one to be trained; the head start is before epoch 0.
         progress: told how far it is.
@@ -113,40 +108,27 @@ def prepare_workbench(
         OutputError: the disk lacks the space.
     """
     settings = recipe.training
-    cut = cut_network(model, frozen_layers)
-    head_start = settings.head_start == "logistic"
-    # The features of the last layer are computed along with what crosses the cut: of the
-    # untrained network, which is the one that the head start is fitted on.
-    wanted = [*cut.crossing, *([model.layers[-1].input] if head_start else [])]
-    frozen = FrozenLayers(model, wanted)
+    frozen = FrozenLayers(step.model, cut.crossing)
     if frozen.fallback:
         progress.say(f"note: {frozen.fallback}; Keras runs them, which takes longer")
     fresh = FreshViews(data.train, preprocess, recipe.augmentation, recipe.seed)
     source: FreshViews | StoredViews = fresh
     if settings.views:
         source = _stored_views(
-            fresh, frozen, cut, recipe, wanted=wanted, folder=folder, identity=identity,
-            progress=progress,
-        )  # fmt: skip
-    step = TrainingStep(model, cut, whole=not settings.views, settings=settings)
-    if isinstance(source, StoredViews) and epoch < settings.epochs:
+            fresh, frozen, cut, recipe, folder=folder, identity=identity, progress=progress
+        )
         step.trace_ahead()
         source.fill(epoch, progress)
-    bench = Workbench(
-        model=model,
-        cut=cut,
+    if settings.head_start == "logistic" and epoch == 0:
+        _start_head(step, source, frozen, data.train.labels, seed=recipe.seed, progress=progress)
+    return Workbench(
         step=step,
         source=source,
         labels=data.train.labels,
-        validation=_activations(
-            frozen, data.validation, preprocess, tensors=len(cut.crossing), folder=folder.parent
-        ),
+        validation=_activations(frozen, data.validation, preprocess, folder),
         validation_labels=data.validation.labels,
         classes=len(data.classes),
     )
-    if head_start and epoch == 0:
-        _start_head(bench, frozen, fresh, progress)
-    return bench
 
 
 def _stored_views(
@@ -155,18 +137,16 @@ def _stored_views(
     cut: CutNetwork,
     recipe: Recipe,
     *,
-    wanted: list[Any],
     folder: Path,
     identity: str,
     progress: Progress,
 ) -> StoredViews:
     settings, count = recipe.training, len(fresh.images.labels)
-    shapes = [tuple(int(side) for side in tensor.shape[1:]) for tensor in wanted]
     views = affordable_views(
         settings.views,
         settings.refresh,
         images=count,
-        shapes=shapes,
+        shapes=cut.shapes,
         gigabytes=settings.storage_gb,
     )
     if views < settings.views:
@@ -176,26 +156,25 @@ def _stored_views(
         )
     plan = ViewPlan(views, min(settings.refresh, float(views)), recipe.seed)
     store = ActivationStore(
-        folder, slots=plan.slots, images=count, shapes=shapes, identity=identity
+        folder / "activations",
+        slots=plan.slots,
+        images=count,
+        shapes=cut.shapes,
+        identity=identity,
     )
-    return StoredViews(store, frozen, fresh, plan, inputs=len(cut.crossing))
+    return StoredViews(store, frozen, fresh, plan, epochs=settings.epochs)
 
 
 def _activations(
-    frozen: FrozenLayers,
-    images: LabelledImages,
-    preprocess: Preprocess,
-    *,
-    tensors: int,
-    folder: Path,
+    frozen: FrozenLayers, images: LabelledImages, preprocess: Preprocess, folder: Path
 ) -> Batch:
-    """What the frozen layers make of images as they are: the first ``tensors``, float16."""
+    """What the frozen layers make of images as they are, float16, one array a tensor."""
     arrays: Batch = []
     releaser = Releaser([images.units])
     for piece in in_pieces(len(images.labels)):
         units = images.units[piece]
         releaser.touched(units.nbytes)
-        values = [as_half(tensor) for tensor in frozen(preprocess.to_network(units))[:tensors]]
+        values = [as_half(tensor) for tensor in frozen(preprocess.to_network(units))]
         if not arrays:
             count = len(images.labels)
             arrays = [scratch_array((count, *one.shape[1:]), np.float16, folder) for one in values]
@@ -205,22 +184,25 @@ def _activations(
 
 
 def _start_head(
-    bench: Workbench, frozen: FrozenLayers, fresh: FreshViews, progress: Progress
+    step: TrainingStep,
+    source: FreshViews | StoredViews,
+    frozen: FrozenLayers,
+    labels: NDArray[np.int64],
+    *,
+    seed: int,
+    progress: Progress,
 ) -> None:
     """Fit the last layer on the features of as many views as a fit can use."""
-    count = len(bench.labels)
-    views = max(1, HEAD_ROWS // count)
-    if isinstance(bench.source, StoredViews):
-        views = min(views, bench.source.plan.views)
-        store, slot_of = bench.source.store, bench.source.slot_of
-        features = np.concatenate([store.read_last(slot_of(view)) for view in range(views)])
-    else:
-        views = min(views, _FRESH_HEAD_VIEWS)
-        progress.phase("Last layer", views * count)
-        parts = []
-        requests = [(fresh, piece, view) for view in range(views) for piece in in_pieces(count)]
-        for batch in prefetch(requests):
-            parts.append(frozen(batch[0])[-1])
-            progress.advance(len(parts[-1]))
-        features = np.concatenate(parts)
-    fit_head(bench.model, features, np.tile(bench.labels, views))
+    rows = chosen_rows(labels, seed)
+    stored = isinstance(source, StoredViews)
+    most = source.plan.views if isinstance(source, StoredViews) else _FRESH_HEAD_VIEWS
+    views = min(most, max(1, HEAD_ROWS // len(rows)))
+    pieces = np.array_split(rows, max(1, -(-len(rows) // _EVALUATION_BATCH)))
+    requests = [(source, piece, view) for view in range(views) for piece in pieces]
+    progress.phase("Last layer", views * len(rows))
+    parts = []
+    for batch in prefetch(requests):
+        crossing = batch if stored else [as_half(tensor) for tensor in frozen(batch[0])]
+        parts.append(step.features(crossing))
+        progress.advance(len(parts[-1]))
+    fit_head(step.model, np.concatenate(parts), np.tile(labels[rows], views))
