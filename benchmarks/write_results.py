@@ -63,6 +63,7 @@ def _fold_table(data: str, rows: list[dict[str, Any]]) -> str:
             f"| {row['variant']} | {row['network']} | **{row['mean_balanced_accuracy']:.3f}** "
             f"| {each} | {row['seconds'] / 60:.1f} | {row['date']} | `{row['command']}` |"
         )
+    lines += [f"\n{row['variant']}: {row['remark']}." for row in rows if "remark" in row]
     lines.append(f"\nMachine: {rows[-1]['machine']}.\n\n")
     return "\n".join(lines)
 

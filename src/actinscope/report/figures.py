@@ -105,7 +105,7 @@ def _curves(content: ReportContent) -> Figure:
                 axes.plot(
                     epochs[: len(values)], line, dash, color=colour, lw=1.3, marker=dot, label=name
                 )
-        if content.best_epoch:
+        if content.best_epoch is not None:
             label = f"kept: epoch {content.best_epoch}"
             axes.axvline(content.best_epoch, color=_ORANGE, lw=0.9, ls=(0, (4, 3)), label=label)
         axes.set_xlabel("epoch")

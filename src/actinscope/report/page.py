@@ -108,7 +108,7 @@ def _view(content: ReportContent) -> dict[str, Any]:
         "text": text,
         "matrix_rows": matrix_rows,
         "is_dense": len(content.classes) > _MANY_CLASSES,
-        "panels": curve_panels(content.history, content.best_epoch or None),
+        "panels": curve_panels(content.history, content.best_epoch),
         "epochs": _history_rows(content),
         "findings": _by_severity(content.findings),
         "picture": _picture_view,
@@ -132,7 +132,7 @@ def _sections(content: ReportContent) -> dict[str, str]:
         (
             "curves",
             "How the training went",
-            curve_panels(content.history, content.best_epoch or None),
+            curve_panels(content.history, content.best_epoch),
         ),
         ("confusion", "Which classes are confused", True),
         ("metrics", "All figures", True),

@@ -94,8 +94,7 @@ class EpochSaver:
         self._await()
         if self._last is None:
             return
-        if self._last.state["history"]:  # the first epoch does not wait for the head start's
-            self._next = time.monotonic() + SECONDS_BETWEEN
+        self._next = time.monotonic() + SECONDS_BETWEEN
         self._writing = self._pool.submit(
             _write_epoch, self._folder, self._last, self._best, self._trained
         )
@@ -133,8 +132,6 @@ def _write_epoch(folder: Path, last: _Epoch, best: _Epoch | None, trained: int) 
     if best is not None:
         epoch = len(best.state["history"])
         save_checkpoint(best_file(checkpoint, epoch), best.values[:trained], {"epoch": epoch})
-    if not last.state["history"]:  # before the first epoch there is nothing to resume
-        return
     save_checkpoint(checkpoint / "last.npz", last.values, last.state)
     for outdated in checkpoint.glob("best-*.npz"):
         if outdated != best_file(checkpoint, last.state["best_epoch"]):
