@@ -73,7 +73,8 @@ def _pairs(data: str, newest: dict[tuple[str, int, int], Record]) -> str:
         "Test images of grouped folds; balanced accuracy of the model that each side delivers.",
         "Seconds are of whole processes in turn (- : a run beside other work, not timed).",
         "*Reached* is when actinscope first had the validation accuracy that the script ended",
-        "with; where it never had, the time of the whole run stands in brackets.\n",
+        "with, be it by the fitted last layer alone, and is no statement about test images; where",
+        "it never had, the time of the whole run stands in brackets.\n",
         "| fold, seed | plain | actinscope | plain: wall (user) s | actinscope: wall (user) s "
         "| times faster | reached after s | times faster |",
         "|---|---|---|---|---|---|---|---|",
