@@ -181,9 +181,10 @@ def _epochs(
             "seconds": round(time.perf_counter() - started, 2),
         }
         history.append(row)
-        is_best = validation_loss < state["best_loss"]
+        best = state["best_epoch"]
+        is_best = not best or validation_loss < history[best - 1]["validation_loss"]
         if is_best:
-            state["best_epoch"], state["best_loss"] = len(history), validation_loss
+            state["best_epoch"] = len(history)
         step = bench.step
         saver.save(step.trained.variables, step.optimizer.variables, state, is_best=is_best)
         progress.say(_line(row, settings.epochs))
@@ -272,8 +273,7 @@ def _first_state(
         for unit in part.units:
             digest.update(np.ascontiguousarray(unit).data)
             releaser.touched(unit.nbytes)
-    # Infinity is not in JSON; no validation loss is as large as this.
-    return {"identity": digest.hexdigest(), "history": [], "best_epoch": 0, "best_loss": 1e300}
+    return {"identity": digest.hexdigest(), "history": [], "best_epoch": 0}
 
 
 def _check_identity(state: Mapping[str, Any], identity: str, path: Path) -> None:

@@ -67,6 +67,7 @@ class TrainingStep:
         )
         inputs = list(model.inputs) if whole else list(cut.crossing)
         layers = model.layers if whole else model.layers[cut.layers :]
+        self._head_start = settings.head_start == "logistic"
         self._traced: Future[None] | None = None
         self._graphs: dict[str, Any] = {}
         if backend_name() == "tensorflow":
@@ -86,7 +87,10 @@ class TrainingStep:
             pool.shutdown(wait=False)
 
     def _trace(self) -> None:
-        for graph in (self._run, *self._graphs.values()):
+        graphs = [self._run, self._graphs[self._tail.name]]
+        if self._head_start:
+            graphs.append(self._graphs[self._to_head.name])
+        for graph in graphs:
             graph.get_concrete_function()
 
     def _await_trace(self) -> None:
