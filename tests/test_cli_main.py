@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from actinscope import __version__, errors
-from actinscope.cli import arguments as cli_arguments
+from actinscope.cli import options as cli_options
 from actinscope.cli.arguments import build_parser
 from actinscope.cli.main import main
 
@@ -37,7 +37,7 @@ def command_that_raises(monkeypatch: pytest.MonkeyPatch) -> Stub:
         def run(arguments: Namespace) -> int:
             raise error
 
-        monkeypatch.setattr(cli_arguments, "_late", lambda name: run)
+        monkeypatch.setattr(cli_options, "late", lambda name, module: run)
 
     return install
 
@@ -224,7 +224,7 @@ def test_the_command_line_is_kept_for_the_report(monkeypatch: pytest.MonkeyPatch
         seen.append(arguments.command_line)
         return 0
 
-    monkeypatch.setattr(cli_arguments, "_late", lambda name: run)
+    monkeypatch.setattr(cli_options, "late", lambda name, module: run)
     assert main(["recipe", "my recipe.toml"]) == 0
     assert seen == ["actinscope recipe 'my recipe.toml'"]
 

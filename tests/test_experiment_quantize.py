@@ -12,7 +12,7 @@ import pytest
 import tifffile
 
 from actinscope.bundle import INT8_FILE, InferenceSession, load_bundle
-from actinscope.cli import arguments
+from actinscope.cli import options
 from actinscope.cli.main import main
 from actinscope.experiment import quantize as job
 from actinscope.predict import PredictOptions, predict_files
@@ -215,7 +215,7 @@ def test_calibration_images_are_balanced(
 def test_the_command_line_knows_the_precisions() -> None:
     from actinscope.bundle import PRECISIONS
 
-    assert arguments._PRECISIONS == PRECISIONS
+    assert options._PRECISIONS == PRECISIONS
 
 
 def test_the_figures_are_in_bundle_json(place: Path) -> None:
