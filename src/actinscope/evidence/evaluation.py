@@ -19,6 +19,7 @@ from actinscope.evidence.intervals import (
     Estimate,
     Resampling,
     bootstrap_estimate,
+    bounded_estimate,
     draw_weights,
     grouped_proportion,
     proportion_of_images,
@@ -32,6 +33,9 @@ from actinscope.evidence.metrics import (
     confusion_counts,
     score,
 )
+
+#: Lowest and highest value of the figures that are no shares; None: without an upper end.
+_BOUNDS: Mapping[str, tuple[float, float] | None] = {"mcc": (-1.0, 1.0), "log_loss": None}
 
 _PIECE = 1_000_000  # weights of one piece of resamples: 8 MB, so that it stays in the cache
 
@@ -77,8 +81,8 @@ def evaluate(
 
     With groups of which at least one holds several images, the intervals allow for
     groups; otherwise images count as independent. Accuracy, recall and precision take
-    Wilson intervals, the rest a bootstrap over groups or images. See `intervals` for
-    the methods and `metrics` for the conventions.
+    Wilson intervals, the rest such with the variance of a bootstrap over groups or
+    images. See `intervals` for the methods and `metrics` for the conventions.
 
     Args:
         labels: (N,) class indices 0..K-1.
@@ -218,7 +222,8 @@ class _IntervalMaker:
             if name in {"accuracy", "recall_weighted"}:  # equal, by algebra
                 result[name] = self._proportion(correct, everything)
             else:
-                result[name] = self._other(value, self.draws[0][name], everything)
+                bounds = _BOUNDS.get(name, (0.0, 1.0))
+                result[name] = self._other(value, self.draws[0][name], everything, bounds)
         return result
 
     def of_class(self, k: int) -> dict[str, Estimate]:
@@ -246,13 +251,23 @@ class _IntervalMaker:
         count, n = int(hits[among].sum()), int(among.sum())
         return proportion_of_images(count, n, confidence=self.confidence)
 
-    def _other(self, value: float, drawn: Floats, images: NDArray[np.bool_]) -> Estimate:
+    def _other(
+        self,
+        value: float,
+        drawn: Floats,
+        images: NDArray[np.bool_],
+        bounds: tuple[float, float] | None = (0.0, 1.0),
+    ) -> Estimate:
+        """``bounds`` None is a figure that has no upper end."""
         resampling = Resampling(
             units=len(np.unique(self.units[images])),
             unit_name="groups" if self.by_group else "images",
             confidence=self.confidence,
         )
-        return bootstrap_estimate(value, drawn, resampling=resampling, n=int(images.sum()))
+        n = int(images.sum())
+        if bounds is None:
+            return bootstrap_estimate(value, drawn, resampling=resampling, n=n)
+        return bounded_estimate(value, drawn, resampling=resampling, n=n, bounds=bounds)
 
 
 def _describe(maker: _IntervalMaker, resamples: int) -> str:
@@ -266,13 +281,14 @@ def _describe(maker: _IntervalMaker, resamples: int) -> str:
     if maker.by_group:
         return (
             f"{percent} intervals that allow for {count} groups: Wilson with an effective number "
-            f"of images for accuracy, recall and precision, expanded percentile bootstrap with "
-            f"{resamples} resamples of whole groups for the rest."
+            f"of images, from the differences between groups for accuracy, recall and precision "
+            f"and from {resamples} resamples of whole groups for the rest (log loss: expanded "
+            f"percentiles of these)."
         )
     return (
         f"{percent} intervals that take the images as independent: Wilson for accuracy, recall "
-        f"and precision, expanded percentile bootstrap with {resamples} resamples of "
-        f"images for the rest."
+        f"and precision; for the rest Wilson with an effective number of images from {resamples} "
+        f"resamples of images (log loss: expanded percentiles of these)."
     )
 
 
