@@ -145,8 +145,9 @@ def test_everything_correct() -> None:
     accuracy = result.metrics["accuracy"]
     assert (accuracy.value, accuracy.high) == (1, 1)
     assert accuracy.low == pytest.approx(0.610, abs=0.001)  # 6 of 6 groups
-    assert not result.metrics["balanced_accuracy"].has_interval
-    assert any("same value" in note and "balanced_accuracy" in note for note in result.notes)
+    balanced = result.metrics["balanced_accuracy"]
+    assert (balanced.low, balanced.high) == (accuracy.low, 1)
+    assert balanced.method == "Wilson with n = 6 groups, as all resamples agree"
 
 
 def test_an_absent_class() -> None:
