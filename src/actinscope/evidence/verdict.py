@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -54,6 +54,7 @@ def verdict(
     group: str = "group",
     held_out: bool = True,
     leak: bool = False,
+    controls: Sequence[str] = (),
 ) -> Verdict:
     """Put the test result into words.
 
@@ -67,6 +68,7 @@ def verdict(
         validation: evaluation of the validation part, to tell of a lucky choice.
         group: what a group is called in the singular, such as "field".
         leak: groups or copies of images stand in more than one part.
+        controls: sentences on simpler models that explain the result.
         held_out: the images are known not to have been used in training.
 
     Raises:
@@ -79,6 +81,7 @@ def verdict(
     cautions = [
         *against_guessing,
         *_leaks(leak),
+        *controls,
         *_origin(by_image=by_image, synthetic=synthetic, random_weights=random_weights),
         *_size(evaluation, group),
         *_weak_classes(evaluation),

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from actinscope import __version__
 from actinscope.evidence import Evaluation, heat_map, typical_examples, verdict, worst_errors
 from actinscope.experiment.assess import Assessment
+from actinscope.experiment.control_report import control_warnings, controls_shown
+from actinscope.experiment.controls import ControlResults
 from actinscope.experiment.environment import describe_environment, now_utc
 from actinscope.experiment.prepare import Prepared, unreadable
 from actinscope.images import CropReader
@@ -45,6 +47,7 @@ class RunStory:
     fitted: Fitted
     network: str
     seconds: float
+    controls: ControlResults | None = None
 
 
 def write_run_report(
@@ -63,6 +66,7 @@ def write_run_report(
         training=assessments["train"].evaluation,
         validation=assessments["validation"].evaluation,
         group=manifest.group or "group",
+        controls=control_warnings(story.controls) if story.controls else (),
     )
     pictures = Pictures(test, story.prepared.preprocess, reader)
     content = ReportContent(
@@ -79,6 +83,7 @@ def write_run_report(
         split=split_table(manifest),
         split_notes=(*manifest.notes, *story.prepared.split.notes),
         findings=_findings(story),
+        controls=controls_shown(story.controls) if story.controls else None,
         examples=pictures.examples(story.recipe.seed),
         errors=pictures.errors(),
         errors_total=pictures.error_count(),

@@ -15,6 +15,7 @@ from actinscope.bundle import Bundle, BundleInfo, NetworkSummary, save_bundle, s
 from actinscope.errors import SettingsError, UsageError
 from actinscope.evidence import Evaluation, evaluation_to_json
 from actinscope.experiment.assess import assess, write_assessment
+from actinscope.experiment.controls import run_controls
 from actinscope.experiment.environment import describe_environment, now_utc
 from actinscope.experiment.output import require_new_folder
 from actinscope.experiment.prepare import (
@@ -205,6 +206,17 @@ def train_on_parts(
     }
     write_assessment(request.output, assessments, prepared.split.manifest)
     store_metrics(bundle, evaluation_to_json(assessments["test"].evaluation))
+    controls = None
+    if recipe.controls:
+        controls = run_controls(
+            predictor,
+            assessments["train"],
+            assessments["test"],
+            prepared.split.manifest,
+            reader=reader,
+            seed=recipe.seed,
+            progress=progress,
+        )
     story = RunStory(
         recipe=recipe,
         synthetic=request.synthetic,
@@ -215,6 +227,7 @@ def train_on_parts(
         fitted=fitted,
         network=_network_sentence(network, fitted),
         seconds=time.perf_counter() - started,
+        controls=controls,
     )
     verdict = write_run_report(story, assessments, reader, request.output)
     evaluations = {part: assessment.evaluation for part, assessment in assessments.items()}

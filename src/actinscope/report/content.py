@@ -120,6 +120,43 @@ class ExtraTable:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class ControlRow:
+    """A simpler model beside the network, on the same images.
+
+    Attributes:
+        title: name of the control.
+        sees: what of the images it is given, in a few words.
+        control, network: balanced accuracies, 0..1.
+        ahead: how far the network is ahead, with interval, as text.
+        explains: the network is not shown to be ahead of this control.
+    """
+
+    title: str
+    sees: str
+    control: Estimate
+    network: Estimate
+    ahead: str
+    explains: bool
+
+
+@dataclass(frozen=True)
+class ControlsShown:
+    """The section on controls: linear models, chance, coarser images, batches.
+
+    Attributes:
+        rows: one entry a control.
+        shuffled: what chance gives, as a sentence.
+        resolution: (which images, balanced accuracy of the network on them).
+        batches: rows of column, values, images, named rightly, by chance, Cramer's V.
+    """
+
+    rows: tuple[ControlRow, ...]
+    shuffled: str
+    resolution: tuple[tuple[str, Estimate], ...] = ()
+    batches: tuple[tuple[str, ...], ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class ReportContent:
     """Everything that one report says.
@@ -162,6 +199,7 @@ class ReportContent:
     errors: tuple[CellPicture, ...] = ()
     errors_total: int | None = None
     right: tuple[CellPicture, ...] = ()
+    controls: ControlsShown | None = None
     tables: tuple[ExtraTable, ...] = ()
     settings: Mapping[str, object] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -137,6 +137,7 @@ def _sections(content: ReportContent) -> dict[str, str]:
         ("confusion", "Which classes are confused", True),
         ("metrics", "All figures", True),
         ("classes", "Each class", True),
+        ("controls", "Would something simpler do as well?", content.controls),
         ("examples", "Examples of each class", content.examples),
         ("errors", "The errors", True),
         ("right", f"Right answers{', and what they rest on' if maps else ''}", content.right),
