@@ -20,7 +20,7 @@ def pair_sentence(comparison: Comparison, pair: RunPair) -> str:
     worse, better = counted.only_first_right, counted.only_second_right
     return (
         f"{_whether(comparison, pair)}: {_split(worse + better)} "
-        f"({worse} for {first}, {better} for {second}; exact McNemar {_p(counted.mcnemar_p)}"
+        f"({worse} by {first}, {better} by {second}; exact McNemar {_p(counted.mcnemar_p)}"
         f"{_adjusted(comparison, pair)}). The accuracy of {second} minus that of {first} is "
         f"{_points(counted.difference)}. {_needed(comparison, pair)}"
     )
@@ -108,9 +108,9 @@ def _whether(comparison: Comparison, pair: RunPair) -> str:
 
 
 def _split(count: int) -> str:
-    if count == 0:
-        return "there is no image that only one of them names rightly"
-    return f"only one of the two names {_counted(count, 'image')} rightly"
+    if count == 1:
+        return "1 image is named rightly by only one of them"
+    return f"{count or 'no'} images are named rightly by only one of them"
 
 
 def _adjusted(comparison: Comparison, pair: RunPair) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +104,11 @@ def predict_anew(
             groups=tuple(map(first.group_of, kept)) if first.group else None,
             group=first.group,
             lost=lost,
-            notes=(*first.notes, *studies.notes, *_pasts(bundles, manifests)),
+            notes=(
+                *first.notes,
+                *studies.notes,
+                *_pasts(bundles, replace(first, records=tuple(kept))),
+            ),
         ),
         bundles=bundles,
         records=records_by_key,
@@ -189,12 +193,12 @@ def _unseen_by_all(
     return keys, tuple(lost.items())
 
 
-def _pasts(bundles: Mapping[str, Bundle], manifests: Mapping[str, Manifest]) -> tuple[str, ...]:
+def _pasts(bundles: Mapping[str, Bundle], compared: Manifest) -> tuple[str, ...]:
     """What is known of the images that the bundles have learnt from."""
     told = [
         f"{name}: {note}"
         for name, bundle in bundles.items()
-        for note in familiar_groups(manifests[name], bundle.path)
+        for note in familiar_groups(compared, bundle.path)
     ]
     unknown = [name for name, bundle in bundles.items() if not known_to(bundle.path)]
     if unknown:
