@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from actinscope.bundle import Bundle, load_bundle
 from actinscope.errors import StudyError
@@ -23,7 +22,7 @@ from actinscope.experiment.labelled import (
 from actinscope.experiment.prepare import StudySource, fingerprint_study, labels_of, unreadable
 from actinscope.experiment.run_folder import ImageKey
 from actinscope.images import CropReader, ReadOptions
-from actinscope.predict import Predictor, predict_records
+from actinscope.predict import Predictor, RecordOutputs, predict_records
 from actinscope.progress import Progress, StepCounter
 from actinscope.study import Fingerprints, Manifest, Record
 
@@ -72,21 +71,18 @@ def predict_anew(
     }
     keys, lost = _unseen_by_all(bundles, manifests)
     first = next(iter(manifests.values()))
-    outputs: dict[str, NDArray[np.float64]] = {}
     problems = dict(studies.problems)
+    outputs = {
+        name: _predict(name, bundle, manifests[name], keys, options=options, progress=progress)
+        for name, bundle in bundles.items()
+    }
     failed: set[ImageKey] = set()
-    for name, bundle in bundles.items():
-        of_key = {record.key: record for record in manifests[name].records}
-        records = [of_key[key] for key in keys]
-        counter = StepCounter(progress, f"Predicting with {name}")
-        reader = CropReader(options or bundle.info.read_options)
-        predicted = predict_records(Predictor(bundle), records, reader, progress=counter)
-        order = [bundle.info.classes.index(one) for one in classes]
-        outputs[name] = predicted.output.probabilities[:, order]
-        for record, error in zip(records, predicted.errors, strict=True):
+    for name, output in outputs.items():
+        titles = {record.key: record.title for record in manifests[name].records}
+        for key, error in zip(keys, output.errors, strict=True):
             if error:
-                failed.add(record.key)
-                problems.setdefault(record.title, error)
+                failed.add(key)
+                problems.setdefault(titles[key], error)
     good = np.array([key not in failed for key in keys])
     if not good.any():
         raise StudyError("none of the images could be predicted", where=source.data)
@@ -100,7 +96,14 @@ def predict_anew(
             classes=classes,
             keys=tuple(record.key for record in kept),
             labels=labels_of(kept, classes),
-            probabilities=np.stack([outputs[name][good] for name in runs]),
+            probabilities=np.stack(
+                [
+                    outputs[name].output.probabilities[good][
+                        :, [bundle.info.classes.index(one) for one in classes]
+                    ]
+                    for name, bundle in bundles.items()
+                ]
+            ),
             groups=tuple(map(first.group_of, kept)) if first.group else None,
             group=first.group,
             lost=lost,
@@ -113,6 +116,24 @@ def predict_anew(
         bundles=bundles,
         records=records_by_key,
         problems=tuple(problems.items()),
+    )
+
+
+def _predict(
+    name: str,
+    bundle: Bundle,
+    manifest: Manifest,
+    keys: Sequence[ImageKey],
+    *,
+    options: ReadOptions | None,
+    progress: Progress,
+) -> RecordOutputs:
+    """What one bundle says of the images ``keys``, in their order."""
+    of_key = {record.key: record for record in manifest.records}
+    counter = StepCounter(progress, f"Predicting with {name}")
+    reader = CropReader(options or bundle.info.read_options)
+    return predict_records(
+        Predictor(bundle), [of_key[key] for key in keys], reader, progress=counter
     )
 
 

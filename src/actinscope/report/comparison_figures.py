@@ -85,7 +85,7 @@ def _differences(compared: Comparison) -> Figure:
     figure = sheet(side, 0.72 * side)
     axes = figure.subplots()
     colours = np.full((count, count, 3), _PALE[0])
-    size = min(7.0, 44 / count)
+    size = min(7.0, 31 / count)
     for row, column in np.ndindex(count, count):
         if row == column:
             continue
@@ -105,8 +105,12 @@ def _differences(compared: Comparison) -> Figure:
         )
         field.set_in_layout(False)
     axes.imshow(colours, aspect="auto")
-    names = [text.shorten(name, 18) for name in compared.names]
-    axes.set_xticks(range(count), names, rotation=0 if max(map(len, names)) * count < 40 else 30)
+    names = [text.shorten(name, _NAME) for name in compared.names]
+    across = names
+    if max(map(len, names)) * count > 40:  # too long side by side: columns get numbers
+        across = [str(place) for place in range(1, count + 1)]
+        names = [f"{name}  {place}" for place, name in enumerate(names, start=1)]
+    axes.set_xticks(range(count), across)
     axes.set_yticks(range(count), names)
     axes.set_xlabel("minus the accuracy of this run")
     axes.set_ylabel("accuracy of this run")

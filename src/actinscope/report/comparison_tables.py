@@ -51,7 +51,7 @@ def write_comparison_tables(content: ComparisonContent, folder: Path) -> None:
         for what in ("predicted", "probability", "probability_of_label")
     ]
     write_csv(folder / "disagreements.csv", (*own, *each), _images(content))
-    write_json_atomic(folder / "comparison.json", _as_json(content))
+    write_json_atomic(folder / "comparison.json", _cleaned(_as_json(content)))
 
 
 def _metrics(content: ComparisonContent) -> Iterator[tuple[str, ...]]:
@@ -120,18 +120,18 @@ def _images(content: ComparisonContent) -> Iterator[tuple[str, ...]]:
 def _as_json(content: ComparisonContent) -> dict[str, Any]:
     compared = content.comparison
     return {
-        "verdict": clean(content.verdict.sentence),
-        "reasons": [clean(reason) for reason in content.verdict.reasons],
+        "verdict": content.verdict.sentence,
+        "reasons": list(content.verdict.reasons),
         "classes": list(compared.classes),
         "images": compared.n,
         "groups": compared.groups,
         "group": content.group,
-        "left_out": [{"why": clean(why), "images": count} for why, count in content.lost],
-        "notices": [clean(notice) for notice in content.notices],
-        "notes": [clean(note) for note in content.notes],
+        "left_out": [{"why": why, "images": count} for why, count in content.lost],
+        "notices": list(content.notices),
+        "notes": list(content.notes),
         "runs": {
-            clean(run.name): {
-                "network": clean(run.network),
+            run.name: {
+                "network": run.network,
                 "images_for_one_point": run.images_for_one_point,
                 "metrics": evaluation_to_json(evaluation),
                 "confusion": evaluation.confusion.tolist(),
@@ -150,9 +150,9 @@ def _as_json(content: ComparisonContent) -> dict[str, Any]:
 def _pair_as_json(content: ComparisonContent, pair: RunPair, sentence: str) -> dict[str, Any]:
     names = content.comparison.names
     return {
-        "first": clean(names[pair.first]),
-        "second": clean(names[pair.second]),
-        "sentence": clean(sentence),
+        "first": names[pair.first],
+        "second": names[pair.second],
+        "sentence": sentence,
         "only_first_right": pair.accuracy.only_first_right,
         "only_second_right": pair.accuracy.only_second_right,
         "changed": pair.accuracy.changed,
@@ -176,7 +176,16 @@ def _pair_as_json(content: ComparisonContent, pair: RunPair, sentence: str) -> d
 
 def _place(image: ContestedImage) -> dict[str, str]:
     return {
-        "path": clean(image.name),
-        "object": clean(image.object_id),
-        "label": clean(image.label),
+        "path": image.name,
+        "object": image.object_id,
+        "label": image.label,
     }
+
+
+def _cleaned(value: Any) -> Any:
+    """``value`` with every text, keys too, as it can be written."""
+    if isinstance(value, dict):
+        return {clean(key): _cleaned(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_cleaned(item) for item in value]
+    return clean(value) if isinstance(value, str) else value

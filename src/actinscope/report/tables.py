@@ -74,6 +74,6 @@ def write_csv(path: Path, header: tuple[str, ...], rows: Iterable[tuple[str, ...
     """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
+    writer.writerow([clean(cell) for cell in header])
     writer.writerows([clean(cell) for cell in row] for row in rows)
     write_text_atomic(path, stream.getvalue())
