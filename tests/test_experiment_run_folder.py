@@ -145,7 +145,7 @@ def test_broken_metrics_are_refused(run: Path, text: str, message: str) -> None:
 
 
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

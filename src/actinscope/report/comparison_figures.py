@@ -53,7 +53,7 @@ def _runs(compared: Comparison) -> Figure:
                 axes.plot(ends, [row, row], color=BAND, lw=4, solid_capstyle="butt")
             axes.plot(100 * found.value, row, "o", color=BLUE, ms=4.5, clip_on=False)
             told = f"{100 * found.value:.1f}"
-            axes.text(101.5, row, told, va="center", size=6.5, color=INK)
+            axes.text(100 + 0.03 * (100 - lowest), row, told, va="center", size=6.5, color=INK)
         axes.set_xlim(lowest, 100)
         axes.set_xlabel(f"{text.metric_title(metric)} (%); band: 95 % interval", labelpad=3)
         axes.grid(axis="x", color=LINE, lw=0.5)
