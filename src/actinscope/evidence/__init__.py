@@ -8,6 +8,13 @@ Nothing here reads files or draws.
 from __future__ import annotations
 
 from actinscope.evidence.class_activation import common_scale, contrast_map, heat_map, signed_map
+from actinscope.evidence.comparison import (
+    DIFFERENCES,
+    Comparison,
+    RunPair,
+    compare_classifiers,
+)
+from actinscope.evidence.comparison_words import comparison_verdict, pair_sentence
 from actinscope.evidence.control_features import CONTROL_FEATURES, control_features
 from actinscope.evidence.controls import (
     Answers,
@@ -23,30 +30,49 @@ from actinscope.evidence.evaluation import Evaluation, evaluate, evaluation_to_j
 from actinscope.evidence.examples import typical_examples, worst_errors
 from actinscope.evidence.intervals import Estimate
 from actinscope.evidence.metrics import CLASS_METRICS, METRICS
+from actinscope.evidence.multiple import holm
 from actinscope.evidence.paired import PairedComparison, compare_pairs
+from actinscope.evidence.resampled import ResampledTest, corrected_resampled_t
+from actinscope.evidence.sample_size import (
+    fewest_for_mcnemar,
+    images_for_half_width,
+    pairs_for_mcnemar,
+)
 from actinscope.evidence.verdict import Verdict, verdict
 
 __all__ = [
     "CLASS_METRICS",
     "CONTROL_FEATURES",
+    "DIFFERENCES",
     "METRICS",
     "Answers",
     "BatchControl",
+    "Comparison",
     "Control",
     "Estimate",
     "Evaluation",
     "PairedComparison",
+    "ResampledTest",
+    "RunPair",
     "ShuffledLabels",
     "Verdict",
     "batch_control",
     "common_scale",
+    "compare_classifiers",
     "compare_pairs",
+    "comparison_verdict",
     "contrast_map",
     "control_features",
+    "corrected_resampled_t",
     "evaluate",
     "evaluation_to_json",
+    "fewest_for_mcnemar",
     "heat_map",
+    "holm",
+    "images_for_half_width",
     "judge_control",
+    "pair_sentence",
+    "pairs_for_mcnemar",
     "shuffled_labels",
     "signed_map",
     "typical_examples",

@@ -103,7 +103,7 @@ def evaluate(
         raise StudyError(
             f"{resamples} resamples, confidence {confidence} are no basis for intervals"
         )
-    units, group_count = _units(groups, len(scored.labels))
+    units, group_count = units_of(groups, len(scored.labels))
     by_group = group_count is not None and group_count < len(scored.labels)
     maker = _IntervalMaker(
         scored=scored,
@@ -111,7 +111,7 @@ def evaluate(
         by_group=by_group,
         confidence=confidence,
         values=all_metrics(scored),
-        draws=_resample(scored, units, resamples, seed),
+        draws=resample_metrics(scored, units, resamples, seed),
     )
     metrics = maker.overall()
     per_class = {name: maker.of_class(k) for k, name in enumerate(classes)}
@@ -165,7 +165,7 @@ def _check_names(classes: Sequence[str], groups: Sequence[str] | None, scored: S
         raise StudyError(f"{len(groups)} groups for {len(scored.labels)} images")
 
 
-def _units(groups: Sequence[str] | None, n: int) -> tuple[NDArray[np.int64], int | None]:
+def units_of(groups: Sequence[str] | None, n: int) -> tuple[NDArray[np.int64], int | None]:
     """Unit of each image, numbered from 0, and the number of groups."""
     if groups is None:
         return np.arange(n), None
@@ -173,10 +173,14 @@ def _units(groups: Sequence[str] | None, n: int) -> tuple[NDArray[np.int64], int
     return units.astype(np.int64), len(names)
 
 
-def _resample(
+def resample_metrics(
     scored: Scored, units: NDArray[np.int64], resamples: int, seed: int
 ) -> tuple[Mapping[str, Floats], Mapping[str, Floats]]:
-    """Figures of all resamples, (B,) and (B, K); empty where there are too few units."""
+    """Figures of all resamples, (B,) and (B, K); empty where there are too few units.
+
+    The same units, number and seed draw the same images for any predictions, so that
+    figures of two classifiers can be subtracted resample by resample.
+    """
     if len(np.unique(units)) < FEWEST_UNITS:
         return (
             {name: np.empty(0) for name in METRICS},

@@ -46,11 +46,12 @@ class MatrixCell:
 
 def render_page(content: ReportContent) -> str:
     """The whole report as HTML; the same content gives the same text."""
-    return _environment().get_template("page.html").render(_view(content))
+    return environment().get_template("page.html").render(_view(content))
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates of all pages: everything is escaped, nothing may be left undefined."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -92,13 +93,21 @@ def matrix_rows(evaluation: Evaluation) -> list[tuple[str, int, list[MatrixCell]
     return rows
 
 
+def frame(*styles: str) -> dict[str, Any]:
+    """What every page's frame needs: style sheets of the templates' folder, the one script."""
+    sheets = [(_TEMPLATES / name).read_text(encoding="utf-8") for name in styles]
+    return {
+        "style": Markup("\n".join(sheets)),
+        "script": Markup(_OPEN_FOR_PRINT),
+        "script_hash": _source_hash(_OPEN_FOR_PRINT),
+    }
+
+
 def _view(content: ReportContent) -> dict[str, Any]:
     parts = _part_order(content)
     return {
         "c": content,
-        "style": Markup((_TEMPLATES / "page.css").read_text(encoding="utf-8")),
-        "script": Markup(_OPEN_FOR_PRINT),
-        "script_hash": _source_hash(_OPEN_FOR_PRINT),
+        **frame("page.css"),
         "sections": _sections(content),
         "group_word": (content.split and content.split.group_name) or "group",
         "parts": parts,
