@@ -15,6 +15,7 @@ import pytest
 
 from actinscope.errors import WeightsCorrupt
 from actinscope.networks import (
+    Head,
     KerasDownload,
     NetworkEntry,
     ResolvedWeights,
@@ -29,27 +30,23 @@ V2 = network_entry("efficientnetv2-b0")
 NONE = resolve_weights(V2, "none")
 
 
-def _build_tiny(shape: tuple[int, int, int], classes: int) -> Any:
+def _build_tiny(shape: tuple[int, int, int]) -> Any:
     keras = keras_backend()
     layers = keras.layers
     image = keras.Input(shape)
     x = layers.Conv2D(4, 3, use_bias=False, name="stem_conv")(image)
     x = layers.BatchNormalization(name="stem_bn")(x)
     x = layers.Conv2D(5, 3, name="top_conv")(x)
-    x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
-    x = layers.Dropout(0.1, name="top_dropout")(x)
-    x = layers.Dense(classes, activation="softmax", name="predictions")(x)
     return keras.Model(image, x, name="tiny")
 
 
-def _build_numbered(shape: tuple[int, int, int], classes: int) -> Any:
+def _build_numbered(shape: tuple[int, int, int]) -> Any:
     # Keras numbers layers without a name through the whole session.
     keras = keras_backend()
     layers = keras.layers
     image = keras.Input(shape)
     x = layers.Conv2D(3, 3)(layers.Conv2D(3, 3)(image))
-    x = layers.GlobalAveragePooling2D()(x)
-    return keras.Model(image, layers.Dense(classes, name="predictions")(x))
+    return keras.Model(image, x)
 
 
 TINY = NetworkEntry(
@@ -58,12 +55,10 @@ TINY = NetworkEntry(
     input=NetworkInput(size=32, mean=(0.5,) * 3, std=(0.5,) * 3),
     layer_count=7,
     frozen_layers=2,
-    feature_layer="top_conv",
-    embedding_layer="avg_pool",
-    has_class_maps=True,
     licence="MIT",
     weights=KerasDownload("http://127.0.0.1:9/tiny.h5", "tiny.h5", "0" * 32),
     builder=_build_tiny,
+    head=Head(dropout=0.1),
 )
 NUMBERED = replace(TINY, builder=_build_numbered)
 
@@ -332,10 +327,11 @@ def test_the_published_file_counts_by_order_where_its_names_differ(
     _assert_same_body(_build(TINY, _file(path, "imagenet")), saved)
 
 
-def test_layers_numbered_by_keras_count_by_order(tmp_path: Path) -> None:
+@pytest.mark.parametrize("layout", ["numbered.h5", "numbered.weights.h5"])
+def test_layers_numbered_by_keras_count_by_number(tmp_path: Path, layout: str) -> None:
     saved = _shake(_build(NUMBERED, NONE), seed=1)
-    path = tmp_path / "numbered.h5"
-    _write_legacy(saved, path)
+    path = tmp_path / layout
+    (_save if ".weights" in layout else _write_legacy)(saved, path)
     model = _build(NUMBERED, _file(path))
     assert model.layers[1].name != saved.layers[1].name
     for ours, theirs in zip(model.layers[1:3], saved.layers[1:3], strict=True):
