@@ -87,7 +87,9 @@ BORDERS = {
     "small-cnn": "+image",
 }
 BORDERS |= {f"efficientnet-b{number}": "+block6a_expand_conv" for number in range(8)}
-BORDERS |= {f"efficientnetv2-{name}": "+block6a_expand_conv" for name in "b1 b2 b3 s m l".split()}
+BORDERS |= {
+    f"efficientnetv2-{name}": "+block6a_expand_conv" for name in ("b1", "b2", "b3", "s", "m", "l")
+}
 BORDERS |= {f"efficientnet-lite{number}": "+block6a_expand_conv" for number in range(3)}
 BORDERS |= {f"densenet{depth}": "pool4_pool" for depth in (121, 169, 201)}
 for _depth, _blocks in ((50, 6), (101, 23), (152, 36)):

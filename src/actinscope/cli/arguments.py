@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from actinscope import __version__
+from actinscope.cli.networks_command import add_networks
 from actinscope.cli.options import (
     add_precision,
     add_reading,
@@ -40,7 +41,17 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"actinscope {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_scan, _train, _evaluate, _predict, _verify, _quantize, _demo, _recipe):
+    for add in (
+        _scan,
+        _train,
+        _evaluate,
+        _predict,
+        _verify,
+        _quantize,
+        _demo,
+        _recipe,
+        add_networks,
+    ):
         add(commands)
     return parser
 
@@ -70,7 +81,7 @@ def _train(commands: Any) -> None:
     )
     add_study(parser)
     parser.add_argument(
-        "--network", metavar="NAME", help="efficientnetv2-b0, efficientnet-lite0, ... or auto"
+        "--network", metavar="NAME", help="a name that `actinscope networks` lists, or auto"
     )
     parser.add_argument(
         "--weights", metavar="imagenet|none|FILE", help="pretrained weights (default imagenet)"
@@ -79,7 +90,7 @@ def _train(commands: Any) -> None:
         "--recipe",
         default="default",
         metavar="NAME|FILE.toml",
-        help="default, paper, or a TOML file with your settings",
+        help="default, paper, scratch, or a TOML file with your settings",
     )
     parser.add_argument("--epochs", type=positive_number, metavar="N", help="epochs at most")
     parser.add_argument(
@@ -231,5 +242,5 @@ def _recipe(commands: Any) -> None:
         nargs="?",
         default="default",
         metavar="NAME|FILE.toml",
-        help="default, paper, or a TOML file (default: default)",
+        help="default, paper, scratch, or a TOML file (default: default)",
     )

@@ -110,9 +110,12 @@ def _computation(layer: Any, norm: Any) -> Callable[[Any], Any]:
         return lambda x: _fused_norm(layer, x)
     if type(layer) is keras.layers.Activation:
         return lambda x: _activated(layer, x)
-    if not isinstance(layer, keras.layers.Layer):
-        function = keras.Function(layer.input, layer.output)
-        return lambda x: function(x)
+    if not isinstance(layer, keras.layers.Layer):  # with the constants that it was given
+        return keras.Function(layer.input, layer.output)  # type: ignore[no-any-return]
+    return _as_keras(layer)
+
+
+def _as_keras(layer: Any) -> Callable[[Any], Any]:
     if "training" in inspect.signature(layer.call).parameters:
         return lambda x: layer(x, training=True)
     return layer  # type: ignore[no-any-return]

@@ -76,9 +76,9 @@ def resolve_weights(
     Args:
         entry: the network.
         choice: "imagenet" for the entry's own pretrained weights (downloaded to Keras' cache
-            where Keras offers them; random numbers for a network that has no pretrained
-            weights because it is made to be trained from scratch), "none" for random numbers, anything else is the path
-            of a weights file: ``.h5`` (Keras' download), ``.weights.h5`` (saved by Keras 3
+            where Keras offers them; random numbers for a network that has none because it is
+            made to be trained from scratch), "none" for random numbers, anything else is the
+            path of a weights file: ``.h5`` (Keras' download), ``.weights.h5`` (saved by Keras 3
             from the same network), or the ``.pth`` of an EfficientNet-Lite. A file with the
             hash of the entry's own weights is recognised as such.
         patience: how long a download may bring nothing.
@@ -175,8 +175,7 @@ def _imagenet(entry: NetworkEntry, patience: Patience | None) -> ResolvedWeights
 def _pretrained(
     entry: NetworkEntry, source: WeightsSource | None, path: Path, digest: str
 ) -> ResolvedWeights:
-    packaged = isinstance(source, PackageFile)
-    origin = source.distribution if packaged else "Keras Applications"
+    origin = source.distribution if isinstance(source, PackageFile) else "Keras Applications"
     return ResolvedWeights(
         kind="imagenet",
         path=path,
