@@ -97,16 +97,13 @@ for _depth, _blocks in ((50, 6), (101, 23), (152, 36)):
 for _variant in ("tiny", "small", "base"):
     BORDERS[f"convnext-{_variant}"] = f"+convnext_{_variant}_downsampling_layernorm_2"
 
-#: One of each family; the others differ from these in numbers only.
+#: Those that differ most; the others differ from one of these in numbers and names.
 QUICK = (
     "efficientnetv2-b0",
     "inception-v3",
     "nasnet-mobile",
     "vgg16",
-    "efficientnet-b0",
     "efficientnet-lite0",
-    "resnet50",
-    "resnet50-v2",
     "mobilenet-v3-small",
     "convnext-tiny",
     "small-cnn",
