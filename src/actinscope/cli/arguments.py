@@ -8,6 +8,7 @@ from typing import Any
 
 from actinscope import __version__
 from actinscope.cli.compare_command import add_compare
+from actinscope.cli.networks_command import add_networks
 from actinscope.cli.options import (
     add_precision,
     add_reading,
@@ -51,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
         _quantize,
         _demo,
         _recipe,
+        add_networks,
     ):
         add(commands)
     return parser
@@ -81,7 +83,7 @@ def _train(commands: Any) -> None:
     )
     add_study(parser)
     parser.add_argument(
-        "--network", metavar="NAME", help="efficientnetv2-b0, efficientnet-lite0, ... or auto"
+        "--network", metavar="NAME", help="a name that `actinscope networks` lists, or auto"
     )
     parser.add_argument(
         "--weights", metavar="imagenet|none|FILE", help="pretrained weights (default imagenet)"
@@ -90,7 +92,7 @@ def _train(commands: Any) -> None:
         "--recipe",
         default="default",
         metavar="NAME|FILE.toml",
-        help="default, paper, or a TOML file with your settings",
+        help="default, paper, scratch, or a TOML file with your settings",
     )
     parser.add_argument("--epochs", type=positive_number, metavar="N", help="epochs at most")
     parser.add_argument(
@@ -242,5 +244,5 @@ def _recipe(commands: Any) -> None:
         nargs="?",
         default="default",
         metavar="NAME|FILE.toml",
-        help="default, paper, or a TOML file (default: default)",
+        help="default, paper, scratch, or a TOML file (default: default)",
     )

@@ -28,6 +28,7 @@ from actinscope.experiment.prepare import (
     unreadable,
 )
 from actinscope.experiment.resume import (
+    head_of,
     recipe_as_used,
     require_same_images,
     require_same_settings,
@@ -129,6 +130,11 @@ def choose_network(recipe: Recipe) -> ChosenNetwork:
         notices.append(
             f"{entry.title} starts from RANDOM weights, as asked for: "
             "no accuracy of this run says anything about the method."
+        )
+    if weights.kind == "scratch":
+        notices.append(
+            f"{entry.title} is trained from scratch, all of its layers; the recipe 'scratch' has "
+            "settings for it."
         )
     return ChosenNetwork(entry, weights, tuple(notices))
 
@@ -266,8 +272,10 @@ def _fit(
         input_channels=prepared.preprocess.network_channels,
         seed=request.recipe.seed,
         precision=request.recipe.training.precision,
+        head=head_of(request.recipe, entry),
     )
-    frozen = settings.frozen_layers or entry.frozen_layers
+    frozen = settings.frozen_layers
+    assert frozen is not None  # settled by recipe_as_used
     freeze(model, frozen)
     if settings.freeze_batch_norm:
         freeze_batch_norm(model)
@@ -365,9 +373,9 @@ def _training_facts(
 
 
 def _network_sentence(network: ChosenNetwork, fitted: Fitted) -> str:
-    layers = fitted.frozen_layers + fitted.trained_layers
+    frozen, trained = fitted.frozen_layers, fitted.trained_layers
+    how = f"the first {frozen} frozen, the last {trained} trained" if frozen else "all trained"
     return (
-        f"{network.entry.title}, {layers} layers: the first {fitted.frozen_layers} frozen, the "
-        f"last {fitted.trained_layers} trained, softmax over the classes. "
+        f"{network.entry.title}, {frozen + trained} layers: {how}, softmax over the classes. "
         f"{network.weights.description}"
     )

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -20,7 +20,7 @@ from actinscope.files import write_text_atomic
 from actinscope.images import ReadOptions
 from actinscope.preprocess import AugmentSettings, PreprocessSettings
 
-RECIPE_NAMES = ("default", "paper")
+RECIPE_NAMES = ("default", "paper", "scratch")
 
 
 class _Section(BaseModel):
@@ -28,24 +28,40 @@ class _Section(BaseModel):
 
 
 class NetworkSettings(_Section):
-    """Which network, with which weights, frozen how far.
+    """Which network, with which weights and head, frozen how far.
 
     Attributes:
         name: registry name, or ``auto``: the paper's EfficientNetV2-B0 if its weights
             are at hand, else EfficientNet-Lite0.
-        weights: ``imagenet``, ``none`` (random) or the path of a weights file.
+        weights: ``imagenet``, ``none`` (random) or the path of a weights file. A network
+            that is made to be trained from scratch has no ImageNet weights and starts from
+            random numbers with either.
         input_size: side of the square input in pixels; None for the network's own.
         frozen_layers: how many of the first layers stay as they are; None for the
-            network's own default.
+            network's own default. With 0 everything is trained, and every epoch has fresh
+            views, as with ``training.views`` = 0.
         freeze_batch_norm: keep batch normalisation of the trained layers in inference
-            mode with its pretrained statistics.
+            mode with its pretrained statistics; does not apply where there are none.
+        head: what follows the last feature map: ``pooled`` is global average pooling and one
+            dense layer, and gives class activation maps; ``dense`` has fully connected
+            layers (ReLU) between. None for the network's own.
+        head_units: units of each fully connected layer; with ``dense`` only. None for 256
+            and 256.
+        head_dropout: dropout rate before the last layer, and with ``dense`` after each fully
+            connected one. None for the network's own, with ``dense`` 0.5.
+        head_flatten: give the fully connected layers every position of the feature map
+            instead of the mean over its positions; with ``dense`` only. None for no.
     """
 
     name: str = "auto"
     weights: str = "imagenet"
     input_size: int | None = Field(default=None, ge=32, le=1024)
-    frozen_layers: int | None = Field(default=None, ge=1)
+    frozen_layers: int | None = Field(default=None, ge=0)
     freeze_batch_norm: bool = True
+    head: Literal["pooled", "dense"] | None = None
+    head_units: tuple[Annotated[int, Field(ge=1, le=65536)], ...] | None = None
+    head_dropout: float | None = Field(default=None, ge=0, lt=1)
+    head_flatten: bool | None = None
 
 
 class SplitSettings(_Section):
@@ -132,7 +148,7 @@ class Recipe(_Section):
 
 
 def load_recipe(choice: str | Path) -> Recipe:
-    """Recipe by name (``default``, ``paper``) or from a TOML file.
+    """Recipe by name (``default``, ``paper``, ``scratch``) or from a TOML file.
 
     Raises:
         SettingsError: no such recipe, not valid TOML, an unknown key or a bad value;
