@@ -8,6 +8,7 @@ from typing import Any
 
 from actinscope import __version__
 from actinscope.cli.options import (
+    add_levels,
     add_precision,
     add_reading,
     add_study,
@@ -17,6 +18,7 @@ from actinscope.cli.options import (
     resume_hint,
     whole_number,
 )
+from actinscope.cli.summarise_command import add_summarise
 
 _EPILOG = """\
 A first try, on synthetic cells:    actinscope demo
@@ -40,7 +42,17 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"actinscope {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_scan, _train, _evaluate, _predict, _verify, _quantize, _demo, _recipe):
+    for add in (
+        _scan,
+        _train,
+        _evaluate,
+        _predict,
+        add_summarise,
+        _verify,
+        _quantize,
+        _demo,
+        _recipe,
+    ):
         add(commands)
     return parser
 
@@ -85,6 +97,7 @@ def _train(commands: Any) -> None:
     parser.add_argument(
         "--seed", type=whole_number, metavar="N", help="seed of split, views and training"
     )
+    add_levels(parser)
     parser.add_argument("--resume", action="store_true", help="go on after the last epoch of RUN")
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="RUN", help="folder for the results"
@@ -111,6 +124,7 @@ def _evaluate(commands: Any) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FOLDER", help="folder for the results"
     )
+    add_levels(parser)
     add_precision(parser)
 
 

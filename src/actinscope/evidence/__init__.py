@@ -11,24 +11,46 @@ from actinscope.evidence.class_activation import common_scale, contrast_map, hea
 from actinscope.evidence.evaluation import Evaluation, evaluate, evaluation_to_json
 from actinscope.evidence.examples import typical_examples, worst_errors
 from actinscope.evidence.intervals import Estimate
+from actinscope.evidence.level_evaluation import (
+    LevelEvaluation,
+    composition_error,
+    evaluate_level,
+    level_to_json,
+    level_words,
+)
+from actinscope.evidence.levels import RULES, LevelRule, Unit, parse_level, sum_up
 from actinscope.evidence.metrics import CLASS_METRICS, METRICS
 from actinscope.evidence.paired import PairedComparison, compare_pairs
-from actinscope.evidence.verdict import Verdict, verdict
+from actinscope.evidence.verdict import Verdict, counted, percent, plural, spoken, verdict
 
 __all__ = [
     "CLASS_METRICS",
     "METRICS",
+    "RULES",
     "Estimate",
     "Evaluation",
+    "LevelEvaluation",
+    "LevelRule",
     "PairedComparison",
+    "Unit",
     "Verdict",
     "common_scale",
     "compare_pairs",
+    "composition_error",
     "contrast_map",
+    "counted",
     "evaluate",
+    "evaluate_level",
     "evaluation_to_json",
     "heat_map",
+    "level_to_json",
+    "level_words",
+    "parse_level",
+    "percent",
+    "plural",
     "signed_map",
+    "spoken",
+    "sum_up",
     "typical_examples",
     "verdict",
     "worst_errors",

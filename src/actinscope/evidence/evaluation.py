@@ -134,16 +134,18 @@ def evaluation_to_json(
     flat = dict(evaluation.metrics)
     for name, estimates in evaluation.per_class.items():
         flat |= {f"{metric}[{name}]": estimate for metric, estimate in estimates.items()}
+    return {key: estimate_to_json(estimate) for key, estimate in flat.items()}
+
+
+def estimate_to_json(estimate: Estimate) -> dict[str, float | int | str | None]:
+    """{value, low, high, n, count, method}; NaN becomes None."""
     return {
-        key: {
-            "value": _number(estimate.value),
-            "low": _number(estimate.low),
-            "high": _number(estimate.high),
-            "n": estimate.n,
-            "count": estimate.count,
-            "method": estimate.method,
-        }
-        for key, estimate in flat.items()
+        "value": _number(estimate.value),
+        "low": _number(estimate.low),
+        "high": _number(estimate.high),
+        "n": estimate.n,
+        "count": estimate.count,
+        "method": estimate.method,
     }
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from actinscope import __version__
 from actinscope.bundle import Bundle, load_bundle
 from actinscope.errors import SettingsError, StudyError
-from actinscope.evidence import Evaluation, verdict
+from actinscope.evidence import Evaluation, level_words, verdict
 from actinscope.experiment.assess import Assessment, assess, check_labels, write_assessment
 from actinscope.experiment.environment import describe_environment, now_utc
+from actinscope.experiment.levels import (
+    level_rules,
+    level_section,
+    with_familiar,
+    write_levels,
+)
 from actinscope.experiment.output import require_new_folder
 from actinscope.experiment.prepare import (
     StudySource,
@@ -27,7 +34,7 @@ from actinscope.progress import Progress
 from actinscope.report import Finding, ReportContent, write_report
 from actinscope.study import TEST, TRAIN, VALIDATION, Manifest
 from actinscope.study.table import read_table
-from actinscope.training import Recipe
+from actinscope.training import LevelSettings, Recipe
 
 _PART = TEST
 
@@ -38,6 +45,7 @@ class EvaluateRequest:
 
     Attributes:
         options: how to read files with z, time or scenes; None as in training.
+        levels: the levels that answers are summed up to besides.
         precision: ``float32``, or ``int8`` where the bundle offers it.
     """
 
@@ -47,6 +55,7 @@ class EvaluateRequest:
     seed: int = 0
     options: ReadOptions | None = None
     precision: str = "float32"
+    levels: LevelSettings = field(default_factory=LevelSettings)
     command: str = ""
 
 
@@ -58,6 +67,7 @@ class EvaluateOutcome:
     evaluation: Evaluation
     verdict: str
     problems: tuple[tuple[str, str], ...]
+    levels: tuple[tuple[str, ...], ...] = ()
 
 
 def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOutcome:
@@ -74,6 +84,7 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     require_new_folder(request.output, request.source)
     listed, note = _test_part(_read(request.source, options, bundle.info.crop_size))
     check_labels(listed.records, bundle.info.classes, listed.root)
+    rules = level_rules(request.levels, listed)
     make_folder(request.output)
     reader = CropReader(options)
     found = fingerprint_study(listed, reader, progress)
@@ -90,13 +101,21 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
         reader=reader,
         seed=request.seed,
         progress=progress,
+        rules=rules,
     )
+    levels = (
+        with_familiar(one, _units_known_to(request.bundle, one.rule.columns))
+        for one in result.levels
+    )
+    result = replace(result, levels=tuple(levels))
     problems = (*unreadable(found), *result.problems)
     write_assessment(request.output, {_PART: result}, manifest)
+    write_levels(request.output, {_PART: result.levels})
     sentence = _write_report(
         request, bundle, result, group=manifest.group, notes=told, problems=problems
     )
-    return EvaluateOutcome(request.output, result.evaluation, sentence, problems)
+    said = tuple(map(level_words, result.levels))
+    return EvaluateOutcome(request.output, result.evaluation, sentence, problems, said)
 
 
 def _write_report(
@@ -138,6 +157,7 @@ def _write_report(
         errors=pictures.errors(),
         errors_total=pictures.error_count(),
         right=pictures.right(request.seed),
+        levels=tuple(map(level_section, result.levels)),
         settings={"bundle": info.training, "network": info.network.model_dump()},
         environment=describe_environment(),
         file_problems=problems,
@@ -165,12 +185,21 @@ def _known_to(bundle: Path, column: str = "sha256") -> frozenset[str]:
 
     Empty where the bundle does not lie in its run any more.
     """
+    return frozenset(value for (value,) in _units_known_to(bundle, (column,)))
+
+
+def _units_known_to(bundle: Path, columns: Sequence[str]) -> frozenset[tuple[str, ...]]:
+    """Values of several columns together, without those of which one is empty."""
     run = bundle.absolute().parent
     if not all((run / name).is_file() for name in ("recipe.toml", "manifest.csv")):
         return frozenset()  # a manifest.csv alone may be of any study
     rows = read_table(run / "manifest.csv").rows
-    known = {row.get(column) for row in rows if row.get("part") in {TRAIN, VALIDATION}}
-    return frozenset(known - {""})
+    known = (
+        tuple(row.get(column) for column in columns)
+        for row in rows
+        if row.get("part") in {TRAIN, VALIDATION}
+    )
+    return frozenset(values for values in known if all(values))
 
 
 def _familiar_groups(manifest: Manifest, bundle: Path) -> tuple[str, ...]:

@@ -13,8 +13,10 @@ from actinscope import __version__
 from actinscope.evidence import Evaluation, heat_map, typical_examples, verdict, worst_errors
 from actinscope.experiment.assess import Assessment
 from actinscope.experiment.environment import describe_environment, now_utc
+from actinscope.experiment.levels import level_section
 from actinscope.experiment.prepare import Prepared, unreadable
 from actinscope.images import CropReader
+from actinscope.networks import NetworkEntry, ResolvedWeights
 from actinscope.preprocess import Preprocess
 from actinscope.report import (
     CellPicture,
@@ -41,6 +43,8 @@ class RunStory:
     random_weights: bool
     command: str
     notices: tuple[str, ...]
+    entry: NetworkEntry
+    weights: ResolvedWeights
     prepared: Prepared
     fitted: Fitted
     network: str
@@ -83,6 +87,7 @@ def write_run_report(
         errors=pictures.errors(),
         errors_total=pictures.error_count(),
         right=pictures.right(story.recipe.seed),
+        levels=tuple(map(level_section, test.levels)),
         settings=story.recipe.model_dump(mode="json"),
         environment=describe_environment(),
         file_problems=file_problems(story.prepared.fingerprints, assessments),

@@ -9,6 +9,7 @@ from actinscope.report.content import (
     ExtraTable,
     Finding,
     Headline,
+    LevelSection,
     ReportContent,
     SplitTable,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "ExtraTable",
     "Finding",
     "Headline",
+    "LevelSection",
     "ReportContent",
     "SplitTable",
     "write_report",

@@ -121,6 +121,23 @@ class ExtraTable:
 
 
 @dataclass(frozen=True, eq=False)
+class LevelSection:
+    """The result for fields, wells or donors, to which single cells were summed up.
+
+    Attributes:
+        words: what came out and what limits it; full sentences, the result first.
+        things: what the units are called, in the plural: "donors".
+        evaluation: of the units that have one label and an answer; None where none has.
+        units: one row a unit.
+    """
+
+    things: str
+    words: tuple[str, ...]
+    evaluation: Evaluation | None
+    units: ExtraTable
+
+
+@dataclass(frozen=True, eq=False)
 class ReportContent:
     """Everything that one report says.
 
@@ -163,6 +180,7 @@ class ReportContent:
     errors_total: int | None = None
     right: tuple[CellPicture, ...] = ()
     tables: tuple[ExtraTable, ...] = ()
+    levels: tuple[LevelSection, ...] = ()
     settings: Mapping[str, object] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     file_problems: tuple[tuple[str, str], ...] = ()

@@ -137,6 +137,7 @@ def _sections(content: ReportContent) -> dict[str, str]:
         ("confusion", "Which classes are confused", True),
         ("metrics", "All figures", True),
         ("classes", "Each class", True),
+        ("levels", _levels_title(content), content.levels),
         ("examples", "Examples of each class", content.examples),
         ("errors", "The errors", True),
         ("right", f"Right answers{', and what they rest on' if maps else ''}", content.right),
@@ -148,6 +149,10 @@ def _sections(content: ReportContent) -> dict[str, str]:
         ("reproduce", "How to reproduce this", True),
     )
     return {anchor: title for anchor, title, filled in sections if filled}
+
+
+def _levels_title(content: ReportContent) -> str:
+    return f"At the level of {', '.join(level.things for level in content.levels)}"
 
 
 def _has_settings(content: ReportContent) -> bool:
