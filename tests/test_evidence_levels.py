@@ -228,7 +228,7 @@ def test_units_with_several_classes_get_shares_not_a_verdict() -> None:
     assert level.evaluation is not None and level.evaluation.n == 1
     said = " ".join(level_words(level))
     assert "1 donor holds cells of several true classes: there is no one right name" in said
-    assert "not corrected for the confusion" in said
+    assert "not corrected for the confusion of classes" in said
 
 
 def test_a_coarser_group_widens_the_interval() -> None:

@@ -40,10 +40,13 @@ RUN_FILES = (
     "bundle/bundle.json",
     "bundle/model.onnx",
     "bundle/golden.npz",
+    "bundle/MODEL_CARD.md",
     "predictions.csv",
     "metrics.json",
     "level_field.csv",
     "report.html",
+    "methods.md",
+    "checklists.csv",
     "figures/confusion_matrix.svg",
     "figures/curves.png",
 )

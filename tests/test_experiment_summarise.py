@@ -51,9 +51,9 @@ def test_units_of_new_images(table: Path, capsys: Shown) -> None:
     assert (second["plate"], second["cells"], second["answer"]) == ("p2", "1", "b")
     assert "label" not in first
     shown = capsys.readouterr().out
-    assert "2 plate and wells from 4 cells" in shown
+    assert "2 plate-wells from 4 cells" in shown
     assert "1 rows hold no prediction" in shown
-    assert "1 cells have no plate and well" in shown
+    assert "1 cells have no plate-well" in shown
 
 
 def test_the_same_well_of_two_plates_is_one_only_where_asked_for(table: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from actinscope.evidence.class_activation import common_scale, contrast_map, heat_map, signed_map
 from actinscope.evidence.evaluation import Evaluation, evaluate, evaluation_to_json
 from actinscope.evidence.examples import typical_examples, worst_errors
-from actinscope.evidence.intervals import Estimate
+from actinscope.evidence.intervals import FEWEST_UNITS, Estimate
 from actinscope.evidence.level_evaluation import (
     LevelEvaluation,
     composition_error,
@@ -18,15 +18,17 @@ from actinscope.evidence.level_evaluation import (
     level_to_json,
     level_words,
 )
-from actinscope.evidence.levels import RULES, LevelRule, Unit, parse_level, sum_up
+from actinscope.evidence.levels import RULE_WORDS, RULES, LevelRule, Unit, parse_level, sum_up
 from actinscope.evidence.metrics import CLASS_METRICS, METRICS
 from actinscope.evidence.paired import PairedComparison, compare_pairs
 from actinscope.evidence.verdict import Verdict, counted, percent, plural, spoken, verdict
 
 __all__ = [
     "CLASS_METRICS",
+    "FEWEST_UNITS",
     "METRICS",
     "RULES",
+    "RULE_WORDS",
     "Estimate",
     "Evaluation",
     "LevelEvaluation",

@@ -262,8 +262,8 @@ def _describe(maker: _IntervalMaker, resamples: int) -> str:
     count = len(np.unique(maker.units))
     if maker.by_group and count < FEWEST_UNITS:
         return (
-            f"No intervals: the images come from {count} groups, and fewer than "
-            f"{FEWEST_UNITS} do not show how groups differ."
+            f"No intervals: the images come from {count} group{'' if count == 1 else 's'}, and "
+            f"fewer than {FEWEST_UNITS} do not show how groups differ."
         )
     if maker.by_group:
         return (

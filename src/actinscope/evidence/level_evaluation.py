@@ -229,8 +229,8 @@ def _limits(level: LevelEvaluation) -> list[str]:
         sentences.append(
             f"{counted(len(level.mixed), rule.word)} {'holds' if len(level.mixed) == 1 else 'hold'}"
             " cells of several true classes: there is no one right name, so none is judged; the "
-            "table gives what share of the cells is of each class, and what the model says. "
-            "These shares are not corrected for the confusion of classes."
+            "shares of cells by label and by the model are given instead, not corrected for the "
+            "confusion of classes."
         )
     if level.familiar:
         sentences.append(

@@ -82,8 +82,8 @@ class LevelRule:
 
     @property
     def word(self) -> str:
-        """What one unit is called: "donor", "plate and well"."""
-        return " and ".join(spoken(column) for column in self.columns)
+        """What one unit is called: "donor", "plate-well"."""
+        return "-".join(spoken(column) for column in self.columns)
 
     @property
     def words(self) -> str:

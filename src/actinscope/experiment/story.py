@@ -13,7 +13,9 @@ from actinscope import __version__
 from actinscope.evidence import Evaluation, heat_map, typical_examples, verdict, worst_errors
 from actinscope.experiment.assess import Assessment
 from actinscope.experiment.environment import describe_environment, now_utc
+from actinscope.experiment.facts import run_facts
 from actinscope.experiment.levels import level_section
+from actinscope.experiment.paperwork import write_paperwork
 from actinscope.experiment.prepare import Prepared, unreadable
 from actinscope.images import CropReader
 from actinscope.networks import NetworkEntry, ResolvedWeights
@@ -54,7 +56,11 @@ class RunStory:
 def write_run_report(
     story: RunStory, assessments: Mapping[str, Assessment], reader: CropReader, folder: Path
 ) -> str:
-    """Write ``report.html``, ``figures/`` and ``tables/``; returns the verdict's sentence."""
+    """Write the report with its figures and tables, and the paperwork.
+
+    Returns:
+        The verdict's sentence.
+    """
     test = assessments["test"]
     manifest = story.prepared.split.manifest
     judged = verdict(
@@ -68,6 +74,8 @@ def write_run_report(
         validation=assessments["validation"].evaluation,
         group=manifest.group or "group",
     )
+    problems = file_problems(story.prepared.fingerprints, assessments)
+    paperwork = write_paperwork(run_facts(story, assessments, len(problems)), folder)
     pictures = Pictures(test, story.prepared.preprocess, reader)
     content = ReportContent(
         title="Synthetic actin cells" if story.synthetic else _title(manifest),
@@ -88,9 +96,11 @@ def write_run_report(
         errors_total=pictures.error_count(),
         right=pictures.right(story.recipe.seed),
         levels=tuple(map(level_section, test.levels)),
+        methods=paperwork.methods,
+        checklists=paperwork.checklists,
         settings=story.recipe.model_dump(mode="json"),
         environment=describe_environment(),
-        file_problems=file_problems(story.prepared.fingerprints, assessments),
+        file_problems=problems,
         preprocessing=story.prepared.preprocess.description,
         network=story.network,
         timing=_timing(story),

@@ -147,12 +147,15 @@ def _sections(content: ReportContent) -> dict[str, str]:
         ("environment", "Environment", content.environment),
         ("reading", "How to read this", True),
         ("reproduce", "How to reproduce this", True),
+        ("methods", "Methods, to paste into a paper", content.methods),
+        ("checklists", "Checklists for authors and reviewers", content.checklists),
     )
     return {anchor: title for anchor, title, filled in sections if filled}
 
 
 def _levels_title(content: ReportContent) -> str:
-    return f"At the level of {', '.join(level.things for level in content.levels)}"
+    things = ", ".join(level.things for level in content.levels)
+    return f"At the level of {text.shorten(things, 80)}"
 
 
 def _has_settings(content: ReportContent) -> bool:
