@@ -203,6 +203,16 @@ def test_too_few_units_give_no_interval() -> None:
     }
 
 
+def test_a_class_of_too_few_units_gives_no_interval_either() -> None:
+    labels, chances, names = study([True, False] * 4)
+    level = evaluate_level(labels, chances, names, LevelRule(("well",)), classes=CLASSES)
+    assert level.evaluation is not None
+    recall = level.evaluation.per_class["control"]["recall"]
+    assert (recall.n, recall.has_interval) == (4, False)
+    assert recall.method == "no interval: 4 wells, fewer than 5"
+    assert level.evaluation.metrics["accuracy"].has_interval
+
+
 def test_units_without_an_answer_are_told_and_counted_as_wrong() -> None:
     labels, chances, names = study([True] * 6)
     chances[:2] = [[0.2, 0.8], [0.2, 0.8]]  # two of three cells of the first well

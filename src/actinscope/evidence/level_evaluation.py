@@ -168,8 +168,9 @@ def _in_words(evaluation: Evaluation, rule: LevelRule, *, grouped: bool) -> Eval
     few = "" if grouped else _too_few(evaluation.n, rule)
 
     def told(estimate: Estimate) -> Estimate:
-        if few and estimate.has_interval:
-            return without_interval(estimate.value, estimate.n, count=estimate.count, why=few)
+        why = few or ("" if grouped else _too_few(estimate.n, rule))
+        if why and estimate.has_interval:
+            return without_interval(estimate.value, estimate.n, count=estimate.count, why=why)
         return replace(estimate, method=estimate.method.replace("images", rule.words))
 
     metrics = {name: told(one) for name, one in evaluation.metrics.items()}

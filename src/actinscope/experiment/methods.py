@@ -349,6 +349,10 @@ def _evaluation(facts: RunFacts) -> Iterator[str]:
     ]
     yield f"Recall by class: {'; '.join(recalls)}."
     yield test.interval_method
+    figures = [*test.metrics.values(), *(own["recall"] for own in test.per_class.values())]
+    given = [one.has_interval for one in figures]
+    if any(given) and not all(given):
+        yield "A figure without interval rests on too few groups, or on resamples that agree."
     if facts.by_image:
         yield "They take images as independent, which images of one sample are not."
     others = [
@@ -366,7 +370,8 @@ def _evaluation(facts: RunFacts) -> Iterator[str]:
 def _levels(facts: RunFacts) -> Iterator[str]:
     for level in facts.levels:
         rule = level.rule
-        yield f"Predictions were summed up to {rule.words} by {RULE_WORDS[rule.rule]}."
+        if level.evaluation is None:  # else the result names the rule
+            yield f"Predictions were summed up to {rule.words} by {RULE_WORDS[rule.rule]}."
         if rule.fewest_cells > 1:
             yield f"No answer was given from fewer than {rule.fewest_cells} cells."
         if rule.agreement > 0:
