@@ -184,3 +184,11 @@ def test_coverage_with_correlated_groups(groups: int, size: int, correlation: fl
         blind += independent.low <= true <= independent.high
     assert held / studies > 0.92
     assert blind < held - 0.04 * studies
+
+
+def test_an_interval_of_no_width_is_none() -> None:
+    drawn = np.ones(2000)
+    drawn[0] = 0.0  # one resample in 2000 is beyond every percentile that is used
+    found = bootstrap_estimate(1.0, drawn, resampling=Resampling(8, "images", 0.95), n=8)
+    assert not found.has_interval
+    assert found.method == "no interval: nearly all resamples give the same value"

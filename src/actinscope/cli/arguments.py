@@ -10,6 +10,7 @@ from actinscope import __version__
 from actinscope.cli.compare_command import add_compare
 from actinscope.cli.networks_command import add_networks
 from actinscope.cli.options import (
+    add_levels,
     add_precision,
     add_reading,
     add_study,
@@ -19,6 +20,7 @@ from actinscope.cli.options import (
     resume_hint,
     whole_number,
 )
+from actinscope.cli.summarise_command import add_summarise
 
 _EPILOG = """\
 A first try, on synthetic cells:    actinscope demo
@@ -48,6 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
         _evaluate,
         add_compare,
         _predict,
+        add_summarise,
         _verify,
         _quantize,
         _demo,
@@ -98,6 +101,7 @@ def _train(commands: Any) -> None:
     parser.add_argument(
         "--seed", type=whole_number, metavar="N", help="seed of split, views and training"
     )
+    add_levels(parser)
     parser.add_argument("--resume", action="store_true", help="go on after the last epoch of RUN")
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="RUN", help="folder for the results"
@@ -124,6 +128,7 @@ def _evaluate(commands: Any) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FOLDER", help="folder for the results"
     )
+    add_levels(parser)
     add_precision(parser)
 
 

@@ -138,16 +138,18 @@ def evaluation_to_json(
     flat = dict(evaluation.metrics)
     for name, estimates in evaluation.per_class.items():
         flat |= {f"{metric}[{name}]": estimate for metric, estimate in estimates.items()}
+    return {key: estimate_to_json(estimate) for key, estimate in flat.items()}
+
+
+def estimate_to_json(estimate: Estimate) -> dict[str, float | int | str | None]:
+    """{value, low, high, n, count, method}; NaN becomes None."""
     return {
-        key: {
-            "value": _number(estimate.value),
-            "low": _number(estimate.low),
-            "high": _number(estimate.high),
-            "n": estimate.n,
-            "count": estimate.count,
-            "method": estimate.method,
-        }
-        for key, estimate in flat.items()
+        "value": _number(estimate.value),
+        "low": _number(estimate.low),
+        "high": _number(estimate.high),
+        "n": estimate.n,
+        "count": estimate.count,
+        "method": estimate.method,
     }
 
 
@@ -279,8 +281,8 @@ def _describe(maker: _IntervalMaker, resamples: int) -> str:
     count = len(np.unique(maker.units))
     if maker.by_group and count < FEWEST_UNITS:
         return (
-            f"No intervals: the images come from {count} groups, and fewer than "
-            f"{FEWEST_UNITS} do not show how groups differ."
+            f"No intervals: the images come from {count} group{'' if count == 1 else 's'}, and "
+            f"fewer than {FEWEST_UNITS} do not show how groups differ."
         )
     if maker.by_group:
         return (

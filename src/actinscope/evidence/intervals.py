@@ -263,6 +263,8 @@ def bootstrap_estimate(
         return without_interval(value, n, why="all resamples give the same value")
     level = expanded_level(units, resampling.confidence)
     low, high = (float(end) for end in np.quantile(defined, [level, 1 - level]))
+    if max(high, value) - min(low, value) <= _ALIKE:  # an interval of no width would claim too much
+        return without_interval(value, n, why="nearly all resamples give the same value")
     method = f"bootstrap, {len(resampled)} resamples of {units} {name}"
     # A biased resample distribution can leave the value outside; the interval then reaches to it.
     return Estimate(value, min(low, value), max(high, value), n, None, method)

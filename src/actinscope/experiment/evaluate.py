@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from actinscope import __version__
 from actinscope.bundle import Bundle, load_bundle
-from actinscope.evidence import Evaluation, verdict
+from actinscope.evidence import Evaluation, level_words, verdict
 from actinscope.experiment.assess import Assessment, assess, check_labels, write_assessment
 from actinscope.experiment.environment import describe_environment, now_utc
 from actinscope.experiment.labelled import (
@@ -15,7 +15,14 @@ from actinscope.experiment.labelled import (
     keep_test_part,
     known_to,
     read_labelled,
+    units_known_to,
     unseen,
+)
+from actinscope.experiment.levels import (
+    level_rules,
+    level_section,
+    with_familiar,
+    write_levels,
 )
 from actinscope.experiment.output import require_new_folder
 from actinscope.experiment.prepare import StudySource, fingerprint_study, unreadable
@@ -26,6 +33,7 @@ from actinscope.predict import Predictor
 from actinscope.progress import Progress
 from actinscope.report import Finding, ReportContent, write_report
 from actinscope.study import TEST, write_manifest
+from actinscope.training import LevelSettings
 
 _PART = TEST
 
@@ -36,6 +44,7 @@ class EvaluateRequest:
 
     Attributes:
         options: how to read files with z, time or scenes; None as in training.
+        levels: the levels that answers are summed up to besides.
         precision: ``float32``, or ``int8`` where the bundle offers it.
     """
 
@@ -45,6 +54,7 @@ class EvaluateRequest:
     seed: int = 0
     options: ReadOptions | None = None
     precision: str = "float32"
+    levels: LevelSettings = field(default_factory=LevelSettings)
     command: str = ""
 
 
@@ -56,6 +66,7 @@ class EvaluateOutcome:
     evaluation: Evaluation
     verdict: str
     problems: tuple[tuple[str, str], ...]
+    levels: tuple[tuple[str, ...], ...] = ()
 
 
 def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOutcome:
@@ -72,6 +83,7 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     require_new_folder(request.output, request.source)
     listed, note = keep_test_part(read_labelled(request.source, options, bundle.info.crop_size))
     check_labels(listed.records, bundle.info.classes, listed.root)
+    rules = level_rules(request.levels, listed)
     make_folder(request.output)
     reader = CropReader(options)
     found = fingerprint_study(listed, reader, progress)
@@ -88,15 +100,23 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
         reader=reader,
         seed=request.seed,
         progress=progress,
+        rules=rules,
     )
+    levels = (
+        with_familiar(one, units_known_to(request.bundle, one.rule.columns))
+        for one in result.levels
+    )
+    result = replace(result, levels=tuple(levels))
     problems = (*unreadable(found), *result.problems)
     write_assessment(request.output, {_PART: result}, manifest)
     tested = tuple(replace(record, part=_PART) for record in result.records)
     write_manifest(replace(manifest, records=tested), request.output / "manifest.csv")
+    write_levels(request.output, {_PART: result.levels})
     sentence = _write_report(
         request, bundle, result, group=manifest.group, notes=told, problems=problems
     )
-    return EvaluateOutcome(request.output, result.evaluation, sentence, problems)
+    said = tuple(map(level_words, result.levels))
+    return EvaluateOutcome(request.output, result.evaluation, sentence, problems, said)
 
 
 def _write_report(
@@ -138,6 +158,7 @@ def _write_report(
         errors=pictures.errors(),
         errors_total=pictures.error_count(),
         right=pictures.right(request.seed),
+        levels=tuple(map(level_section, result.levels)),
         settings={"bundle": info.training, "network": info.network.model_dump()},
         environment=describe_environment(),
         file_problems=problems,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,12 +86,21 @@ def known_to(bundle: Path, column: str = "sha256") -> frozenset[str]:
 
     Empty where the bundle does not lie in its run any more.
     """
+    return frozenset(value for (value,) in units_known_to(bundle, (column,)))
+
+
+def units_known_to(bundle: Path, columns: Sequence[str]) -> frozenset[tuple[str, ...]]:
+    """Values of several columns together, without those of which one is empty."""
     run = bundle.absolute().parent
     if not all((run / name).is_file() for name in ("recipe.toml", "manifest.csv")):
         return frozenset()  # a manifest.csv alone may be of any study
     rows = read_table(run / "manifest.csv").rows
-    known = {row.get(column) for row in rows if row.get("part") in {TRAIN, VALIDATION}}
-    return frozenset(known - {""})
+    known = (
+        tuple(row.get(column) for column in columns)
+        for row in rows
+        if row.get("part") in {TRAIN, VALIDATION}
+    )
+    return frozenset(values for values in known if all(values))
 
 
 def familiar_groups(manifest: Manifest, bundle: Path) -> tuple[str, ...]:

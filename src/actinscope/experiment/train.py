@@ -13,10 +13,11 @@ import numpy as np
 from actinscope import __version__
 from actinscope.bundle import Bundle, BundleInfo, NetworkSummary, save_bundle, store_metrics
 from actinscope.errors import SettingsError, UsageError
-from actinscope.evidence import Evaluation, evaluation_to_json
+from actinscope.evidence import Evaluation, level_words
 from actinscope.experiment.assess import assess, write_assessment
 from actinscope.experiment.controls import run_controls
 from actinscope.experiment.environment import describe_environment, now_utc
+from actinscope.experiment.levels import level_rules, write_levels
 from actinscope.experiment.output import require_new_folder
 from actinscope.experiment.prepare import (
     Prepared,
@@ -84,7 +85,8 @@ class TrainRequest:
 class TrainOutcome:
     """What a run gave: its folder, its evaluations and the sentence that sums it up.
 
-    ``problems`` are the (name, message) of images that were left out.
+    ``problems`` are the (name, message) of images that were left out, ``levels`` what is
+    to be said of each level that was asked for.
     """
 
     folder: Path
@@ -92,6 +94,7 @@ class TrainOutcome:
     verdict: str
     fitted: Fitted
     problems: tuple[tuple[str, str], ...] = ()
+    levels: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -179,6 +182,7 @@ def train_on_parts(
     entry = network.entry
     recipe = recipe_as_used(request.recipe, entry)
     request = replace(request, recipe=recipe)
+    rules = level_rules(recipe.levels, fingerprints.manifest)
     make_folder(request.output.parent)  # large studies put temporary files there
     prepared = prepare(
         fingerprints,
@@ -207,11 +211,13 @@ def train_on_parts(
             reader=reader,
             seed=recipe.seed,
             progress=progress,
+            rules=rules,
         )
         for part in ("test", "validation", "train")
     }
     write_assessment(request.output, assessments, prepared.split.manifest)
-    store_metrics(bundle, evaluation_to_json(assessments["test"].evaluation))
+    write_levels(request.output, {part: one.levels for part, one in assessments.items()})
+    store_metrics(bundle, assessments["test"].to_json())
     controls = None
     if recipe.controls:
         controls = run_controls(
@@ -229,6 +235,8 @@ def train_on_parts(
         random_weights=network.weights.random,
         command=request.command,
         notices=network.notices,
+        entry=network.entry,
+        weights=network.weights,
         prepared=prepared,
         fitted=fitted,
         network=_network_sentence(network, fitted),
@@ -238,7 +246,8 @@ def train_on_parts(
     verdict = write_run_report(story, assessments, reader, request.output)
     evaluations = {part: assessment.evaluation for part, assessment in assessments.items()}
     problems = file_problems(fingerprints, assessments)
-    return TrainOutcome(request.output, evaluations, verdict, fitted, problems)
+    levels = tuple(map(level_words, assessments["test"].levels))
+    return TrainOutcome(request.output, evaluations, verdict, fitted, problems, levels)
 
 
 def _check_output(request: TrainRequest) -> None:

@@ -146,6 +146,7 @@ def _sections(content: ReportContent) -> dict[str, str]:
         ("confusion", "Which classes are confused", True),
         ("metrics", "All figures", True),
         ("classes", "Each class", True),
+        ("levels", _levels_title(content), content.levels),
         ("controls", "Would something simpler do as well?", content.controls),
         ("examples", "Examples of each class", content.examples),
         ("errors", "The errors", True),
@@ -156,8 +157,15 @@ def _sections(content: ReportContent) -> dict[str, str]:
         ("environment", "Environment", content.environment),
         ("reading", "How to read this", True),
         ("reproduce", "How to reproduce this", True),
+        ("methods", "Methods, to paste into a paper", content.methods),
+        ("checklists", "Checklists for authors and reviewers", content.checklists),
     )
     return {anchor: title for anchor, title, filled in sections if filled}
+
+
+def _levels_title(content: ReportContent) -> str:
+    things = ", ".join(level.things for level in content.levels)
+    return f"At the level of {text.shorten(things, 80)}"
 
 
 def _has_settings(content: ReportContent) -> bool:

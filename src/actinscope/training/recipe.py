@@ -133,6 +133,29 @@ class TrainingSettings(_Section):
         return self
 
 
+class LevelSettings(_Section):
+    """At which levels above the single image or cell the answers are summed up and judged.
+
+    Attributes:
+        by: such as ``donor``, ``field:vote`` or ``plate+well:pool``: a column of the
+            manifest (several joined by ``+``), and the rule ``mean`` (of the
+            probabilities, unless said), ``vote`` or ``pool`` (geometric mean).
+        fewest_cells: a unit with fewer cells gets no answer.
+        agreement: share of its cells that must name a unit's answer, from 0 to 1; else
+            it gets none.
+    """
+
+    by: tuple[str, ...] = ()
+    fewest_cells: int = Field(default=1, ge=1)
+    agreement: float = Field(default=0.0, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _no_idle_options(self) -> LevelSettings:
+        if not self.by and (self.fewest_cells, self.agreement) != (1, 0.0):
+            raise ValueError("fewest_cells and agreement do nothing where by names no level")
+        return self
+
+
 class Recipe(_Section):
     """Every setting of a run. ``recipe.toml`` of a run holds all of them as used."""
 
@@ -145,6 +168,7 @@ class Recipe(_Section):
     split: SplitSettings = SplitSettings()
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
+    levels: LevelSettings = LevelSettings()
 
 
 def load_recipe(choice: str | Path) -> Recipe:
