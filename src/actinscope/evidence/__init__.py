@@ -12,7 +12,7 @@ from actinscope.evidence.evaluation import Evaluation, evaluate, evaluation_to_j
 from actinscope.evidence.examples import typical_examples, worst_errors
 from actinscope.evidence.intervals import Estimate
 from actinscope.evidence.metrics import CLASS_METRICS, METRICS
-from actinscope.evidence.paired import PairedComparison, compare_pairs
+from actinscope.evidence.paired import PairedComparison, compare_pairs, mean_difference
 from actinscope.evidence.verdict import Verdict, verdict
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "evaluate",
     "evaluation_to_json",
     "heat_map",
+    "mean_difference",
     "signed_map",
     "typical_examples",
     "verdict",

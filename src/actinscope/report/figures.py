@@ -45,13 +45,20 @@ def write_figures(content: ReportContent, folder: Path) -> None:
     Raises:
         OutputError: a file cannot be written.
     """
+    with figure_style():
+        for name, figure in _figures(content):
+            save_figure(figure, folder / name)
+
+
+@contextmanager
+def figure_style() -> Iterator[None]:
+    """Figures drawn within look the same for everyone."""
     import matplotlib as mpl
 
     with mpl.rc_context(), _no_word_on_missing_glyphs():
         mpl.rcdefaults()  # a person's own matplotlibrc must not change the figures
         mpl.rcParams.update(STYLE)
-        for name, figure in _figures(content):
-            _save(figure, folder / name)
+        yield
 
 
 def _figures(content: ReportContent) -> Iterator[tuple[str, Figure]]:
@@ -80,7 +87,12 @@ def _no_word_on_missing_glyphs() -> Iterator[None]:
         yield
 
 
-def _save(figure: Figure, stem: Path) -> None:
+def save_figure(figure: Figure, stem: Path) -> None:
+    """Write ``stem.png`` and ``stem.svg``.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     FigureCanvasAgg(figure)

@@ -46,11 +46,12 @@ class MatrixCell:
 
 def render_page(content: ReportContent) -> str:
     """The whole report as HTML; the same content gives the same text."""
-    return _environment().get_template("page.html").render(_view(content))
+    return template_environment().get_template("page.html").render(_view(content))
 
 
 @cache
-def _environment() -> Environment:
+def template_environment() -> Environment:
+    """Where templates are found, and the filters that they use."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -70,6 +71,15 @@ def _environment() -> Environment:
         "short": text.shorten,
     }
     return environment
+
+
+def page_frame() -> dict[str, Any]:
+    """Style sheet and script that every page has, and the script's hash."""
+    return {
+        "style": Markup((_TEMPLATES / "page.css").read_text(encoding="utf-8")),
+        "script": Markup(_OPEN_FOR_PRINT),
+        "script_hash": _source_hash(_OPEN_FOR_PRINT),
+    }
 
 
 def foreign(value: object) -> Markup:
@@ -96,9 +106,7 @@ def _view(content: ReportContent) -> dict[str, Any]:
     parts = _part_order(content)
     return {
         "c": content,
-        "style": Markup((_TEMPLATES / "page.css").read_text(encoding="utf-8")),
-        "script": Markup(_OPEN_FOR_PRINT),
-        "script_hash": _source_hash(_OPEN_FOR_PRINT),
+        **page_frame(),
         "sections": _sections(content),
         "group_word": (content.split and content.split.group_name) or "group",
         "parts": parts,
