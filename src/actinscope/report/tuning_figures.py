@@ -66,7 +66,8 @@ def _history(content: TuningContent) -> Figure:
     axes.set_xlabel("trial")
     _loss_axis(axes, content)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(frameon=False, fontsize=6.5, loc="upper right")
+    place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "ncols": 2}
+    axes.legend(frameon=False, fontsize=6.5, **place)
     return figure
 
 
@@ -143,8 +144,10 @@ def _value_axis(axes: Axes, scale: tuple[str, tuple[object, ...]]) -> None:
         turn = 30 if max(map(len, labels)) * len(labels) > 26 else 0
         axes.set_xticks(range(len(ends)), labels, rotation=turn)
         axes.set_xlim(-0.6, len(ends) - 0.4)
-    elif kind == "log":
-        low, high = (math.log10(float(str(end))) for end in ends)
+        return
+    low, high = (_position(scale, end) or 0.0 for end in ends)
+    axes.set_xlim(low - 0.05 * (high - low), high + 0.05 * (high - low))
+    if kind == "log":
         whole = [
             tick for tick in range(math.floor(low), math.ceil(high) + 1) if low <= tick <= high
         ]

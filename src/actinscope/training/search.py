@@ -119,7 +119,7 @@ class Search:
             _require_sound(path)
         with _quiet():
             self._storage = self._optuna.storages.RDBStorage(
-                "sqlite://", engine_kwargs={"creator": lambda: sqlite3.connect(path)}
+                "sqlite://", engine_kwargs={"creator": lambda: _connected(path)}
             )
             self._study = self._optuna.create_study(
                 storage=self._storage, study_name=_NAME, direction="minimize", load_if_exists=True
@@ -171,7 +171,7 @@ class Search:
         return tuple(self._result(number, trial) for number, trial in enumerate(trials))
 
     def _result(self, number: int, trial: Any) -> TrialResult:
-        kept = trial.user_attrs
+        kept = trial.user_attrs["outcome"]
         losses = [np.nan if loss is None else loss for loss in kept["log_losses"]]
         values = {name: _decoded(self._space.dimensions[name], value)
                   for name, value in trial.params.items()}  # fmt: skip
@@ -224,10 +224,13 @@ class Search:
             if outcome.state not in FINISHED:
                 self._study.tell(trial, state=states.FAIL)
                 return
-            trial.set_user_attr("folds", [vars(fold) for fold in outcome.folds])
-            trial.set_user_attr("log_losses", losses if complete else [])
-            trial.set_user_attr("seconds", round(outcome.seconds, 2))
-            trial.set_user_attr("state", outcome.state)
+            kept = {
+                "state": outcome.state,
+                "folds": [vars(fold) for fold in outcome.folds],
+                "log_losses": losses if complete else [],
+                "seconds": round(outcome.seconds, 2),
+            }
+            trial.set_user_attr("outcome", kept)
             if complete:
                 mean = statistics.fmean(fold.log_loss for fold in outcome.folds)
                 self._study.tell(trial, mean)
@@ -273,6 +276,13 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    # A path is handed over as it is; in an address some of its characters would mean something.
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA synchronous = NORMAL")
+    return database
 
 
 def _require_sound(path: Path) -> None:

@@ -30,6 +30,8 @@ _SEE = "See what `actinscope tune --print-space` prints"
 #: Settings that a search must not touch, and why.
 _FIXED = {
     "images": "it decides what the images are",
+    "preprocess.channels": "it decides what the network is given",
+    "preprocess.adapt_first_convolution": "it decides what the network is given",
     "split": "it decides which images are tested",
     "network.name": "networks are compared by trainings of their own",
     "network.weights": "networks are compared by trainings of their own",
