@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import re
 import shlex
-import shutil
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -140,6 +139,7 @@ def test_a_search_leaves_what_the_documentation_names(whole: Path) -> None:
     assert recipe.training.batch_size == int(best["training.batch_size"])
     assert recipe.training.learning_rate == float(best["training.learning_rate"])
     assert recipe.training.epochs == 2
+    assert recipe.name == ("small, tuned" if best["trial"] != "0" else "small")
     page = (found / "report.html").read_text("utf-8")
     assert "The test part (6 images) was not used" in page
     assert "default-src 'none'" in page
@@ -318,6 +318,7 @@ def test_the_interval_of_a_mean_difference() -> None:
     assert not mean_difference(differences[:4], groups=groups[:4], seed=0).has_interval
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_documentation(place: Path, capsys: Shown) -> None:
     """Those of the search itself; the default space with the toy network."""
     blocks = re.findall(r"<!-- search -->\n```console\n(.*?)```", DOCS.read_text("utf-8"), re.S)

@@ -85,11 +85,14 @@ def write_trials(
         own = _base_values(space, base) if not one.number else {}
         writer.writerow({**row, **own, **one.values})
     write_text_atomic(folder / "trials.csv", text.getvalue())
+    write_recipe(best_recipe(base, trials), folder / BEST)
+
+
+def best_recipe(base: Recipe, trials: Sequence[TrialResult]) -> Recipe:
+    """The recipe of the best trial; the base recipe itself where that is the best."""
     best = best_of(trials)
     tuned = recipe_with(base, best.values)
-    if best.number:
-        tuned = tuned.model_copy(update={"name": f"{base.name}, tuned"})
-    write_recipe(tuned, folder / BEST)
+    return tuned.model_copy(update={"name": f"{base.name}, tuned"}) if best.number else tuned
 
 
 def write_tuning(story: TuneStory, folder: Path) -> str:
@@ -114,8 +117,8 @@ def write_tuning(story: TuneStory, folder: Path) -> str:
         importances=dict(story.importances),
         folds=story.folds,
         base_spread=_spread(base),
-        best_recipe=recipe_text(recipe_with(story.recipe, best.values)),
-        final=f"actinscope train {story.known.root.name} ... --recipe {BEST} -o FOLDER",
+        best_recipe=recipe_text(best_recipe(story.recipe, story.trials)),
+        final=f"actinscope train {story.known.root.name} ... --recipe {BEST} -o RUN",
         command=story.command,
         created=now_utc(),
         version=__version__,
