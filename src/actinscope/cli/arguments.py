@@ -21,6 +21,7 @@ from actinscope.cli.options import (
     whole_number,
 )
 from actinscope.cli.summarise_command import add_summarise
+from actinscope.cli.tune_command import add_tune
 
 _EPILOG = """\
 A first try, on synthetic cells:    actinscope demo
@@ -56,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
         _demo,
         _recipe,
         add_networks,
+        add_tune,
     ):
         add(commands)
     return parser

@@ -75,6 +75,7 @@ from actinscope.evidence.multiple import (
 from actinscope.evidence.paired import (
     PairedComparison,
     compare_pairs,
+    mean_difference,
 )
 from actinscope.evidence.resampled import (
     ResampledTest,
@@ -136,6 +137,7 @@ __all__ = [
     "judge_control",
     "level_to_json",
     "level_words",
+    "mean_difference",
     "pair_sentence",
     "pairs_for_mcnemar",
     "parse_level",

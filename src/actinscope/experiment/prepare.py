@@ -157,8 +157,7 @@ def prepare(
 
     def load(records: Sequence[Record]) -> LabelledImages:
         images = images_of(records, reader, progress, "Loading images")
-        units = _units(images, len(records), preprocess, folder)
-        return LabelledImages(units=units, labels=labels_of(records, classes))
+        return labelled_images(images, labels_of(records, classes), preprocess, folder)
 
     data = TrainingData(
         train=load(training), validation=load(records_of(manifest, "validation")), classes=classes
@@ -175,6 +174,17 @@ def _origin(*, caller: bool, manifest: bool) -> Literal["seed", "manifest", "cal
     if caller:
         return "caller"
     return "manifest" if manifest else "seed"
+
+
+def labelled_images(
+    images: Iterator[Image], labels: NDArray[np.int64], preprocess: Preprocess, folder: Path | None
+) -> LabelledImages:
+    """What the preprocessing makes of ``images``, one for each of ``labels``.
+
+    Raises:
+        ImageError: one does not fit the preprocessing, or has pixels that are no numbers.
+    """
+    return LabelledImages(units=_units(images, len(labels), preprocess, folder), labels=labels)
 
 
 def network_input(entry: NetworkEntry, recipe: Recipe) -> NetworkInput:

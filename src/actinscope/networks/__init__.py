@@ -4,6 +4,7 @@ With training/ the only room that knows Keras, which is imported when it is firs
 """
 
 from actinscope.networks.backend import backend_name, import_in_background, keras_backend
+from actinscope.networks.blocks import block_ends, freeze_points
 from actinscope.networks.build import build_imagenet_classifier, build_network
 from actinscope.networks.cut import CutNetwork, crossing_tensors, cut_network
 from actinscope.networks.device import as_float32, dtype_policy, has_gpu
@@ -39,6 +40,7 @@ __all__ = [
     "ResolvedWeights",
     "as_float32",
     "backend_name",
+    "block_ends",
     "build_imagenet_classifier",
     "build_network",
     "crossing_tensors",
@@ -49,6 +51,7 @@ __all__ = [
     "export_onnx",
     "freeze",
     "freeze_batch_norm",
+    "freeze_points",
     "has_gpu",
     "import_in_background",
     "inference_model",
