@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from actinscope import __version__
+from actinscope.cli.audit_command import add_audit
 from actinscope.cli.options import (
     add_precision,
     add_reading,
@@ -40,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"actinscope {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_scan, _train, _evaluate, _predict, _verify, _quantize, _demo, _recipe):
+    for add in (_scan, add_audit, _train, _evaluate, _predict, _verify, _quantize, _demo, _recipe):
         add(commands)
     return parser
 

@@ -8,9 +8,11 @@ Nothing here reads files or draws.
 from __future__ import annotations
 
 from actinscope.evidence.class_activation import common_scale, contrast_map, heat_map, signed_map
+from actinscope.evidence.confounds import Confound, find_confounds
 from actinscope.evidence.evaluation import Evaluation, evaluate, evaluation_to_json
 from actinscope.evidence.examples import typical_examples, worst_errors
 from actinscope.evidence.intervals import Estimate
+from actinscope.evidence.label_errors import LabelReview, review_labels
 from actinscope.evidence.metrics import CLASS_METRICS, METRICS
 from actinscope.evidence.paired import PairedComparison, compare_pairs
 from actinscope.evidence.verdict import Verdict, verdict
@@ -18,8 +20,10 @@ from actinscope.evidence.verdict import Verdict, verdict
 __all__ = [
     "CLASS_METRICS",
     "METRICS",
+    "Confound",
     "Estimate",
     "Evaluation",
+    "LabelReview",
     "PairedComparison",
     "Verdict",
     "common_scale",
@@ -27,7 +31,9 @@ __all__ = [
     "contrast_map",
     "evaluate",
     "evaluation_to_json",
+    "find_confounds",
     "heat_map",
+    "review_labels",
     "signed_map",
     "typical_examples",
     "verdict",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from actinscope.report.audit_content import AuditContent, AuditFinding, Dots, Shot
 from actinscope.report.content import (
     HISTORY_KEYS,
     PARTS,
@@ -12,16 +13,21 @@ from actinscope.report.content import (
     ReportContent,
     SplitTable,
 )
-from actinscope.report.write import write_report
+from actinscope.report.write import write_audit_page, write_report
 
 __all__ = [
     "HISTORY_KEYS",
     "PARTS",
+    "AuditContent",
+    "AuditFinding",
     "CellPicture",
+    "Dots",
     "ExtraTable",
     "Finding",
     "Headline",
     "ReportContent",
+    "Shot",
     "SplitTable",
+    "write_audit_page",
     "write_report",
 ]

@@ -28,7 +28,7 @@ _MOST_PROBABILITIES = 4
 _MANY_CLASSES = 6  # from here on names of columns stand upright
 
 # Folded parts are opened for printing; style sheets alone cannot do it in every browser.
-_OPEN_FOR_PRINT = (
+OPEN_FOR_PRINT = (
     "addEventListener('beforeprint',function(){"
     "document.querySelectorAll('details').forEach(function(d){d.open=true})})"
 )
@@ -46,11 +46,17 @@ class MatrixCell:
 
 def render_page(content: ReportContent) -> str:
     """The whole report as HTML; the same content gives the same text."""
-    return _environment().get_template("page.html").render(_view(content))
+    return page_environment().get_template("page.html").render(_view(content))
+
+
+def page_style() -> str:
+    """The style sheet of every page."""
+    return (_TEMPLATES / "page.css").read_text(encoding="utf-8")
 
 
 @cache
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """Templates and their filters."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -96,9 +102,9 @@ def _view(content: ReportContent) -> dict[str, Any]:
     parts = _part_order(content)
     return {
         "c": content,
-        "style": Markup((_TEMPLATES / "page.css").read_text(encoding="utf-8")),
-        "script": Markup(_OPEN_FOR_PRINT),
-        "script_hash": _source_hash(_OPEN_FOR_PRINT),
+        "style": Markup(page_style()),
+        "script": Markup(OPEN_FOR_PRINT),
+        "script_hash": source_hash(OPEN_FOR_PRINT),
         "sections": _sections(content),
         "group_word": (content.split and content.split.group_name) or "group",
         "parts": parts,
@@ -165,7 +171,8 @@ def _metric_names(content: ReportContent, parts: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(m for part in parts for m in content.evaluations[part].metrics))
 
 
-def _source_hash(script: str) -> str:
+def source_hash(script: str) -> str:
+    """Of a script, as a Content-Security-Policy names it."""
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
 
 

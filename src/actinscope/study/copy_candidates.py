@@ -219,4 +219,5 @@ def _symmetry(number: int) -> NDArray[np.float64]:
     last = SIDE - 1.0
     flip = np.array([[-1.0, 0.0, last], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     quarter = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, last], [0.0, 0.0, 1.0]])  # as np.rot90
-    return np.linalg.matrix_power(quarter, number % 4) @ (flip if number >= 4 else np.eye(3))
+    placing: NDArray[np.float64] = np.linalg.matrix_power(quarter, number % 4)
+    return placing @ flip if number >= 4 else placing

@@ -85,7 +85,7 @@ def _sift() -> Any:
     if not hasattr(_local, "sift"):
         import cv2
 
-        _local.sift = cv2.SIFT_create(
+        _local.sift = cv2.SIFT.create(
             nfeatures=_KEYPOINTS, contrastThreshold=_CONTRAST, edgeThreshold=_EDGES
         )
     return _local.sift

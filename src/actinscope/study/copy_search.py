@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,13 +27,17 @@ LEAST_AGREEMENT = 1.06
 
 _FINE = (0.7, 2.0, 4.0)  # sigmas: finest and coarsest structure, neighbourhood of its contrast
 _COARSE = (1.0, 3.0, 5.0)
-_LEAST_OVERLAP = 0.2  # of the picture
+_LEAST_OVERLAP = 0.3  # of the picture
 _WORTH_FITTING = 0.3  # correlation before the fit
 _RESIDUAL_WEIGHT = 0.15  # of each power of ten that the unexplained share is smaller
 _LEAST_RESIDUAL = 1e-4  # less than rounding to 256 grey levels leaves
 _DEGREE = 3  # of the polynomial between grey values: brightness, contrast, gamma
 _BORDER = 2  # pixels that filters have spoilt
 _THREADS = 2
+_BEYOND_DOUBT = 1.35  # agreement that images of different cells do not reach
+_MARGIN = 0.2  # above the median agreement with other candidates
+_NO_AGREEMENT = 0.5  # of candidates that do not fit at all
+_LEAST_OTHERS = 3
 
 
 @dataclass(frozen=True)
@@ -73,16 +77,49 @@ def near_duplicates(
     """
     guesses = guess_copies(sketches, seed=seed)
     best: dict[tuple[int, int], NearPair] = {}
+    refused: set[tuple[int, int]] = set()
     looks = _Looks(sketches)
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="copies") as pool:
-        for done, found in enumerate(pool.map(looks.compare, guesses), start=1):
-            if found is not None and found.agreement >= least:
-                key = (found.first, found.second)
-                if key not in best or best[key].agreement < found.agreement:
-                    best[key] = found
+        results = pool.map(looks.compare, guesses)
+        for done, (guess, found) in enumerate(zip(guesses, results, strict=True), start=1):
+            key = (min(guess.first, guess.second), max(guess.first, guess.second))
+            if found is None:
+                refused.add(key)
+            elif key not in best or best[key].agreement < found.agreement:
+                best[key] = found
             if progress is not None and (done % 256 == 0 or done == len(guesses)):
                 progress(done, len(guesses))
-    return tuple(sorted(best.values(), key=lambda one: (-one.agreement, one.first, one.second)))
+    usual = _Usual(best.values(), refused - best.keys())
+    found_out = [one for one in best.values() if one.agreement >= least and usual.stands_out(one)]
+    return tuple(sorted(found_out, key=lambda one: (-one.agreement, one.first, one.second)))
+
+
+class _Usual:
+    """How well each image agrees with the other candidates: smooth round cells with many."""
+
+    def __init__(self, pairs: Iterable[NearPair], refused: Iterable[tuple[int, int]]) -> None:
+        self._agreements: dict[int, list[float]] = {}
+        for one in pairs:
+            for number in (one.first, one.second):
+                self._agreements.setdefault(number, []).append(one.agreement)
+        for pair in refused:
+            for number in pair:
+                self._agreements.setdefault(number, []).append(_NO_AGREEMENT)
+
+    def stands_out(self, pair: NearPair) -> bool:
+        """Its agreement is beyond doubt, or clearly above what both images reach with others."""
+        if pair.agreement >= _BEYOND_DOUBT:
+            return True
+        return all(
+            pair.agreement - self._with_others(number, pair.agreement) >= _MARGIN
+            for number in (pair.first, pair.second)
+        )
+
+    def _with_others(self, number: int, own: float) -> float:
+        others = list(self._agreements[number])
+        others.remove(own)
+        others += [_NO_AGREEMENT] * (_LEAST_OTHERS - len(others))
+        return float(np.median(others))
 
 
 def sets_of(pairs: Sequence[tuple[int, int]]) -> list[list[int]]:
@@ -121,13 +158,13 @@ class _Looks:
         if before < _WORTH_FITTING:
             return None
         placing = _fitted(fine, guess.placing)
-        values = [correlation(*one, placing) for one in (fine, coarse)]
+        values = [correlation(*both, placing) for both in (fine, coarse)]
         if values[0][0] < correlation(*fine, guess.placing)[0]:
             placing = guess.placing
-            values = [correlation(*one, placing) for one in (fine, coarse)]
-        pictures = [self._sketches[number].picture for number in (guess.first, guess.second)]
+            values = [correlation(*both, placing) for both in (fine, coarse)]
+        one, other = (self._sketches[n].picture for n in (guess.first, guess.second))
         agreement = (values[0][0] + values[1][0]) / 2 - _RESIDUAL_WEIGHT * math.log10(
-            max(_LEAST_RESIDUAL, unexplained(*pictures, placing))
+            max(_LEAST_RESIDUAL, unexplained(one, other, placing))
         )
         first, second = sorted((guess.first, guess.second))
         return NearPair(first, second, agreement, values[0][1], in_words(placing))
