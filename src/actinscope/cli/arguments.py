@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from actinscope import __version__
+from actinscope.cli.audit_command import add_audit
 from actinscope.cli.compare_command import add_compare
 from actinscope.cli.networks_command import add_networks
 from actinscope.cli.options import (
@@ -47,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (
         _scan,
+        add_audit,
         _train,
         _evaluate,
         add_compare,

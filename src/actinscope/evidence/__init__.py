@@ -23,6 +23,10 @@ from actinscope.evidence.comparison_words import (
     comparison_verdict,
     pair_sentence,
 )
+from actinscope.evidence.confounds import (
+    Confound,
+    find_confounds,
+)
 from actinscope.evidence.control_features import (
     CONTROL_FEATURES,
     control_features,
@@ -49,6 +53,10 @@ from actinscope.evidence.examples import (
 from actinscope.evidence.intervals import (
     FEWEST_UNITS,
     Estimate,
+)
+from actinscope.evidence.label_errors import (
+    LabelReview,
+    review_labels,
 )
 from actinscope.evidence.level_evaluation import (
     LevelEvaluation,
@@ -106,9 +114,11 @@ __all__ = [
     "Answers",
     "BatchControl",
     "Comparison",
+    "Confound",
     "Control",
     "Estimate",
     "Evaluation",
+    "LabelReview",
     "LevelEvaluation",
     "LevelRule",
     "PairedComparison",
@@ -131,6 +141,7 @@ __all__ = [
     "evaluate_level",
     "evaluation_to_json",
     "fewest_for_mcnemar",
+    "find_confounds",
     "heat_map",
     "holm",
     "images_for_half_width",
@@ -143,6 +154,7 @@ __all__ = [
     "parse_level",
     "percent",
     "plural",
+    "review_labels",
     "shuffled_labels",
     "signed_map",
     "spoken",

@@ -114,10 +114,12 @@ def _require_free_names(manifest: Manifest, where: Path) -> Manifest:
     return manifest
 
 
-def fingerprint_study(manifest: Manifest, reader: CropReader, progress: Progress) -> Fingerprints:
-    """Read every image once: who is broken, who is a duplicate."""
+def fingerprint_study(
+    manifest: Manifest, reader: CropReader, progress: Progress, *, observing: bool = False
+) -> Fingerprints:
+    """Read every image once: who is broken, who is a duplicate, and what the audit needs."""
     counter = StepCounter(progress, "Reading images")
-    return fingerprint(manifest, reader=reader, progress=counter)
+    return fingerprint(manifest, reader=reader, progress=counter, observing=observing)
 
 
 def unreadable(fingerprints: Fingerprints) -> tuple[tuple[str, str], ...]:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from actinscope.report.audit_content import (
+    AuditContent,
+    AuditFinding,
+    Dots,
+    Shot,
+)
 from actinscope.report.content import (
     HISTORY_KEYS,
     PARTS,
@@ -18,22 +24,28 @@ from actinscope.report.content import (
     SplitTable,
 )
 from actinscope.report.write import (
+    write_audit_page,
     write_report,
 )
 
 __all__ = [
     "HISTORY_KEYS",
     "PARTS",
+    "AuditContent",
+    "AuditFinding",
     "CellPicture",
     "Checklist",
     "ChecklistItem",
     "ControlRow",
     "ControlsShown",
+    "Dots",
     "ExtraTable",
     "Finding",
     "Headline",
     "LevelSection",
     "ReportContent",
+    "Shot",
     "SplitTable",
+    "write_audit_page",
     "write_report",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from actinscope.files import make_folder, write_text_atomic
+from actinscope.report.audit_content import AuditContent
 from actinscope.report.content import ReportContent
 
 
@@ -32,3 +33,14 @@ def write_report(content: ReportContent, folder: Path) -> Path:
     write_figures(content, folder / "figures")
     write_text_atomic(page, render_page(content))
     return page
+
+
+def write_audit_page(content: AuditContent, path: Path) -> None:
+    """Write the page of an audit; the same content gives the same bytes.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    from actinscope.report.audit_page import render_audit
+
+    write_text_atomic(path, render_audit(content))
