@@ -134,6 +134,13 @@ def evaluation_to_json(
     flat = dict(evaluation.metrics)
     for name, estimates in evaluation.per_class.items():
         flat |= {f"{metric}[{name}]": estimate for metric, estimate in estimates.items()}
+    return estimates_to_json(flat)
+
+
+def estimates_to_json(
+    estimates: Mapping[str, Estimate],
+) -> dict[str, dict[str, float | int | str | None]]:
+    """{name: {value, low, high, n, count, method}}; NaN becomes None."""
     return {
         key: {
             "value": _number(estimate.value),
@@ -143,7 +150,7 @@ def evaluation_to_json(
             "count": estimate.count,
             "method": estimate.method,
         }
-        for key, estimate in flat.items()
+        for key, estimate in estimates.items()
     }
 
 

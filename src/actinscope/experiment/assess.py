@@ -13,25 +13,32 @@ from numpy.typing import NDArray
 
 from actinscope.bundle import NetworkOutput
 from actinscope.errors import StudyError
-from actinscope.evidence import Evaluation, evaluate, evaluation_to_json
+from actinscope.evidence import (
+    Evaluation,
+    Worth,
+    estimates_to_json,
+    evaluate,
+    evaluation_to_json,
+    worth,
+    worth_figures,
+)
 from actinscope.experiment.prepare import labels_of
 from actinscope.files import write_json_atomic, write_text_atomic
 from actinscope.images import CropReader
-from actinscope.predict import Predictor, predict_records
+from actinscope.predict import JUDGED, Judge, Judgement, Predictor, judged_cells, predict_records
 from actinscope.progress import Progress, StepCounter
 from actinscope.study import Manifest, Record
 
 
 @dataclass(frozen=True, eq=False)
-class Assessment:
-    """What a bundle said about the images of one part, and how good that was.
+class Answers:
+    """What a network said about the images of one part, nothing judged yet.
 
     Attributes:
         records: the N images that could be predicted, in the manifest's order.
         labels: (N,) true class indices.
-        output: probabilities, embedding and class maps of the N images.
+        output: probabilities as the network gives them, features and class maps.
         groups: group of each image, or None where there is no group column.
-        evaluation: all figures with intervals.
         problems: (name, message) of the images that could not be predicted.
     """
 
@@ -39,8 +46,28 @@ class Assessment:
     labels: NDArray[np.int64]
     output: NetworkOutput
     groups: tuple[str, ...] | None
-    evaluation: Evaluation
     problems: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Assessment(Answers):
+    """What a bundle said about the images of one part, and how good that was.
+
+    Attributes:
+        judged: calibrated probabilities, prediction sets, what is abstained from and what is
+            unfamiliar.
+        evaluation: all figures with intervals, of the calibrated probabilities.
+        worth: what the probabilities are worth; None where the bundle has no rules.
+    """
+
+    judged: Judgement
+    evaluation: Evaluation
+    worth: Worth | None = None
+
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """(N, K), calibrated where the bundle has a temperature."""
+        return self.judged.probabilities
 
 
 def assess(
@@ -57,6 +84,23 @@ def assess(
     Raises:
         StudyError: a label is no class of the bundle, or no image could be predicted.
     """
+    answers = answers_of(predictor, records, manifest, reader=reader, progress=progress)
+    return assess_answers(answers, predictor.judge, predictor.classes, seed=seed)
+
+
+def answers_of(
+    predictor: Predictor,
+    records: Sequence[Record],
+    manifest: Manifest,
+    *,
+    reader: CropReader,
+    progress: Progress,
+) -> Answers:
+    """Predict ``records`` through the one inference path.
+
+    Raises:
+        StudyError: as :func:`assess`.
+    """
     classes = predictor.bundle.info.classes
     check_labels(records, classes, manifest.root)
     counter = StepCounter(progress, "Predicting")
@@ -71,10 +115,41 @@ def assess(
             remedy=f"The first error was: {problems[0][1]}" if problems else "There are none",
         )
     output = rows_of(predicted.output, predicted.ok)
-    labels = labels_of(good, classes)
     groups = tuple(manifest.group_of(record) for record in good) if manifest.group else None
-    evaluation = evaluate(labels, output.probabilities, classes=classes, groups=groups, seed=seed)
-    return Assessment(good, labels, output, groups, evaluation, problems)
+    return Answers(good, labels_of(good, classes), output, groups, problems)
+
+
+def assess_answers(
+    answers: Answers, judge: Judge, classes: Sequence[str], *, seed: int, trained: bool = False
+) -> Assessment:
+    """Judge and evaluate what was predicted.
+
+    With ``trained`` the images trained the network: what its probabilities for them are worth
+    is not asked.
+    """
+    judged = judge(answers.output)
+    labels, groups = answers.labels, answers.groups
+    evaluation = evaluate(labels, judged.probabilities, classes=classes, groups=groups, seed=seed)
+    found = None
+    if judge.rules is not None and not trained:
+        found = worth(
+            labels,
+            answers.output.probabilities,
+            judged,
+            judge.rules,
+            classes=classes,
+            groups=groups,
+            seed=seed,
+        )
+    return Assessment(**vars(answers), judged=judged, evaluation=evaluation, worth=found)
+
+
+def metrics_of(assessment: Assessment) -> dict[str, dict[str, float | int | str | None]]:
+    """All figures of one part, as ``metrics.json`` has them."""
+    figures = evaluation_to_json(assessment.evaluation)
+    if assessment.worth is not None:
+        figures |= estimates_to_json(worth_figures(assessment.worth))
+    return figures
 
 
 def rows_of(output: NetworkOutput, ok: NDArray[np.bool_]) -> NetworkOutput:
@@ -84,6 +159,7 @@ def rows_of(output: NetworkOutput, ok: NDArray[np.bool_]) -> NetworkOutput:
         probabilities=output.probabilities[ok],
         embedding=None if embedding is None else embedding[ok],
         class_maps=None if maps is None else maps[ok],
+        early_features=None if output.early_features is None else output.early_features[ok],
     )
 
 
@@ -108,15 +184,18 @@ def write_assessment(
     """Write ``metrics.json`` and ``predictions.csv`` of all parts."""
     write_json_atomic(
         folder / "metrics.json",
-        {part: evaluation_to_json(one.evaluation) for part, one in assessments.items()},
+        {part: metrics_of(one) for part, one in assessments.items()},
     )
     text = io.StringIO()
-    classes = next(iter(assessments.values())).evaluation.classes
+    first = next(iter(assessments.values()))
+    classes = first.evaluation.classes
+    judged = JUDGED if first.judged.in_set is not None else ()
     columns = [column for column in manifest.group_columns if column not in _COLUMNS]
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*_COLUMNS, *columns, *(f"probability_{name}" for name in classes)])
+    writer.writerow([*_COLUMNS, *columns, *(f"probability_{name}" for name in classes), *judged])
     for part, one in assessments.items():
-        for record, row in zip(one.records, one.output.probabilities, strict=True):
+        for place, record in enumerate(one.records):
+            row = one.probabilities[place]
             writer.writerow(
                 [
                     record.name,
@@ -126,6 +205,7 @@ def write_assessment(
                     classes[int(row.argmax())],
                     *(record.groups.get(column, "") for column in columns),
                     *(f"{value:.6f}" for value in row),
+                    *judged_cells(one.judged, place, classes),
                 ]
             )
     write_text_atomic(folder / "predictions.csv", text.getvalue())

@@ -11,10 +11,22 @@ from pathlib import Path
 import numpy as np
 
 from actinscope import __version__
-from actinscope.bundle import Bundle, BundleInfo, NetworkSummary, save_bundle, store_metrics
+from actinscope.bundle import (
+    Bundle,
+    BundleInfo,
+    NetworkSummary,
+    save_bundle,
+    store_metrics,
+    store_reliability,
+)
 from actinscope.errors import SettingsError, UsageError
-from actinscope.evidence import Evaluation, evaluation_to_json
-from actinscope.experiment.assess import assess, write_assessment
+from actinscope.evidence import Evaluation
+from actinscope.experiment.assess import (
+    answers_of,
+    assess_answers,
+    metrics_of,
+    write_assessment,
+)
 from actinscope.experiment.environment import describe_environment, now_utc
 from actinscope.experiment.output import require_new_folder
 from actinscope.experiment.prepare import (
@@ -26,6 +38,7 @@ from actinscope.experiment.prepare import (
     records_of,
     unreadable,
 )
+from actinscope.experiment.reliability import fit_reliability
 from actinscope.experiment.resume import (
     recipe_as_used,
     require_same_images,
@@ -49,7 +62,7 @@ from actinscope.networks import (
     network_entry,
     resolve_weights,
 )
-from actinscope.predict import Predictor
+from actinscope.predict import Judge, Predictor
 from actinscope.progress import Progress
 from actinscope.study import Fingerprints, Record, Split, write_manifest
 from actinscope.training import Fitted, Recipe, fit, write_recipe
@@ -192,19 +205,32 @@ def train_on_parts(
     fitted = _fit(request, network, prepared, progress)
     bundle = _deliver(request, network, prepared, fitted, reader)
     predictor = Predictor(bundle)
-    assessments = {
-        part: assess(
-            predictor,
-            records_of(prepared.split.manifest, part),
-            prepared.split.manifest,
-            reader=reader,
-            seed=recipe.seed,
-            progress=progress,
+    manifest = prepared.split.manifest
+    answers = {
+        part: answers_of(
+            predictor, records_of(manifest, part), manifest, reader=reader, progress=progress
         )
         for part in ("test", "validation", "train")
     }
-    write_assessment(request.output, assessments, prepared.split.manifest)
-    store_metrics(bundle, evaluation_to_json(assessments["test"].evaluation))
+    rules, references = fit_reliability(
+        predictor,
+        recipe.probabilities,
+        validation=answers["validation"],
+        training=answers["train"],
+        seed=recipe.seed,
+    )
+    bundle = store_reliability(bundle, rules, references)
+    judge = Judge(rules, references)
+    for note in judge.notes:
+        progress.say(f"note: {note}")
+    assessments = {
+        part: assess_answers(
+            one, judge, predictor.classes, seed=recipe.seed, trained=part == "train"
+        )
+        for part, one in answers.items()
+    }
+    write_assessment(request.output, assessments, manifest)
+    store_metrics(bundle, metrics_of(assessments["test"]))
     story = RunStory(
         recipe=recipe,
         synthetic=request.synthetic,
