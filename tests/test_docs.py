@@ -66,6 +66,7 @@ def test_all_pages_are_there() -> None:
         "studies.md",
         "results.md",
         "privacy-and-offline.md",
+        "probabilities.md",
     }
 
 

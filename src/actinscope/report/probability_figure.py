@@ -39,7 +39,7 @@ def probability_figure(worth: Worth) -> Figure:
     left.plot(*zip(*after, strict=True), "o", color=_BLUE, ms=4, label="calibrated")
     left.set_xlabel("mean highest probability (%); small: images")
     left.set_ylabel("right answers (%)")
-    left.legend(frameon=False, fontsize=6.5, loc="upper left")
+    left.legend(frameon=False, fontsize=6.5, loc="lower right")
     right.plot(100 * worth.curve.answered, 100 * worth.curve.accuracy, color=_BLUE, lw=1.3)
     if worth.answered is not None and worth.accuracy_answered is not None:
         place = (100 * worth.answered.value, 100 * worth.accuracy_answered.value)
