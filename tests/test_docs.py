@@ -68,6 +68,7 @@ def test_all_pages_are_there() -> None:
         "results.md",
         "compare.md",
         "privacy-and-offline.md",
+        "probabilities.md",
     }
 
 

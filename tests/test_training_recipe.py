@@ -180,3 +180,18 @@ def test_bad_change_names_the_recipe() -> None:
 def test_recipe_cannot_be_altered() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Recipe().seed = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('abstain = "accuracy"', "abstain = 'accuracy' needs a target"),
+        ("target = 0.9", "target does nothing with abstain = 'set'"),
+        ("coverage = 1.0", "less than or equal to 0.99"),
+        ("unfamiliar = 0.1", "unknown setting 'probabilities.unfamiliar'"),
+    ],
+)
+def test_settings_of_probabilities_that_cannot_be(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "mine.toml").write_text(f"[probabilities]\n{text}\n")
+    with pytest.raises(SettingsError, match=message):
+        load_recipe(tmp_path / "mine.toml")

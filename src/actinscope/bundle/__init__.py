@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from actinscope.bundle.archive import zip_bundle
-from actinscope.bundle.golden import Golden
+from actinscope.bundle.archive import (
+    zip_bundle,
+)
+from actinscope.bundle.familiar import (
+    References,
+    neighbour_distances,
+    references_of,
+)
+from actinscope.bundle.golden import (
+    Golden,
+)
 from actinscope.bundle.info import (
+    FAMILIAR_FILE,
     FORMAT_VERSION,
     GOLDEN_FILE,
     INFO_FILE,
@@ -24,8 +34,22 @@ from actinscope.bundle.int8 import (
     int8_note,
     too_costly,
 )
-from actinscope.bundle.quantize import quantize_network
-from actinscope.bundle.session import BACKENDS, InferenceSession, NetworkOutput
+from actinscope.bundle.quantize import (
+    quantize_network,
+)
+from actinscope.bundle.reliability import (
+    ABSTAIN_BY,
+    AbstainBy,
+    AbstainRule,
+    FamiliarRule,
+    Reliability,
+    SetRule,
+)
+from actinscope.bundle.session import (
+    BACKENDS,
+    InferenceSession,
+    NetworkOutput,
+)
 from actinscope.bundle.store import (
     Bundle,
     load_bundle,
@@ -33,6 +57,7 @@ from actinscope.bundle.store import (
     save_bundle,
     store_int8,
     store_metrics,
+    store_reliability,
 )
 from actinscope.bundle.verify import (
     INPUT_TOLERANCE,
@@ -43,7 +68,9 @@ from actinscope.bundle.verify import (
 )
 
 __all__ = [
+    "ABSTAIN_BY",
     "BACKENDS",
+    "FAMILIAR_FILE",
     "FORMAT_VERSION",
     "GOLDEN_FILE",
     "INFO_FILE",
@@ -54,8 +81,11 @@ __all__ = [
     "MODEL_FILE",
     "PRECISIONS",
     "PROBABILITY_TOLERANCE",
+    "AbstainBy",
+    "AbstainRule",
     "Bundle",
     "BundleInfo",
+    "FamiliarRule",
     "Figure",
     "Golden",
     "GoldenImage",
@@ -64,15 +94,21 @@ __all__ = [
     "Int8Summary",
     "NetworkOutput",
     "NetworkSummary",
+    "References",
+    "Reliability",
+    "SetRule",
     "Verification",
     "cost_sentence",
     "int8_note",
     "load_bundle",
+    "neighbour_distances",
     "quantize_network",
     "read_bundle_info",
+    "references_of",
     "save_bundle",
     "store_int8",
     "store_metrics",
+    "store_reliability",
     "too_costly",
     "verify_bundle",
     "zip_bundle",

@@ -8,18 +8,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from actinscope.bundle.info import GOLDEN_FILE, INFO_FILE, INT8_FILE, MODEL_FILE
+from actinscope.bundle.info import FAMILIAR_FILE, GOLDEN_FILE, INFO_FILE, INT8_FILE, MODEL_FILE
 from actinscope.errors import BundleError
 from actinscope.files import atomic_path
 
 # Far above what a bundle needs, far below what would fill a laptop's memory.
-LIMITS = {INFO_FILE: 16 << 20, MODEL_FILE: 1 << 30, GOLDEN_FILE: 1 << 30, INT8_FILE: 1 << 30}
-_OPTIONAL = frozenset({INT8_FILE})
+LIMITS = {
+    INFO_FILE: 16 << 20,
+    MODEL_FILE: 1 << 30,
+    GOLDEN_FILE: 1 << 30,
+    INT8_FILE: 1 << 30,
+    FAMILIAR_FILE: 64 << 20,
+}
+_OPTIONAL = frozenset({INT8_FILE, FAMILIAR_FILE})
 _MOST_MEMBERS = 64
 
 
 def read_bundle_files(path: Path) -> dict[str, bytes]:
-    """The bytes of bundle.json, model.onnx, golden.npz and, if it is there, model_int8.onnx.
+    """The bytes of bundle.json, model.onnx, golden.npz and, if they are there, the others.
 
     A zip may hold the files at its top or in one folder; nothing is unpacked to disk.
 

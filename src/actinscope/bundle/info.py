@@ -7,16 +7,19 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from actinscope.bundle.int8 import Int8Summary
+from actinscope.bundle.reliability import Reliability
 from actinscope.images import ReadOptions
 from actinscope.preprocess import Preprocess
 
 #: The newest layout that this version reads. A bundle is written with the oldest version that
 #: describes it: 1; 2 where it holds an INT8 network, which readers of 1 would lose on copying;
-#: 3 where the network wants blue first, which readers of 2 do not know.
+#: 3 where the network wants blue first, which readers of 2 do not know, or where its
+#: probabilities are calibrated, which readers of 2 would give as they are.
 FORMAT_VERSION = 3
 MODEL_FILE = "model.onnx"
 INT8_FILE = "model_int8.onnx"
 GOLDEN_FILE = "golden.npz"
+FAMILIAR_FILE = "familiar.npz"
 INFO_FILE = "bundle.json"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -66,6 +69,8 @@ class BundleInfo(BaseModel):
         training: how it was trained, for people.
         metrics: the test part of metrics.json.
         int8: what the 8-bit network costs and gains, or None where there is none.
+        reliability: temperature, prediction sets, abstaining and what is familiar; None in
+            bundles that have none of it.
         golden: what belongs to the golden images of golden.npz, in their order.
         files: SHA-256 of each other file of the bundle. Filled in when it is saved.
     """
@@ -87,6 +92,7 @@ class BundleInfo(BaseModel):
     training: dict[str, str | int | float | None] = {}
     metrics: dict[str, Any] = {}
     int8: Int8Summary | None = None
+    reliability: Reliability | None = None
     golden: tuple[GoldenImage, ...] = ()
     files: dict[str, Sha256] = {}
 
@@ -106,13 +112,34 @@ class BundleInfo(BaseModel):
             raise ValueError("the golden probabilities of INT8 do not fit the images and classes")
         return self
 
+    @model_validator(mode="after")
+    def _reliability_fits(self) -> BundleInfo:
+        found = [self.reliability, None if self.int8 is None else self.int8.reliability]
+        for one in found:
+            if one is None:
+                continue
+            if len(one.sets.thresholds) != len(self.classes):
+                raise ValueError("the thresholds of the prediction sets do not fit the classes")
+            if one.familiar is not None and len(one.familiar.golden) != len(self.golden):
+                raise ValueError("the unfamiliarity does not fit the golden images")
+        return self
+
     def as_json(self) -> bytes:
         """The bytes of bundle.json, in the oldest layout that can say all of it."""
-        without: dict[str, Any] = {} if self.int8 is not None else {"int8": True}
-        version = 1 if self.int8 is None else 2
+        without: dict[str, Any] = {}
+        calibrated = self.reliability is not None
+        if self.int8 is None:
+            without["int8"] = True
+        elif self.int8.reliability is None:
+            without["int8"] = {"reliability"}
+        else:
+            calibrated = True
+        if self.reliability is None:
+            without["reliability"] = True
         if self.preprocess.order == "rgb":
             without["preprocess"] = {"order"}
-        else:
+        version = 1 if self.int8 is None else 2
+        if calibrated or self.preprocess.order != "rgb":
             version = 3
         told = self.model_copy(update={"format_version": version})
         # Values that are not a number become null: a class without test images has no metric.

@@ -7,6 +7,8 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from actinscope.bundle.reliability import Reliability
+
 Precision = Literal["float32", "int8"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 
@@ -76,6 +78,8 @@ class Int8Summary(BaseModel):
         backend: the runtime that all of it was measured with.
         golden_probabilities: (n, K), what INT8 gives for the golden images.
         warning: why it was stored although it costs too much; else empty.
+        reliability: as that of the bundle, fitted on the outputs of INT8; None where the
+            bundle has none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -87,6 +91,7 @@ class Int8Summary(BaseModel):
     backend: str
     golden_probabilities: tuple[tuple[float, ...], ...] = Field(min_length=1)
     warning: str = ""
+    reliability: Reliability | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Int8Summary:

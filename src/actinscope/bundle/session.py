@@ -18,8 +18,9 @@ INPUT = "image"
 PROBABILITIES = "probabilities"
 EMBEDDING = "embedding"
 CLASS_MAPS = "class_maps"
-# The probabilities first: they alone are asked for by their place.
-_OUTPUTS = (PROBABILITIES, EMBEDDING, CLASS_MAPS)
+EARLY_FEATURES = "early_features"
+# By their place: the first alone, or the first two, are what predictions of files need.
+_OUTPUTS = (PROBABILITIES, EARLY_FEATURES, EMBEDDING, CLASS_MAPS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +31,13 @@ class NetworkOutput:
         probabilities: (N, K) float64, rows sum to 1 up to float32 rounding.
         embedding: (N, D) float32, the features before the classifier, or None.
         class_maps: (N, h, w, K) float32, the class evidence at each place, or None.
+        early_features: (N, E) float32, means of a map of an early layer, or None.
     """
 
     probabilities: NDArray[np.float64]
     embedding: NDArray[np.float32] | None
     class_maps: NDArray[np.float32] | None
+    early_features: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.probabilities)
@@ -103,18 +106,24 @@ class InferenceSession:
         return self._named(self._engine.run(array))
 
     def run_one(
-        self, image: NDArray[np.float32], *, probabilities_only: bool = False
+        self,
+        image: NDArray[np.float32],
+        *,
+        probabilities_only: bool = False,
+        early_features: bool = False,
     ) -> NetworkOutput:
         """The outputs (N = 1) for one image, (S, S, C) float32 in the network's range.
 
         Called from ``side_by_side`` threads at once, it keeps all cores at work. With
-        ``probabilities_only`` the other outputs are None.
+        ``probabilities_only`` the other outputs are None, but for ``early_features`` where
+        these are wanted too.
 
         Raises:
             BundleError: the image does not fit the network.
         """
         array = self._fitting(image[np.newaxis])
-        return self._named(self._engine.run_one(array, 1 if probabilities_only else None))
+        first = 1 + early_features if probabilities_only else None
+        return self._named(self._engine.run_one(array, first))
 
     def _fitting(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         array = np.ascontiguousarray(batch, dtype=np.float32)
@@ -135,10 +144,12 @@ class InferenceSession:
         # Fewer arrays than names where only the first outputs were asked for.
         found = dict(zip(self._engine.outputs, arrays, strict=False))
         embedding, maps = found.get(EMBEDDING), found.get(CLASS_MAPS)
+        early = found.get(EARLY_FEATURES)
         return NetworkOutput(
             probabilities=found[PROBABILITIES].astype(np.float64),
             embedding=None if embedding is None else embedding.astype(np.float32, copy=False),
             class_maps=None if maps is None else maps.astype(np.float32, copy=False),
+            early_features=None if early is None else early.astype(np.float32, copy=False),
         )
 
 

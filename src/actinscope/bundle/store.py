@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from actinscope.bundle.archive import read_bundle_files, read_info_file
+from actinscope.bundle.familiar import References, pack_references, unpack_references
 from actinscope.bundle.golden import Golden, pack_golden, unpack_golden
 from actinscope.bundle.info import (
+    FAMILIAR_FILE,
     FORMAT_VERSION,
     GOLDEN_FILE,
     INFO_FILE,
@@ -28,6 +30,7 @@ from actinscope.bundle.info import (
 )
 from actinscope.bundle.int8 import PRECISIONS, Int8Summary
 from actinscope.bundle.model_check import check_model
+from actinscope.bundle.reliability import Reliability
 from actinscope.errors import BundleError, OutputError, UsageError
 from actinscope.files import atomic_path
 from actinscope.images import Image
@@ -52,6 +55,7 @@ class Bundle:
     model: bytes = field(repr=False)
     _golden: bytes = field(repr=False)
     int8_model: bytes | None = field(default=None, repr=False)
+    _familiar: bytes | None = field(default=None, repr=False)
 
     def golden(self) -> Golden:
         """The golden images and outputs.
@@ -60,6 +64,26 @@ class Bundle:
             BundleError: golden.npz does not hold what bundle.json announces.
         """
         return unpack_golden(self._golden, self.info.golden, where=self.path / GOLDEN_FILE)
+
+    def reliability(self, precision: str) -> Reliability | None:
+        """The rules for the outputs of the network that computes with ``precision``."""
+        int8 = self.info.int8
+        if precision == "int8" and int8 is not None and int8.reliability is not None:
+            return int8.reliability
+        return self.info.reliability
+
+    def references(self) -> References | None:
+        """Early features of training images; None where the bundle has no rule for them.
+
+        Raises:
+            BundleError: familiar.npz does not hold what bundle.json announces.
+        """
+        rules = self.info.reliability
+        if rules is None or rules.familiar is None or self._familiar is None:
+            return None
+        return unpack_references(
+            self._familiar, rules.familiar.references, where=self.path / FAMILIAR_FILE
+        )
 
     def network(self, precision: str) -> bytes:
         """The ONNX file that computes with ``precision``: ``float32`` or ``int8``.
@@ -94,14 +118,19 @@ def load_bundle(path: Path) -> Bundle:
     path = Path(path)
     files = read_bundle_files(path)
     info = _parse_info(files[INFO_FILE], path / INFO_FILE)
-    if info.int8 is None:
-        files.pop(INT8_FILE, None)  # nobody measured what it costs, so nobody may use it
-    elif INT8_FILE not in files:
-        raise BundleError(
-            f"{INT8_FILE} is missing, which bundle.json describes",
-            where=path,
-            remedy="Copy the whole bundle again",
-        )
+    described = {
+        INT8_FILE: info.int8 is not None,  # else nobody measured what it costs
+        FAMILIAR_FILE: info.reliability is not None and info.reliability.familiar is not None,
+    }
+    for name, wanted in described.items():
+        if not wanted:
+            files.pop(name, None)
+        elif name not in files:
+            raise BundleError(
+                f"{name} is missing, which bundle.json describes",
+                where=path,
+                remedy="Copy the whole bundle again",
+            )
     for name in files.keys() - {INFO_FILE}:
         if hashlib.sha256(files[name]).hexdigest() != info.files.get(name):
             raise BundleError(
@@ -118,6 +147,7 @@ def load_bundle(path: Path) -> Bundle:
         model=files[MODEL_FILE],
         _golden=files[GOLDEN_FILE],
         int8_model=files.get(INT8_FILE),
+        _familiar=files.get(FAMILIAR_FILE),
     )
 
 
@@ -171,8 +201,8 @@ def save_bundle(
     Args:
         folder: does not exist, is empty, or holds a bundle.
         onnx_path: the exported network.
-        info: ``files`` and ``golden`` are filled in here; without ``int8``, which is
-            measured later (:func:`store_int8`).
+        info: ``files`` and ``golden`` are filled in here; without ``int8`` and
+            ``reliability``, which are measured later.
         golden_images: n raw images.
         golden_inputs: (n, S, S, C), what the preprocessing makes of them.
         golden_probabilities: (n, K), what the training framework made of that.
@@ -187,7 +217,8 @@ def save_bundle(
     golden, entries = pack_golden(golden_images, golden_inputs, golden_probabilities)
     files = {MODEL_FILE: Path(onnx_path).read_bytes(), GOLDEN_FILE: golden}
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    complete = info.model_copy(update={"int8": None, "golden": entries, "files": hashes})
+    empty = {"int8": None, "reliability": None}
+    complete = info.model_copy(update=empty | {"golden": entries, "files": hashes})
     files[INFO_FILE] = complete.as_json()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -240,6 +271,34 @@ def store_int8(bundle: Bundle, model: bytes, summary: Int8Summary) -> Bundle:
     files = kept | {INT8_FILE: hashlib.sha256(model).hexdigest()}
     told = bundle.info.model_copy(update={"int8": summary, "files": files})
     return replace(_store_info(bundle, told), int8_model=model)
+
+
+def store_reliability(bundle: Bundle, rules: Reliability, references: References | None) -> Bundle:
+    """Put rules, and the features of training images that they rest on, into a bundle folder.
+
+    An INT8 network loses its own rules, which were fitted with others.
+
+    Raises:
+        BundleError: the rules and ``references`` do not fit each other or the bundle.
+        OutputError: the folder cannot be written.
+    """
+    where = bundle.path / FAMILIAR_FILE
+    if (references is None) != (rules.familiar is None):
+        raise BundleError("a rule of familiarity and its features belong together", where=where)
+    kept = {name: value for name, value in bundle.info.files.items() if name != FAMILIAR_FILE}
+    int8 = bundle.info.int8 and bundle.info.int8.model_copy(update={"reliability": None})
+    changes: dict[str, Any] = {"int8": int8, "reliability": None, "files": kept}
+    if bundle.info.reliability is not None:  # announced last, withdrawn first, as for INT8
+        _store_info(bundle, bundle.info.model_copy(update=changes))
+    data = None if references is None else pack_references(references)
+    if data is not None:
+        with atomic_path(where) as temporary:
+            temporary.write_bytes(data)
+        changes["files"] = kept | {FAMILIAR_FILE: hashlib.sha256(data).hexdigest()}
+    told = BundleInfo.model_validate(
+        bundle.info.model_copy(update=changes | {"reliability": rules}).model_dump()
+    )
+    return replace(_store_info(bundle, told), _familiar=data)
 
 
 def _store_info(bundle: Bundle, info: BundleInfo) -> Bundle:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.bundle.info import GOLDEN_FILE, INT8_FILE
+from actinscope.bundle.familiar import neighbour_distances
+from actinscope.bundle.info import FAMILIAR_FILE, GOLDEN_FILE, INT8_FILE
 from actinscope.bundle.session import InferenceSession
 from actinscope.bundle.store import Bundle, load_bundle
 from actinscope.errors import GoldenMismatch
@@ -22,6 +23,8 @@ PROBABILITY_TOLERANCE = 1e-3
 INT8_TOLERANCE = 0.1
 #: The same for the network's input, as a fraction of its largest value (or of 1).
 INPUT_TOLERANCE = 1e-4
+#: The same for the unfamiliarity, which is 1 at its threshold.
+UNFAMILIARITY_TOLERANCE = 1e-2
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Verification:
         backend: the runtime that was used.
         int8_difference: largest absolute difference of a probability of the INT8 network,
             at most ``INT8_TOLERANCE``; None where the bundle has none.
+        unfamiliarity_difference: largest absolute difference of the unfamiliarity, at most
+            ``UNFAMILIARITY_TOLERANCE``; None where the bundle has no rule for it.
     """
 
     images: int
@@ -50,6 +55,7 @@ class Verification:
     worst_class: str
     backend: str
     int8_difference: float | None = None
+    unfamiliarity_difference: float | None = None
 
     @property
     def ok(self) -> bool:
@@ -100,6 +106,7 @@ def verify_bundle(
         worst_class=replayed.name,
         backend=replayed.backend,
         int8_difference=int8_difference,
+        unfamiliarity_difference=_replay_unfamiliarity(bundle, replayed.early_features),
     )
 
 
@@ -111,6 +118,7 @@ class _Replayed:
     image: int
     name: str
     backend: str
+    early_features: NDArray[np.float32] | None
 
 
 def _replay(
@@ -124,7 +132,8 @@ def _replay(
 ) -> _Replayed:
     """Run one network of the bundle; raises where it gives something else than ``stored``."""
     session = InferenceSession(bundle.network(precision), backend=backend, where=str(bundle.path))
-    given = session.run(inputs).probabilities
+    output = session.run(inputs)
+    given = output.probabilities
     differences = _differences(given, stored, f"{precision} probabilities", bundle)
     image, column = _worst(differences)
     name = bundle.info.classes[column]
@@ -136,7 +145,34 @@ def _replay(
             where=bundle.path / (GOLDEN_FILE if precision == "float32" else INT8_FILE),
             remedy="Do not use the bundle on this computer; copy it again",
         )
-    return _Replayed(float(differences[image, column]), image, name, session.backend)
+    worst = float(differences[image, column])
+    return _Replayed(worst, image, name, session.backend, output.early_features)
+
+
+def _replay_unfamiliarity(bundle: Bundle, features: NDArray[np.float32] | None) -> float | None:
+    """Largest difference of a golden image's unfamiliarity; raises where it is too large."""
+    rules, references = bundle.info.reliability, bundle.references()
+    if rules is None or rules.familiar is None or references is None:
+        return None
+    if features is None or features.shape[1] != len(references.centre):
+        raise GoldenMismatch(
+            "the network does not give the early features that are stored of training images",
+            where=bundle.path / FAMILIAR_FILE,
+            remedy="Copy the bundle again",
+        )
+    rule = rules.familiar
+    distances = neighbour_distances(references.scaled(features), references, rule.neighbours)
+    differences = np.abs(distances / rule.threshold - np.array(rule.golden))
+    image = int(differences.argmax())
+    if not differences[image] <= UNFAMILIARITY_TOLERANCE:
+        raise GoldenMismatch(
+            f"golden image {image} has the unfamiliarity {distances[image] / rule.threshold:.4f}, "
+            f"stored is {rule.golden[image]:.4f}; at most {UNFAMILIARITY_TOLERANCE:g} apart is "
+            "allowed",
+            where=bundle.path / FAMILIAR_FILE,
+            remedy="Do not use the bundle on this computer; copy it again",
+        )
+    return float(differences[image])
 
 
 def _compare_inputs(

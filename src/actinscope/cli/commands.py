@@ -113,6 +113,11 @@ def verify(arguments: Namespace) -> int:
         f"probabilities {result.probability_difference:.1e}, of the network's input "
         f"{result.input_difference:.1e}."
         + ("" if result.int8_difference is None else f" INT8: {result.int8_difference:.1e}.")
+        + (
+            ""
+            if result.unfamiliarity_difference is None
+            else f" Unfamiliarity: {result.unfamiliarity_difference:.1e}."
+        )
     )
     return 0
 

@@ -7,6 +7,17 @@ Nothing here reads files or draws.
 
 from __future__ import annotations
 
+from actinscope.evidence.abstention import (
+    AnsweredCurve,
+    answered_curve,
+    fit_abstention,
+)
+from actinscope.evidence.calibration import (
+    CALIBRATION_METRICS,
+    Temperature,
+    calibration_figures,
+    fit_temperature,
+)
 from actinscope.evidence.class_activation import (
     common_scale,
     contrast_map,
@@ -22,6 +33,10 @@ from actinscope.evidence.comparison import (
 from actinscope.evidence.comparison_words import (
     comparison_verdict,
     pair_sentence,
+)
+from actinscope.evidence.conformal import (
+    fewest_images,
+    fit_sets,
 )
 from actinscope.evidence.confounds import (
     Confound,
@@ -43,6 +58,7 @@ from actinscope.evidence.controls import (
 )
 from actinscope.evidence.evaluation import (
     Evaluation,
+    estimates_to_json,
     evaluate,
     evaluation_to_json,
 )
@@ -94,6 +110,9 @@ from actinscope.evidence.sample_size import (
     images_for_half_width,
     pairs_for_mcnemar,
 )
+from actinscope.evidence.unfamiliar import (
+    fit_familiar,
+)
 from actinscope.evidence.verdict import (
     Verdict,
     counted,
@@ -102,8 +121,15 @@ from actinscope.evidence.verdict import (
     spoken,
     verdict,
 )
+from actinscope.evidence.worth import (
+    ReliabilityPoint,
+    Worth,
+    worth,
+    worth_figures,
+)
 
 __all__ = [
+    "CALIBRATION_METRICS",
     "CLASS_METRICS",
     "CONTROL_FEATURES",
     "DIFFERENCES",
@@ -111,6 +137,7 @@ __all__ = [
     "METRICS",
     "RULES",
     "RULE_WORDS",
+    "AnsweredCurve",
     "Answers",
     "BatchControl",
     "Comparison",
@@ -122,12 +149,17 @@ __all__ = [
     "LevelEvaluation",
     "LevelRule",
     "PairedComparison",
+    "ReliabilityPoint",
     "ResampledTest",
     "RunPair",
     "ShuffledLabels",
+    "Temperature",
     "Unit",
     "Verdict",
+    "Worth",
+    "answered_curve",
     "batch_control",
+    "calibration_figures",
     "common_scale",
     "compare_classifiers",
     "compare_pairs",
@@ -137,11 +169,17 @@ __all__ = [
     "control_features",
     "corrected_resampled_t",
     "counted",
+    "estimates_to_json",
     "evaluate",
     "evaluate_level",
     "evaluation_to_json",
     "fewest_for_mcnemar",
+    "fewest_images",
     "find_confounds",
+    "fit_abstention",
+    "fit_familiar",
+    "fit_sets",
+    "fit_temperature",
     "heat_map",
     "holm",
     "images_for_half_width",
@@ -163,4 +201,6 @@ __all__ = [
     "verdict",
     "warnings_of",
     "worst_errors",
+    "worth",
+    "worth_figures",
 ]

@@ -138,7 +138,14 @@ def evaluation_to_json(
     flat = dict(evaluation.metrics)
     for name, estimates in evaluation.per_class.items():
         flat |= {f"{metric}[{name}]": estimate for metric, estimate in estimates.items()}
-    return {key: estimate_to_json(estimate) for key, estimate in flat.items()}
+    return estimates_to_json(flat)
+
+
+def estimates_to_json(
+    estimates: Mapping[str, Estimate],
+) -> dict[str, dict[str, float | int | str | None]]:
+    """{name: {value, low, high, n, count, method}}; NaN becomes None."""
+    return {key: estimate_to_json(estimate) for key, estimate in estimates.items()}
 
 
 def estimate_to_json(estimate: Estimate) -> dict[str, float | int | str | None]:

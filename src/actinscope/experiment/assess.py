@@ -17,47 +17,72 @@ from actinscope.evidence import (
     Evaluation,
     LevelEvaluation,
     LevelRule,
+    Worth,
+    estimates_to_json,
     evaluate,
     evaluation_to_json,
     level_to_json,
+    worth,
+    worth_figures,
 )
 from actinscope.experiment.levels import assess_level
 from actinscope.experiment.prepare import labels_of
 from actinscope.files import write_json_atomic, write_text_atomic
 from actinscope.images import CropReader
-from actinscope.predict import Predictor, predict_records
+from actinscope.predict import JUDGED, Judge, Judgement, Predictor, judged_cells, predict_records
 from actinscope.progress import Progress, StepCounter
 from actinscope.study import Manifest, Record
 
 
 @dataclass(frozen=True, eq=False)
-class Assessment:
-    """What a bundle said about the images of one part, and how good that was.
+class Answers:
+    """What a network said about the images of one part, nothing judged yet.
 
     Attributes:
         records: the N images that could be predicted, in the manifest's order.
         labels: (N,) true class indices.
-        output: probabilities, embedding and class maps of the N images.
+        output: probabilities as the network gives them, features and class maps.
         groups: group of each image, or None where there is no group column.
-        evaluation: all figures with intervals.
         problems: (name, message) of the images that could not be predicted.
-        levels: the same summed up to fields, donors, ..., as far as asked for.
     """
 
     records: tuple[Record, ...]
     labels: NDArray[np.int64]
     output: NetworkOutput
     groups: tuple[str, ...] | None
-    evaluation: Evaluation
     problems: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Assessment(Answers):
+    """What a bundle said about the images of one part, and how good that was.
+
+    Attributes:
+        judged: calibrated probabilities, prediction sets, what is abstained from and what is
+            unfamiliar.
+        evaluation: all figures with intervals, of the calibrated probabilities.
+        worth: what the probabilities are worth; None where the bundle has no rules.
+        levels: the same summed up to fields, donors, ..., as far as asked for.
+    """
+
+    judged: Judgement
+    evaluation: Evaluation
+    worth: Worth | None = None
     levels: tuple[LevelEvaluation, ...] = ()
 
     def to_json(self) -> dict[str, dict[str, float | int | str | None]]:
         """The part's entry of metrics.json."""
         figures = evaluation_to_json(self.evaluation)
+        if self.worth is not None:
+            figures |= estimates_to_json(worth_figures(self.worth))
         for level in self.levels:
             figures |= level_to_json(level)
         return figures
+
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """(N, K), calibrated where the bundle has a temperature."""
+        return self.judged.probabilities
 
 
 def assess(
@@ -77,6 +102,25 @@ def assess(
     Raises:
         StudyError: a label is no class of the bundle, or no image could be predicted.
     """
+    answers = answers_of(predictor, records, manifest, reader=reader, progress=progress)
+    return assess_answers(
+        answers, predictor.judge, predictor.classes, manifest, rules=rules, seed=seed
+    )
+
+
+def answers_of(
+    predictor: Predictor,
+    records: Sequence[Record],
+    manifest: Manifest,
+    *,
+    reader: CropReader,
+    progress: Progress,
+) -> Answers:
+    """Predict ``records`` through the one inference path.
+
+    Raises:
+        StudyError: as :func:`assess`.
+    """
     classes = predictor.bundle.info.classes
     check_labels(records, classes, manifest.root)
     counter = StepCounter(progress, "Predicting")
@@ -91,14 +135,54 @@ def assess(
             remedy=f"The first error was: {problems[0][1]}" if problems else "There are none",
         )
     output = rows_of(predicted.output, predicted.ok)
-    labels = labels_of(good, classes)
     groups = tuple(manifest.group_of(record) for record in good) if manifest.group else None
-    evaluation = evaluate(labels, output.probabilities, classes=classes, groups=groups, seed=seed)
+    return Answers(good, labels_of(good, classes), output, groups, problems)
+
+
+def assess_answers(
+    answers: Answers,
+    judge: Judge,
+    classes: Sequence[str],
+    manifest: Manifest,
+    *,
+    rules: Sequence[LevelRule] = (),
+    seed: int,
+    trained: bool = False,
+) -> Assessment:
+    """Judge and evaluate what was predicted; ``rules`` name levels to sum up to besides.
+
+    With ``trained`` the images trained the network: what its probabilities for them are worth
+    is not asked.
+    """
+    judged = judge(answers.output)
+    labels, groups = answers.labels, answers.groups
+    evaluation = evaluate(labels, judged.probabilities, classes=classes, groups=groups, seed=seed)
+    found = None
+    if judge.rules is not None and not trained:
+        found = worth(
+            labels,
+            answers.output.probabilities,
+            judged,
+            judge.rules,
+            classes=classes,
+            groups=groups,
+            seed=seed,
+        )
     levels = tuple(
-        assess_level(good, labels, output.probabilities, manifest, rule, classes=classes, seed=seed)
+        assess_level(
+            answers.records,
+            labels,
+            judged.probabilities,
+            manifest,
+            rule,
+            classes=classes,
+            seed=seed,
+        )
         for rule in rules
     )
-    return Assessment(good, labels, output, groups, evaluation, problems, levels)
+    return Assessment(
+        **vars(answers), judged=judged, evaluation=evaluation, worth=found, levels=levels
+    )
 
 
 def rows_of(output: NetworkOutput, ok: NDArray[np.bool_]) -> NetworkOutput:
@@ -108,6 +192,7 @@ def rows_of(output: NetworkOutput, ok: NDArray[np.bool_]) -> NetworkOutput:
         probabilities=output.probabilities[ok],
         embedding=None if embedding is None else embedding[ok],
         class_maps=None if maps is None else maps[ok],
+        early_features=None if output.early_features is None else output.early_features[ok],
     )
 
 
@@ -135,12 +220,15 @@ def write_assessment(
         {part: one.to_json() for part, one in assessments.items()},
     )
     text = io.StringIO()
-    classes = next(iter(assessments.values())).evaluation.classes
+    first = next(iter(assessments.values()))
+    classes = first.evaluation.classes
+    judged = JUDGED if first.judged.in_set is not None else ()
     columns = [column for column in manifest.group_columns if column not in _COLUMNS]
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*_COLUMNS, *columns, *(f"probability_{name}" for name in classes)])
+    writer.writerow([*_COLUMNS, *columns, *(f"probability_{name}" for name in classes), *judged])
     for part, one in assessments.items():
-        for record, row in zip(one.records, one.output.probabilities, strict=True):
+        for place, record in enumerate(one.records):
+            row = one.probabilities[place]
             writer.writerow(
                 [
                     record.name,
@@ -150,6 +238,7 @@ def write_assessment(
                     classes[int(row.argmax())],
                     *(record.groups.get(column, "") for column in columns),
                     *(f"{value:.6f}" for value in row),
+                    *judged_cells(one.judged, place, classes),
                 ]
             )
     write_text_atomic(folder / "predictions.csv", text.getvalue())

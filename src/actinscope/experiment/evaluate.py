@@ -151,6 +151,7 @@ def _write_report(
         headline=headline(result.evaluation, _PART),
         classes=info.classes,
         evaluations={_PART: result.evaluation},
+        worth={_PART: result.worth} if result.worth else {},
         synthetic=info.synthetic,
         notices=info.notices,
         findings=_findings(group is not None, notes),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from actinscope.errors import ImageUnreadable, ManifestError
 from actinscope.images import CropReader, Image
 from actinscope.networks import NetworkEntry
+from actinscope.predict import JUDGED
 from actinscope.preprocess import NetworkInput, Preprocess, fit_preprocess
 from actinscope.progress import Progress, StepCounter
 from actinscope.study import (
@@ -103,7 +104,7 @@ def _require_free_names(manifest: Manifest, where: Path) -> Manifest:
     taken = [
         column
         for column in manifest.group_columns
-        if column in {"predicted", "error"} or column.startswith("probability_")
+        if column in {"predicted", "error", *JUDGED} or column.startswith("probability_")
     ]
     if taken:
         raise ManifestError(

@@ -17,6 +17,7 @@ from actinscope.bundle import (
     Figure,
     Int8Part,
     Int8Summary,
+    NetworkOutput,
     cost_sentence,
     load_bundle,
     quantize_network,
@@ -25,8 +26,9 @@ from actinscope.bundle import (
 )
 from actinscope.errors import BundleError, StudyError, UsageError
 from actinscope.evidence import Estimate, compare_pairs, evaluate
-from actinscope.experiment.assess import check_labels
+from actinscope.experiment.assess import check_labels, rows_of
 from actinscope.experiment.prepare import fingerprint_study, images_of, labels_of, records_of
+from actinscope.experiment.reliability import refit_reliability
 from actinscope.images import CropReader
 from actinscope.predict import Predictor, predict_records
 from actinscope.progress import Progress, StepCounter
@@ -129,24 +131,33 @@ def measure_int8(
     parts = {
         part: _compare(
             labels[mask],
-            first[mask],
-            second[mask],
+            first.probabilities[mask],
+            second.probabilities[mask],
             classes=bundle.info.classes,
             groups=None if groups is None else groups[mask].tolist(),
             seed=seed,
         )
         for part, mask in masks.items()
     }
-    golden = bundle.golden().images
+    golden = coarse.predict_images(bundle.golden().images)
+    rules = None
+    if VALIDATION in masks:
+        mask = masks[VALIDATION]
+        rules = refit_reliability(
+            bundle,
+            rows_of(second, mask),
+            labels[mask],
+            groups=None if groups is None else groups[mask].tolist(),
+            golden=golden,
+        )
     return Int8Summary(
         calibration_images=1,
         seed=seed,
         parts=parts,
         speed_ratio=_speed_ratio(exact, coarse, bundle.golden().inputs),
         backend=coarse.backend,
-        golden_probabilities=tuple(
-            tuple(row) for row in coarse.predict_images(golden).probabilities.tolist()
-        ),
+        golden_probabilities=tuple(tuple(row) for row in golden.probabilities.tolist()),
+        reliability=rules,
     )
 
 
@@ -212,13 +223,13 @@ def _predict(
     reader: CropReader,
     progress: Progress,
     phase: str,
-) -> NDArray[np.float64]:
-    """(N, K) probabilities of all records."""
+) -> NetworkOutput:
+    """The outputs for all records."""
     found = predict_records(predictor, records, reader, progress=StepCounter(progress, phase))
     for record, error in zip(records, found.errors, strict=True):
         if error:
             raise StudyError(f"cannot be predicted: {error}", where=record.title)
-    return found.output.probabilities
+    return found.output
 
 
 def _compare(

@@ -88,6 +88,7 @@ def write_run_report(
         headline=headline(test.evaluation),
         classes=manifest.classes,
         evaluations={part: one.evaluation for part, one in assessments.items()},
+        worth={part: one.worth for part, one in assessments.items() if one.worth},
         synthetic=story.synthetic,
         notices=story.notices,
         history=_history(story.fitted),
@@ -168,7 +169,7 @@ class Pictures:
 
     @property
     def _probabilities(self) -> NDArray[np.float64]:
-        return self.assessment.output.probabilities
+        return self.assessment.probabilities
 
     def _picture(self, index: int, *, heat: bool = True) -> CellPicture:
         record = self.assessment.records[index]

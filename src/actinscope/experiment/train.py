@@ -11,10 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from actinscope import __version__
-from actinscope.bundle import Bundle, BundleInfo, NetworkSummary, save_bundle, store_metrics
+from actinscope.bundle import (
+    Bundle,
+    BundleInfo,
+    NetworkSummary,
+    save_bundle,
+    store_metrics,
+    store_reliability,
+)
 from actinscope.errors import SettingsError, UsageError
 from actinscope.evidence import Evaluation, level_words
-from actinscope.experiment.assess import assess, write_assessment
+from actinscope.experiment.assess import answers_of, assess_answers, write_assessment
 from actinscope.experiment.controls import run_controls
 from actinscope.experiment.environment import describe_environment, now_utc
 from actinscope.experiment.levels import level_rules, write_levels
@@ -28,6 +35,7 @@ from actinscope.experiment.prepare import (
     records_of,
     unreadable,
 )
+from actinscope.experiment.reliability import fit_reliability
 from actinscope.experiment.resume import (
     head_of,
     recipe_as_used,
@@ -52,7 +60,7 @@ from actinscope.networks import (
     network_entry,
     resolve_weights,
 )
-from actinscope.predict import Predictor
+from actinscope.predict import Judge, Predictor
 from actinscope.progress import Progress
 from actinscope.study import Fingerprints, Record, Split, write_manifest
 from actinscope.training import Fitted, Recipe, fit, write_recipe
@@ -203,19 +211,37 @@ def train_on_parts(
     fitted = _fit(request, network, prepared, progress)
     bundle = _deliver(request, network, prepared, fitted, reader)
     predictor = Predictor(bundle)
-    assessments = {
-        part: assess(
-            predictor,
-            records_of(prepared.split.manifest, part),
-            prepared.split.manifest,
-            reader=reader,
-            seed=recipe.seed,
-            progress=progress,
-            rules=rules,
+    manifest = prepared.split.manifest
+    answers = {
+        part: answers_of(
+            predictor, records_of(manifest, part), manifest, reader=reader, progress=progress
         )
         for part in ("test", "validation", "train")
     }
-    write_assessment(request.output, assessments, prepared.split.manifest)
+    reliability, references = fit_reliability(
+        predictor,
+        recipe.probabilities,
+        validation=answers["validation"],
+        training=answers["train"],
+        seed=recipe.seed,
+    )
+    bundle = store_reliability(bundle, reliability, references)
+    judge = Judge(reliability, references)
+    for note in judge.notes:
+        progress.say(f"note: {note}")
+    assessments = {
+        part: assess_answers(
+            one,
+            judge,
+            predictor.classes,
+            manifest,
+            rules=rules,
+            seed=recipe.seed,
+            trained=part == "train",
+        )
+        for part, one in answers.items()
+    }
+    write_assessment(request.output, assessments, manifest)
     write_levels(request.output, {part: one.levels for part, one in assessments.items()})
     store_metrics(bundle, assessments["test"].to_json())
     controls = None
@@ -224,7 +250,7 @@ def train_on_parts(
             predictor,
             assessments["train"],
             assessments["test"],
-            prepared.split.manifest,
+            manifest,
             reader=reader,
             seed=recipe.seed,
             progress=progress,

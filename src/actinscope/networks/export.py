@@ -19,6 +19,9 @@ INPUT_NAME = "image"
 PROBABILITIES = "probabilities"
 EMBEDDING = "embedding"
 CLASS_MAPS = "class_maps"
+EARLY_FEATURES = "early_features"
+#: Side of the input over the side of the map that the early features are the mean of.
+_EARLY_STRIDE = 8
 OPSET = 15
 
 
@@ -35,6 +38,9 @@ def export_onnx(model: Any, entry: NetworkEntry, path: Path) -> None:
       map times the kernel of the head, WITHOUT the head's bias. For every class the mean
       of the map over its h x w positions plus the bias is the logit, and softmax of the
       logits is ``probabilities`` (Zhou et al. 2016, class activation mapping).
+    - ``early_features`` (N, E): the mean over its positions of the last map with an eighth of
+      the input's side, where the network has one. Training leaves it nearly or wholly as
+      it is, so it still tells what the classes have in common from everything else.
 
     Raises:
         BundleError: Keras does not run on TensorFlow, or the converter failed.
@@ -69,7 +75,22 @@ def inference_model(model: Any) -> Any:
         positions = keras.layers.Conv2D(head.units, 1, use_bias=False, name=CLASS_MAPS)
         outputs[CLASS_MAPS] = positions(features)
         positions.kernel.assign(keras.ops.expand_dims(head.kernel, (0, 1)))
+    early = _early_layer(model)
+    if early is not None:
+        pooled = keras.layers.GlobalAveragePooling2D(name=EARLY_FEATURES)
+        outputs[EARLY_FEATURES] = pooled(early.output)
     return keras.Model(model.input, outputs, name=model.name)
+
+
+def _early_layer(model: Any) -> Any:
+    """The last layer whose output has an eighth of the input's side, rounded up; or None."""
+    side = -(-int(model.input.shape[1]) // _EARLY_STRIDE)
+    found = None
+    for layer in model.layers:
+        shape = getattr(layer.output, "shape", ())
+        if len(shape) == 4 and tuple(shape[1:3]) == (side, side):
+            found = layer
+    return found
 
 
 def _convert(graph: Any, title: str, path: Path) -> None:

@@ -115,11 +115,12 @@ def predict_files(
     require_replaceable(output_csv)
     plan = _plan(bundle, paths, options, crop_size)
     names = [task.name for task in plan.tasks]
-    columns = len(header(plan.groups, bundle.info.classes))
+    columns = len(header(plan.groups, bundle.info.classes, judged=True))
     check_writable(output_csv, expected_bytes=expected_size(names, columns))
     predictor = Predictor(bundle, backend=options.backend, precision=options.precision)
     kept, problems = _write(predictor, plan, output_csv, options)
-    notes = (*bundle.info.notices, predictor.cost, *plan.notes, predictor.fallback, kept.note)
+    told = (*bundle.info.notices, *predictor.judge.notes, predictor.cost)
+    notes = (*told, *plan.notes, predictor.fallback, kept.note)
     return PredictSummary(
         output=output_csv,
         done=len(plan.tasks) - len(problems),
@@ -136,7 +137,8 @@ def _write(
 ) -> tuple[Kept, list[tuple[str, str]]]:
     """Write all rows; what was there already, and the (name, message) of each failed row."""
     classes, total = predictor.classes, len(plan.tasks)
-    columns = header(plan.groups, classes)
+    judge = predictor.judge
+    columns = header(plan.groups, classes, judged=judge.rules is not None)
 
     def row_fits(place: int, row: list[str]) -> bool:
         if place >= total or len(row) != len(columns):
@@ -158,7 +160,7 @@ def _write(
         work = predict_batches(predictor, batches, read, probabilities_only=True)
         with closing(work) as results:
             for batch in results:
-                rows = rows_of(batch, plan.groups, classes)
+                rows = rows_of(batch, plan.groups, classes, judge)
                 partial.append(csv_bytes(rows))
                 problems += _problems(rows)
                 done += len(rows)

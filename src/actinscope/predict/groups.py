@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from actinscope.errors import ManifestError
+from actinscope.predict.judge import JUDGED
 from actinscope.predict.tasks import Task
 from actinscope.study.table import Row, read_table
 
@@ -15,7 +16,7 @@ from actinscope.study.table import Row, read_table
 _NOT_COPIED = frozenset(
     {"path", "mask", "objects", "object", "y", "x", "height", "width", "sha256"}
 )
-_TAKEN = frozenset({"predicted", "error"})
+_TAKEN = frozenset({"predicted", "error", *JUDGED})
 
 
 @dataclass(frozen=True)

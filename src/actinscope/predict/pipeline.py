@@ -57,7 +57,7 @@ def predict_batches(
         predictor: the network.
         batches: what to read.
         read: reads one item's image; called in several threads.
-        probabilities_only: the other outputs are not wanted.
+        probabilities_only: the other outputs are not wanted, but for what judging needs.
     """
 
     def work(item: Item) -> NetworkOutput | str:
@@ -103,6 +103,7 @@ def _joined(outputs: Sequence[NetworkOutput], classes: int) -> NetworkOutput:
         np.concatenate([output.probabilities for output in outputs]),
         _stacked([output.embedding for output in outputs]),
         _stacked([output.class_maps for output in outputs]),
+        _stacked([output.early_features for output in outputs]),
     )
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from actinscope.bundle import Bundle, InferenceSession, NetworkOutput, int8_note
 from actinscope.images import Image
+from actinscope.predict.judge import Judge
 
 
 class Predictor:
@@ -32,6 +33,8 @@ class Predictor:
         self.bundle = bundle
         self.precision = precision
         network = bundle.network(precision)
+        #: What is said of the outputs: calibrated probabilities, sets, what is unfamiliar.
+        self.judge = Judge(bundle.reliability(precision), bundle.references())
         self._session = InferenceSession(network, backend=backend, where=str(bundle.path))
 
     @property
@@ -77,8 +80,16 @@ class Predictor:
     def predict_input(
         self, image: NDArray[np.float32], *, probabilities_only: bool = False
     ) -> NetworkOutput:
-        """Outputs (N = 1) for one prepared image, (S, S, C) float32 in the network's range."""
-        return self._session.run_one(image, probabilities_only=probabilities_only)
+        """Outputs (N = 1) for one prepared image, (S, S, C) float32 in the network's range.
+
+        With ``probabilities_only`` the other outputs are left out, but for what
+        :attr:`judge` needs. The probabilities are those of the network, not calibrated.
+        """
+        return self._session.run_one(
+            image,
+            probabilities_only=probabilities_only,
+            early_features=self.judge.wants_features,
+        )
 
     def predict_inputs(self, batch: NDArray[np.float32]) -> NetworkOutput:
         """Outputs for prepared images, (N, S, S, C) float32 in the network's range."""

@@ -81,6 +81,7 @@ def _stack(
         probabilities,
         _spread([output.embedding for output in outputs], good),
         _spread([output.class_maps for output in outputs], good),
+        _spread([output.early_features for output in outputs], good),
     )
 
 

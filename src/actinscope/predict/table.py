@@ -6,13 +6,14 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.errors import ManifestError, OutputError, UsageError
+from actinscope.predict.judge import JUDGED, Judge, Judgement, judged_cells
 from actinscope.predict.pipeline import PredictedBatch
 from actinscope.predict.tasks import Task
 
@@ -20,21 +21,26 @@ _FIRST = ("path", "object", "y", "x")
 _PROBABILITY = "probability_"
 
 
-def header(groups: Sequence[str], classes: Sequence[str]) -> list[str]:
-    """The names of the columns."""
-    return [*_FIRST, *groups, "predicted", *(f"{_PROBABILITY}{name}" for name in classes), "error"]
+def header(groups: Sequence[str], classes: Sequence[str], *, judged: bool = False) -> list[str]:
+    """The names of the columns; ``judged`` where the bundle has rules."""
+    probabilities = [f"{_PROBABILITY}{name}" for name in classes]
+    more = JUDGED if judged else ()
+    return [*_FIRST, *groups, "predicted", *probabilities, *more, "error"]
 
 
 def rows_of(
-    batch: PredictedBatch[Task], groups: Sequence[str], classes: Sequence[str]
+    batch: PredictedBatch[Task],
+    groups: Sequence[str],
+    classes: Sequence[str],
+    judge: Judge | None = None,
 ) -> list[list[str]]:
-    """One row of text per task of ``batch``."""
-    outputs = iter(batch.output.probabilities)
+    """One row of text per task of ``batch``; without a ``judge`` no column of its."""
+    judge = judge or Judge(None)
+    judged = judge(batch.output)
+    cells = iter(_predicted(classes, judged, place) for place in range(len(batch.output)))
+    empty = [""] * (1 + len(classes) + (len(JUDGED) if judge.rules else 0))
     return [
-        [
-            *identity(task, groups),
-            *(_failed(classes, error) if error else _predicted(classes, next(outputs))),
-        ]
+        [*identity(task, groups), *(empty if error else next(cells)), error]
         for task, error in zip(batch.items, batch.errors, strict=True)
     ]
 
@@ -46,13 +52,12 @@ def identity(task: Task, groups: Sequence[str]) -> list[str]:
     return [task.name, task.object_id, *place, *(task.groups.get(name, "") for name in groups)]
 
 
-def _predicted(classes: Sequence[str], probabilities: NDArray[np.float64]) -> list[str]:
-    best = classes[int(probabilities.argmax())]
-    return [best, *(f"{value:.6f}" for value in probabilities), ""]
-
-
-def _failed(classes: Sequence[str], error: str) -> list[str]:
-    return ["", *("" for _ in classes), error]
+def _predicted(classes: Sequence[str], judged: Judgement, place: int) -> list[str]:
+    probabilities = judged.probabilities[place]
+    unfamiliar = judged.unfamiliar is not None and bool(judged.unfamiliar[place])
+    best = "" if unfamiliar else classes[int(probabilities.argmax())]
+    cells = judged_cells(judged, place, classes)
+    return [best, *(f"{value:.6f}" for value in probabilities), *cells]
 
 
 def csv_bytes(rows: Sequence[Sequence[str]]) -> bytes:
@@ -107,8 +112,11 @@ class Predictions:
         paths, objects: what each row is about; ``objects`` is empty for whole images.
         centres: (N, 2) y and x in pixels, NaN for whole images.
         groups: every other column.
-        predicted: the class, empty where there is an error.
+        predicted: the class, empty where there is an error or the image is unfamiliar.
         probabilities: (N, K) float64, NaN where there is an error.
+        judged: the columns ``prediction_set``, ``abstained``, ``unfamiliar`` and
+            ``unfamiliarity`` as
+            text; empty where the bundle had no rules.
         errors: the message, empty where there is a prediction.
     """
 
@@ -120,6 +128,7 @@ class Predictions:
     predicted: tuple[str, ...]
     probabilities: NDArray[np.float64]
     errors: tuple[str, ...]
+    judged: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -142,7 +151,8 @@ def read_predictions(path: Path) -> Predictions:
     names = lines[0] if lines else []
     classes = tuple(name[len(_PROBABILITY) :] for name in names if name.startswith(_PROBABILITY))
     groups = tuple(names[len(_FIRST) : names.index("predicted")]) if "predicted" in names else ()
-    if names != header(groups, classes) or not classes:
+    judged = all(name in names for name in JUDGED)
+    if names != header(groups, classes, judged=judged) or not classes:
         raise ManifestError(
             "this is no table of predictions",
             where=path,
@@ -165,6 +175,7 @@ def read_predictions(path: Path) -> Predictions:
         predicted=columns.get("predicted", ()),
         probabilities=_numbers(columns, [f"{_PROBABILITY}{name}" for name in classes], path),
         errors=columns.get("error", ()),
+        judged={name: columns.get(name, ()) for name in JUDGED if judged},
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from actinscope.evidence import Estimate, Evaluation, Verdict
+    from actinscope.evidence import Estimate, Evaluation, Verdict, Worth
 
 PARTS = ("train", "validation", "test")
 
@@ -219,6 +219,7 @@ class ReportContent:
         methods: (heading, text) of the paragraphs for a paper.
         settings: the recipe; values may be mappings, sequences and plain values.
         file_problems: (file name, message) of the files that could not be read.
+        worth: part -> what its probabilities are worth; the part of the headline is shown.
         command: the command line that made the run.
         created: date and time as it shall be printed; empty to leave it out.
         version: version of actinscope; empty to leave it out.
@@ -246,6 +247,7 @@ class ReportContent:
     levels: tuple[LevelSection, ...] = ()
     methods: tuple[tuple[str, str], ...] = ()
     checklists: tuple[Checklist, ...] = ()
+    worth: Mapping[str, Worth] = field(default_factory=dict)
     settings: Mapping[str, object] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     file_problems: tuple[tuple[str, str], ...] = ()

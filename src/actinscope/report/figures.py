@@ -22,6 +22,8 @@ from actinscope.report import text
 from actinscope.report.content import ReportContent
 from actinscope.report.curves import epochs_of
 from actinscope.report.montages import errors_figure, examples_figure
+from actinscope.report.probabilities import main_worth
+from actinscope.report.probability_figure import probability_figure
 from actinscope.report.sheet import (
     BAND,
     BLUE,
@@ -50,8 +52,8 @@ _NAME = 26  # characters of a class name in a figure
 def write_figures(content: ReportContent, folder: Path) -> None:
     """Draw every figure that the content has values for into ``folder``.
 
-    ``curves``, ``confusion_matrix``, ``per_class``, ``examples`` and ``errors``, each as
-    ``.png`` and ``.svg``. A figure without values is not written.
+    ``curves``, ``confusion_matrix``, ``per_class``, ``probabilities``, ``examples`` and
+    ``errors``, each as ``.png`` and ``.svg``. A figure without values is not written.
 
     Raises:
         OutputError: a file cannot be written.
@@ -87,6 +89,9 @@ def _figures(content: ReportContent) -> Iterator[tuple[str, Figure]]:
     if main is not None:
         yield "confusion_matrix", _confusion(main)
         yield "per_class", _recalls(main)
+    worth = main_worth(content.worth, content.headline.part)
+    if worth is not None:
+        yield "probabilities", probability_figure(worth)
     if any(content.examples.values()):
         yield "examples", examples_figure(content.examples)
     if content.errors:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
-from actinscope.report import bars, pictures, text
+from actinscope.report import bars, pictures, probabilities, text
 from actinscope.report.content import CellPicture, Finding, ReportContent, SplitTable
 from actinscope.report.curves import curve_panels, epochs_of
 
@@ -115,6 +115,8 @@ def _view(content: ReportContent) -> dict[str, Any]:
         "metrics": _metric_names(content, parts),
         "bars": bars,
         "text": text,
+        "probabilities": probabilities,
+        "worth": probabilities.main_worth(content.worth, content.headline.part),
         "matrix_rows": matrix_rows,
         "is_dense": len(content.classes) > _MANY_CLASSES,
         "panels": curve_panels(content.history, content.best_epoch),
@@ -147,6 +149,7 @@ def _sections(content: ReportContent) -> dict[str, str]:
         ("metrics", "All figures", True),
         ("classes", "Each class", True),
         ("levels", _levels_title(content), content.levels),
+        ("probabilities", "What the probabilities are worth", content.worth),
         ("controls", "Would something simpler do as well?", content.controls),
         ("examples", "Examples of each class", content.examples),
         ("errors", "The errors", True),

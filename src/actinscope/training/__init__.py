@@ -1,10 +1,16 @@
 """Training: the recipe, the one loop, checkpoints, and what the frozen layers store."""
 
-from actinscope.training.head_start import logistic_head
-from actinscope.training.loop import Fitted, fit
+from actinscope.training.head_start import (
+    logistic_head,
+)
+from actinscope.training.loop import (
+    Fitted,
+    fit,
+)
 from actinscope.training.recipe import (
     RECIPE_NAMES,
     LevelSettings,
+    ProbabilitySettings,
     Recipe,
     change_recipe,
     load_recipe,
@@ -12,10 +18,19 @@ from actinscope.training.recipe import (
     recipe_text,
     write_recipe,
 )
-from actinscope.training.saver import HISTORY_COLUMNS
-from actinscope.training.scratch import Releaser, scratch_array
-from actinscope.training.views import LabelledImages
-from actinscope.training.workbench import TrainingData
+from actinscope.training.saver import (
+    HISTORY_COLUMNS,
+)
+from actinscope.training.scratch import (
+    Releaser,
+    scratch_array,
+)
+from actinscope.training.views import (
+    LabelledImages,
+)
+from actinscope.training.workbench import (
+    TrainingData,
+)
 
 __all__ = [
     "HISTORY_COLUMNS",
@@ -23,6 +38,7 @@ __all__ = [
     "Fitted",
     "LabelledImages",
     "LevelSettings",
+    "ProbabilitySettings",
     "Recipe",
     "Releaser",
     "TrainingData",

@@ -162,6 +162,41 @@ class LevelSettings(_Section):
         return self
 
 
+class ProbabilitySettings(_Section):
+    """What is said beside the probabilities, fitted on the validation part.
+
+    Attributes:
+        coverage: share of images whose prediction set is to hold their class.
+        per_class: reach the coverage in every class by itself, for which every class needs
+            enough validation images of its own.
+        abstain: ``set`` gives no answer where the prediction set is not a single class;
+            ``accuracy`` and ``share`` where the model is least sure, so that ``target`` is
+            reached; ``never`` always answers.
+        target: accuracy of the answers, or share of images answered; only with ``accuracy``
+            or ``share``.
+        unfamiliar_share: share of images like the training images that may be flagged as
+            unfamiliar; the smaller, the odder an image must be.
+    """
+
+    coverage: float = Field(default=0.9, ge=0.5, le=0.99)
+    per_class: bool = False
+    abstain: Literal["set", "accuracy", "share", "never"] = "set"
+    target: float | None = Field(default=None, gt=0, le=1)
+    unfamiliar_share: float = Field(default=0.01, ge=0.001, le=0.2)
+
+    @model_validator(mode="after")
+    def _no_idle_options(self) -> ProbabilitySettings:
+        wanted = self.abstain in ("accuracy", "share")
+        if wanted and self.target is None:
+            raise ValueError(f"abstain = {self.abstain!r} needs a target between 0 and 1")
+        if not wanted and self.target is not None:
+            raise ValueError(
+                f"target does nothing with abstain = {self.abstain!r}: leave it out, or set "
+                "abstain to 'accuracy' or 'share'"
+            )
+        return self
+
+
 class Recipe(_Section):
     """Every setting of a run. ``recipe.toml`` of a run holds all of them as used.
 
@@ -182,6 +217,7 @@ class Recipe(_Section):
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
     levels: LevelSettings = LevelSettings()
+    probabilities: ProbabilitySettings = ProbabilitySettings()
 
 
 def load_recipe(choice: str | Path) -> Recipe:

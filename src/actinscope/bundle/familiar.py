@@ -1,0 +1,153 @@
+"""Early features of training images: what is familiar to a model, as a small file of a bundle.
+
+An image is as unfamiliar as the distance of its early features (means of a map of an early
+layer, see ``networks.export``) to the k-th nearest training image, every feature in units of its
+standard deviation among the training images. The k-th nearest neighbour is that of Sun, Ming, Zhu
+and Li, "Out-of-distribution detection with deep nearest neighbors", ICML 2022; they take the last
+embedding. That one has been trained to ignore what does not tell the classes apart: of nuclei and
+white blood cells it makes the same, while early features tell them apart
+(benchmarks/unfamiliar.py measures both).
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.errors import BundleError
+
+#: Most training images that are stored: of 240 features each they take less than 1 MB.
+MOST_REFERENCES = 2000
+_MOST_BYTES = 64 << 20
+# A feature that hardly varies among the training images would outweigh all others.
+_LEAST_SPREAD = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class References:
+    """Features of training images in units of their standard deviation.
+
+    Attributes:
+        centre: (E,) float32, mean of each feature over the training images.
+        spread: (E,) float32, its standard deviation, not below a tenth of the median one.
+        rows: (M, E) float32, (feature - centre) / spread of M training images.
+    """
+
+    centre: NDArray[np.float32]
+    spread: NDArray[np.float32]
+    rows: NDArray[np.float32]
+
+    def scaled(self, features: NDArray[Any]) -> NDArray[np.float32]:
+        """(N, E) features of other images in the same units."""
+        found: NDArray[np.float32] = (
+            np.asarray(features, dtype=np.float32) - self.centre
+        ) / self.spread
+        return found
+
+
+def references_of(
+    features: NDArray[np.floating], *, seed: int, most: int = MOST_REFERENCES
+) -> tuple[References, NDArray[np.int64]]:
+    """References from the (N, E) features of the training images, and which of them were kept.
+
+    Of more than ``most`` images some are drawn by lot. The rows are rounded as in the file.
+    """
+    values = np.asarray(features, dtype=np.float64)
+    kept = np.arange(len(values))
+    if len(values) > most:
+        kept = np.sort(np.random.default_rng(seed).choice(len(values), most, replace=False))
+    spread = values.std(axis=0)
+    floor = _LEAST_SPREAD * float(np.median(spread))
+    spread = np.maximum(spread, floor if floor > 0 else 1.0)
+    centre = values.mean(axis=0).astype(np.float32)
+    spread32 = spread.astype(np.float32)
+    rows = (values[kept].astype(np.float32) - centre) / spread32
+    rounded = rows.astype(np.float16).astype(np.float32)
+    return References(centre, spread32, rounded), kept
+
+
+def neighbour_distances(
+    rows: NDArray[np.float32],
+    references: References,
+    neighbours: int,
+    *,
+    apart: NDArray[np.bool_] | None = None,
+) -> NDArray[np.float64]:
+    """(N,) distance of each image to its k-th nearest reference, as a root mean square.
+
+    Args:
+        rows: (N, E), scaled features.
+        references: M of them.
+        neighbours: k, from 1; where fewer references count, the farthest of them.
+        apart: (N, M) which references count for which image; None for all. Infinite where
+            none counts.
+    """
+    distances = np.full(len(rows), np.inf)
+    for place, row in enumerate(rows):
+        # Row by row, so that the result does not depend on the other images of a batch.
+        counting = references.rows if apart is None else references.rows[apart[place]]
+        if len(counting):
+            squares = np.square(counting - row).mean(axis=1)
+            nth = min(neighbours, len(squares)) - 1
+            distances[place] = np.sqrt(np.partition(squares, nth)[nth])
+    return distances
+
+
+def pack_references(references: References) -> bytes:
+    """The bytes of familiar.npz; the rows are kept as float16."""
+    stream = io.BytesIO()
+    np.savez_compressed(
+        stream,
+        allow_pickle=False,
+        centre=references.centre,
+        spread=references.spread,
+        rows=references.rows.astype(np.float16),
+    )
+    return stream.getvalue()
+
+
+def unpack_references(data: bytes, count: int, *, where: Path) -> References:
+    """Read familiar.npz with ``count`` rows; nothing in it is ever executed.
+
+    Raises:
+        BundleError: damaged, oversized, or not what bundle.json announces.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if sum(member.file_size for member in archive.infolist()) > _MOST_BYTES:
+                raise _damaged(where, "it would unpack to more than 64 megabytes")
+        with np.load(io.BytesIO(data), allow_pickle=False) as loaded:
+            centre, spread, rows = (loaded[name] for name in ("centre", "spread", "rows"))
+    except KeyError as error:
+        raise _damaged(where, f"an array is missing: {error.args[0]}") from error
+    except (ValueError, OSError, EOFError, TypeError, MemoryError) as error:
+        raise _damaged(where, str(error)) from error
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise _damaged(where, str(error)) from error
+    kinds = [array.dtype.kind for array in (centre, spread, rows)]
+    if kinds != ["f"] * 3 or rows.ndim != 2 or len(rows) != count:
+        raise _damaged(where, f"it holds {rows.dtype} {rows.shape}, not {count} images")
+    if centre.shape != rows.shape[1:] or spread.shape != rows.shape[1:]:
+        raise _damaged(where, "its arrays do not fit each other")
+    if (
+        not all(np.isfinite(array).all() for array in (centre, spread, rows))
+        or not (spread > 0).all()
+    ):
+        raise _damaged(where, "it holds values that are no numbers, or no spread")
+    wide = [array.astype(np.float32) for array in (centre, spread, rows)]
+    return References(*wide)
+
+
+def _damaged(where: Path, why: str) -> BundleError:
+    return BundleError(
+        f"the features of training images cannot be used ({why})",
+        where=where,
+        remedy="Copy the bundle again",
+    )

@@ -1,0 +1,209 @@
+"""The section on what the probabilities are worth: two drawings and the rows of its tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from actinscope.report import text
+from actinscope.report.svg import join, tag
+
+if TYPE_CHECKING:
+    from actinscope.evidence import Estimate, ReliabilityPoint, Worth
+
+_WIDTH, _HEIGHT = 440, 330
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 14, 14, 46
+_MOST_POINTS = 400
+_TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+Row = tuple[str, ...]
+
+
+def worth_panels(worth: Worth) -> tuple[tuple[str, Markup], ...]:
+    """(title, drawing): reliability, and accuracy for every share answered."""
+    return (
+        ("How sure, and how often right", _reliability(worth)),
+        ("Accuracy where the least sure are not answered", _answered(worth)),
+    )
+
+
+def calibration_rows(worth: Worth) -> list[tuple[str, Estimate, Estimate]]:
+    """(name, before, after) of every figure of calibration."""
+    return [(_TITLES[name], worth.before[name], worth.after[name]) for name in worth.before]
+
+
+def set_rows(worth: Worth) -> list[tuple[str, Estimate, Estimate]]:
+    """(class, coverage, mean size of its sets); the first row is of all images."""
+    return [
+        (name or "all images", worth.coverage[name], worth.size[name]) for name in worth.coverage
+    ]
+
+
+def worth_sentences(worth: Worth) -> list[str]:
+    """What was done and what it gave, in plain words."""
+    rules = worth.rules
+    fitted = f"{text.whole(rules.images)} validation images"
+    if rules.groups is not None:
+        fitted += f" from {text.whole(rules.groups)} groups"
+    told = [
+        f"The probabilities in this report are calibrated: all logits are divided by one "
+        f"temperature, {rules.temperature:.2f}, which was fitted on {fitted}. "
+        f"{_direction(rules.temperature)} It changes no answer.",
+        _sets_sentence(worth),
+        _abstain_sentence(worth),
+        _familiar_sentence(worth),
+    ]
+    notes = (*rules.notes, rules.sets.note, rules.abstain.note)
+    return told + [f"Note: {note}." for note in notes if note]
+
+
+_TITLES = {
+    "ece_equal_mass": "Expected calibration error, bins of equal numbers",
+    "ece_equal_width": "Expected calibration error, bins of equal width",
+    "calibration_error_debiased": "Calibration error, debiased",
+    "brier": "Brier score (0 to 2)",
+    "log_loss": "Log loss",
+}
+
+
+def _direction(temperature: float) -> str:
+    if abs(temperature - 1) < 0.005:
+        return "That leaves them as the network gives them."
+    if temperature > 1:
+        return "Above 1 means that the network is surer than it should be."
+    return "Below 1 means that the network is less sure than it could be."
+
+
+def _sets_sentence(worth: Worth) -> str:
+    sets = worth.rules.sets
+    meant = "of the images of every class" if sets.per_class else "of the images"
+    found = worth.coverage[""]
+    return (
+        f"A prediction set holds every class that cannot be ruled out; it is meant to hold the "
+        f"true class in {text.percent(sets.coverage)} {meant}. Here it does in "
+        f"{text.percent(found.value)} ({text.counts(found)}), with {worth.size[''].value:.2f} "
+        "classes on average. That promise is for images like those of the study, over many "
+        "studies; one validation part of few groups can miss it by several points."
+    )
+
+
+def _abstain_sentence(worth: Worth) -> str:
+    rule = worth.rules.abstain
+    when = {
+        "set": "where its prediction set is not a single class",
+        "accuracy": f"where its probability is below {rule.confidence or 0:.3f}",
+        "share": f"where its probability is below {rule.confidence or 0:.3f}",
+        "never": "never",
+    }[rule.by]
+    if worth.answered is None or worth.accuracy_answered is None:
+        return "No rule of abstaining could be fitted; the column abstained is left empty."
+    return (
+        f"The model abstains {when}. It answers {text.percent(worth.answered.value)} of the images "
+        f"({text.counts(worth.answered)}); of these answers "
+        f"{text.percent(worth.accuracy_answered.value)} are right "
+        f"({text.counts(worth.accuracy_answered)})."
+    )
+
+
+def _familiar_sentence(worth: Worth) -> str:
+    rule = worth.rules.familiar
+    if rule is None or worth.unfamiliar is None:
+        return "The bundle does not know what is unfamiliar, so any image is named."
+    return (
+        f"An image is unfamiliar, and not named by predict, where it is farther from the training "
+        f"images than all but {text.percent(rule.share)} of familiar ones. Of these images "
+        f"{text.percent(worth.unfamiliar.value)} are ({text.counts(worth.unfamiliar)})."
+    )
+
+
+def _x(share: float) -> float:
+    return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
+
+
+def _y(share: float, low: float = 0.0) -> float:
+    return _HEIGHT - _BOTTOM - (share - low) / (1 - low) * (_HEIGHT - _TOP - _BOTTOM)
+
+
+def _axes(across: str, up: str, low: float = 0.0) -> list[Markup]:
+    pieces = []
+    for tick in _TICKS:
+        value = low + tick * (1 - low)
+        y, x = f"{_y(value, low):.1f}", f"{_x(tick):.1f}"
+        label = {"class_": "tick", "dy": "0.35em", "text_anchor": "end"}
+        pieces.append(tag("line", class_="grid", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y))
+        pieces.append(tag("text", f"{100 * value:.3g}\u202f%", x=_LEFT - 7, y=y, **label))
+        edge = "end" if tick == 1 else "middle"
+        below = {"class_": "tick", "text_anchor": edge, "y": _HEIGHT - _BOTTOM + 17}
+        pieces.append(tag("text", f"{100 * tick:g}\u202f%", x=x, **below))
+    middle = (_LEFT + _WIDTH - _RIGHT) / 2
+    name = {"class_": "tick", "text_anchor": "middle"}
+    pieces.append(tag("text", across, x=middle, y=_HEIGHT - 8, **name))
+    pieces.append(tag("text", up, x=_LEFT + 6, y=_TOP + 8, class_="tick"))
+    return pieces
+
+
+def _reliability(worth: Worth) -> Markup:
+    pieces = _axes("mean highest probability", "right answers")
+    ideal: dict[str, Any] = {"x1": _x(0), "y1": _y(0), "x2": _x(1), "y2": _y(1)}
+    pieces.append(tag("line", class_="ideal", **ideal))
+    for point in worth.points:
+        pieces += _whisker(point)
+    for point in worth.points_before:
+        place = {"cx": f"{_x(point.confidence):.1f}", "cy": f"{_y(point.accuracy.value):.1f}"}
+        pieces.append(tag("circle", class_="hollow", r=4, **place))
+    for point in worth.points:
+        place = {"cx": f"{_x(point.confidence):.1f}", "cy": f"{_y(point.accuracy.value):.1f}"}
+        words = f"probability {text.percent(point.confidence)}, right {text.counts(point.accuracy)}"
+        pieces.append(tag("circle", tag("title", words), class_="dot validation", r=4.5, **place))
+        count = {"class_": "tick", "text_anchor": "middle"}
+        x, y = _x(point.confidence), min(_HEIGHT - _BOTTOM - 4, _y(point.accuracy.value) + 20)
+        pieces.append(tag("text", f"{point.accuracy.n}", x=f"{x:.1f}", y=f"{y:.1f}", **count))
+    words = "; ".join(
+        f"at probability {text.percent(p.confidence)} right {text.percent(p.accuracy.value)}"
+        for p in worth.points
+    )
+    return _drawing(pieces, f"Reliability diagram: {words}")
+
+
+def _whisker(point: ReliabilityPoint) -> list[Markup]:
+    """The interval of one point; nothing where there is none."""
+    estimate = point.accuracy
+    if not estimate.has_interval:
+        return []
+    top, bottom = _y(estimate.high), _y(estimate.low)
+    place: dict[str, Any] = {"x": f"{_x(point.confidence) - 5:.1f}", "y": f"{top:.1f}", "width": 10}
+    return [tag("rect", class_="band", height=f"{max(1.0, bottom - top):.1f}", **place)]
+
+
+def _answered(worth: Worth) -> Markup:
+    curve = worth.curve
+    low = math.floor(4 * min(0.75, float(curve.accuracy.min()))) / 4
+    pieces = _axes("share of the images answered", "right among the answered", low)
+    step = max(1, len(curve.answered) // _MOST_POINTS)
+    places = sorted({*range(0, len(curve.answered), step), len(curve.answered) - 1})
+    points = [
+        f"{_x(float(curve.answered[i])):.1f},{_y(float(curve.accuracy[i]), low):.1f}"
+        for i in places
+    ]
+    pieces.append(tag("polyline", class_="line validation", points=" ".join(points)))
+    words = f"Accuracy is {text.percent(float(curve.accuracy[-1]))} where all are answered"
+    if worth.answered is not None and worth.accuracy_answered is not None:
+        share, accuracy = worth.answered.value, worth.accuracy_answered.value
+        if math.isfinite(accuracy):
+            place = {"cx": f"{_x(share):.1f}", "cy": f"{_y(max(low, accuracy), low):.1f}"}
+            pieces.append(tag("circle", tag("title", "as delivered"), class_="mark", r=5, **place))
+            words += f"; as delivered {text.percent(accuracy)} of {text.percent(share)}"
+    return _drawing(pieces, words)
+
+
+def _drawing(pieces: list[Markup], words: str) -> Markup:
+    box = f"0 0 {_WIDTH} {_HEIGHT}"
+    return tag("svg", join(*pieces), class_="curves", viewBox=box, role="img", aria_label=words)
+
+
+def main_worth(worth: Mapping[str, Worth], part: str) -> Worth | None:
+    """The part of the headline, or the first there is."""
+    return worth.get(part) or next(iter(worth.values()), None)
