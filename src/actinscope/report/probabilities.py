@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from actinscope.report import text
+from actinscope.report.curves import nice_ticks
 from actinscope.report.svg import join, tag
 
 if TYPE_CHECKING:
     from actinscope.evidence import Estimate, ReliabilityPoint, Worth
 
 _WIDTH, _HEIGHT = 440, 330
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 14, 14, 46
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 14, 32, 46
 _MOST_POINTS = 400
-_TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 Row = tuple[str, ...]
 
@@ -63,7 +63,7 @@ def worth_sentences(worth: Worth) -> list[str]:
 _TITLES = {
     "ece_equal_mass": "Expected calibration error, bins of equal numbers",
     "ece_equal_width": "Expected calibration error, bins of equal width",
-    "calibration_error_debiased": "Calibration error, debiased",
+    "calibration_error_debiased": "Calibration error, root mean square, debiased",
     "brier": "Brier score (0 to 2)",
     "log_loss": "Log loss",
 }
@@ -129,19 +129,19 @@ def _y(share: float, low: float = 0.0) -> float:
 
 def _axes(across: str, up: str, low: float = 0.0) -> list[Markup]:
     pieces = []
-    for tick in _TICKS:
-        value = low + tick * (1 - low)
-        y, x = f"{_y(value, low):.1f}", f"{_x(tick):.1f}"
+    for value in nice_ticks(low, 1.0):
+        y = f"{_y(value, low):.1f}"
         label = {"class_": "tick", "dy": "0.35em", "text_anchor": "end"}
         pieces.append(tag("line", class_="grid", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y))
         pieces.append(tag("text", f"{100 * value:.3g}\u202f%", x=_LEFT - 7, y=y, **label))
+    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
         edge = "end" if tick == 1 else "middle"
         below = {"class_": "tick", "text_anchor": edge, "y": _HEIGHT - _BOTTOM + 17}
-        pieces.append(tag("text", f"{100 * tick:g}\u202f%", x=x, **below))
+        pieces.append(tag("text", f"{100 * tick:g}\u202f%", x=f"{_x(tick):.1f}", **below))
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
     name = {"class_": "tick", "text_anchor": "middle"}
     pieces.append(tag("text", across, x=middle, y=_HEIGHT - 8, **name))
-    pieces.append(tag("text", up, x=_LEFT + 6, y=_TOP + 8, class_="tick"))
+    pieces.append(tag("text", up, x=_LEFT, y=14, class_="tick"))
     return pieces
 
 
@@ -180,7 +180,7 @@ def _whisker(point: ReliabilityPoint) -> list[Markup]:
 
 def _answered(worth: Worth) -> Markup:
     curve = worth.curve
-    low = math.floor(4 * min(0.75, float(curve.accuracy.min()))) / 4
+    low = min(nice_ticks(min(0.9, float(curve.accuracy.min())), 1.0))
     pieces = _axes("share of the images answered", "right among the answered", low)
     step = max(1, len(curve.answered) // _MOST_POINTS)
     places = sorted({*range(0, len(curve.answered), step), len(curve.answered) - 1})

@@ -1,0 +1,115 @@
+"""The section on what the probabilities are worth: words, tables, drawings."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actinscope.bundle import AbstainRule, Reliability, SetRule
+from actinscope.evidence import Worth, worth
+from actinscope.predict import Judge, NetworkOutput
+from actinscope.report.probabilities import (
+    calibration_rows,
+    main_worth,
+    set_rows,
+    worth_panels,
+    worth_sentences,
+)
+from actinscope.report.probability_figure import probability_figure
+
+CLASSES = ("flat <b>", "round")
+
+
+def rules(**changes: object) -> Reliability:
+    values = {
+        "temperature": 1.25,
+        "images": 40,
+        "groups": 6,
+        "sets": SetRule(
+            coverage=0.9, per_class=False, thresholds=(0.3, 0.3), images=40, effective=(30.0, 30.0)
+        ),
+        "abstain": AbstainRule(by="set"),
+    }
+    return Reliability(**(values | changes))  # type: ignore[arg-type]
+
+
+def example(rule: Reliability, *, n: int = 60) -> Worth:
+    rng = np.random.default_rng(0)
+    sure = rng.uniform(0.5, 1, n)
+    labels = (rng.random(n) > sure).astype(np.int64)
+    raw = np.stack([sure, 1 - sure], axis=1)
+    judged = Judge(rule)(NetworkOutput(raw, None, None))
+    groups = [f"g{k // 5}" for k in range(n)]
+    return worth(labels, raw, judged, rule, classes=CLASSES, groups=groups, seed=0)
+
+
+def test_the_sentences_say_what_was_measured() -> None:
+    found = example(rules())
+    told = " ".join(worth_sentences(found))
+    assert "temperature, 1.25, which was fitted on 40 validation images from 6 groups" in told
+    assert "surer than it should be" in told
+    held = found.coverage[""]
+    assert f"({held.count} of 60)" in told
+    assert "where its prediction set is not a single class" in told
+    assert "does not know what is unfamiliar" in told
+    assert "Note:" not in told
+
+
+def test_what_could_not_be_fitted_is_said() -> None:
+    sets = SetRule(
+        coverage=0.9,
+        per_class=False,
+        thresholds=(None, None),
+        images=5,
+        effective=(3.0, 3.0),
+        note="every prediction set holds all classes: too few",
+    )
+    told = worth_sentences(example(rules(sets=sets)))
+    assert "Note: every prediction set holds all classes: too few." in told
+    assert any("No rule of abstaining could be fitted" in sentence for sentence in told)
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (AbstainRule(by="never"), "abstains never"),
+        (AbstainRule(by="share", target=0.8, confidence=0.61), "probability is below 0.610"),
+    ],
+)
+def test_each_rule_has_its_words(rule: AbstainRule, words: str) -> None:
+    assert words in " ".join(worth_sentences(example(rules(abstain=rule))))
+
+
+def test_the_rows_hold_all_figures() -> None:
+    found = example(rules())
+    assert len(calibration_rows(found)) == 5
+    assert [name for name, _, _ in set_rows(found)] == ["all images", *CLASSES]
+    assert main_worth({}, "test") is None
+    assert main_worth({"validation": found}, "test") is found
+
+
+def test_the_drawings_hold_every_bin_inside_of_the_frame() -> None:
+    found = example(rules())
+    reliability, answered = (str(drawing) for _, drawing in worth_panels(found))
+    assert reliability.count('class="dot validation"') == len(found.points) == 6
+    assert reliability.count('class="hollow"') == 6
+    for name, most in (("cx", 440), ("cy", 330)):
+        places = [float(value) for value in re.findall(rf'{name}="([\d.]+)"', reliability)]
+        assert places and all(0 <= place <= most for place in places)
+    assert 'class="mark"' in answered
+    points = re.findall(r'points="([^"]+)"', answered)[0].split()
+    assert len(points) == len(found.curve.answered)
+    assert "<b>" not in reliability + answered
+
+
+def test_the_figure_for_print_is_drawn(tmp_path: Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure = probability_figure(example(rules()))
+    FigureCanvasAgg(figure)
+    figure.savefig(tmp_path / "one.png", dpi=50)
+    assert (tmp_path / "one.png").stat().st_size > 2000
+    assert len(figure.axes) == 2
