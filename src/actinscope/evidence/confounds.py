@@ -214,7 +214,7 @@ def _blocks(
         rows = np.stack(members)
         own = left[rows]  # (G, M, R)
         inner = np.eye(size) - own @ own.transpose(0, 2, 1)
-        inverse: NDArray[np.float64] = np.linalg.inv(inner + 1e-9 * np.eye(size))
+        inverse = np.linalg.inv(inner + 1e-9 * np.eye(size)).astype(np.float64)
         blocks.append((rows, inverse))
     return blocks
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from actinscope import __version__
 from actinscope.evidence import Evaluation, heat_map, typical_examples, verdict, worst_errors
 from actinscope.experiment.assess import Assessment
+from actinscope.experiment.audit import Audited
+from actinscope.experiment.audit_design import sentence_of
 from actinscope.experiment.environment import describe_environment, now_utc
 from actinscope.experiment.prepare import Prepared, unreadable
 from actinscope.images import CropReader
@@ -42,6 +44,7 @@ class RunStory:
     command: str
     notices: tuple[str, ...]
     prepared: Prepared
+    audited: Audited | None
     fitted: Fitted
     network: str
     seconds: float
@@ -63,6 +66,7 @@ def write_run_report(
         training=assessments["train"].evaluation,
         validation=assessments["validation"].evaluation,
         group=manifest.group or "group",
+        unanswerable=sentence_of(story.audited.findings) if story.audited else "",
     )
     pictures = Pictures(test, story.prepared.preprocess, reader)
     content = ReportContent(
@@ -288,6 +292,10 @@ def _findings(story: RunStory) -> tuple[Finding, ...]:
                 "Scan the folder again if that was not intended",
             )
         )
+    if story.audited is not None:
+        # Said already above, in the words of a training run.
+        said = {"no group", "exact copies"}
+        found += [one.plain for one in story.audited.findings if one.kind not in said]
     return tuple(found)
 
 

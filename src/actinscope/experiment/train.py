@@ -15,6 +15,7 @@ from actinscope.bundle import Bundle, BundleInfo, NetworkSummary, save_bundle, s
 from actinscope.errors import SettingsError, UsageError
 from actinscope.evidence import Evaluation, evaluation_to_json
 from actinscope.experiment.assess import assess, write_assessment
+from actinscope.experiment.audit import audit_before
 from actinscope.experiment.environment import describe_environment, now_utc
 from actinscope.experiment.output import require_new_folder
 from actinscope.experiment.prepare import (
@@ -151,7 +152,12 @@ def train_study(request: TrainRequest, progress: Progress) -> TrainOutcome:
     manifest = read_study(request.source, request.recipe)
     import_in_background()
     reader = CropReader(request.recipe.images)
-    fingerprints = fingerprint_study(manifest, reader, progress)
+    fingerprints = fingerprint_study(
+        manifest,
+        reader,
+        progress,
+        observing=request.recipe.audit or request.recipe.split.keep_copies,
+    )
     return train_on_parts(
         request, network, fingerprints, None, reader=reader, progress=progress, started=started
     )
@@ -173,6 +179,9 @@ def train_on_parts(
     recipe = recipe_as_used(request.recipe, entry)
     request = replace(request, recipe=recipe)
     make_folder(request.output.parent)  # large studies put temporary files there
+    audited = None
+    if fingerprints.observations:
+        fingerprints, audited = audit_before(fingerprints, recipe, parts, progress)
     prepared = prepare(
         fingerprints,
         entry,
@@ -212,6 +221,7 @@ def train_on_parts(
         command=request.command,
         notices=network.notices,
         prepared=prepared,
+        audited=audited if recipe.audit else None,
         fitted=fitted,
         network=_network_sentence(network, fitted),
         seconds=time.perf_counter() - started,
