@@ -9,6 +9,7 @@ import json
 import sys
 from typing import Any
 
+from audit_tables import audit_tables
 from int8_table import int8_table
 from prediction_tables import prediction_tables
 from record import HERE, RESULTS
@@ -38,6 +39,7 @@ def main() -> int:
         if one["benchmark"] == "int8":
             text += int8_table(one)
     text += prediction_tables(records)
+    text += audit_tables(records)
     (HERE / "RESULTS.md").write_text(text, encoding="utf-8")
     return 0
 

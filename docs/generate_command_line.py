@@ -144,6 +144,7 @@ _HEAD = ("| setting | default | may be | meaning |", "|---|---|---|---|")
 _TOP = {
     "name": "what the report calls the recipe; the name of the file unless given",
     "seed": "of split, views, first weights and order of the images",
+    "audit": "look for copies, confounds and bad images while reading; see [audit](audit.md)",
 }
 
 

@@ -152,12 +152,8 @@ def train_study(request: TrainRequest, progress: Progress) -> TrainOutcome:
     manifest = read_study(request.source, request.recipe)
     import_in_background()
     reader = CropReader(request.recipe.images)
-    fingerprints = fingerprint_study(
-        manifest,
-        reader,
-        progress,
-        observing=request.recipe.audit or request.recipe.split.keep_copies,
-    )
+    observing = request.recipe.audit or request.recipe.split.keep_copies
+    fingerprints = fingerprint_study(manifest, reader, progress, observing=observing)
     return train_on_parts(
         request, network, fingerprints, None, reader=reader, progress=progress, started=started
     )
