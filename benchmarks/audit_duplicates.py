@@ -97,7 +97,8 @@ def _one_kind(
     source = np.concatenate([np.arange(len(images)), planted])
     half_of = halves[source]
     return [
-        _sorted_out(pairs, source, half_of == half, rows, corners, len(images)) for half in (0, 1)
+        _sorted_out(pairs, source, half_of == half, rows, corners=corners, count=len(images))
+        for half in (0, 1)
     ]
 
 
@@ -106,6 +107,7 @@ def _sorted_out(
     source: NDArray[np.int64],
     inside: NDArray[np.bool_],
     rows: list[dict[str, str]],
+    *,
     corners: NDArray[np.int64],
     count: int,
 ) -> dict[str, Any]:
@@ -156,6 +158,12 @@ def _copy(image: Pixels, corner: NDArray[np.int64], kind: str, rng: np.random.Ge
         return np.rot90(_window(turned, MARGIN, MARGIN), rng.integers(4)).copy()
     if kind == "flipped":
         return np.flip(window, int(rng.integers(2))).copy()
+    if kind in {"rescaled", "recompressed", "brightness"}:
+        return _changed_values(window, kind, rng)
+    return _elsewhere(image, corner, rng)
+
+
+def _changed_values(window: Pixels, kind: str, rng: np.random.Generator) -> Pixels:
     if kind == "rescaled":
         factor = rng.uniform(0.6, 1.8)
         method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
@@ -163,9 +171,11 @@ def _copy(image: Pixels, corner: NDArray[np.int64], kind: str, rng: np.random.Ge
     if kind == "recompressed":
         coded = cv2.imencode(".jpg", window, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 90))])
         return cv2.imdecode(coded[1], cv2.IMREAD_GRAYSCALE)
-    if kind == "brightness":
-        bright = (window / 255 * rng.uniform(0.5, 1.6)) ** rng.uniform(0.8, 1.25)
-        return np.clip(255 * bright + rng.uniform(-15, 25), 0, 255).astype(np.uint8)
+    bright = (window / 255 * rng.uniform(0.5, 1.6)) ** rng.uniform(0.8, 1.25)
+    return np.clip(255 * bright + rng.uniform(-15, 25), 0, 255).astype(np.uint8)
+
+
+def _elsewhere(image: Pixels, corner: NDArray[np.int64], rng: np.random.Generator) -> Pixels:
     while True:
         other = rng.integers(0, 2 * MARGIN + 1, 2)
         if _SHIFTS[0] <= np.abs(other - corner).max() <= _SHIFTS[1]:

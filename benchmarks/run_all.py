@@ -34,6 +34,11 @@ _COMMANDS = (
     "network_efficiency.py",
     "network_efficiency.py --network efficientnet-lite0",
     "cold_start.py",
+    "audit_duplicates.py",
+    "audit_confounds.py mitocheck_nuclei",
+    "audit_confounds.py mef_actin",
+    "audit_label_errors.py mitocheck_nuclei",
+    "audit_speed.py",
     "write_results.py",
 )
 

@@ -9,6 +9,7 @@ import json
 import sys
 from typing import Any
 
+from audit_tables import audit_tables
 from int8_table import int8_table
 from prediction_tables import prediction_tables
 from probability_tables import probability_tables
@@ -40,6 +41,7 @@ def main() -> int:
             text += int8_table(one)
     text += probability_tables(records)
     text += prediction_tables(records)
+    text += audit_tables(records)
     (HERE / "RESULTS.md").write_text(text, encoding="utf-8")
     return 0
 

@@ -102,9 +102,8 @@ def verdict(
     if unanswerable:
         tone = "bad"
         cautions.insert(0, unanswerable)
-    sentence = (
-        f"{_NO_ANSWER if unanswerable else ''}On "
-        f"{_where(evaluation, by_image=by_image, synthetic=synthetic, group=group)}"
+    sentence = (_NO_ANSWER if unanswerable else "") + (
+        f"On {_where(evaluation, by_image=by_image, synthetic=synthetic, group=group)}"
         f"{_unseen(by_image=by_image, held_out=held_out)}, "
         f"the model names the class of {percent(accuracy.value)} %"
         f"{_interval(accuracy, evaluation.confidence)}; "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -26,7 +26,16 @@ from actinscope.images import CropReader
 from actinscope.networks import default_network, resolve_weights
 from actinscope.progress import Progress, StepCounter
 from actinscope.report import AuditContent, AuditFinding, Shot, write_audit_page
-from actinscope.study import Fingerprints, Manifest, Split, near_duplicates, split, summarise
+from actinscope.study import (
+    Fingerprints,
+    Manifest,
+    NearPair,
+    Split,
+    near_duplicates,
+    sets_of,
+    split,
+    summarise,
+)
 from actinscope.training import Recipe
 
 _GRAVITY = ("error", "warning", "info")
@@ -62,12 +71,14 @@ class Audited:
         copies: all pairs of copies.
         confounds: the result of every check.
         parts: the split that training would use, or None where there is none.
+        manifest: of the fingerprints; copies are marked where they are to stay together.
     """
 
     findings: tuple[AuditFinding, ...]
     copies: tuple[CopyPair, ...]
     confounds: tuple[Confound, ...]
     parts: Split | None
+    manifest: Manifest
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,17 +138,19 @@ def audit_images(
     manifest = fingerprints.manifest
     seen = fingerprints.observations
     findings = list(design_findings(manifest))
+    near = near_duplicates(
+        [one.sketch for one in seen],
+        seed=recipe.seed,
+        progress=StepCounter(progress, "Comparing images"),
+    )
+    if recipe.split.keep_copies:
+        manifest = joined_copies(manifest, near)
     if parts is None:
         try:
             shares = (recipe.split.train, recipe.split.validation, recipe.split.test)
             parts = split(manifest, seed=recipe.seed, fractions=shares)
         except SplitError as error:
             findings.append(_no_split(error))
-    near = near_duplicates(
-        [one.sketch for one in seen],
-        seed=recipe.seed,
-        progress=StepCounter(progress, "Comparing images"),
-    )
     copies = copy_pairs(fingerprints, near)
     findings += copy_findings(copies, manifest, parts.manifest if parts else None, seen)
     confounds = run_checks(manifest, seen, seed=recipe.seed)
@@ -145,7 +158,32 @@ def audit_images(
     findings += quality_findings(manifest, seen)
     if manifest.group is None:
         findings.append(_no_group())
-    return Audited(by_gravity(findings), copies, confounds, parts)
+    return Audited(by_gravity(findings), copies, confounds, parts, manifest)
+
+
+def audit_before(
+    fingerprints: Fingerprints, recipe: Recipe, parts: Split | None, progress: Progress
+) -> tuple[Fingerprints, Audited]:
+    """The audit at the start of a training run, and the fingerprints with copies joined.
+
+    Copies are joined only where the recipe says ``keep_copies``.
+    """
+    audited = audit_images(fingerprints, recipe, progress=progress, parts=parts)
+    for finding in audited.findings:
+        if finding.severity != "info":
+            progress.say(f"{finding.severity}: {finding.title}")
+    return replace(fingerprints, manifest=audited.manifest), audited
+
+
+def joined_copies(manifest: Manifest, near: Sequence[NearPair]) -> Manifest:
+    """``manifest`` with near copies marked to stay in one part."""
+    sets = sets_of([(pair.first, pair.second) for pair in near])
+    name = {number: f"copies {at}" for at, found in enumerate(sets) for number in found}
+    records = [
+        replace(record, copy_set=name.get(number, ""))
+        for number, record in enumerate(manifest.records)
+    ]
+    return replace(manifest, records=tuple(records))
 
 
 def by_gravity(findings: Sequence[AuditFinding]) -> tuple[AuditFinding, ...]:

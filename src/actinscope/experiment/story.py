@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from actinscope import __version__
 from actinscope.evidence import Evaluation, heat_map, typical_examples, verdict, worst_errors
 from actinscope.experiment.assess import Assessment
+from actinscope.experiment.audit import Audited
+from actinscope.experiment.audit_design import sentence_of
 from actinscope.experiment.control_report import control_warnings, controls_shown
 from actinscope.experiment.controls import ControlResults
 from actinscope.experiment.environment import describe_environment, now_utc
@@ -50,6 +52,7 @@ class RunStory:
     entry: NetworkEntry
     weights: ResolvedWeights
     prepared: Prepared
+    audited: Audited | None
     fitted: Fitted
     network: str
     seconds: float
@@ -77,6 +80,7 @@ def write_run_report(
         validation=assessments["validation"].evaluation,
         group=manifest.group or "group",
         controls=control_warnings(story.controls) if story.controls else (),
+        unanswerable=sentence_of(story.audited.findings) if story.audited else "",
     )
     problems = file_problems(story.prepared.fingerprints, assessments)
     paperwork = write_paperwork(run_facts(story, assessments, len(problems)), folder)
@@ -309,6 +313,10 @@ def _findings(story: RunStory) -> tuple[Finding, ...]:
                 "Scan the folder again if that was not intended",
             )
         )
+    if story.audited is not None:
+        # Said already above, in the words of a training run.
+        said = {"no group", "exact copies"}
+        found += [one.plain for one in story.audited.findings if one.kind not in said]
     return tuple(found)
 
 

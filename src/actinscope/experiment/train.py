@@ -22,6 +22,7 @@ from actinscope.bundle import (
 from actinscope.errors import SettingsError, UsageError
 from actinscope.evidence import Evaluation, level_words
 from actinscope.experiment.assess import answers_of, assess_answers, write_assessment
+from actinscope.experiment.audit import audit_before
 from actinscope.experiment.controls import run_controls
 from actinscope.experiment.environment import describe_environment, now_utc
 from actinscope.experiment.levels import level_rules, write_levels
@@ -169,7 +170,8 @@ def train_study(request: TrainRequest, progress: Progress) -> TrainOutcome:
     manifest = read_study(request.source, request.recipe)
     import_in_background()
     reader = CropReader(request.recipe.images)
-    fingerprints = fingerprint_study(manifest, reader, progress)
+    observing = request.recipe.audit or request.recipe.split.keep_copies
+    fingerprints = fingerprint_study(manifest, reader, progress, observing=observing)
     return train_on_parts(
         request, network, fingerprints, None, reader=reader, progress=progress, started=started
     )
@@ -192,6 +194,9 @@ def train_on_parts(
     request = replace(request, recipe=recipe)
     rules = level_rules(recipe.levels, fingerprints.manifest)
     make_folder(request.output.parent)  # large studies put temporary files there
+    audited = None
+    if fingerprints.observations:
+        fingerprints, audited = audit_before(fingerprints, recipe, parts, progress)
     prepared = prepare(
         fingerprints,
         entry,
@@ -264,6 +269,7 @@ def train_on_parts(
         entry=network.entry,
         weights=network.weights,
         prepared=prepared,
+        audited=audited if recipe.audit else None,
         fitted=fitted,
         network=_network_sentence(network, fitted),
         seconds=time.perf_counter() - started,

@@ -38,6 +38,8 @@ _BEYOND_DOUBT = 1.35  # agreement that images of different cells do not reach
 _MARGIN = 0.2  # above the median agreement with other candidates
 _NO_AGREEMENT = 0.5  # of candidates that do not fit at all
 _LEAST_OTHERS = 3
+_LARGE = 0.7  # overlap from which on no more is asked
+_SMALL_OVERLAP = 0.8  # more agreement for a pair without overlap
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,13 @@ def near_duplicates(
             if progress is not None and (done % 256 == 0 or done == len(guesses)):
                 progress(done, len(guesses))
     usual = _Usual(best.values(), refused - best.keys())
-    found_out = [one for one in best.values() if one.agreement >= least and usual.stands_out(one)]
+    found_out = [one for one in best.values() if _enough(one, least) and usual.stands_out(one)]
     return tuple(sorted(found_out, key=lambda one: (-one.agreement, one.first, one.second)))
+
+
+def _enough(pair: NearPair, least: float) -> bool:
+    """More is asked of pairs that overlap little: chance does more on fewer pixels."""
+    return pair.agreement >= least + _SMALL_OVERLAP * max(0.0, _LARGE - pair.overlap)
 
 
 class _Usual:

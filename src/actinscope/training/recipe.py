@@ -198,13 +198,7 @@ class ProbabilitySettings(_Section):
 
 
 class Recipe(_Section):
-    """Every setting of a run. ``recipe.toml`` of a run holds all of them as used.
-
-    Attributes:
-        name: of the recipe.
-        seed: of everything that is drawn by lot.
-        audit: look for copies, confounds and bad images while reading, and report them.
-    """
+    """Every setting of a run. ``recipe.toml`` of a run holds all of them as used."""
 
     name: str = "default"
     seed: int = Field(default=0, ge=0, lt=2**31)

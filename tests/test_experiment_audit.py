@@ -1,0 +1,87 @@
+"""``actinscope audit`` as a user runs it, on small made-up studies."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from actinscope.cli.main import main
+from test_study_copies import texture
+
+Shown = pytest.CaptureFixture[str]
+
+
+def write_study(
+    folder: Path, *, groups: int = 12, slides: str = "many", mark: bool = False
+) -> Path:
+    """Two classes of pictures; ``slides`` one gives each class a slide of its own."""
+    rows = ["path,label,field,slide"]
+    for group in range(groups):
+        label = "ab"[group % 2]
+        slide = label if slides == "one" else f"s{group // 2 % 3}"
+        for image in range(2):
+            pixels = texture(100 * group + image, 48)
+            if mark and label == "b":
+                pixels[-6:, -6:] = 255
+            name = f"{label}/{group}_{image}.png"
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(folder / name), pixels)
+            rows.append(f"{name},{label},f{group},{slide}")
+    (folder / "study.csv").write_text("\n".join(rows))
+    return folder
+
+
+def findings_of(folder: Path, output: Path, *options: str) -> dict[str, dict[str, str]]:
+    study = ["--manifest", str(folder / "study.csv"), "--group", "field", "--no-network"]
+    assert main(["audit", str(folder), *study, "-o", str(output), "--quiet", *options]) == 0
+    with (output / "findings.csv").open(newline="", encoding="utf-8") as stream:
+        return {row["kind"]: row for row in csv.DictReader(stream)}
+
+
+def test_a_clean_study_has_no_error(tmp_path: Path, capsys: Shown) -> None:
+    found = findings_of(write_study(tmp_path / "d"), tmp_path / "o")
+    assert not [row for row in found.values() if row["severity"] == "error"]
+    assert "error:" not in capsys.readouterr().out
+
+
+def test_copies_with_two_labels_are_an_error_with_pictures(tmp_path: Path, capsys: Shown) -> None:
+    folder = write_study(tmp_path / "d")
+    image = cv2.imread(str(folder / "a" / "0_0.png"), cv2.IMREAD_GRAYSCALE)
+    cv2.imwrite(str(folder / "b" / "copy.png"), np.rot90(image).copy())
+    with (folder / "study.csv").open("a") as stream:
+        stream.write("\nb/copy.png,b,f1,s0")
+    found = findings_of(folder, tmp_path / "o")
+    assert found["copies with two labels"]["severity"] == "error"
+    with (tmp_path / "o" / "duplicates.csv").open(newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert {row["first"], row["second"]} == {"a/0_0.png", "b/copy.png"}
+    page = (tmp_path / "o" / "report.html").read_text("utf-8")
+    assert page.count('<figure class="shot">') >= 2
+    assert "b/copy.png" in page
+    assert "http" not in page.replace("http-equiv", "")
+    assert capsys.readouterr().out.index("error:") < 400
+
+
+def test_a_class_from_one_slide_makes_the_question_unanswerable(tmp_path: Path) -> None:
+    findings_of(write_study(tmp_path / "d", slides="one"), tmp_path / "o")
+    first = json.loads((tmp_path / "o" / "audit.json").read_text("utf-8"))["findings"][0]
+    assert first["unanswerable"] is True
+    assert "one slide only" in first["title"]
+
+
+def test_a_mark_in_the_corner_is_told(tmp_path: Path) -> None:
+    found = findings_of(write_study(tmp_path / "d", groups=20, mark=True), tmp_path / "o")
+    assert "corners" in found["confound"]["title"]
+
+
+def test_results_do_not_overwrite_anything(tmp_path: Path, capsys: Shown) -> None:
+    folder = write_study(tmp_path / "d")
+    (tmp_path / "o").mkdir()
+    (tmp_path / "o" / "mine.txt").touch()
+    assert main(["audit", str(folder), "-o", str(tmp_path / "o"), "--quiet"]) == 2
+    assert "never overwrite" in capsys.readouterr().err
