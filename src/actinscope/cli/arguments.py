@@ -17,6 +17,7 @@ from actinscope.cli.options import (
     resume_hint,
     whole_number,
 )
+from actinscope.cli.paper_command import add_paper
 
 _EPILOG = """\
 A first try, on synthetic cells:    actinscope demo
@@ -40,7 +41,17 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"actinscope {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_scan, _train, _evaluate, _predict, _verify, _quantize, _demo, _recipe):
+    for add in (
+        _scan,
+        _train,
+        _evaluate,
+        _predict,
+        _verify,
+        _quantize,
+        add_paper,
+        _demo,
+        _recipe,
+    ):
         add(commands)
     return parser
 

@@ -8,6 +8,7 @@ Nothing here reads files or draws.
 from __future__ import annotations
 
 from actinscope.evidence.class_activation import common_scale, contrast_map, heat_map, signed_map
+from actinscope.evidence.contrasts import linear_contrast
 from actinscope.evidence.evaluation import Evaluation, evaluate, evaluation_to_json
 from actinscope.evidence.examples import typical_examples, worst_errors
 from actinscope.evidence.intervals import Estimate
@@ -28,6 +29,7 @@ __all__ = [
     "evaluate",
     "evaluation_to_json",
     "heat_map",
+    "linear_contrast",
     "signed_map",
     "typical_examples",
     "verdict",

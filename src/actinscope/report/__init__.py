@@ -12,16 +12,39 @@ from actinscope.report.content import (
     ReportContent,
     SplitTable,
 )
-from actinscope.report.write import write_report
+from actinscope.report.paper_content import (
+    DoubtText,
+    LeakRow,
+    LeakStep,
+    NetworkCurves,
+    PaperCell,
+    PaperContent,
+    PaperRow,
+    PaperTable,
+    ProtocolFigures,
+    RunLink,
+)
+from actinscope.report.write import write_paper_pages, write_report
 
 __all__ = [
     "HISTORY_KEYS",
     "PARTS",
     "CellPicture",
+    "DoubtText",
     "ExtraTable",
     "Finding",
     "Headline",
+    "LeakRow",
+    "LeakStep",
+    "NetworkCurves",
+    "PaperCell",
+    "PaperContent",
+    "PaperRow",
+    "PaperTable",
+    "ProtocolFigures",
     "ReportContent",
+    "RunLink",
     "SplitTable",
+    "write_paper_pages",
     "write_report",
 ]

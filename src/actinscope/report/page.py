@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
     from actinscope.evidence import Evaluation
 
-_TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "templates"
 _MOST_PICTURES = 60  # of one kind: the page stays small enough to send by mail
 _MOST_PROBABILITIES = 4
 _MANY_CLASSES = 6  # from here on names of columns stand upright
 
 # Folded parts are opened for printing; style sheets alone cannot do it in every browser.
-_OPEN_FOR_PRINT = (
+OPEN_FOR_PRINT = (
     "addEventListener('beforeprint',function(){"
     "document.querySelectorAll('details').forEach(function(d){d.open=true})})"
 )
@@ -46,15 +46,16 @@ class MatrixCell:
 
 def render_page(content: ReportContent) -> str:
     """The whole report as HTML; the same content gives the same text."""
-    return _environment().get_template("page.html").render(_view(content))
+    return environment().get_template("page.html").render(_view(content))
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Where the templates of all pages are found, with the filters that they use."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
+        loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -96,9 +97,9 @@ def _view(content: ReportContent) -> dict[str, Any]:
     parts = _part_order(content)
     return {
         "c": content,
-        "style": Markup((_TEMPLATES / "page.css").read_text(encoding="utf-8")),
-        "script": Markup(_OPEN_FOR_PRINT),
-        "script_hash": _source_hash(_OPEN_FOR_PRINT),
+        "style": Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
+        "script": Markup(OPEN_FOR_PRINT),
+        "script_hash": source_hash(OPEN_FOR_PRINT),
         "sections": _sections(content),
         "group_word": (content.split and content.split.group_name) or "group",
         "parts": parts,
@@ -111,14 +112,14 @@ def _view(content: ReportContent) -> dict[str, Any]:
         "panels": curve_panels(content.history, content.best_epoch),
         "epochs": _history_rows(content),
         "findings": _by_severity(content.findings),
-        "picture": _picture_view,
+        "picture": picture_view,
         "ramp": pictures.ramp_uri(),
         "has_maps": any(cell.heat is not None for cell in (*content.errors, *content.right)),
         "errors": content.errors[:_MOST_PICTURES],
         "right": content.right[:_MOST_PICTURES],
         "errors_total": _error_count(content),
         "largest_part": _largest_part(content.split),
-        "settings": _setting_groups(content),
+        "settings": setting_groups(content.settings),
     }
 
 
@@ -165,7 +166,8 @@ def _metric_names(content: ReportContent, parts: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(m for part in parts for m in content.evaluations[part].metrics))
 
 
-def _source_hash(script: str) -> str:
+def source_hash(script: str) -> str:
+    """What the page's content security policy lets run: only this script."""
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
 
 
@@ -193,7 +195,7 @@ def _by_severity(findings: Sequence[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: order.index(finding.severity))
 
 
-def _picture_view(cell: CellPicture) -> dict[str, Any]:
+def picture_view(cell: CellPicture) -> dict[str, Any]:
     """What the template needs to draw one cell."""
     ranked = sorted(cell.probabilities.items(), key=lambda item: -item[1])
     shown = ranked[:_MOST_PROBABILITIES]
@@ -227,9 +229,9 @@ def _largest_part(split: SplitTable | None) -> int:
     return max((sum(members.values()) for members in split.members.values()), default=0)
 
 
-def _setting_groups(content: ReportContent) -> list[tuple[str, list[tuple[str, str]]]]:
+def setting_groups(settings: Mapping[str, object]) -> list[tuple[str, list[tuple[str, str]]]]:
     """Settings as (heading, rows); values at the top stand under an empty heading."""
-    tables = {k: v for k, v in content.settings.items() if isinstance(v, Mapping) and v}
-    top = {k: v for k, v in content.settings.items() if k not in tables}
+    tables = {k: v for k, v in settings.items() if isinstance(v, Mapping) and v}
+    top = {k: v for k, v in settings.items() if k not in tables}
     groups = [("", list(text.flatten(top)))] if top else []
     return groups + [(str(key), list(text.flatten(value))) for key, value in tables.items()]
