@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 from int8_table import int8_table
+from leak_table import leak_table
 from prediction_tables import prediction_tables
 from record import HERE, RESULTS
 from training_tables import training_tables
@@ -37,6 +38,7 @@ def main() -> int:
             text += _coverage_table(one)
         if one["benchmark"] == "int8":
             text += int8_table(one)
+    text += leak_table(records)
     text += prediction_tables(records)
     (HERE / "RESULTS.md").write_text(text, encoding="utf-8")
     return 0

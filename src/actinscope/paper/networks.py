@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from actinscope.errors import SettingsError, UsageError, WeightsError, WeightsUnavailable
 from actinscope.experiment.train import ChosenNetwork, choose_network
@@ -94,7 +95,9 @@ def _plan(name: str, recipe: Recipe, weights: str, vgg_epochs: int | None) -> Pl
     try:
         return PlannedNetwork(name, entry.title, own, choose_network(own))
     except WeightsError as error:
-        return PlannedNetwork(name, entry.title, own, None, str(error))
+        # It goes into the report: without the name of the person whose home it is.
+        problem = str(error).replace(str(Path.home()), "~")
+        return PlannedNetwork(name, entry.title, own, None, problem)
 
 
 def recipe_for(

@@ -11,7 +11,7 @@ from actinscope.report import text
 from actinscope.report.figures import draw_curves, draw_matrix, save_figures
 from actinscope.report.montages import examples_figure
 from actinscope.report.paper_content import LeakRow, PaperContent, ProtocolFigures
-from actinscope.report.sheet import INK, MUTED, PAGE_MM, sheet
+from actinscope.report.sheet import COLUMN_MM, INK, MUTED, PAGE_MM, sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,7 +64,8 @@ def _matrices(protocol: ProtocolFigures) -> Figure:
     across = 1 if classes > 4 else min(_ACROSS, len(shown))
     down = math.ceil(len(shown) / across)
     height = 165 if classes > 4 else 34 + 11 * classes
-    figure = sheet(PAGE_MM, 8 + height * down)
+    width = PAGE_MM if classes > 4 else min(PAGE_MM, COLUMN_MM * across)
+    figure = sheet(width, 8 + height * down)
     figure.suptitle(f"{protocol.title}: own test part", fontsize=8, color=INK)
     grid = figure.subplots(down, across, squeeze=False).ravel()
     for axes, (title, evaluation) in zip(grid, shown, strict=False):
