@@ -1,8 +1,8 @@
 """What the paper's order of augmenting and dividing adds to a test result, on three data sets.
 
     python benchmarks/cost_of_the_leak.py mef_actin
-    python benchmarks/cost_of_the_leak.py mitocheck_nuclei --repeats 3
-    python benchmarks/cost_of_the_leak.py phantoms
+    python benchmarks/cost_of_the_leak.py mitocheck_nuclei --repeats 2
+    python benchmarks/cost_of_the_leak.py phantoms --repeats 2
 
 Runs `actinscope paper` with EfficientNet-Lite0 and a fast recipe (the default one at 128 pixels,
 four epochs). Each protocol is asked about its own test part and about groups that it never

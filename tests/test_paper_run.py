@@ -14,8 +14,11 @@ from actinscope.cli.main import main
 from actinscope.files import sha256_of_file
 from actinscope.networks import KerasDownload, NetworkEntry, keras_backend, registry, weights
 from actinscope.networks.download import DownloadError
+from actinscope.paper.networks import PlannedNetwork
+from actinscope.paper.tables import NetworkResults, table_ii, table_iii, table_iv
 from actinscope.phantoms import write_phantom_crops
 from actinscope.preprocess import NetworkInput
+from actinscope.training import Recipe, change_recipe
 
 RECIPE = """\
 base = "paper"
@@ -122,8 +125,12 @@ def test_everything_is_there(done: Path) -> None:
 
 def test_published_numbers_stand_beside_ours(done: Path) -> None:
     rows = table(done, "table_3")
-    (published,) = [row for row in rows if row["numbers of"] == "the paper, other images"]
-    assert published["network"] == "EfficientNetV2-B0"
+    printed = {
+        row["network"]: row for row in rows if row["numbers of"] == "the paper, other images"
+    }
+    # Those that were not asked for are there too, for comparison.
+    assert set(printed) == {"EfficientNetV2-B0", "Inception V3", "NASNet Mobile"}
+    published = printed["EfficientNetV2-B0"]
     assert [published[name] for name in ("accuracy", "precision", "recall", "F1")] == [
         "98.15",
         "98.33",
@@ -238,6 +245,17 @@ def test_another_experiment_touches_nothing(
     assert state() == before
 
 
+def test_too_few_fields_leave_nothing_behind(place: Path, capsys: Shown) -> None:
+    rows = (place / "images" / "groups.csv").read_text().splitlines()
+    few = [row for row in rows if "field_0" not in row or "field_01" in row or "field_02" in row]
+    (place / "few.csv").write_text("\n".join(few))
+    study = [str(place / "images"), "--manifest", str(place / "few.csv"), "--group", "field"]
+    options = ["--recipe", str(place / "small.toml"), "--networks", "tiny", "--weights", "none"]
+    assert main(["paper", *study, *options, "-o", str(place / "few"), "--quiet"]) == 3
+    assert "every class needs at least 3 groups" in capsys.readouterr().err
+    assert not (place / "few").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
@@ -256,3 +274,12 @@ def test_what_cannot_be_done_is_refused_at_once(
     assert run(place, "refused", "--quiet", *options) == code
     assert message in capsys.readouterr().err
     assert not (place / "refused").exists()
+
+
+def test_the_papers_row_is_never_called_random() -> None:
+    planned = PlannedNetwork(
+        "vgg16", "VGG-16", change_recipe(Recipe(), {"network": {"weights": "none"}}), None, "x"
+    )
+    for made in (table_ii, table_iii, table_iv):
+        for row in made([NetworkResults(planned, {})], ()).rows:
+            assert row.published != ("RANDOM" in row.name)

@@ -9,6 +9,7 @@ from typing import Any
 
 from actinscope.cli.options import add_study, new_command, positive_number, whole_number
 
+_NO_WEIGHTS = 4  # exit code, after everything else has been written
 # As actinscope.paper.published.NETWORKS, which is too heavy to import here.
 _NETWORKS = ("efficientnetv2-b0", "inception-v3", "nasnet-mobile", "vgg16")
 
@@ -119,7 +120,7 @@ def paper(arguments: Namespace) -> int:
     print_results(outcome.folder, "report.html", "results.json", "tables", "figures", "runs")
     for title, problem in outcome.untrained:
         print(f"actinscope: not trained: {title}: {problem}", file=sys.stderr)
-    return report_problems(outcome.problems)
+    return report_problems(outcome.problems) or (_NO_WEIGHTS if outcome.untrained else 0)
 
 
 def _hint(arguments: Namespace) -> str:

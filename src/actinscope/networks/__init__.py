@@ -3,7 +3,12 @@
 With training/ the only room that knows Keras, which is imported when it is first needed.
 """
 
-from actinscope.networks.backend import backend_name, import_in_background, keras_backend
+from actinscope.networks.backend import (
+    backend_name,
+    import_in_background,
+    keras_backend,
+    one_of_many_networks,
+)
 from actinscope.networks.build import build_imagenet_classifier, build_network
 from actinscope.networks.cut import CutNetwork, crossing_tensors, cut_network
 from actinscope.networks.device import as_float32, dtype_policy, has_gpu
@@ -48,6 +53,7 @@ __all__ = [
     "inference_model",
     "keras_backend",
     "network_entry",
+    "one_of_many_networks",
     "resolve_weights",
     "trained_layers",
     "training_graph",

@@ -55,24 +55,16 @@ def write_copies(
         StudyError: the study has a column of one of these names.
         OutputError: the disk cannot be written.
     """
-    _check(fingerprints.manifest, settings, copies)
+    _check_settings(settings)
+    manifest = list_copies(fingerprints.manifest, copies=copies, folder=folder)
     make_folder(folder)
     remove_partial_files(folder)
-    originals = sorted(fingerprints.manifest.records, key=lambda record: record.key)
+    originals = _in_order(fingerprints.manifest)
     progress.phase("Writing augmented copies", len(originals))
-    records = []
     for number, record in enumerate(originals):
-        wanted = {copy: folder / f"{number:06d}_{copy:02d}.tif" for copy in range(copies)}
+        wanted = {copy: _path(folder, number, copy) for copy in range(copies)}
         _write_missing(record, wanted, settings, seed=(seed, number), reader=reader)
-        records += [_copied(record, path, copy) for copy, path in wanted.items()]
         progress.advance()
-    manifest = replace(
-        fingerprints.manifest,
-        records=tuple(records),
-        root=folder,
-        group_columns=(*fingerprints.manifest.group_columns, COPY_OF, COPY),
-        crop_size=None,
-    )
     counter = StepCounter(progress, "Reading copies")
     found = fingerprint(manifest, reader=CropReader(READ_COPIES), progress=counter)
     if found.problems:
@@ -82,6 +74,34 @@ def write_copies(
             remedy="Check the disk, delete the folder of copies and start again",
         )
     return found.manifest
+
+
+def list_copies(study: Manifest, *, copies: int, folder: Path) -> Manifest:
+    """The manifest of all copies before any is written; only unchanged images have a hash.
+
+    Raises:
+        SettingsError: ``copies`` is below 1.
+        StudyError: the study has a column of one of the names that copies need.
+    """
+    _check_study(study, copies)
+    records = [
+        Record(
+            path=_path(folder, number, copy),
+            name=_path(folder, number, copy).name,
+            label=record.label,
+            groups={**record.groups, COPY_OF: record.title, COPY: str(copy)},
+            pixel_hash="" if copy else record.pixel_hash,
+        )
+        for number, record in enumerate(_in_order(study))
+        for copy in range(copies)
+    ]
+    return replace(
+        study,
+        records=tuple(records),
+        root=folder,
+        group_columns=(*study.group_columns, COPY_OF, COPY),
+        crop_size=None,
+    )
 
 
 def originals_of(manifest: Manifest) -> Manifest:
@@ -106,9 +126,16 @@ def vary(image: Image, settings: AugmentSettings, rng: np.random.Generator) -> N
     return result
 
 
-def _check(manifest: Manifest, settings: AugmentSettings, copies: int) -> None:
-    if copies < 1:
-        raise SettingsError(f"copies is {copies}", remedy="Make at least 1 image of each")
+def _in_order(study: Manifest) -> list[Record]:
+    # By name, so that which copy looks how does not depend on the order of the rows.
+    return sorted(study.records, key=lambda record: record.key)
+
+
+def _path(folder: Path, number: int, copy: int) -> Path:
+    return folder / f"{number:06d}_{copy:02d}.tif"
+
+
+def _check_settings(settings: AugmentSettings) -> None:
     changed = [
         name for name in ("intensity_gain", "gamma", "noise", "blur") if getattr(settings, name)
     ]
@@ -119,18 +146,18 @@ def _check(manifest: Manifest, settings: AugmentSettings, copies: int) -> None:
             where="augmentation",
             remedy="Set it to 0: the paper's augmentation moves pixels only",
         )
-    taken = sorted({COPY_OF, COPY} & set(manifest.group_columns))
+
+
+def _check_study(study: Manifest, copies: int) -> None:
+    if copies < 1:
+        raise SettingsError(f"copies is {copies}", remedy="Make at least 1 image of each")
+    taken = sorted({COPY_OF, COPY} & set(study.group_columns))
     if taken:
         raise StudyError(
             f"the study has a column {taken[0]!r}, which copies need for themselves",
-            where=manifest.root,
+            where=study.root,
             remedy="Rename the column",
         )
-
-
-def _copied(record: Record, path: Path, copy: int) -> Record:
-    groups = {**record.groups, COPY_OF: record.title, COPY: str(copy)}
-    return Record(path=path, name=path.name, label=record.label, groups=groups)
 
 
 def _write_missing(

@@ -27,8 +27,8 @@ from actinscope.experiment.resume import recipe_as_used, require_same_settings
 from actinscope.experiment.train import ChosenNetwork, TrainRequest, train_on_parts
 from actinscope.files import make_folder, write_json_atomic
 from actinscope.images import CropReader
-from actinscope.networks import import_in_background
-from actinscope.paper.copies import READ_COPIES, write_copies
+from actinscope.networks import import_in_background, one_of_many_networks
+from actinscope.paper.copies import READ_COPIES, list_copies, write_copies
 from actinscope.paper.networks import PlannedNetwork, plan_networks
 from actinscope.paper.protocols import Protocol, Repeat, chosen_protocols, plan_repeats
 from actinscope.paper.results import UNSEEN, run_folder
@@ -105,6 +105,9 @@ def run_paper(request: PaperRequest, progress: Progress) -> PaperOutcome:
     found = fingerprint_study(read_study(request.source, request.recipe), reader, progress)
     import_in_background()
     protocols = chosen_protocols(request.protocol, grouped=found.manifest.group is not None)
+    folder = request.output / COPIES_FOLDER
+    # What cannot be divided must show before anything is written.
+    _plan(request, list_copies(found.manifest, copies=request.copies, folder=folder), protocols)
     _claim(request, found)
     copies = write_copies(
         found,
@@ -112,17 +115,10 @@ def run_paper(request: PaperRequest, progress: Progress) -> PaperOutcome:
         copies=request.copies,
         seed=request.recipe.seed,
         reader=reader,
-        folder=request.output / COPIES_FOLDER,
+        folder=folder,
         progress=progress,
     )
-    shares = request.recipe.split
-    repeats = plan_repeats(
-        copies,
-        protocols,
-        repeats=request.repeats,
-        seed=request.recipe.seed,
-        fractions=(shares.train, shares.validation, shares.test),
-    )
+    repeats = _plan(request, copies, protocols)
     runs = _runs(request.output, networks, protocols, repeats)
     _run_all(runs, copies, command=request.command, progress=progress)
     experiment = Experiment(
@@ -136,9 +132,22 @@ def run_paper(request: PaperRequest, progress: Progress) -> PaperOutcome:
         command=request.command,
     )
     sentence = write_paper_report(experiment, progress)
-    shutil.rmtree(request.output / COPIES_FOLDER)
+    shutil.rmtree(folder)
     untrained = tuple((one.title, one.problem) for one in networks if one.problem)
     return PaperOutcome(request.output, sentence, untrained, unreadable(found))
+
+
+def _plan(
+    request: PaperRequest, copies: Manifest, protocols: tuple[Protocol, ...]
+) -> tuple[Repeat, ...]:
+    shares = request.recipe.split
+    return plan_repeats(
+        copies,
+        protocols,
+        repeats=request.repeats,
+        seed=request.recipe.seed,
+        fractions=(shares.train, shares.validation, shares.test),
+    )
 
 
 def _check_output(request: PaperRequest) -> None:
@@ -261,7 +270,8 @@ def _run_all(runs: list[_Run], copies: Manifest, *, command: str, progress: Prog
             f"run {number} of {len(runs)}: {run.network.entry.title}, {run.protocol.title}, "
             f"repeat {run.repeat.number}"
         )
-        _train(run, copies, command=command, progress=progress)
+        with one_of_many_networks():
+            _train(run, copies, command=command, progress=progress)
 
 
 def _train(run: _Run, copies: Manifest, *, command: str, progress: Progress) -> None:

@@ -253,7 +253,7 @@ def _steps(networks: Sequence[NetworkResults]) -> tuple[LeakStep, ...]:
 def _leak_note(experiment: Experiment, leak: Sequence[LeakRow]) -> str:
     unit = experiment.group or "image"
     return (
-        f"In each of {_times(len(experiment.repeats))} one fifth of the images was held out by "
+        f"In {_times(len(experiment.repeats))} one fifth of the images was held out by "
         f"{unit}; each protocol had the rest, and its network was then asked about the held-out "
         f"part. Intervals (95 %) go by {unit} over all repeats together, so they tell what other "
         "samples would give, not what other seeds would. Dots are the single repeats."
@@ -417,4 +417,4 @@ def _points(one: Estimate) -> str:
 
 
 def _times(count: int) -> str:
-    return "one repeat" if count == 1 else f"{count} repeats"
+    return "the one repeat" if count == 1 else f"each of {count} repeats"

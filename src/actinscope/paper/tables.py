@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from actinscope.evidence import Estimate
 from actinscope.paper.networks import PlannedNetwork
 from actinscope.paper.protocols import HONEST, Protocol
-from actinscope.paper.published import TABLE_I, TABLE_II, TABLE_III, TABLE_IV, Printed
+from actinscope.paper.published import TABLE_I, TABLE_II, TABLE_III, TABLE_IV
 from actinscope.paper.results import UNSEEN, ProtocolResult
 from actinscope.report import PaperCell, PaperRow, PaperTable
 from actinscope.training import Recipe
@@ -16,6 +16,9 @@ from actinscope.training import Recipe
 _METRICS = ("accuracy", "precision_weighted", "recall_weighted", "f1_weighted")
 _PUBLISHED = "the paper, other images"
 RANDOM = "RANDOM WEIGHTS"
+
+# Network -> its name in the paper, and the cells of its row.
+_Published = dict[str, tuple[str, tuple[PaperCell, ...]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,15 +60,11 @@ def table_i(
 
 def table_ii(networks: Sequence[NetworkResults], protocols: Sequence[Protocol]) -> PaperTable:
     """Accuracy and precision on the training and the validation part."""
-    published = {
-        name: tuple(
-            printed
-            for row in TABLE_II
-            if row.network == name
-            for printed in (row.accuracy, row.precision)
-        )
-        for name in {row.network for row in TABLE_II}
-    }
+    published: _Published = {}
+    for row in TABLE_II:  # the training row of a network comes before the validation row
+        before = published.get(row.network, (row.title, ()))[1]
+        printed = (PaperCell(row.accuracy.text), PaperCell(row.precision.text))
+        published[row.network] = (row.title, (*before, *printed))
 
     def own(result: ProtocolResult) -> tuple[PaperCell, ...]:
         return tuple(
@@ -91,8 +90,12 @@ def table_ii(networks: Sequence[NetworkResults], protocols: Sequence[Protocol]) 
 
 def table_iii(networks: Sequence[NetworkResults], protocols: Sequence[Protocol]) -> PaperTable:
     """Test figures: each protocol on its own test part, and the same network on unseen groups."""
-    published = {
-        row.network: (row.accuracy, row.precision, row.recall, row.f1) for row in TABLE_III
+    published: _Published = {
+        row.network: (
+            row.title,
+            tuple(PaperCell(one.text) for one in (row.accuracy, row.precision, row.recall, row.f1)),
+        )
+        for row in TABLE_III
     }
     rows = _rows(
         networks, protocols, published, lambda result: _tested(result, "test"), unseen=True
@@ -110,12 +113,12 @@ def table_iii(networks: Sequence[NetworkResults], protocols: Sequence[Protocol])
 def table_iv(networks: Sequence[NetworkResults], protocols: Sequence[Protocol]) -> PaperTable:
     """Accuracy on the test part and the epochs that it took."""
     rows: list[PaperRow] = []
-    published = {row.network: row for row in TABLE_IV}
+    published: _Published = {
+        row.network: (row.title, (PaperCell(row.accuracy.text), PaperCell(str(row.epochs))))
+        for row in TABLE_IV
+    }
     for network in networks:
-        printed = published.get(network.planned.name)
-        if printed is not None:
-            cells = (PaperCell(printed.accuracy.text), PaperCell(str(printed.epochs)))
-            rows.append(PaperRow(network.title, _PUBLISHED, cells, published=True))
+        rows += _printed(published, network.planned.name)
         rows += _untrained(network)
         for protocol in protocols:
             result = network.results.get(protocol.name)
@@ -123,6 +126,7 @@ def table_iv(networks: Sequence[NetworkResults], protocols: Sequence[Protocol]) 
                 accuracy = result.evaluations["test"].metrics["accuracy"]
                 cells = (PaperCell(estimate=accuracy), PaperCell(str(result.epochs)))
                 rows.append(PaperRow(network.title, _yours(protocol), cells))
+    rows += _not_chosen(published, networks)
     return PaperTable(
         "table_4",
         "Table IV",
@@ -135,17 +139,14 @@ def table_iv(networks: Sequence[NetworkResults], protocols: Sequence[Protocol]) 
 def _rows(
     networks: Sequence[NetworkResults],
     protocols: Sequence[Protocol],
-    published: Mapping[str, tuple[Printed, ...]],
+    published: _Published,
     own: Callable[[ProtocolResult], tuple[PaperCell, ...]],
     *,
     unseen: bool = False,
 ) -> tuple[PaperRow, ...]:
     rows: list[PaperRow] = []
     for network in networks:
-        printed = published.get(network.planned.name)
-        if printed is not None:
-            cells = tuple(PaperCell(one.text) for one in printed)
-            rows.append(PaperRow(network.title, _PUBLISHED, cells, published=True))
+        rows += _printed(published, network.planned.name)
         rows += _untrained(network)
         for protocol in protocols:
             result = network.results.get(protocol.name)
@@ -155,7 +156,21 @@ def _rows(
             if unseen:
                 source = f"{_yours(protocol)}; asked about unseen groups"
                 rows.append(PaperRow(network.title, source, _tested(result, UNSEEN)))
-    return tuple(rows)
+    return (*rows, *_not_chosen(published, networks))
+
+
+def _printed(published: _Published, name: str) -> list[PaperRow]:
+    """The paper's row of a network, where it has one; never under a name that tells of ours."""
+    if name not in published:
+        return []
+    title, cells = published[name]
+    return [PaperRow(title, _PUBLISHED, cells, published=True)]
+
+
+def _not_chosen(published: _Published, networks: Sequence[NetworkResults]) -> list[PaperRow]:
+    """The paper's rows of networks that were not asked for."""
+    chosen = {network.planned.name for network in networks}
+    return [row for name in published if name not in chosen for row in _printed(published, name)]
 
 
 def _tested(result: ProtocolResult, part: str) -> tuple[PaperCell, ...]:
