@@ -225,12 +225,16 @@ def test_nothing_of_the_unseen_groups_is_in_any_pool(copies: Manifest) -> None:
     repeats = plan_repeats(copies, tuple(PROTOCOLS.values()), repeats=6, seed=3, fractions=SHARES)
     held: list[str] = []
     for repeat in repeats:
-        fields = {record.groups["field"] for record in repeat.unseen}
-        assert {record.groups[COPY] for record in repeat.unseen} == {"0"}
+        fields = {record.groups["field"] for record in repeat.held_out}
+        plain = repeat.unseen(HONEST)
+        assert {record.groups[COPY] for record in plain} == {"0"}
+        # Copies are compared with copies, images with images.
+        assert repeat.unseen(PUBLISHED) == repeat.held_out
+        assert len(repeat.held_out) == COPIES * len(plain)
         for parts in repeat.parts.values():
             assert not fields & {record.groups["field"] for record in parts.manifest.records}
         if repeat.number <= 5:
-            held += [record.groups[COPY_OF] for record in repeat.unseen]
+            held += [record.groups[COPY_OF] for record in plain]
     # Five repeats hold out every image once.
     assert sorted(held) == sorted(r.groups[COPY_OF] for r in originals_of(copies).records)
 
@@ -239,9 +243,9 @@ def test_a_repeat_does_not_depend_on_how_many_there_are(copies: Manifest) -> Non
     few, many = (
         plan_repeats(copies, (HONEST,), repeats=n, seed=0, fractions=SHARES) for n in (1, 3)
     )
-    assert few[0].unseen == many[0].unseen
+    assert few[0].held_out == many[0].held_out
     assert few[0].parts["honest"].manifest == many[0].parts["honest"].manifest
-    assert many[0].unseen != many[1].unseen
+    assert many[0].held_out != many[1].held_out
 
 
 def test_training_parts_of_the_protocols_are_alike_in_size(copies: Manifest) -> None:

@@ -138,7 +138,8 @@ def test_published_numbers_stand_beside_ours(done: Path) -> None:
         "98.14",
     ]
     ours = [row for row in rows if row["accuracy n"]]
-    assert len(ours) == 6  # three protocols, each on its own test part and on unseen fields
+    # Three protocols, each on its own test part and on unseen fields; one of them also on copies.
+    assert len(ours) == 7
     assert all(float(row["accuracy"]) == float(row["recall"]) for row in ours)
 
 
@@ -187,6 +188,12 @@ def test_the_figures_follow_from_the_predictions(done: Path) -> None:
             shares.append(right / len(rows))
         assert found["optimism"]["value"] == pytest.approx(shares[0] - shares[1])
         assert found["own_and_unseen_accuracy_by_repeat"] == [pytest.approx(shares)]
+    plain = results["networks"]["tiny"]["protocols"]
+    assert (
+        plain["published"]["unseen"]["accuracy"]["n"]
+        == 2 * plain["published"]["unseen_plain"]["accuracy"]["n"]
+    )
+    assert plain["honest"]["unseen"] == plain["honest"]["unseen_plain"]
     whole, *rest = (
         results["networks"]["tiny"]["protocols"][name]["optimism"]["value"] for name in PROTOCOLS
     )

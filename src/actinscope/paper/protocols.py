@@ -2,7 +2,9 @@
 
 Every protocol works on the same pool and is then asked about the same held-out groups, of
 which no image and no copy was in the pool. What a protocol's own test part claims beyond that
-is its optimism.
+is its optimism. Copies are harder to name than images as they are, so a protocol that tests on
+copies is asked about copies of the held-out images: what differs is only whether others of the
+same cell or group were in training.
 """
 
 from __future__ import annotations
@@ -77,14 +79,20 @@ class Repeat:
     Attributes:
         number: from 1.
         seed: of division and training.
-        unseen: the held-out images, without copies.
+        held_out: the held-out images with all their copies.
         parts: protocol name -> its division of the pool.
     """
 
     number: int
     seed: int
-    unseen: tuple[Record, ...]
+    held_out: tuple[Record, ...]
     parts: Mapping[str, Split]
+
+    def unseen(self, protocol: Protocol) -> tuple[Record, ...]:
+        """The held-out images of the kind that the protocol's own test part is made of."""
+        if protocol.augment_first:
+            return self.held_out
+        return tuple(record for record in self.held_out if record.groups[COPY] == "0")
 
 
 def chosen_protocols(choice: str, *, grouped: bool) -> tuple[Protocol, ...]:
@@ -129,11 +137,8 @@ def plan_repeats(
         own_seed = seed + index
         turn, fold = divmod(index, UNSEEN_FOLDS)
         folds = grouped_folds(originals, folds=UNSEEN_FOLDS, seed=seed + turn)
-        held_out = tuple(
-            replace(record, part="") for record in folds[fold].manifest.records
-            if record.part == TEST
-        )  # fmt: skip
-        away = {record.groups[COPY_OF] for record in held_out}
+        away = {r.groups[COPY_OF] for r in folds[fold].manifest.records if r.part == TEST}
+        held_out = tuple(record for record in copies.records if record.groups[COPY_OF] in away)
         kept = tuple(record for record in copies.records if record.groups[COPY_OF] not in away)
         pool = replace(copies, records=kept)
         parts = {

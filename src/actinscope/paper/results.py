@@ -18,11 +18,16 @@ from numpy.typing import NDArray
 
 from actinscope.errors import StudyError
 from actinscope.evidence import Estimate, Evaluation, evaluate, linear_contrast
+from actinscope.paper.copies import COPY
 
 UNSEEN = "unseen"
-"""Name of the held-out images among the parts, and of their folder in a run."""
+"""Name of the held-out images among the parts, and of their folder in a run. They are of the
+kind that the protocol's own test part is made of: copies, where that has copies."""
 
-PARTS = ("train", "validation", "test", UNSEEN)
+UNSEEN_PLAIN = "unseen_plain"
+"""The held-out images as they are; the same as :data:`UNSEEN` where that has no copies."""
+
+PARTS = ("train", "validation", "test", UNSEEN, UNSEEN_PLAIN)
 _RESAMPLES = 1000
 _CHANCE = "probability_"
 
@@ -53,7 +58,8 @@ class ProtocolResult:
 
     Attributes:
         evaluations: part (of :data:`PARTS`) -> figures over all repeats.
-        optimism: accuracy on the protocol's own test part minus that on unseen groups.
+        optimism: accuracy on the protocol's own test part minus that on images of unseen groups,
+            of the same kind.
         by_repeat: (own test part, unseen groups) accuracy of each repeat.
         histories: one a repeat: column of ``history.csv`` -> values.
         folders: one run folder a repeat.
@@ -124,8 +130,11 @@ def read_history(path: Path) -> dict[str, list[float]]:
 
 
 def _read_part(folder: Path, part: str, classes: Sequence[str], cluster: str) -> Answers:
-    path = (folder / UNSEEN if part == UNSEEN else folder) / "predictions.csv"
-    rows = [row for row in _rows(path) if row["part"] == part]
+    held_out = part in (UNSEEN, UNSEEN_PLAIN)
+    path = (folder / UNSEEN if held_out else folder) / "predictions.csv"
+    rows = [row for row in _rows(path) if row["part"] == (UNSEEN if held_out else part)]
+    if part == UNSEEN_PLAIN:
+        rows = [row for row in rows if row.get(COPY) == "0"]
     index = {name: number for number, name in enumerate(classes)}
     try:
         labels = np.array([index[row["label"]] for row in rows], dtype=np.int64)

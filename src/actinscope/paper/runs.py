@@ -294,7 +294,7 @@ def _train(run: _Run, copies: Manifest, *, command: str, progress: Progress) -> 
     )
     answers = assess(
         Predictor(load_bundle(run.folder / "bundle")),
-        run.repeat.unseen,
+        run.repeat.unseen(run.protocol),
         copies,
         reader=reader,
         seed=run.recipe.seed,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +10,15 @@ from actinscope import __version__
 from actinscope.bundle import load_bundle
 from actinscope.evidence import (
     Estimate,
-    Verdict,
     evaluation_to_json,
     typical_examples,
 )
-from actinscope.evidence.intervals import FEWEST_UNITS
 from actinscope.experiment.environment import describe_environment, now_utc
 from actinscope.experiment.prepare import labels_of, unreadable
 from actinscope.experiment.story import displayed
 from actinscope.files import write_json_atomic
 from actinscope.images import CropReader
+from actinscope.paper.conclusions import conclude, notices_of
 from actinscope.paper.copies import COPY_OF
 from actinscope.paper.doubts import all_doubts
 from actinscope.paper.networks import PlannedNetwork
@@ -34,13 +32,11 @@ from actinscope.paper.results import (
     step_between,
 )
 from actinscope.paper.tables import (
-    RANDOM,
     NetworkResults,
     table_i,
     table_ii,
     table_iii,
     table_iv,
-    title_of,
 )
 from actinscope.progress import Progress
 from actinscope.report import (
@@ -59,11 +55,6 @@ from actinscope.study import Fingerprints
 from actinscope.training import Recipe, read_recipe
 
 _EXAMPLES = 6
-OTHER_IMAGES = (
-    "The published numbers were measured on the paper's images, which are not these: no "
-    "difference between a published number and one of yours says which network or program is "
-    "better."
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +115,7 @@ def _content(experiment: Experiment, networks: Sequence[NetworkResults]) -> Pape
     return PaperContent(
         title="The paper's experiment on your cells",
         question=_question(experiment),
-        verdict=_verdict(experiment, networks),
+        verdict=conclude(experiment.group, len(experiment.repeats), networks),
         tables=_tables(experiment, networks),
         figures=tuple(_figures(networks, protocol) for protocol in experiment.protocols),
         examples=_examples(experiment, networks),
@@ -134,7 +125,7 @@ def _content(experiment: Experiment, networks: Sequence[NetworkResults]) -> Pape
         doubts=tuple(DoubtText(one.claim, one.sentence) for one in all_doubts()),
         not_stated=NOT_STATED,
         links=_links(experiment, networks),
-        notices=_notices(experiment, networks),
+        notices=notices_of(networks),
         settings={
             "experiment": {
                 "repeats": len(experiment.repeats),
@@ -255,7 +246,9 @@ def _leak_note(experiment: Experiment, leak: Sequence[LeakRow]) -> str:
     return (
         f"In {_times(len(experiment.repeats))} one fifth of the images was held out by "
         f"{unit}; each protocol had the rest, and its network was then asked about the held-out "
-        f"part. Intervals (95 %) go by {unit} over all repeats together, so they tell what other "
+        "part, in the form that its own test part has: augmented copies under the published "
+        "protocol, images as they are under the others. "
+        f"Intervals (95 %) go by {unit} over all repeats together, so they tell what other "
         "samples would give, not what other seeds would. Dots are the single repeats."
         + ("" if leak else " No network was trained.")
     )
@@ -269,90 +262,6 @@ def _question(experiment: Experiment) -> str:
         f"{len(manifest.classes)} classes ({names}), and how much of its result is owed to the "
         "order in which images are multiplied and divided?"
     )
-
-
-def _verdict(experiment: Experiment, networks: Sequence[NetworkResults]) -> Verdict:
-    trained = [one for one in networks if one.results]
-    sentences = [_sentence(experiment, one) for one in trained]
-    reasons = [*sentences[1:], *_honest_words(trained), OTHER_IMAGES, *_limits(experiment, trained)]
-    random = any(one.planned.random for one in trained)
-    return Verdict(sentences[0], "bad" if random else "caution", tuple(reasons))
-
-
-def _sentence(experiment: Experiment, network: NetworkResults) -> str:
-    unit = f"samples ({experiment.group})" if experiment.group else "images"
-    result = network.results.get(PUBLISHED.name)
-    if result is None:
-        unseen = network.results[HONEST.name].evaluations[UNSEEN].metrics["accuracy"]
-        return (
-            f"{network.title} names the class of {_share(unseen)} of cells from {unit} that it "
-            "never saw."
-        )
-    accuracy = {part: result.evaluations[part].metrics["accuracy"] for part in ("test", UNSEEN)}
-    points = result.optimism
-    surely = points.has_interval and (points.low > 0 or points.high < 0)
-    return (
-        f"Under the paper's protocol {network.title} names the class of "
-        f"{_share(accuracy['test'])} of its own test images, and of {_share(accuracy[UNSEEN])} of "
-        f"cells from {unit} that it never saw: the protocol "
-        + (
-            f"{'flatters' if points.value > 0 else 'understates'} by {_points(points)}."
-            if surely
-            else f"is off by {_points(points)}, which may be chance."
-        )
-    )
-
-
-def _honest_words(networks: Sequence[NetworkResults]) -> list[str]:
-    return [
-        f"Divided by group before augmenting, {network.title} claims "
-        f"{_share(result.evaluations['test'].metrics['accuracy'])} on its own test part, and new "
-        f"samples give {_share(result.evaluations[UNSEEN].metrics['accuracy'])}: off by "
-        f"{_points(result.optimism)}."
-        for network in networks
-        if PUBLISHED.name in network.results
-        and (result := network.results.get(HONEST.name)) is not None
-    ]
-
-
-def _limits(experiment: Experiment, networks: Sequence[NetworkResults]) -> list[str]:
-    found = []
-    if experiment.group is None:
-        found.append(
-            "No group (field, slide, culture, donor) was named: the held-out images may come from "
-            "the samples that trained the network, so even they flatter."
-        )
-    result = next(iter(networks[0].results.values()))
-    groups = result.evaluations[UNSEEN].groups
-    if groups is not None and groups < FEWEST_UNITS:
-        found.append(f"The held-out images come from {groups} groups: too few for intervals.")
-    if len(experiment.repeats) == 1:
-        found.append("There is one repeat only: another choice of held-out groups may differ.")
-    if any(one.planned.random for one in networks):
-        found.append(
-            f"{RANDOM}: networks so marked started from random numbers, as asked for. Their "
-            "accuracy says nothing about the method."
-        )
-    return found
-
-
-def _notices(experiment: Experiment, networks: Sequence[NetworkResults]) -> tuple[str, ...]:
-    return (
-        OTHER_IMAGES,
-        *(
-            f"{title_of(one.planned)} was not trained: {one.planned.problem}"
-            for one in networks
-            if one.planned.problem
-        ),
-        *(
-            f"{one.title}: no accuracy of this network says anything about the method."
-            for one in networks
-            if one.planned.random
-        ),
-        *(("The networks of the protocol \u201cas published\u201d were trained and tested with a "
-           "LEAK, on purpose: do not use them.",)
-          if PUBLISHED in experiment.protocols else ()),
-    )  # fmt: skip
 
 
 def _links(experiment: Experiment, networks: Sequence[NetworkResults]) -> tuple[RunLink, ...]:
@@ -400,20 +309,6 @@ def _as_json(networks: Sequence[NetworkResults], content: PaperContent) -> dict[
 
 def _estimate(one: Estimate) -> dict[str, float | str]:
     return {"value": one.value, "low": one.low, "high": one.high, "method": one.method}
-
-
-def _share(one: Estimate) -> str:
-    words = f"{100 * one.value:.1f} %"
-    if math.isnan(one.low):
-        return words
-    return f"{words} ({100 * one.low:.1f} to {100 * one.high:.1f})"
-
-
-def _points(one: Estimate) -> str:
-    words = f"{100 * one.value:.1f} points"
-    if math.isnan(one.low):
-        return f"{words} (no interval)"
-    return f"{words} (95 % interval {100 * one.low:.1f} to {100 * one.high:.1f})"
 
 
 def _times(count: int) -> str:

@@ -9,7 +9,7 @@ from actinscope.evidence import Estimate
 from actinscope.paper.networks import PlannedNetwork
 from actinscope.paper.protocols import HONEST, Protocol
 from actinscope.paper.published import TABLE_I, TABLE_II, TABLE_III, TABLE_IV
-from actinscope.paper.results import UNSEEN, ProtocolResult
+from actinscope.paper.results import UNSEEN, UNSEEN_PLAIN, ProtocolResult
 from actinscope.report import PaperCell, PaperRow, PaperTable
 from actinscope.training import Recipe
 
@@ -155,7 +155,11 @@ def _rows(
             rows.append(PaperRow(network.title, _yours(protocol), own(result)))
             if unseen:
                 source = f"{_yours(protocol)}; asked about unseen groups"
-                rows.append(PaperRow(network.title, source, _tested(result, UNSEEN)))
+                if protocol.augment_first:
+                    cells = _tested(result, UNSEEN)
+                    rows.append(PaperRow(network.title, f"{source}, copies", cells))
+                cells = _tested(result, UNSEEN_PLAIN)
+                rows.append(PaperRow(network.title, source, cells))
     return (*rows, *_not_chosen(published, networks))
 
 
