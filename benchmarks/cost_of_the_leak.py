@@ -1,6 +1,6 @@
 """What the paper's order of augmenting and dividing adds to a test result, on three data sets.
 
-    python benchmarks/cost_of_the_leak.py mef_actin
+    python benchmarks/cost_of_the_leak.py mef_actin --repeats 3
     python benchmarks/cost_of_the_leak.py mitocheck_nuclei --repeats 2
     python benchmarks/cost_of_the_leak.py phantoms --repeats 2
 

@@ -23,7 +23,7 @@ _COMMANDS = (
     " --set training.epochs=3",
     "grouped_folds.py mitocheck_nuclei --folds 3 4 --set training.views=2 --set training.epochs=3",
     "grouped_folds.py mitocheck_nuclei --frozen-embedding",
-    "cost_of_the_leak.py mef_actin",
+    "cost_of_the_leak.py mef_actin --repeats 3",
     "cost_of_the_leak.py mitocheck_nuclei --repeats 2",
     "cost_of_the_leak.py phantoms --repeats 2",
     "int8.py mef_actin",
