@@ -20,8 +20,9 @@ def leak_table(records: Sequence[Mapping[str, Any]]) -> str:
     lines = [
         "## The cost of the leak\n",
         "Accuracy in per cent that each protocol claims on its own test part, and that the same",
-        "networks have on like images of groups held out from all of them; the difference is its optimism. 95 %",
-        "intervals by group over all repeats; they do not cover other seeds of the training.\n",
+        "networks have on like images of groups held out from all of them; the difference is its",
+        "optimism. 95 % intervals by group over all repeats; they do not cover other seeds of the",
+        "training.\n",
         "| data | protocol | own test part | unseen groups | optimism, points |",
         "|---|---|---|---|---|",
     ]
