@@ -16,7 +16,7 @@ import numpy as np
 from actinscope.evidence import evaluate
 from record import command_line, write_record
 
-_STUDIES = 300
+_STUDIES = 500
 _GROUPS = (6, 10, 20, 50)
 _TRUTHS = (0.8, 0.9, 0.97)
 _CORRELATIONS = (0.02, 0.1, 0.3)

@@ -27,14 +27,15 @@ def _speed(rows: list[Record]) -> str:
         "## Prediction, from files to a CSV\n",
         "Whole processes, start included, in turn with the plain Keras script; medians, and the "
         "range in brackets.\n",
-        "| files | network | ours, images a second | plain | **ratio, pair by pair** "
+        "| files | network | ours in | ours, images a second | plain | **ratio, pair by pair** "
         "| ours, user s | plain, user s | peak MB, ours / plain | date | command |",
-        "|---" * 10 + "|",
+        "|---" * 11 + "|",
     ]
     for row in rows:
         speeds = [row["images"] / row[side]["median"] for side in ("ours_wall", "plain_wall")]
         lines.append(
-            f"| {row['images']} {row['files']} | {row['network']} | {speeds[0]:.1f} "
+            f"| {row['images']} {row['files']} | {row['network']} "
+            f"| {row.get('precision', 'float32')} | {speeds[0]:.1f} "
             f"| {speeds[1]:.1f} | **{_ranged(row['ratio'])}** | {row['ours_user']['median']:.1f} "
             f"| {row['plain_user']['median']:.1f} "
             f"| {row['ours_peak_mb']} / {row['plain_peak_mb']} "

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from actinscope import errors
 from actinscope.cli.arguments import build_parser
 from actinscope.files import write_text_atomic
-from actinscope.networks import REGISTRY, KerasDownload, NetworkEntry
+from actinscope.networks import REGISTRY, NetworkEntry, PackageFile
 from actinscope.training import Recipe
 
 DOCS = Path(__file__).resolve().parent
@@ -144,6 +144,7 @@ _HEAD = ("| setting | default | may be | meaning |", "|---|---|---|---|")
 _TOP = {
     "name": "what the report calls the recipe; the name of the file unless given",
     "seed": "of split, views, first weights and order of the images",
+    "controls": "try simpler models on the same test images after training",
 }
 
 
@@ -214,17 +215,21 @@ def networks() -> str:
     """One row for each network that can be trained."""
     rows = [
         f"| `{entry.name}` | {entry.input.size} | {entry.layer_count} | {entry.frozen_layers} "
-        f"| {_weights(entry)} | {entry.licence} |"
+        f"| {', '.join(map(str, entry.head.units)) or 'pooled'} "
+        f"| {'yes' if entry.has_class_maps else 'no'} | {_weights(entry)} | {entry.licence} |"
         for entry in REGISTRY.values()
     ]
-    head = ["| name | input | layers | frozen | ImageNet weights | licence |", "|---" * 6 + "|"]
+    columns = "name | input | layers | frozen | head | maps | ImageNet weights | licence"
+    head = [f"| {columns} |", "|---" * 8 + "|"]
     return "\n".join([*head, *rows])
 
 
 def _weights(entry: NetworkEntry) -> str:
-    if isinstance(entry.weights, KerasDownload):
-        return "downloaded when asked for, see [Offline and private](privacy-and-offline.md)"
-    return f"installed with `{entry.weights.distribution}`"
+    if entry.weights is None:
+        return "none: trained from scratch"
+    if isinstance(entry.weights, PackageFile):
+        return f"installed with `{entry.weights.distribution}`"
+    return "download" if entry.weights.digest else "a file that you name"
 
 
 def _toml(value: Any) -> str:

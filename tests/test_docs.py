@@ -22,7 +22,8 @@ from actinscope.images import IMAGE_SUFFIXES
 from actinscope.networks import REGISTRY
 from actinscope.study.records import RESERVED_COLUMNS
 from actinscope.training import Recipe, load_recipe
-from test_bundle_example import grey_image, make_bundle
+from compare_toys import toy_images, write_run
+from test_bundle_example import grey_image
 
 ROOT = Path(actinscope.__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -65,6 +66,7 @@ def test_all_pages_are_there() -> None:
         "images.md",
         "studies.md",
         "results.md",
+        "compare.md",
         "privacy-and-offline.md",
     }
 
@@ -188,8 +190,8 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     classes = ("bundled", "flat", "round")
     rows = [f"{name},{classes[n % 3]},s{n // 2}" for n, name in enumerate(labelled)]
     (tmp_path / "labelled" / "study.csv").write_text("\n".join(["path,label,slide", *rows]))
-    (tmp_path / "runs" / "first").mkdir(parents=True)
-    make_bundle(tmp_path / "runs" / "first" / "bundle")
+    for number, name in enumerate(("first", "second", "third")):
+        write_run(tmp_path / "runs" / name, toy_images(wrong=[8, 9 + number]), seed=number)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -13,6 +13,7 @@ from scipy.stats import norm, t
 from actinscope.evidence.intervals import (
     Resampling,
     bootstrap_estimate,
+    bounded_estimate,
     draw_weights,
     expanded_level,
     grouped_proportion,
@@ -134,6 +135,31 @@ def test_reasons_for_no_interval(value: float, resampled: list, units: int, why:
     assert estimate.method == f"no interval: {why}"
 
 
+def test_a_bounded_figure_takes_the_interval_of_a_proportion_with_its_variance() -> None:
+    # Resamples of variance 0.0099 * 10 / 9 = 0.011: 0.9 * 0.1 / 0.011 = 8.18 images.
+    drawn = 0.9 + math.sqrt(0.0099) * np.array([-1.0, 1.0])
+    estimate = bounded_estimate(0.9, drawn, resampling=_resampling(10), n=40)
+    assert (estimate.low, estimate.high) == pytest.approx(
+        wilson(0.9, 0.09 / 0.011, quantile=t.ppf(0.975, 9))
+    )
+    assert estimate.method == "Wilson with n = 8.2 (effective, from 2 resamples of 10 groups)"
+
+
+def test_bounds_stretch_the_interval() -> None:
+    drawn = np.array([0.7, 0.8, 0.9])
+    share = bounded_estimate(0.8, drawn, resampling=_resampling(10), n=40)
+    twice = bounded_estimate(
+        0.6, 2 * drawn - 1, resampling=_resampling(10), n=40, bounds=(-1.0, 1.0)
+    )
+    assert (twice.low, twice.high) == pytest.approx((2 * share.low - 1, 2 * share.high - 1))
+
+
+def test_a_perfect_figure_rests_on_its_groups() -> None:
+    estimate = bounded_estimate(1.0, np.ones(50), resampling=_resampling(9), n=300)
+    square = norm.ppf(0.975) ** 2
+    assert (estimate.low, estimate.high) == pytest.approx((9 / (9 + square), 1.0))
+
+
 def test_a_biased_distribution_still_holds_the_value() -> None:
     drawn = np.linspace(0.2, 0.4, 100)
     estimate = bootstrap_estimate(0.6, drawn, resampling=_resampling(30), n=30)
@@ -158,3 +184,11 @@ def test_coverage_with_correlated_groups(groups: int, size: int, correlation: fl
         blind += independent.low <= true <= independent.high
     assert held / studies > 0.92
     assert blind < held - 0.04 * studies
+
+
+def test_an_interval_of_no_width_is_none() -> None:
+    drawn = np.ones(2000)
+    drawn[0] = 0.0  # one resample in 2000 is beyond every percentile that is used
+    found = bootstrap_estimate(1.0, drawn, resampling=Resampling(8, "images", 0.95), n=8)
+    assert not found.has_interval
+    assert found.method == "no interval: nearly all resamples give the same value"

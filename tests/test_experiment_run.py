@@ -25,6 +25,9 @@ input_size = 64
 views = 1
 epochs = 2
 keep = "best"
+
+[levels]
+by = ["field:vote"]
 """
 CLASSES = ("clustered", "elongated", "epithelial")
 #: What a run leaves, beside figures and tables.
@@ -37,9 +40,13 @@ RUN_FILES = (
     "bundle/bundle.json",
     "bundle/model.onnx",
     "bundle/golden.npz",
+    "bundle/MODEL_CARD.md",
     "predictions.csv",
     "metrics.json",
+    "level_field.csv",
     "report.html",
+    "methods.md",
+    "checklists.csv",
     "figures/confusion_matrix.svg",
     "figures/curves.png",
 )
@@ -164,6 +171,52 @@ def test_the_report_opens_with_the_verdict(run: Path) -> None:
     assert f"On {len(tested)} images from {fields} fields that it never saw" in report
 
 
+def test_fields_are_summed_up_and_judged(run: Path) -> None:
+    rows = rows_of(run / "predictions.csv")
+    figures = json.loads((run / "metrics.json").read_text())
+    report = (run / "report.html").read_text("utf-8")
+    assert ">At the level of fields<" in report
+    units = rows_of(run / "level_field.csv")
+    assert len(units) == len({row["field"] for row in rows})
+    for unit in units:
+        own = [row for row in rows if row["field"] == unit["field"]]
+        assert {row["part"] for row in own} == {unit["part"]}
+        assert int(unit["cells"]) == len(own)
+        for name in CLASSES:
+            named = sum(row["predicted"] == name for row in own)
+            assert int(unit[f"cells_named_{name}"]) == named
+    for part in ("train", "validation", "test"):
+        decided = [unit for unit in units if unit["part"] == part and unit["answer"]]
+        right = sum(unit["answer"] == unit["label"] for unit in decided)
+        found = figures[part]["level[field].accuracy"]
+        assert (found["count"], found["n"]) == (right, len(decided))
+
+
+def test_a_level_that_is_no_column_stops_before_training(
+    place: Path, tmp_path: Path, capsys: Shown
+) -> None:
+    assert train(place, tmp_path / "run", "--level", "slides") == BAD_FILES
+    assert "no column 'slides' to sum cells up by. Did you mean 'slide'" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_summarise_takes_the_test_part_of_a_run(run: Path, tmp_path: Path, capsys: Shown) -> None:
+    target = tmp_path / "fields.csv"
+    given = ["summarise", str(run / "predictions.csv"), "--level", "field:vote", "-o", str(target)]
+    assert main(given) == 0
+    assert "cells of the test part" in capsys.readouterr().out
+    ours = [row for row in rows_of(run / "level_field.csv") if row.pop("part") == "test"]
+    found = rows_of(target)
+    assert len(found) == len(ours)
+    for mine, theirs in zip(found, ours, strict=True):
+        assert list(mine) == list(theirs)
+        for column, cell in mine.items():
+            if "probability" in column:  # summed up from the six decimals of the CSV
+                assert float(cell) == pytest.approx(float(theirs[column]), abs=3e-6)
+            else:
+                assert cell == theirs[column], column
+
+
 def test_the_environment_names_no_person_or_machine(run: Path) -> None:
     described = json.loads((run / "environment.json").read_text())
     assert {"actinscope", "python", "platform", "cores", "keras", "numpy"} <= set(described)
@@ -203,8 +256,11 @@ def test_evaluate_leaves_out_what_trained_the_model(
     images = place / "images"
     study = [str(images), "--manifest", str(images / "groups.csv"), "--group", "field"]
     target = tmp_path / "result"
+    study += ["--level", "field:vote"]
     assert main(["evaluate", str(run / "bundle"), *study, "-o", str(target)]) == BAD_FILES
-    assert "the model was trained on" in capsys.readouterr().err
+    shown = capsys.readouterr()
+    assert "the model was trained on" in shown.err
+    assert "too few to say how the model does on another field" in shown.out
     given = json.loads((target / "metrics.json").read_text())
     ours = json.loads((run / "metrics.json").read_text())["test"]
     assert given == {"test": ours}

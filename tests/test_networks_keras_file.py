@@ -15,6 +15,7 @@ import pytest
 
 from actinscope.errors import WeightsCorrupt
 from actinscope.networks import (
+    Head,
     KerasDownload,
     NetworkEntry,
     ResolvedWeights,
@@ -24,32 +25,29 @@ from actinscope.networks import (
     resolve_weights,
 )
 from actinscope.preprocess import NetworkInput
+from keras_layouts import shaken, write_legacy
 
 V2 = network_entry("efficientnetv2-b0")
 NONE = resolve_weights(V2, "none")
 
 
-def _build_tiny(shape: tuple[int, int, int], classes: int) -> Any:
+def _build_tiny(shape: tuple[int, int, int]) -> Any:
     keras = keras_backend()
     layers = keras.layers
     image = keras.Input(shape)
     x = layers.Conv2D(4, 3, use_bias=False, name="stem_conv")(image)
     x = layers.BatchNormalization(name="stem_bn")(x)
     x = layers.Conv2D(5, 3, name="top_conv")(x)
-    x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
-    x = layers.Dropout(0.1, name="top_dropout")(x)
-    x = layers.Dense(classes, activation="softmax", name="predictions")(x)
     return keras.Model(image, x, name="tiny")
 
 
-def _build_numbered(shape: tuple[int, int, int], classes: int) -> Any:
+def _build_numbered(shape: tuple[int, int, int]) -> Any:
     # Keras numbers layers without a name through the whole session.
     keras = keras_backend()
     layers = keras.layers
     image = keras.Input(shape)
     x = layers.Conv2D(3, 3)(layers.Conv2D(3, 3)(image))
-    x = layers.GlobalAveragePooling2D()(x)
-    return keras.Model(image, layers.Dense(classes, name="predictions")(x))
+    return keras.Model(image, x)
 
 
 TINY = NetworkEntry(
@@ -58,12 +56,10 @@ TINY = NetworkEntry(
     input=NetworkInput(size=32, mean=(0.5,) * 3, std=(0.5,) * 3),
     layer_count=7,
     frozen_layers=2,
-    feature_layer="top_conv",
-    embedding_layer="avg_pool",
-    has_class_maps=True,
     licence="MIT",
     weights=KerasDownload("http://127.0.0.1:9/tiny.h5", "tiny.h5", "0" * 32),
     builder=_build_tiny,
+    head=Head(dropout=0.1),
 )
 NUMBERED = replace(TINY, builder=_build_numbered)
 
@@ -92,37 +88,6 @@ def _assert_same_body(model: Any, saved: Any) -> None:
             assert all(np.array_equal(*pair) for pair in zip(arrays, stored[name], strict=True))
 
 
-def _shake(model: Any, seed: int) -> Any:
-    """Random weights everywhere, also in the statistics of batch normalisation."""
-    rng = np.random.default_rng(seed)
-    positive = ("gamma", "moving_variance")
-    for layer in model.layers:
-        if layer.weights:
-            layer.set_weights(
-                [
-                    rng.uniform(0.5, 1.5, weight.shape)
-                    if weight.name in positive
-                    else rng.normal(0, 0.1, weight.shape)
-                    for weight in layer.weights
-                ]
-            )
-    return model
-
-
-def _write_legacy(model: Any, path: Path, **renamed: str) -> None:
-    """Write the layout of Keras 2, which Keras 3 reads but does not write any more."""
-    with h5py.File(path, "w") as file:
-        names = [renamed.get(layer.name, layer.name) for layer in model.layers]
-        file.attrs["layer_names"] = np.array([name.encode() for name in names])
-        file.attrs["backend"], file.attrs["keras_version"] = "tensorflow", "2.8.0"
-        for name, layer in zip(names, model.layers, strict=True):
-            group = file.create_group(name)
-            labels = [f"{name}/{weight.name}:0" for weight in layer.weights]
-            group.attrs["weight_names"] = np.array([label.encode() for label in labels], dtype="S")
-            for label, array in zip(labels, layer.get_weights(), strict=True):
-                group.create_dataset(label, data=array)
-
-
 def _save(model: Any, path: Path) -> None:
     with warnings.catch_warnings():
         # Keras hands TensorFlow variables to NumPy in a way that NumPy 2 complains about.
@@ -138,18 +103,18 @@ def headless() -> Any:
     model = applications.EfficientNetV2B0(
         include_top=False, weights=None, include_preprocessing=True, input_shape=shape
     )
-    return _shake(model, seed=3)
+    return shaken(model, seed=3, kernels=0.1)
 
 
 @pytest.fixture(scope="module")
 def saved() -> Any:
-    return _shake(_build(TINY, NONE), seed=3)
+    return shaken(_build(TINY, NONE), seed=3, kernels=0.1)
 
 
 @pytest.fixture
 def legacy(saved: Any, tmp_path: Path) -> Path:
     path = tmp_path / "tiny.h5"
-    _write_legacy(saved, path)
+    write_legacy(saved, path)
     return path
 
 
@@ -157,7 +122,7 @@ def test_keras_file_gives_the_same_features_without_preprocessing_layers(
     headless: Any, tmp_path: Path
 ) -> None:
     path = tmp_path / "efficientnetv2-b0_notop.h5"
-    _write_legacy(headless, path)
+    write_legacy(headless, path)
     model = _build(V2, _file(path), input_size=64)
     _assert_same_body(model, headless)
 
@@ -172,7 +137,7 @@ def test_keras_file_gives_the_same_features_without_preprocessing_layers(
 
 def test_keras_itself_reads_the_test_file_as_we_do(headless: Any, tmp_path: Path) -> None:
     path = tmp_path / "notop.h5"
-    _write_legacy(headless, path)
+    write_legacy(headless, path)
     applications = keras_backend().applications
     other = applications.EfficientNetV2B0(
         include_top=False, weights=str(path), include_preprocessing=False, input_shape=(64, 64, 3)
@@ -326,16 +291,17 @@ def test_the_published_file_counts_by_order_where_its_names_differ(
     saved: Any, tmp_path: Path
 ) -> None:
     path = tmp_path / "renamed.h5"
-    _write_legacy(saved, path, stem_conv="first_convolution")
+    write_legacy(saved, path, stem_conv="first_convolution")
     with pytest.raises(WeightsCorrupt, match="1 layers are missing"):
         _build(TINY, _file(path))
     _assert_same_body(_build(TINY, _file(path, "imagenet")), saved)
 
 
-def test_layers_numbered_by_keras_count_by_order(tmp_path: Path) -> None:
-    saved = _shake(_build(NUMBERED, NONE), seed=1)
-    path = tmp_path / "numbered.h5"
-    _write_legacy(saved, path)
+@pytest.mark.parametrize("layout", ["numbered.h5", "numbered.weights.h5"])
+def test_layers_numbered_by_keras_count_by_number(tmp_path: Path, layout: str) -> None:
+    saved = shaken(_build(NUMBERED, NONE), seed=1, kernels=0.1)
+    path = tmp_path / layout
+    (_save if ".weights" in layout else write_legacy)(saved, path)
     model = _build(NUMBERED, _file(path))
     assert model.layers[1].name != saved.layers[1].name
     for ours, theirs in zip(model.layers[1:3], saved.layers[1:3], strict=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from actinscope.networks import (
     NetworkEntry,
     build_imagenet_classifier,
     build_network,
+    cut_network,
+    embedding_of,
     freeze,
     inference_model,
     keras_backend,
@@ -42,8 +44,8 @@ def _run(model: Any, images: np.ndarray[Any, Any]) -> Any:
     )
 
 
-def _features(model: Any, entry: NetworkEntry) -> Any:
-    return keras_backend().Model(model.input, model.get_layer(entry.embedding_layer).output)
+def _features(model: Any) -> Any:
+    return keras_backend().Model(model.input, embedding_of(model))
 
 
 def _weights(model: Any) -> dict[str, list[np.ndarray[Any, Any]]]:
@@ -51,59 +53,133 @@ def _weights(model: Any) -> dict[str, list[np.ndarray[Any, Any]]]:
 
 
 @pytest.fixture(scope="module")
-def build() -> Callable[[NetworkEntry], Any]:
-    """Networks with three classes at their own input size, built once."""
+def build() -> Iterator[Callable[[NetworkEntry], Any]]:
+    """Networks with three classes on the smallest images that they take, built once."""
     built: dict[str, Any] = {}
 
     def make(entry: NetworkEntry) -> Any:
         if entry.name not in built:
-            choice = "imagenet" if weights_at_hand(entry) else "none"
-            weights = resolve_weights(entry, choice)
-            built[entry.name] = build_network(entry, classes=CLASSES, weights=weights, seed=1)
+            weights = resolve_weights(entry, "none")
+            built[entry.name] = build_network(
+                entry, classes=CLASSES, weights=weights, input_size=entry.smallest, seed=1
+            )
         model = built[entry.name]
         freeze(model, entry.frozen_layers)
         return model
 
-    return make
+    yield make
+    built.clear()
 
 
 # ---------------------------------------------------------------- the contract
 
+#: Where the trained part begins: the last frozen layer or, with a +, the first trained one.
+BORDERS = {
+    "efficientnetv2-b0": "block6d_se_expand",  # the paper's 200
+    "inception-v3": "mixed7",
+    "nasnet-mobile": "normal_concat_8",
+    "vgg16": "block4_pool",
+    "vgg19": "block4_pool",
+    "xception": "+block13_sepconv1_act",
+    "mobilenet-v2": "block_12_add",
+    "mobilenet-v3-small": "+expanded_conv_8_expand",
+    "mobilenet-v3-large": "+expanded_conv_12_expand",
+    "small-cnn": "+image",
+}
+BORDERS |= {f"efficientnet-b{number}": "+block6a_expand_conv" for number in range(8)}
+BORDERS |= {
+    f"efficientnetv2-{name}": "+block6a_expand_conv" for name in ("b1", "b2", "b3", "s", "m", "l")
+}
+BORDERS |= {f"efficientnet-lite{number}": "+block6a_expand_conv" for number in range(3)}
+BORDERS |= {f"densenet{depth}": "pool4_pool" for depth in (121, 169, 201)}
+for _depth, _blocks in ((50, 6), (101, 23), (152, 36)):
+    BORDERS[f"resnet{_depth}"] = BORDERS[f"resnet{_depth}-v2"] = f"conv4_block{_blocks}_out"
+for _variant in ("tiny", "small", "base"):
+    BORDERS[f"convnext-{_variant}"] = f"+convnext_{_variant}_downsampling_layernorm_2"
+
+#: Those that differ most; the others differ from one of these in numbers and names.
+QUICK = (
+    "efficientnetv2-b0",
+    "inception-v3",
+    "nasnet-mobile",
+    "vgg16",
+    "efficientnet-lite0",
+    "mobilenet-v3-small",
+    "convnext-tiny",
+    "small-cnn",
+)
+
+
+def _each(quick: tuple[str, ...]) -> list[Any]:
+    return [
+        pytest.param(entry, id=name, marks=() if name in quick else pytest.mark.slow)
+        for name, entry in REGISTRY.items()
+    ]
+
 
 @pytest.mark.parametrize("entry", REGISTRY.values(), ids=REGISTRY)
+def test_every_entry_says_what_it_must(entry: NetworkEntry) -> None:
+    assert entry.name == entry.name.lower()
+    assert entry.title and entry.licence
+    assert 0 <= entry.frozen_layers < entry.layer_count
+    assert (entry.frozen_layers == 0) == entry.from_scratch == (entry.weights is None)
+    assert 32 <= entry.smallest <= entry.input.size <= 600
+    assert all(value > 0 for value in entry.input.std)
+    assert entry.name in BORDERS
+
+
+@pytest.mark.parametrize("entry", _each(QUICK))
 def test_every_entry_keeps_its_contract(
     entry: NetworkEntry, build: Callable[[NetworkEntry], Any]
 ) -> None:
     model = build(entry)
-    size = entry.input.size
+    size = entry.smallest
     assert model.input.shape == (None, size, size, 3)
     assert model.output.shape == (None, CLASSES)
     assert len(model.layers) == entry.layer_count
-    assert 0 < entry.frozen_layers < len(model.layers)
     assert trained_layers(model) == len(model.layers) - entry.frozen_layers
     assert [layer.trainable for layer in model.layers] == [
         index >= entry.frozen_layers for index in range(len(model.layers))
     ]
-    assert model.layers[-1].name == entry.head_layers[-1]
+    border = BORDERS[entry.name]
+    place = entry.frozen_layers if border.startswith("+") else entry.frozen_layers - 1
+    assert model.layers[place].name == border.removeprefix("+")
+    assert sum(layer.name == "predictions" for layer in model.layers) == 1
+    assert model.layers[-1].name == "predictions"
     assert not any(layer.name.startswith("_") for layer in model.layers)
-    assert entry.licence
+    assert not any(isinstance(layer, keras_backend().Model) for layer in model.layers)
 
-    head = model.get_layer(entry.head_layers[-1])
+    head = model.layers[-1]
     rng = np.random.default_rng(0)
     head.set_weights([rng.normal(0, 0.1, w.shape) for w in head.weights])
-    outputs = _run(inference_model(model, entry), _noise((2, size, size, 3)))
+    images = _noise((2, size, size, 3))
+    outputs = _run(inference_model(model), images)
     probabilities = outputs["probabilities"]
     assert probabilities.dtype == np.float32
     assert np.isfinite(probabilities).all()
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
-    assert outputs["embedding"].ndim == 2
+    assert outputs["embedding"].shape == (2, head.kernel.shape[0])
+    kernel, bias = head.get_weights()
+    np.testing.assert_allclose(
+        probabilities, _softmax(outputs["embedding"] @ kernel + bias), atol=1e-5
+    )
     assert ("class_maps" in outputs) == entry.has_class_maps
     if entry.has_class_maps:
-        bias = head.get_weights()[1]
-        logits = outputs["class_maps"].mean(axis=(1, 2)) + bias
-        exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
-        expected = exponents / exponents.sum(axis=1, keepdims=True)
-        np.testing.assert_allclose(probabilities, expected, atol=1e-5)
+        np.testing.assert_allclose(
+            probabilities, _softmax(outputs["class_maps"].mean(axis=(1, 2)) + bias), atol=1e-5
+        )
+
+    cut = cut_network(model, max(1, entry.frozen_layers))
+    crossing = _run(cut.prefix, images)
+    tail = cut.tail(crossing, training=False)
+    np.testing.assert_allclose(keras_backend().ops.convert_to_numpy(tail), probabilities, atol=1e-6)
+    assert len(cut.prefix.trainable_weights) == 0
+    assert len(cut.tail.trainable_weights) == len(model.trainable_weights) > 0
+
+
+def _softmax(logits: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(exponents / exponents.sum(axis=1, keepdims=True))
 
 
 def test_the_papers_network_has_271_layers_and_trains_71(
@@ -193,8 +269,8 @@ def test_more_channels_keep_the_pretrained_response_to_grey() -> None:
         LITE0, classes=2, weights=weights, input_size=64, input_channels=channels, seed=0
     )
     np.testing.assert_allclose(
-        _run(_features(more, LITE0), np.repeat(grey, channels, axis=-1)),
-        _run(_features(three, LITE0), np.repeat(grey, 3, axis=-1)),
+        _run(_features(more), np.repeat(grey, channels, axis=-1)),
+        _run(_features(three), np.repeat(grey, 3, axis=-1)),
         atol=1e-4,
     )
 
@@ -231,7 +307,7 @@ def test_the_ported_lites_see_what_they_should(number: int) -> None:
     stored = json.loads((Path(__file__).parent / "data" / "lite_logits.json").read_text())
     model = build_imagenet_classifier(entry, resolve_weights(entry))
     kernel, bias = model.get_layer("predictions").get_weights()
-    features = _features(model, entry)
+    features = _features(model)
     for name, right in (("coffee", {967}), ("chelsea", {281, 282, 285})):
         picture = getattr(data, name)()
         side, size = min(picture.shape[:2]), entry.input.size

@@ -97,13 +97,6 @@ def test_the_best_mcnemar(first: int, second: int, n: int, p: float) -> None:
     assert doubts.best_mcnemar(first, second, n) == pytest.approx(p)
 
 
-def test_images_for_a_half_width() -> None:
-    n = doubts.images_for(0.5, 0.1)
-    # Wilson at 1/2: half = z / (2 sqrt(n + z^2)), so n = (z / 0.2)^2 - z^2 = 92.2.
-    assert n == 93
-    assert doubts.images_for(0.98, 0.01) == 792
-
-
 def computed(doubt: doubts.Doubt, name: str) -> object:
     return doubt.computed[name]
 

@@ -38,28 +38,21 @@ FIGURES = (
 Shown = pytest.CaptureFixture[str]
 
 
-def tiny(shape: tuple[int, int, int], classes: int) -> Any:
+def tiny(shape: tuple[int, int, int]) -> Any:
     layers = keras_backend().layers
     image = layers.Input(shape)
     x = layers.Conv2D(4, 5, strides=4, padding="same", name="first")(image)
     x = layers.Activation("relu", name="first_relu")(x)
     x = layers.Conv2D(6, 3, strides=2, padding="same", name="second")(x)
-    x = layers.Activation("relu", name="top")(x)
-    x = layers.GlobalAveragePooling2D(name="pool")(x)
-    return keras_backend().Model(
-        image, layers.Dense(classes, activation="softmax", name="predictions")(x)
-    )
+    return keras_backend().Model(image, layers.Activation("relu", name="top")(x))
 
 
 ENTRY = NetworkEntry(
     name="tiny",
     title="Tiny",
     input=NetworkInput(size=32, mean=(0.0,) * 3, std=(1.0,) * 3),
-    layer_count=None,
+    layer_count=7,
     frozen_layers=3,
-    feature_layer="top",
-    embedding_layer="pool",
-    has_class_maps=True,
     licence="none",
     weights=KerasDownload("https://nowhere.invalid/tiny.h5", "tiny.h5", "0" * 32),
     builder=tiny,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -401,3 +402,28 @@ def test_real_actin_images_are_neither_black_nor_saturated(shared_data):
     assert np.median(units) > 0.03
     assert np.mean(units >= 1) < 0.05
     assert np.mean(units <= 0) < 0.05
+
+
+def test_blue_first_turns_three_planes_round_and_survives_json() -> None:
+    wanted = NetworkInput(2, mean=(0.1, 0.2, 0.3), std=(1.0, 0.5, 0.25), order="bgr")
+    planes = np.stack([np.full((2, 2), value, np.uint8) for value in (51, 102, 153)])
+    planes[:, 0, 0] = 255
+    colour = fit_preprocess([image(planes)], PreprocessSettings(), wanted)
+    value = colour.apply(image(planes))[1, 1]
+    # 153, 102 and 51 of 255 are 0.6, 0.4 and 0.2.
+    np.testing.assert_allclose(value, [(0.6 - 0.3) / 0.25, (0.4 - 0.2) / 0.5, 0.1], atol=1e-6)
+    assert Preprocess.model_validate_json(colour.model_dump_json()) == colour
+    grey = fit_preprocess([image(planes[1])], PreprocessSettings(), wanted)
+    value = grey.apply(image(planes[1]))[1, 1]
+    np.testing.assert_allclose(value, [(0.4 - 0.3) / 0.25, (0.4 - 0.2) / 0.5, 0.3], atol=1e-6)
+    two = fit_preprocess([image(planes[:2])], PreprocessSettings(), wanted)
+    value = two.apply(image(planes[:2]))[1, 1]
+    np.testing.assert_allclose(value, [(0.0 - 0.3) / 0.25, (0.4 - 0.2) / 0.5, 0.1], atol=1e-6)
+
+
+def test_a_bundle_from_before_the_order_existed_is_red_first() -> None:
+    planes = ramp()
+    fitted = fit_preprocess([image(planes)], PreprocessSettings(), plain(4))
+    told = json.loads(fitted.model_dump_json())
+    assert told.pop("order") == "rgb"
+    assert Preprocess.model_validate(told) == fitted

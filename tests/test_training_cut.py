@@ -111,5 +111,9 @@ def test_shared_layer_and_operation_that_is_no_layer() -> None:
         cut_network(twice, 2)
     doubled = keras.layers.Dense(4)(image) * 2.0
     bare = keras.Model(image, keras.layers.Dense(2)(doubled), name="bare")
-    with pytest.raises(SettingsError, match="bare: cannot be cut after layer 2"):
-        cut_network(bare, 2)
+    cut = cut_network(bare, 2)
+    assert cut.crossing[0] is doubled
+    values = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    (whole,) = _values(bare, values)
+    (crossing,) = _values(cut.prefix, values)
+    np.testing.assert_allclose(_values(cut.tail, crossing)[0], whole, atol=1e-6)

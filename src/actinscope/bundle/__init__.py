@@ -26,7 +26,14 @@ from actinscope.bundle.int8 import (
 )
 from actinscope.bundle.quantize import quantize_network
 from actinscope.bundle.session import BACKENDS, InferenceSession, NetworkOutput
-from actinscope.bundle.store import Bundle, load_bundle, save_bundle, store_int8, store_metrics
+from actinscope.bundle.store import (
+    Bundle,
+    load_bundle,
+    read_bundle_info,
+    save_bundle,
+    store_int8,
+    store_metrics,
+)
 from actinscope.bundle.verify import (
     INPUT_TOLERANCE,
     INT8_TOLERANCE,
@@ -62,6 +69,7 @@ __all__ = [
     "int8_note",
     "load_bundle",
     "quantize_network",
+    "read_bundle_info",
     "save_bundle",
     "store_int8",
     "store_metrics",

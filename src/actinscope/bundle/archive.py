@@ -42,6 +42,15 @@ def read_bundle_files(path: Path) -> dict[str, bytes]:
     return _read_from_zip(path)
 
 
+def read_info_file(folder: Path) -> bytes:
+    """The bytes of bundle.json in ``folder``.
+
+    Raises:
+        BundleError: it is missing, oversized or cannot be read.
+    """
+    return _read_from_folder(Path(folder), INFO_FILE)
+
+
 def _read_from_folder(folder: Path, name: str) -> bytes:
     file = folder / name
     try:

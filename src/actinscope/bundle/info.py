@@ -11,8 +11,9 @@ from actinscope.images import ReadOptions
 from actinscope.preprocess import Preprocess
 
 #: The newest layout that this version reads. A bundle is written with the oldest version that
-#: describes it: 1, or 2 where it holds an INT8 network, which readers of 1 would lose on copying.
-FORMAT_VERSION = 2
+#: describes it: 1; 2 where it holds an INT8 network, which readers of 1 would lose on copying;
+#: 3 where the network wants blue first, which readers of 2 do not know.
+FORMAT_VERSION = 3
 MODEL_FILE = "model.onnx"
 INT8_FILE = "model_int8.onnx"
 GOLDEN_FILE = "golden.npz"
@@ -107,8 +108,12 @@ class BundleInfo(BaseModel):
 
     def as_json(self) -> bytes:
         """The bytes of bundle.json, in the oldest layout that can say all of it."""
-        without = {"int8"} if self.int8 is None else set()
+        without: dict[str, Any] = {} if self.int8 is not None else {"int8": True}
         version = 1 if self.int8 is None else 2
+        if self.preprocess.order == "rgb":
+            without["preprocess"] = {"order"}
+        else:
+            version = 3
         told = self.model_copy(update={"format_version": version})
         # Values that are not a number become null: a class without test images has no metric.
         return told.model_dump_json(indent=2, exclude=without).encode("utf-8") + b"\n"

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from actinscope.bundle.archive import read_bundle_files
+from actinscope.bundle.archive import read_bundle_files, read_info_file
 from actinscope.bundle.golden import Golden, pack_golden, unpack_golden
 from actinscope.bundle.info import (
     FORMAT_VERSION,
@@ -119,6 +119,16 @@ def load_bundle(path: Path) -> Bundle:
         _golden=files[GOLDEN_FILE],
         int8_model=files.get(INT8_FILE),
     )
+
+
+def read_bundle_info(folder: Path) -> BundleInfo:
+    """Read bundle.json alone: what the bundle in ``folder`` says, not whether it is intact.
+
+    Raises:
+        BundleError: the file is missing, oversized or no bundle.json.
+    """
+    path = Path(folder)
+    return _parse_info(read_info_file(path), path / INFO_FILE)
 
 
 def _parse_info(data: bytes, where: Path) -> BundleInfo:

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from actinscope import __version__
+from actinscope.cli.compare_command import add_compare
+from actinscope.cli.networks_command import add_networks
 from actinscope.cli.options import (
+    add_levels,
     add_precision,
     add_reading,
     add_study,
@@ -18,6 +21,7 @@ from actinscope.cli.options import (
     whole_number,
 )
 from actinscope.cli.paper_command import add_paper
+from actinscope.cli.summarise_command import add_summarise
 
 _EPILOG = """\
 A first try, on synthetic cells:    actinscope demo
@@ -45,12 +49,15 @@ def build_parser() -> argparse.ArgumentParser:
         _scan,
         _train,
         _evaluate,
+        add_compare,
         _predict,
+        add_summarise,
         _verify,
         _quantize,
         add_paper,
         _demo,
         _recipe,
+        add_networks,
     ):
         add(commands)
     return parser
@@ -81,7 +88,7 @@ def _train(commands: Any) -> None:
     )
     add_study(parser)
     parser.add_argument(
-        "--network", metavar="NAME", help="efficientnetv2-b0, efficientnet-lite0, ... or auto"
+        "--network", metavar="NAME", help="a name that `actinscope networks` lists, or auto"
     )
     parser.add_argument(
         "--weights", metavar="imagenet|none|FILE", help="pretrained weights (default imagenet)"
@@ -90,12 +97,13 @@ def _train(commands: Any) -> None:
         "--recipe",
         default="default",
         metavar="NAME|FILE.toml",
-        help="default, paper, or a TOML file with your settings",
+        help="default, paper, scratch, or a TOML file with your settings",
     )
     parser.add_argument("--epochs", type=positive_number, metavar="N", help="epochs at most")
     parser.add_argument(
         "--seed", type=whole_number, metavar="N", help="seed of split, views and training"
     )
+    add_levels(parser)
     parser.add_argument("--resume", action="store_true", help="go on after the last epoch of RUN")
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="RUN", help="folder for the results"
@@ -122,6 +130,7 @@ def _evaluate(commands: Any) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FOLDER", help="folder for the results"
     )
+    add_levels(parser)
     add_precision(parser)
 
 
@@ -242,5 +251,5 @@ def _recipe(commands: Any) -> None:
         nargs="?",
         default="default",
         metavar="NAME|FILE.toml",
-        help="default, paper, or a TOML file (default: default)",
+        help="default, paper, scratch, or a TOML file (default: default)",
     )

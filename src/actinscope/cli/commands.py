@@ -7,6 +7,8 @@ from argparse import Namespace
 
 from actinscope.cli.progress_bar import TerminalProgress
 from actinscope.cli.requests import (
+    level_settings_of,
+    print_levels,
     print_results,
     read_options_of,
     reading_of,
@@ -44,6 +46,7 @@ def train(arguments: Namespace) -> int:
     with TerminalProgress(quiet=arguments.quiet) as progress:
         outcome = train_study(request, progress)
     print(outcome.verdict)
+    print_levels(outcome.levels)
     print_results(outcome.folder, "report.html", "metrics.json", "predictions.csv", "bundle")
     return report_problems(outcome.problems)
 
@@ -60,11 +63,13 @@ def evaluate(arguments: Namespace) -> int:
         seed=arguments.seed,
         options=read_options_of(arguments) if changed else None,
         precision=arguments.precision,
+        levels=level_settings_of(arguments),
         command=arguments.command_line,
     )
     with TerminalProgress(quiet=arguments.quiet) as progress:
         outcome = evaluate_bundle(request, progress)
     print(outcome.verdict)
+    print_levels(outcome.levels)
     print_results(outcome.folder, "report.html", "metrics.json", "predictions.csv")
     return report_problems(outcome.problems)
 

@@ -80,6 +80,17 @@ def positive_number(text: str) -> int:
     return int(text)
 
 
+def share(text: str) -> float:
+    """A number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share between 0 and 1")
+    return value
+
+
 def _z_planes(text: str) -> str | int:
     if text in _PROJECTIONS:
         return text
@@ -98,6 +109,30 @@ def add_precision(parser: argparse.ArgumentParser) -> None:
         default=_PRECISIONS[0],
         metavar="float32|int8",
         help="int8 is faster and less exact; for bundles that `quantize` prepared",
+    )
+
+
+def add_levels(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+    """At which levels above the single cell the answers are summed up."""
+    parser.add_argument(
+        "--level",
+        action="append",
+        required=required,
+        metavar="COLUMN[:RULE]",
+        help="sum cells up to the values of this column (donor, plate+well, ...); RULE is mean "
+        "(of the probabilities, the default), vote or pool; may be given again",
+    )
+    parser.add_argument(
+        "--fewest-cells",
+        type=positive_number,
+        metavar="N",
+        help="with --level: no answer from fewer cells (default 1)",
+    )
+    parser.add_argument(
+        "--agreement",
+        type=share,
+        metavar="SHARE",
+        help="with --level: no answer unless this share of the cells names it (default 0)",
     )
 
 

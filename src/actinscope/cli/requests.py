@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from actinscope.errors import UsageError
 if TYPE_CHECKING:
     from actinscope.experiment.prepare import StudySource
     from actinscope.images import ReadOptions
-    from actinscope.training import Recipe
+    from actinscope.training import LevelSettings, Recipe
 
 _BAD_FILES = 3
 _SHOWN_PROBLEMS = 20
@@ -80,11 +81,47 @@ def recipe_of(arguments: Namespace) -> Recipe:
     ):
         if value is not None:
             changes.setdefault(section, {})[key] = value
+    levels = levels_of(arguments)
+    if levels:
+        changes["levels"] = levels
     reading = reading_of(arguments)
     if reading:
         read_options_of(arguments)  # says what is wrong in the words of the command line
         changes["images"] = reading
     return change_recipe(load_recipe(arguments.recipe), changes, seed=arguments.seed)
+
+
+def levels_of(arguments: Namespace) -> dict[str, Any]:
+    """The settings of the section [levels] that were given on the command line."""
+    given = {
+        "by": tuple(arguments.level) if arguments.level else None,
+        "fewest_cells": arguments.fewest_cells,
+        "agreement": arguments.agreement,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def level_settings_of(arguments: Namespace) -> LevelSettings:
+    """The levels of the command line alone.
+
+    Raises:
+        UsageError: an option that does nothing without --level.
+    """
+    from actinscope.training import LevelSettings
+
+    given = levels_of(arguments)
+    if given and "by" not in given:
+        raise UsageError(
+            "--fewest-cells and --agreement do nothing without --level",
+            remedy="Add --level COLUMN, or leave them out",
+        )
+    return LevelSettings(**given)
+
+
+def print_levels(levels: Sequence[Sequence[str]]) -> None:
+    """Print what is to be said of each level."""
+    for sentences in levels:
+        print(" ".join(sentences))
 
 
 def reading_of(arguments: Namespace) -> dict[str, Any]:

@@ -7,31 +7,148 @@ Nothing here reads files or draws.
 
 from __future__ import annotations
 
-from actinscope.evidence.class_activation import common_scale, contrast_map, heat_map, signed_map
+from actinscope.evidence.class_activation import (
+    common_scale,
+    contrast_map,
+    heat_map,
+    signed_map,
+)
+from actinscope.evidence.comparison import (
+    DIFFERENCES,
+    Comparison,
+    RunPair,
+    compare_classifiers,
+)
+from actinscope.evidence.comparison_words import (
+    comparison_verdict,
+    pair_sentence,
+)
 from actinscope.evidence.contrasts import linear_contrast
-from actinscope.evidence.evaluation import Evaluation, evaluate, evaluation_to_json
-from actinscope.evidence.examples import typical_examples, worst_errors
-from actinscope.evidence.intervals import Estimate
-from actinscope.evidence.metrics import CLASS_METRICS, METRICS
-from actinscope.evidence.paired import PairedComparison, compare_pairs
-from actinscope.evidence.verdict import Verdict, verdict
+from actinscope.evidence.control_features import (
+    CONTROL_FEATURES,
+    control_features,
+)
+from actinscope.evidence.controls import (
+    Answers,
+    BatchControl,
+    Control,
+    ShuffledLabels,
+    batch_control,
+    judge_control,
+    shuffled_labels,
+    warnings_of,
+)
+from actinscope.evidence.evaluation import (
+    Evaluation,
+    evaluate,
+    evaluation_to_json,
+)
+from actinscope.evidence.examples import (
+    typical_examples,
+    worst_errors,
+)
+from actinscope.evidence.intervals import (
+    FEWEST_UNITS,
+    Estimate,
+)
+from actinscope.evidence.level_evaluation import (
+    LevelEvaluation,
+    composition_error,
+    evaluate_level,
+    level_to_json,
+    level_words,
+)
+from actinscope.evidence.levels import (
+    RULE_WORDS,
+    RULES,
+    LevelRule,
+    Unit,
+    parse_level,
+    sum_up,
+)
+from actinscope.evidence.metrics import (
+    CLASS_METRICS,
+    METRICS,
+)
+from actinscope.evidence.multiple import (
+    holm,
+)
+from actinscope.evidence.paired import (
+    PairedComparison,
+    compare_pairs,
+)
+from actinscope.evidence.resampled import (
+    ResampledTest,
+    corrected_resampled_t,
+)
+from actinscope.evidence.sample_size import (
+    fewest_for_mcnemar,
+    images_for_half_width,
+    pairs_for_mcnemar,
+)
+from actinscope.evidence.verdict import (
+    Verdict,
+    counted,
+    percent,
+    plural,
+    spoken,
+    verdict,
+)
 
 __all__ = [
     "CLASS_METRICS",
+    "CONTROL_FEATURES",
+    "DIFFERENCES",
+    "FEWEST_UNITS",
     "METRICS",
+    "RULES",
+    "RULE_WORDS",
+    "Answers",
+    "BatchControl",
+    "Comparison",
+    "Control",
     "Estimate",
     "Evaluation",
+    "LevelEvaluation",
+    "LevelRule",
     "PairedComparison",
+    "ResampledTest",
+    "RunPair",
+    "ShuffledLabels",
+    "Unit",
     "Verdict",
+    "batch_control",
     "common_scale",
+    "compare_classifiers",
     "compare_pairs",
+    "comparison_verdict",
+    "composition_error",
     "contrast_map",
+    "control_features",
+    "corrected_resampled_t",
+    "counted",
     "evaluate",
+    "evaluate_level",
     "evaluation_to_json",
+    "fewest_for_mcnemar",
     "heat_map",
+    "holm",
+    "images_for_half_width",
+    "judge_control",
+    "level_to_json",
+    "level_words",
     "linear_contrast",
+    "pair_sentence",
+    "pairs_for_mcnemar",
+    "parse_level",
+    "percent",
+    "plural",
+    "shuffled_labels",
     "signed_map",
+    "spoken",
+    "sum_up",
     "typical_examples",
     "verdict",
+    "warnings_of",
     "worst_errors",
 ]

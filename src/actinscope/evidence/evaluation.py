@@ -19,6 +19,7 @@ from actinscope.evidence.intervals import (
     Estimate,
     Resampling,
     bootstrap_estimate,
+    bounded_estimate,
     draw_weights,
     grouped_proportion,
     proportion_of_images,
@@ -32,6 +33,9 @@ from actinscope.evidence.metrics import (
     confusion_counts,
     score,
 )
+
+#: Lowest and highest value of the figures that are no shares; None: without an upper end.
+_BOUNDS: Mapping[str, tuple[float, float] | None] = {"mcc": (-1.0, 1.0), "log_loss": None}
 
 _PIECE = 1_000_000  # weights of one piece of resamples: 8 MB, so that it stays in the cache
 
@@ -77,8 +81,8 @@ def evaluate(
 
     With groups of which at least one holds several images, the intervals allow for
     groups; otherwise images count as independent. Accuracy, recall and precision take
-    Wilson intervals, the rest a bootstrap over groups or images. See `intervals` for
-    the methods and `metrics` for the conventions.
+    Wilson intervals, the rest such with the variance of a bootstrap over groups or
+    images. See `intervals` for the methods and `metrics` for the conventions.
 
     Args:
         labels: (N,) class indices 0..K-1.
@@ -99,7 +103,7 @@ def evaluate(
         raise StudyError(
             f"{resamples} resamples, confidence {confidence} are no basis for intervals"
         )
-    units, group_count = _units(groups, len(scored.labels))
+    units, group_count = units_of(groups, len(scored.labels))
     by_group = group_count is not None and group_count < len(scored.labels)
     maker = _IntervalMaker(
         scored=scored,
@@ -107,7 +111,7 @@ def evaluate(
         by_group=by_group,
         confidence=confidence,
         values=all_metrics(scored),
-        draws=_resample(scored, units, resamples, seed),
+        draws=resample_metrics(scored, units, resamples, seed),
     )
     metrics = maker.overall()
     per_class = {name: maker.of_class(k) for k, name in enumerate(classes)}
@@ -134,16 +138,18 @@ def evaluation_to_json(
     flat = dict(evaluation.metrics)
     for name, estimates in evaluation.per_class.items():
         flat |= {f"{metric}[{name}]": estimate for metric, estimate in estimates.items()}
+    return {key: estimate_to_json(estimate) for key, estimate in flat.items()}
+
+
+def estimate_to_json(estimate: Estimate) -> dict[str, float | int | str | None]:
+    """{value, low, high, n, count, method}; NaN becomes None."""
     return {
-        key: {
-            "value": _number(estimate.value),
-            "low": _number(estimate.low),
-            "high": _number(estimate.high),
-            "n": estimate.n,
-            "count": estimate.count,
-            "method": estimate.method,
-        }
-        for key, estimate in flat.items()
+        "value": _number(estimate.value),
+        "low": _number(estimate.low),
+        "high": _number(estimate.high),
+        "n": estimate.n,
+        "count": estimate.count,
+        "method": estimate.method,
     }
 
 
@@ -161,7 +167,7 @@ def _check_names(classes: Sequence[str], groups: Sequence[str] | None, scored: S
         raise StudyError(f"{len(groups)} groups for {len(scored.labels)} images")
 
 
-def _units(groups: Sequence[str] | None, n: int) -> tuple[NDArray[np.int64], int | None]:
+def units_of(groups: Sequence[str] | None, n: int) -> tuple[NDArray[np.int64], int | None]:
     """Unit of each image, numbered from 0, and the number of groups."""
     if groups is None:
         return np.arange(n), None
@@ -169,10 +175,14 @@ def _units(groups: Sequence[str] | None, n: int) -> tuple[NDArray[np.int64], int
     return units.astype(np.int64), len(names)
 
 
-def _resample(
+def resample_metrics(
     scored: Scored, units: NDArray[np.int64], resamples: int, seed: int
 ) -> tuple[Mapping[str, Floats], Mapping[str, Floats]]:
-    """Figures of all resamples, (B,) and (B, K); empty where there are too few units."""
+    """Figures of all resamples, (B,) and (B, K); empty where there are too few units.
+
+    The same units, number and seed draw the same images for any predictions, so that
+    figures of two classifiers can be subtracted resample by resample.
+    """
     if len(np.unique(units)) < FEWEST_UNITS:
         return (
             {name: np.empty(0) for name in METRICS},
@@ -218,7 +228,8 @@ class _IntervalMaker:
             if name in {"accuracy", "recall_weighted"}:  # equal, by algebra
                 result[name] = self._proportion(correct, everything)
             else:
-                result[name] = self._other(value, self.draws[0][name], everything)
+                bounds = _BOUNDS.get(name, (0.0, 1.0))
+                result[name] = self._other(value, self.draws[0][name], everything, bounds)
         return result
 
     def of_class(self, k: int) -> dict[str, Estimate]:
@@ -246,13 +257,23 @@ class _IntervalMaker:
         count, n = int(hits[among].sum()), int(among.sum())
         return proportion_of_images(count, n, confidence=self.confidence)
 
-    def _other(self, value: float, drawn: Floats, images: NDArray[np.bool_]) -> Estimate:
+    def _other(
+        self,
+        value: float,
+        drawn: Floats,
+        images: NDArray[np.bool_],
+        bounds: tuple[float, float] | None = (0.0, 1.0),
+    ) -> Estimate:
+        """``bounds`` None is a figure that has no upper end."""
         resampling = Resampling(
             units=len(np.unique(self.units[images])),
             unit_name="groups" if self.by_group else "images",
             confidence=self.confidence,
         )
-        return bootstrap_estimate(value, drawn, resampling=resampling, n=int(images.sum()))
+        n = int(images.sum())
+        if bounds is None:
+            return bootstrap_estimate(value, drawn, resampling=resampling, n=n)
+        return bounded_estimate(value, drawn, resampling=resampling, n=n, bounds=bounds)
 
 
 def _describe(maker: _IntervalMaker, resamples: int) -> str:
@@ -260,19 +281,20 @@ def _describe(maker: _IntervalMaker, resamples: int) -> str:
     count = len(np.unique(maker.units))
     if maker.by_group and count < FEWEST_UNITS:
         return (
-            f"No intervals: the images come from {count} groups, and fewer than "
-            f"{FEWEST_UNITS} do not show how groups differ."
+            f"No intervals: the images come from {count} group{'' if count == 1 else 's'}, and "
+            f"fewer than {FEWEST_UNITS} do not show how groups differ."
         )
     if maker.by_group:
         return (
             f"{percent} intervals that allow for {count} groups: Wilson with an effective number "
-            f"of images for accuracy, recall and precision, expanded percentile bootstrap with "
-            f"{resamples} resamples of whole groups for the rest."
+            f"of images, from the differences between groups for accuracy, recall and precision "
+            f"and from {resamples} resamples of whole groups for the rest (log loss: expanded "
+            f"percentiles of these)."
         )
     return (
         f"{percent} intervals that take the images as independent: Wilson for accuracy, recall "
-        f"and precision, expanded percentile bootstrap with {resamples} resamples of "
-        f"images for the rest."
+        f"and precision; for the rest Wilson with an effective number of images from {resamples} "
+        f"resamples of images (log loss: expanded percentiles of these)."
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -54,6 +54,7 @@ def verdict(
     group: str = "group",
     held_out: bool = True,
     leak: bool = False,
+    controls: Sequence[str] = (),
 ) -> Verdict:
     """Put the test result into words.
 
@@ -67,6 +68,7 @@ def verdict(
         validation: evaluation of the validation part, to tell of a lucky choice.
         group: what a group is called in the singular, such as "field".
         leak: groups or copies of images stand in more than one part.
+        controls: sentences on simpler models that explain the result.
         held_out: the images are known not to have been used in training.
 
     Raises:
@@ -79,6 +81,7 @@ def verdict(
     cautions = [
         *against_guessing,
         *_leaks(leak),
+        *controls,
         *_origin(by_image=by_image, synthetic=synthetic, random_weights=random_weights),
         *_size(evaluation, group),
         *_weak_classes(evaluation),
@@ -111,7 +114,7 @@ def _where(evaluation: Evaluation, *, by_image: bool, synthetic: bool, group: st
     images += " image" if evaluation.n == 1 else " images"
     if by_image or evaluation.groups is None:
         return images
-    return f"{images} from {_counted(evaluation.groups, group)}"
+    return f"{images} from {counted(evaluation.groups, group)}"
 
 
 def _unseen(*, by_image: bool, held_out: bool) -> str:
@@ -171,13 +174,13 @@ def _size(evaluation: Evaluation, group: str) -> Iterator[str]:
     groups, accuracy = evaluation.groups, evaluation.metrics["accuracy"]
     if groups is not None and groups < FEWEST_UNITS:
         yield (
-            f"The test images come from {_counted(groups, group)} only: too few to say how "
-            f"the model does on another {_spoken(group)}."
+            f"The test images come from {counted(groups, group)} only: too few to say how "
+            f"the model does on another {spoken(group)}."
         )
     elif groups is not None and groups < FEW_GROUPS:
         yield (
-            f"The test images come from {_counted(groups, group)} only: another choice of "
-            f"{_plural(group)} could give a rather different result."
+            f"The test images come from {counted(groups, group)} only: another choice of "
+            f"{plural(group)} could give a rather different result."
         )
     if accuracy.has_interval and accuracy.high - accuracy.low > WIDE:
         yield (
@@ -221,12 +224,14 @@ def _gaps(
             )
 
 
-def _spoken(group: str) -> str:
+def spoken(group: str) -> str:
+    """The name of a column as a word: "culture_day" -> "culture day"."""
     return group.replace("_", " ").strip() or "group"
 
 
-def _plural(group: str) -> str:
-    word, of, rest = _spoken(group).partition(" of ")
+def plural(group: str) -> str:
+    """The plural of a column's name as a word: "day of culture" -> "days of culture"."""
+    word, of, rest = spoken(group).partition(" of ")
     return f"{_plural_word(word)}{of}{rest}"
 
 
@@ -238,5 +243,6 @@ def _plural_word(word: str) -> str:
     return f"{word}s"
 
 
-def _counted(count: int, group: str) -> str:
-    return f"{count} {_spoken(group) if count == 1 else _plural(group)}"
+def counted(count: int, group: str) -> str:
+    """A number and what is counted: "1 field", "3 fields"."""
+    return f"{count} {spoken(group) if count == 1 else plural(group)}"

@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 
 from actinscope.bundle import NetworkOutput
 from actinscope.errors import StudyError
-from actinscope.evidence import Evaluation, evaluate, evaluation_to_json
+from actinscope.evidence import (
+    Evaluation,
+    LevelEvaluation,
+    LevelRule,
+    evaluate,
+    evaluation_to_json,
+    level_to_json,
+)
+from actinscope.experiment.levels import assess_level
 from actinscope.experiment.prepare import labels_of
 from actinscope.files import write_json_atomic, write_text_atomic
 from actinscope.images import CropReader
@@ -33,6 +41,7 @@ class Assessment:
         groups: group of each image, or None where there is no group column.
         evaluation: all figures with intervals.
         problems: (name, message) of the images that could not be predicted.
+        levels: the same summed up to fields, donors, ..., as far as asked for.
     """
 
     records: tuple[Record, ...]
@@ -41,6 +50,14 @@ class Assessment:
     groups: tuple[str, ...] | None
     evaluation: Evaluation
     problems: tuple[tuple[str, str], ...]
+    levels: tuple[LevelEvaluation, ...] = ()
+
+    def to_json(self) -> dict[str, dict[str, float | int | str | None]]:
+        """The part's entry of metrics.json."""
+        figures = evaluation_to_json(self.evaluation)
+        for level in self.levels:
+            figures |= level_to_json(level)
+        return figures
 
 
 def assess(
@@ -51,8 +68,11 @@ def assess(
     reader: CropReader,
     seed: int,
     progress: Progress,
+    rules: Sequence[LevelRule] = (),
 ) -> Assessment:
     """Predict ``records`` through the one inference path and evaluate the answers.
+
+    ``rules`` name the levels that the answers are summed up to besides.
 
     Raises:
         StudyError: a label is no class of the bundle, or no image could be predicted.
@@ -74,7 +94,11 @@ def assess(
     labels = labels_of(good, classes)
     groups = tuple(manifest.group_of(record) for record in good) if manifest.group else None
     evaluation = evaluate(labels, output.probabilities, classes=classes, groups=groups, seed=seed)
-    return Assessment(good, labels, output, groups, evaluation, problems)
+    levels = tuple(
+        assess_level(good, labels, output.probabilities, manifest, rule, classes=classes, seed=seed)
+        for rule in rules
+    )
+    return Assessment(good, labels, output, groups, evaluation, problems, levels)
 
 
 def rows_of(output: NetworkOutput, ok: NDArray[np.bool_]) -> NetworkOutput:
@@ -108,7 +132,7 @@ def write_assessment(
     """Write ``metrics.json`` and ``predictions.csv`` of all parts."""
     write_json_atomic(
         folder / "metrics.json",
-        {part: evaluation_to_json(one.evaluation) for part, one in assessments.items()},
+        {part: one.to_json() for part, one in assessments.items()},
     )
     text = io.StringIO()
     classes = next(iter(assessments.values())).evaluation.classes

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from actinscope import __version__
 from actinscope.bundle import Bundle, load_bundle
-from actinscope.errors import SettingsError, StudyError
-from actinscope.evidence import Evaluation, verdict
+from actinscope.evidence import Evaluation, level_words, verdict
 from actinscope.experiment.assess import Assessment, assess, check_labels, write_assessment
 from actinscope.experiment.environment import describe_environment, now_utc
-from actinscope.experiment.output import require_new_folder
-from actinscope.experiment.prepare import (
-    StudySource,
-    fingerprint_study,
-    read_study,
-    records_of,
-    unreadable,
+from actinscope.experiment.labelled import (
+    familiar_groups,
+    keep_test_part,
+    known_to,
+    read_labelled,
+    units_known_to,
+    unseen,
 )
+from actinscope.experiment.levels import (
+    level_rules,
+    level_section,
+    with_familiar,
+    write_levels,
+)
+from actinscope.experiment.output import require_new_folder
+from actinscope.experiment.prepare import StudySource, fingerprint_study, unreadable
 from actinscope.experiment.story import Pictures, headline, majority_rate
 from actinscope.files import make_folder
 from actinscope.images import CropReader, ReadOptions
 from actinscope.predict import Predictor
 from actinscope.progress import Progress
 from actinscope.report import Finding, ReportContent, write_report
-from actinscope.study import TEST, TRAIN, VALIDATION, Manifest
-from actinscope.study.table import read_table
-from actinscope.training import Recipe
+from actinscope.study import TEST, write_manifest
+from actinscope.training import LevelSettings
 
 _PART = TEST
 
@@ -38,6 +44,7 @@ class EvaluateRequest:
 
     Attributes:
         options: how to read files with z, time or scenes; None as in training.
+        levels: the levels that answers are summed up to besides.
         precision: ``float32``, or ``int8`` where the bundle offers it.
     """
 
@@ -47,6 +54,7 @@ class EvaluateRequest:
     seed: int = 0
     options: ReadOptions | None = None
     precision: str = "float32"
+    levels: LevelSettings = field(default_factory=LevelSettings)
     command: str = ""
 
 
@@ -58,10 +66,11 @@ class EvaluateOutcome:
     evaluation: Evaluation
     verdict: str
     problems: tuple[tuple[str, str], ...]
+    levels: tuple[tuple[str, ...], ...] = ()
 
 
 def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOutcome:
-    """Predict labelled images and write predictions, metrics and report.
+    """Predict labelled images and write predictions, manifest, metrics and report.
 
     Raises:
         BundleError, StudyError: what the rooms below say; a single bad image is
@@ -72,13 +81,14 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     predictor = Predictor(bundle, precision=request.precision)
     options = request.options or bundle.info.read_options
     require_new_folder(request.output, request.source)
-    listed, note = _test_part(_read(request.source, options, bundle.info.crop_size))
+    listed, note = keep_test_part(read_labelled(request.source, options, bundle.info.crop_size))
     check_labels(listed.records, bundle.info.classes, listed.root)
+    rules = level_rules(request.levels, listed)
     make_folder(request.output)
     reader = CropReader(options)
     found = fingerprint_study(listed, reader, progress)
-    manifest, seen = _unseen(found.manifest, request.bundle)
-    seen = (*seen, *_familiar_groups(manifest, request.bundle))
+    manifest, seen = unseen(found.manifest, request.bundle)
+    seen = (*seen, *familiar_groups(manifest, request.bundle))
     told = (*((predictor.cost,) if predictor.cost else ()), *note, *seen)
     notes = (*manifest.notes, *told)
     for text in notes:
@@ -90,13 +100,23 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
         reader=reader,
         seed=request.seed,
         progress=progress,
+        rules=rules,
     )
+    levels = (
+        with_familiar(one, units_known_to(request.bundle, one.rule.columns))
+        for one in result.levels
+    )
+    result = replace(result, levels=tuple(levels))
     problems = (*unreadable(found), *result.problems)
     write_assessment(request.output, {_PART: result}, manifest)
+    tested = tuple(replace(record, part=_PART) for record in result.records)
+    write_manifest(replace(manifest, records=tested), request.output / "manifest.csv")
+    write_levels(request.output, {_PART: result.levels})
     sentence = _write_report(
         request, bundle, result, group=manifest.group, notes=told, problems=problems
     )
-    return EvaluateOutcome(request.output, result.evaluation, sentence, problems)
+    said = tuple(map(level_words, result.levels))
+    return EvaluateOutcome(request.output, result.evaluation, sentence, problems, said)
 
 
 def _write_report(
@@ -114,7 +134,7 @@ def _write_report(
         result.evaluation,
         baseline=majority_rate(result.evaluation),
         by_image=False,
-        held_out=bool(_known_to(request.bundle)),
+        held_out=bool(known_to(request.bundle)),
         synthetic=info.synthetic,
         random_weights=info.random_weights,
         group=group or "group",
@@ -138,6 +158,7 @@ def _write_report(
         errors=pictures.errors(),
         errors_total=pictures.error_count(),
         right=pictures.right(request.seed),
+        levels=tuple(map(level_section, result.levels)),
         settings={"bundle": info.training, "network": info.network.model_dump()},
         environment=describe_environment(),
         file_problems=problems,
@@ -152,109 +173,12 @@ def _write_report(
 
 
 def _seen_before(bundle: Path) -> str:
-    if _known_to(bundle):
+    if known_to(bundle):
         return "The images that it was trained on were left out."
     return (
         "Whether it was trained on some of them cannot be seen from here: that is for the author "
         "to say."
     )
-
-
-def _known_to(bundle: Path, column: str = "sha256") -> frozenset[str]:
-    """Values of ``column`` among the images that trained the bundle; by default their hashes.
-
-    Empty where the bundle does not lie in its run any more.
-    """
-    run = bundle.absolute().parent
-    if not all((run / name).is_file() for name in ("recipe.toml", "manifest.csv")):
-        return frozenset()  # a manifest.csv alone may be of any study
-    rows = read_table(run / "manifest.csv").rows
-    known = {row.get(column) for row in rows if row.get("part") in {TRAIN, VALIDATION}}
-    return frozenset(known - {""})
-
-
-def _familiar_groups(manifest: Manifest, bundle: Path) -> tuple[str, ...]:
-    """A note where images come from groups of which others trained the bundle."""
-    if manifest.group is None:
-        return ()
-    known = _known_to(bundle, manifest.group)
-    familiar = sum(manifest.group_of(record) in known for record in manifest.records)
-    if not familiar:
-        return ()
-    return (
-        f"{familiar} of the {len(manifest.records)} images come from a {manifest.group} of which "
-        "other images trained the model: the result is an upper bound for a new one",
-    )
-
-
-def _read(source: StudySource, options: ReadOptions, trained_on: int | None) -> Manifest:
-    """The manifest, with crops as large as in training unless the user chose otherwise."""
-    cells = replace(source, crop_size=source.crop_size or trained_on)
-    try:
-        manifest = read_study(cells, Recipe(images=options))
-    except SettingsError as error:
-        if trained_on is None or source.crop_size is not None:
-            raise
-        raise _other_kind(source.data, trained_on) from error  # there is nothing to crop
-    if (manifest.crop_size is None) != (trained_on is None):
-        raise _other_kind(source.data, trained_on)
-    return manifest
-
-
-def _other_kind(where: Path, trained_on: int | None) -> StudyError:
-    if trained_on is None:
-        return StudyError(
-            "the bundle was trained on images of one cell each, and these are fields with cells",
-            where=where,
-            remedy="Crop the cells in the same way as for training, or leave out the columns "
-            "that say where cells are",
-        )
-    return StudyError(
-        f"the bundle was trained on crops of {trained_on} pixels around cells in fields, and "
-        "nothing says where the cells are",
-        where=where,
-        remedy="Give --manifest CSV with a column mask, objects, or y and x",
-    )
-
-
-def _test_part(manifest: Manifest) -> tuple[Manifest, tuple[str, ...]]:
-    """The test part where the manifest names parts: what trained the model tests nothing."""
-    tested = tuple(records_of(manifest, TEST))
-    others = len(manifest.records) - len(tested)
-    if not any(record.part for record in manifest.records) or not others:
-        return manifest, ()
-    if not tested:
-        raise StudyError(
-            "the manifest marks all images as train or validation, none as test",
-            where=manifest.root,
-            remedy="Empty the column part to evaluate all of them",
-        )
-    note = (
-        f"the manifest marks {others} of {len(manifest.records)} images as train or validation; "
-        "they are left out here, as they test nothing"
-    )
-    return replace(manifest, records=tested), (note,)
-
-
-def _unseen(manifest: Manifest, bundle: Path) -> tuple[Manifest, tuple[str, ...]]:
-    """Without the images that trained the bundle, where its run is still around it."""
-    known = _known_to(bundle)
-    unseen = tuple(record for record in manifest.records if record.pixel_hash not in known)
-    others = len(manifest.records) - len(unseen)
-    if not others:
-        return manifest, ()
-    if not unseen:
-        raise StudyError(
-            "the model was trained on all of these images, so they test nothing",
-            where=manifest.root,
-            remedy="Give images that it never saw; how it does on its own is in the metrics.json "
-            "of its run",
-        )
-    note = (
-        f"the model was trained on {others} of the {len(manifest.records)} images; they are left "
-        "out here, as they test nothing"
-    )
-    return replace(manifest, records=unseen), (note,)
 
 
 def _findings(grouped: bool, notes: tuple[str, ...]) -> tuple[Finding, ...]:

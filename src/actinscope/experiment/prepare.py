@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +59,8 @@ class StudySource:
 class Prepared:
     """All that is decided before the first training step.
 
-    ``reading`` says what was done on reading the training images, such as a projection.
+    ``reading`` says what was done on reading the training images, such as a projection;
+    ``split_origin`` whether the parts were drawn with the seed, or given.
     """
 
     split: Split
@@ -66,6 +68,7 @@ class Prepared:
     preprocess: Preprocess
     data: TrainingData
     reading: tuple[str, ...] = ()
+    split_origin: Literal["seed", "manifest", "caller"] = "seed"
 
 
 def read_study(source: StudySource, recipe: Recipe) -> Manifest:
@@ -163,7 +166,15 @@ def prepare(
     # The test part is used after hours of training: what does not fit must show now.
     for image in images_of(records_of(manifest, "test"), reader, progress, "Checking test images"):
         preprocess.to_unit(image)
-    return Prepared(chosen, fingerprints, preprocess, data, _summed_up(noted))
+    given = all(record.part for record in fingerprints.manifest.records)
+    origin = _origin(caller=parts is not None, manifest=given)
+    return Prepared(chosen, fingerprints, preprocess, data, _summed_up(noted), origin)
+
+
+def _origin(*, caller: bool, manifest: bool) -> Literal["seed", "manifest", "caller"]:
+    if caller:
+        return "caller"
+    return "manifest" if manifest else "seed"
 
 
 def network_input(entry: NetworkEntry, recipe: Recipe) -> NetworkInput:

@@ -6,24 +6,65 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from actinscope.errors import ResumeError
-from actinscope.networks import NetworkEntry
+from actinscope.errors import ResumeError, SettingsError
+from actinscope.networks import Head, NetworkEntry, network_entry, settle_head
 from actinscope.study import Manifest, write_manifest
 from actinscope.training import Recipe, change_recipe, read_recipe
 
 
 def recipe_as_used(recipe: Recipe, entry: NetworkEntry) -> Recipe:
-    """``recipe`` with the network and what hangs on it settled, as ``recipe.toml`` keeps it."""
+    """``recipe`` with the network and what hangs on it settled, as ``recipe.toml`` keeps it.
+
+    Where every layer is trained there are no frozen layers whose output could be stored, so
+    that every epoch has fresh views; and where there are no pretrained weights either, there
+    are no statistics of batch normalisation to keep and no features to fit the last layer on.
+
+    Raises:
+        SettingsError: settings of the network that contradict each other or the network.
+    """
     settings = recipe.network
-    return change_recipe(
-        recipe,
-        {
-            "network": {
-                "name": entry.name,
-                "input_size": settings.input_size or entry.input.size,
-                "frozen_layers": settings.frozen_layers or entry.frozen_layers,
-            }
-        },
+    frozen = entry.frozen_layers if settings.frozen_layers is None else settings.frozen_layers
+    learned = settings.weights != "none" and not (
+        entry.from_scratch and settings.weights == "imagenet"
+    )
+    if frozen and entry.from_scratch and not learned:
+        raise SettingsError(
+            f"{entry.title} starts from random numbers, and {frozen} of its layers are to stay so",
+            where="network.frozen_layers",
+            remedy="Leave frozen_layers out, or name a weights file with --weights",
+        )
+    head = head_of(recipe, entry)
+    dense = {"head_units": head.units, "head_flatten": head.flatten} if head.units else {}
+    network: dict[str, Any] = {
+        "name": entry.name,
+        "input_size": settings.input_size or entry.input.size,
+        "frozen_layers": frozen,
+        "head": head.kind,
+        "head_dropout": head.dropout,
+        **dense,
+    }
+    training: dict[str, Any] = {}
+    if not frozen:
+        training["views"] = 0
+        if not learned:
+            training["head_start"] = "random"
+            network["freeze_batch_norm"] = False
+    return change_recipe(recipe, {"network": network, "training": training})
+
+
+def head_of(recipe: Recipe, entry: NetworkEntry) -> Head:
+    """The head that the recipe asks for, or the network's own.
+
+    Raises:
+        SettingsError: settings of the head that do nothing.
+    """
+    settings = recipe.network
+    return settle_head(
+        entry.head,
+        kind=settings.head,
+        units=settings.head_units,
+        dropout=settings.head_dropout,
+        flatten=settings.head_flatten,
     )
 
 
@@ -45,6 +86,8 @@ def require_same_settings(folder: Path, recipe: Recipe) -> None:
         ResumeError: names the settings that differ.
     """
     begun = read_recipe(folder / "recipe.toml")
+    if begun.network.name != "auto":  # written before some of the settings existed
+        begun = recipe_as_used(begun, network_entry(begun.network.name))
     changed = _differences(begun.model_dump(), recipe.model_dump())
     if changed:
         raise ResumeError(

@@ -12,9 +12,15 @@ from numpy.typing import NDArray
 from actinscope import __version__
 from actinscope.evidence import Evaluation, heat_map, typical_examples, verdict, worst_errors
 from actinscope.experiment.assess import Assessment
+from actinscope.experiment.control_report import control_warnings, controls_shown
+from actinscope.experiment.controls import ControlResults
 from actinscope.experiment.environment import describe_environment, now_utc
+from actinscope.experiment.facts import run_facts
+from actinscope.experiment.levels import level_section
+from actinscope.experiment.paperwork import write_paperwork
 from actinscope.experiment.prepare import Prepared, unreadable
 from actinscope.images import CropReader
+from actinscope.networks import NetworkEntry, ResolvedWeights
 from actinscope.preprocess import Preprocess
 from actinscope.report import (
     CellPicture,
@@ -41,16 +47,23 @@ class RunStory:
     random_weights: bool
     command: str
     notices: tuple[str, ...]
+    entry: NetworkEntry
+    weights: ResolvedWeights
     prepared: Prepared
     fitted: Fitted
     network: str
     seconds: float
+    controls: ControlResults | None = None
 
 
 def write_run_report(
     story: RunStory, assessments: Mapping[str, Assessment], reader: CropReader, folder: Path
 ) -> str:
-    """Write ``report.html``, ``figures/`` and ``tables/``; returns the verdict's sentence."""
+    """Write the report with its figures and tables, and the paperwork.
+
+    Returns:
+        The verdict's sentence.
+    """
     test = assessments["test"]
     manifest = story.prepared.split.manifest
     judged = verdict(
@@ -63,7 +76,10 @@ def write_run_report(
         training=assessments["train"].evaluation,
         validation=assessments["validation"].evaluation,
         group=manifest.group or "group",
+        controls=control_warnings(story.controls) if story.controls else (),
     )
+    problems = file_problems(story.prepared.fingerprints, assessments)
+    paperwork = write_paperwork(run_facts(story, assessments, len(problems)), folder)
     pictures = Pictures(test, story.prepared.preprocess, reader)
     content = ReportContent(
         title="Synthetic actin cells" if story.synthetic else _title(manifest),
@@ -79,13 +95,17 @@ def write_run_report(
         split=split_table(manifest),
         split_notes=(*manifest.notes, *story.prepared.split.notes),
         findings=_findings(story),
+        controls=controls_shown(story.controls) if story.controls else None,
         examples=pictures.examples(story.recipe.seed),
         errors=pictures.errors(),
         errors_total=pictures.error_count(),
         right=pictures.right(story.recipe.seed),
+        levels=tuple(map(level_section, test.levels)),
+        methods=paperwork.methods,
+        checklists=paperwork.checklists,
         settings=story.recipe.model_dump(mode="json"),
         environment=describe_environment(),
-        file_problems=file_problems(story.prepared.fingerprints, assessments),
+        file_problems=problems,
         preprocessing=story.prepared.preprocess.description,
         network=story.network,
         timing=_timing(story),

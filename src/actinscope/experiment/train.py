@@ -13,9 +13,11 @@ import numpy as np
 from actinscope import __version__
 from actinscope.bundle import Bundle, BundleInfo, NetworkSummary, save_bundle, store_metrics
 from actinscope.errors import SettingsError, UsageError
-from actinscope.evidence import Evaluation, evaluation_to_json
+from actinscope.evidence import Evaluation, level_words
 from actinscope.experiment.assess import assess, write_assessment
+from actinscope.experiment.controls import run_controls
 from actinscope.experiment.environment import describe_environment, now_utc
+from actinscope.experiment.levels import level_rules, write_levels
 from actinscope.experiment.output import require_new_folder
 from actinscope.experiment.prepare import (
     Prepared,
@@ -27,6 +29,7 @@ from actinscope.experiment.prepare import (
     unreadable,
 )
 from actinscope.experiment.resume import (
+    head_of,
     recipe_as_used,
     require_same_images,
     require_same_settings,
@@ -82,7 +85,8 @@ class TrainRequest:
 class TrainOutcome:
     """What a run gave: its folder, its evaluations and the sentence that sums it up.
 
-    ``problems`` are the (name, message) of images that were left out.
+    ``problems`` are the (name, message) of images that were left out, ``levels`` what is
+    to be said of each level that was asked for.
     """
 
     folder: Path
@@ -90,6 +94,7 @@ class TrainOutcome:
     verdict: str
     fitted: Fitted
     problems: tuple[tuple[str, str], ...] = ()
+    levels: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,11 @@ def choose_network(recipe: Recipe) -> ChosenNetwork:
         notices.append(
             f"{entry.title} starts from RANDOM weights, as asked for: "
             "no accuracy of this run says anything about the method."
+        )
+    if weights.kind == "scratch":
+        notices.append(
+            f"{entry.title} is trained from scratch, all of its layers; the recipe 'scratch' has "
+            "settings for it."
         )
     return ChosenNetwork(entry, weights, tuple(notices))
 
@@ -172,6 +182,7 @@ def train_on_parts(
     entry = network.entry
     recipe = recipe_as_used(request.recipe, entry)
     request = replace(request, recipe=recipe)
+    rules = level_rules(recipe.levels, fingerprints.manifest)
     make_folder(request.output.parent)  # large studies put temporary files there
     prepared = prepare(
         fingerprints,
@@ -200,26 +211,43 @@ def train_on_parts(
             reader=reader,
             seed=recipe.seed,
             progress=progress,
+            rules=rules,
         )
         for part in ("test", "validation", "train")
     }
     write_assessment(request.output, assessments, prepared.split.manifest)
-    store_metrics(bundle, evaluation_to_json(assessments["test"].evaluation))
+    write_levels(request.output, {part: one.levels for part, one in assessments.items()})
+    store_metrics(bundle, assessments["test"].to_json())
+    controls = None
+    if recipe.controls:
+        controls = run_controls(
+            predictor,
+            assessments["train"],
+            assessments["test"],
+            prepared.split.manifest,
+            reader=reader,
+            seed=recipe.seed,
+            progress=progress,
+        )
     story = RunStory(
         recipe=recipe,
         synthetic=request.synthetic,
         random_weights=network.weights.random,
         command=request.command,
         notices=network.notices,
+        entry=network.entry,
+        weights=network.weights,
         prepared=prepared,
         fitted=fitted,
         network=_network_sentence(network, fitted),
         seconds=time.perf_counter() - started,
+        controls=controls,
     )
     verdict = write_run_report(story, assessments, reader, request.output)
     evaluations = {part: assessment.evaluation for part, assessment in assessments.items()}
     problems = file_problems(fingerprints, assessments)
-    return TrainOutcome(request.output, evaluations, verdict, fitted, problems)
+    levels = tuple(map(level_words, assessments["test"].levels))
+    return TrainOutcome(request.output, evaluations, verdict, fitted, problems, levels)
 
 
 def _check_output(request: TrainRequest) -> None:
@@ -253,8 +281,10 @@ def _fit(
         input_channels=prepared.preprocess.network_channels,
         seed=request.recipe.seed,
         precision=request.recipe.training.precision,
+        head=head_of(request.recipe, entry),
     )
-    frozen = settings.frozen_layers or entry.frozen_layers
+    frozen = settings.frozen_layers
+    assert frozen is not None  # settled by recipe_as_used
     freeze(model, frozen)
     if settings.freeze_batch_norm:
         freeze_batch_norm(model)
@@ -352,9 +382,9 @@ def _training_facts(
 
 
 def _network_sentence(network: ChosenNetwork, fitted: Fitted) -> str:
-    layers = fitted.frozen_layers + fitted.trained_layers
+    frozen, trained = fitted.frozen_layers, fitted.trained_layers
+    how = f"the first {frozen} frozen, the last {trained} trained" if frozen else "all trained"
     return (
-        f"{network.entry.title}, {layers} layers: the first {fitted.frozen_layers} frozen, the "
-        f"last {fitted.trained_layers} trained, softmax over the classes. "
+        f"{network.entry.title}, {frozen + trained} layers: {how}, softmax over the classes. "
         f"{network.weights.description}"
     )

@@ -13,16 +13,19 @@ from actinscope.networks.build import build_imagenet_classifier, build_network
 from actinscope.networks.cut import CutNetwork, crossing_tensors, cut_network
 from actinscope.networks.device import as_float32, dtype_policy, has_gpu
 from actinscope.networks.download import Patience
+from actinscope.networks.entry import NetworkEntry
 from actinscope.networks.export import export_onnx, inference_model
 from actinscope.networks.freeze import freeze, freeze_batch_norm, trained_layers
 from actinscope.networks.frozen import FrozenLayers
-from actinscope.networks.registry import REGISTRY, NetworkEntry, network_entry
+from actinscope.networks.head import Head, HeadKind, embedding_of, settle_head
+from actinscope.networks.registry import REGISTRY, network_entry
 from actinscope.networks.sources import KerasDownload, PackageFile
-from actinscope.networks.training_graph import training_graph
+from actinscope.networks.training_graph import is_plain, training_graph
 from actinscope.networks.weights import (
     PAPER_NETWORK,
     ResolvedWeights,
     default_network,
+    place_of_weights,
     resolve_weights,
     weights_at_hand,
 )
@@ -32,6 +35,8 @@ __all__ = [
     "REGISTRY",
     "CutNetwork",
     "FrozenLayers",
+    "Head",
+    "HeadKind",
     "KerasDownload",
     "NetworkEntry",
     "PackageFile",
@@ -45,16 +50,20 @@ __all__ = [
     "cut_network",
     "default_network",
     "dtype_policy",
+    "embedding_of",
     "export_onnx",
     "freeze",
     "freeze_batch_norm",
     "has_gpu",
     "import_in_background",
     "inference_model",
+    "is_plain",
     "keras_backend",
     "network_entry",
     "one_of_many_networks",
+    "place_of_weights",
     "resolve_weights",
+    "settle_head",
     "trained_layers",
     "training_graph",
     "weights_at_hand",

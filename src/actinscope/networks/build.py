@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,15 +13,16 @@ from numpy.typing import NDArray
 
 from actinscope.errors import SettingsError, WeightsCorrupt
 from actinscope.networks.backend import keras_backend
+from actinscope.networks.convnext import ConvNeXt
 from actinscope.networks.device import Precision, dtype_policy
+from actinscope.networks.entry import NetworkEntry
+from actinscope.networks.head import Head, attach_head, is_head_layer
 from actinscope.networks.keras_file import StoredLayer, StoredLayers, read_keras_layers
 from actinscope.networks.lite import LiteBuilder
-from actinscope.networks.registry import NetworkEntry
 from actinscope.networks.torch_file import read_torch_state
 from actinscope.networks.weights import ResolvedWeights
 
 IMAGENET_CLASSES = 1000
-_MIN_SIZE = 32
 
 
 def build_network(
@@ -31,9 +33,10 @@ def build_network(
     input_size: int | None = None,
     input_channels: int = 3,
     precision: Precision = "float32",
+    head: Head | None = None,
     seed: int,
 ) -> Any:
-    """Keras model of ``entry`` with a new head.
+    """Keras model of ``entry`` with a new head: ``head``, or the network's own.
 
     The input is (N, S, S, C) float32 in the network's own range (``entry.input``), the output
     (N, classes) float32 probabilities. The head, and for weights "none" everything,
@@ -54,8 +57,8 @@ def build_network(
     size = entry.input.size if input_size is None else input_size
     _check_request(entry, classes=classes, size=size, channels=input_channels)
     with _seeded(seed), _computing(dtype_policy(precision)):
-        model = entry.builder((size, size, input_channels), classes)
-    model.layers[-1].dtype_policy = "float32"  # probabilities of float16 would be too coarse
+        body = entry.builder((size, size, input_channels))
+        model = attach_head(body, head or entry.head, classes)
     if weights.path is not None:
         _load(model, entry, weights, heads=False)
     return model
@@ -69,7 +72,7 @@ def build_imagenet_classifier(entry: NetworkEntry, weights: ResolvedWeights) -> 
     """
     size = entry.input.size
     with _seeded(0):
-        model = entry.builder((size, size, 3), IMAGENET_CLASSES)
+        model = attach_head(entry.builder((size, size, 3)), entry.head, IMAGENET_CLASSES)
     _load(model, entry, weights, heads=True)
     return model
 
@@ -79,11 +82,11 @@ def _check_request(entry: NetworkEntry, *, classes: int, size: int, channels: in
         raise SettingsError(
             f"a classifier needs at least two classes, not {classes}", where=entry.name
         )
-    if size < _MIN_SIZE:
+    if size < entry.smallest:
         raise SettingsError(
             f"the input size {size} is too small",
             where=entry.name,
-            remedy=f"Choose at least {_MIN_SIZE} pixels",
+            remedy=f"Choose at least {entry.smallest} pixels",
         )
     if channels < 3:
         raise SettingsError(
@@ -120,10 +123,9 @@ def _computing(policy: str) -> Iterator[None]:
 def _load(model: Any, entry: NetworkEntry, weights: ResolvedWeights, *, heads: bool) -> None:
     try:
         stored = _stored_layers(entry, weights)
-        new_layers = () if heads else entry.head_layers
         # A file with the published hash is the one that Keras itself reads by order alone.
         known = weights.kind == "imagenet"
-        _assign(model, stored, new_layers=new_layers, by_order=known)
+        _assign(model, _taken_apart(entry, stored, model), heads=heads, by_order=known)
     except WeightsCorrupt as error:
         if error.where is not None:
             raise
@@ -145,18 +147,35 @@ def _stored_layers(entry: NetworkEntry, weights: ResolvedWeights) -> StoredLayer
     return read_keras_layers(path)
 
 
-def _assign(
-    model: Any, stored: StoredLayers, *, new_layers: tuple[str, ...], by_order: bool
-) -> None:
-    """Give every layer but ``new_layers`` its weights; nothing may be missing or left over.
+def _taken_apart(entry: NetworkEntry, stored: StoredLayers, model: Any) -> StoredLayers:
+    """``stored`` with the groups that Keras' file of a ConvNeXt has split into layers."""
+    groups = entry.builder.groups() if isinstance(entry.builder, ConvNeXt) else {}
+    if not set(groups) & set(stored.layers):
+        return stored
+    layers: dict[str, StoredLayer] = {}
+    for name, found in stored.layers.items():
+        start = 0
+        for part in groups.get(name, (name,)):
+            count = len(model.get_layer(part).weights) if name in groups else len(found.arrays)
+            stop = start + count
+            layers[part] = StoredLayer(found.names[start:stop], found.arrays[start:stop])
+            start = stop
+        if start != len(found.arrays):
+            raise WeightsCorrupt(f"the group {name!r} has {len(found.arrays)} arrays, not {start}")
+    return StoredLayers(layers, stored.ordered)
+
+
+def _assign(model: Any, stored: StoredLayers, *, heads: bool, by_order: bool) -> None:
+    """Give every layer its weights, without ``heads`` only the body's; nothing may be missing
+    or left over.
 
     Layers are matched by name; where the names differ and ``by_order`` is true, by order.
     """
-    layers = [layer for layer in model.layers if layer.weights and layer.name not in new_layers]
+    layers = [one for one in model.layers if one.weights and (heads or not is_head_layer(one.name))]
     present = {
         name: layer
         for name, layer in stored.layers.items()
-        if name not in new_layers and not name.startswith("normalization")
+        if (heads or not is_head_layer(name)) and not _RESCALING.fullmatch(name)
     }
     pairs = _matched(layers, present, by_order=by_order, ordered=stored.ordered)
     first = _first_convolution(model)
@@ -176,19 +195,28 @@ def _assign(
             variable.assign(array)
 
 
+# Statistics of the layer that standardises the image, which the preprocessing does here.
+_RESCALING = re.compile(r"normalization(_\d+)?")
+
+
 def _matched(
     layers: list[Any], present: dict[str, StoredLayer], *, by_order: bool, ordered: bool
 ) -> list[StoredLayer]:
     wanted = [layer.name for layer in layers]
     missing = [name for name in wanted if name not in present]
     extra = sorted(set(present) - set(wanted))
-    if not missing and not extra:
-        return [present[name] for name in wanted]
+    counted = any(_is_numbered(name) for name in wanted)
     # Networks whose layers Keras numbers by itself (conv2d_17) get other numbers in every
-    # session; then the order counts, as it always does for Keras.
-    by_order = by_order or all(_is_numbered(name) for name in (*missing, *extra))
+    # session, and a number that is there by chance means nothing in a published file.
+    if not missing and not extra and not (by_order and counted):
+        return [present[name] for name in wanted]
     if ordered and by_order and len(present) == len(layers):
         return list(present.values())
+    if all(_is_numbered(name) for name in (*missing, *extra)) and len(present) == len(layers):
+        ranked = dict(zip(_ranked(present), present.values(), strict=True))
+        found = [ranked.get(key) for key in _ranked(wanted)]
+        if all(one is not None for one in found):
+            return [one for one in found if one is not None]
     parts = []
     if missing:
         parts.append(f"{len(missing)} layers are missing, for example {missing[0]!r}")
@@ -197,12 +225,45 @@ def _matched(
     raise WeightsCorrupt(" and ".join(parts))
 
 
-_AUTOMATIC = ("conv2d", "batch_normalization", "separable_conv2d", "depthwise_conv2d", "dense")
+_AUTOMATIC = (
+    "conv2d",
+    "batch_normalization",
+    "separable_conv2d",
+    "depthwise_conv2d",
+    "layer_normalization",
+    "dense",
+)
 
 
 def _is_numbered(name: str) -> bool:
     stem, _, number = name.rpartition("_")
     return name in _AUTOMATIC or (number.isdigit() and stem in _AUTOMATIC)
+
+
+def _ranked(names: Iterable[str]) -> list[tuple[str, int]]:
+    """Each name as (stem, rank): numbers that Keras gave become 0, 1, 2, ... in their order.
+
+    Keras counts upwards as layers are made, so that the rank is that of the making.
+    """
+    names = list(names)
+    numbers: dict[str, list[int]] = {}
+    for name in names:
+        if _is_numbered(name):
+            stem, number = _stem(name)
+            numbers.setdefault(stem, []).append(number)
+    order = {stem: sorted(found) for stem, found in numbers.items()}
+    return [
+        (stem, order[stem].index(number)) if _is_numbered(name) else (name, -1)
+        for name in names
+        for stem, number in [_stem(name)]
+    ]
+
+
+def _stem(name: str) -> tuple[str, int]:
+    if name in _AUTOMATIC:
+        return name, 0
+    stem, _, number = name.rpartition("_")
+    return stem, int(number) if number.isdigit() else 0
 
 
 def _in_order(layer: Any, found: StoredLayer) -> list[NDArray[Any]]:

@@ -25,6 +25,7 @@ class CutNetwork:
         layers: how many layers of the whole network are in ``prefix``.
         crossing: the Keras tensors of the whole network that cross the cut.
         shapes: shape of each crossing tensor without the batch axis.
+        operations: those of ``tail`` in topological order: layers, and operations that are none.
     """
 
     prefix: Any
@@ -32,13 +33,15 @@ class CutNetwork:
     layers: int
     crossing: tuple[Any, ...]
     shapes: tuple[tuple[int, ...], ...]
+    operations: tuple[Any, ...]
 
 
 def crossing_tensors(model: Any, layers: int) -> list[Any]:
     """Keras tensors that the first ``layers`` layers make and later layers read.
 
-    ``model.layers`` of a functional model is in topological order, so the first n
-    layers never depend on a later one and the cut is well defined for every n.
+    ``model.operations`` of a functional model is in topological order and holds its layers
+    as well as operations that are none (a sum written with +), so the first n layers never
+    depend on a later one and the cut is well defined for every n.
 
     Raises:
         SettingsError: ``layers`` is not between 1 and the number of layers less one.
@@ -51,16 +54,23 @@ def crossing_tensors(model: Any, layers: int) -> list[Any]:
             where=model.name,
             remedy=f"Choose between 1 and {len(model.layers) - 1} frozen layers",
         )
+    before, after = _divided(model, layers)
     made: dict[int, Any] = {}
-    for layer in model.layers[:layers]:
-        for tensor in keras.tree.flatten(layer.output):
+    for operation in before:
+        for tensor in keras.tree.flatten(operation.output):
             made[id(tensor)] = tensor
     crossing: dict[int, Any] = {}
-    for layer in model.layers[layers:]:
-        for tensor in keras.tree.flatten(layer.input):
+    for operation in after:
+        for tensor in keras.tree.flatten(operation.input):
             if id(tensor) in made:
                 crossing[id(tensor)] = tensor
     return list(crossing.values())
+
+
+def _divided(model: Any, layers: int) -> tuple[list[Any], list[Any]]:
+    """All operations before the first one of the tail, and the rest."""
+    place = next(i for i, one in enumerate(model.operations) if one is model.layers[layers])
+    return list(model.operations[:place]), list(model.operations[place:])
 
 
 def cut_network(model: Any, layers: int) -> CutNetwork:
@@ -87,5 +97,10 @@ def cut_network(model: Any, layers: int) -> CutNetwork:
         ) from error
     shapes = tuple(tuple(int(side) for side in tensor.shape[1:]) for tensor in crossing)
     return CutNetwork(
-        prefix=prefix, tail=tail, layers=layers, crossing=tuple(crossing), shapes=shapes
+        prefix=prefix,
+        tail=tail,
+        layers=layers,
+        crossing=tuple(crossing),
+        shapes=shapes,
+        operations=tuple(_divided(model, layers)[1]),
     )

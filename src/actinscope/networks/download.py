@@ -56,6 +56,8 @@ def fetch(source: KerasDownload, target: Path, *, patience: Patience | None = No
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot be made ({error.strerror})", where=target.parent) from error
+    if source.digest is None:
+        raise DownloadError("there is no hash to check it with")
     digest = new_digest(source.digest)
     pieces = _Stream(source.url, patience or Patience()).pieces()
     with atomic_path(target) as temporary, closing(pieces):

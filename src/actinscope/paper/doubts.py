@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
-from actinscope.evidence.intervals import Estimate, proportion_of_images, wilson
+from actinscope.evidence.intervals import Estimate, proportion_of_images
 from actinscope.evidence.paired import exact_mcnemar
-from actinscope.networks.registry import KerasApplication, network_entry
+from actinscope.evidence.sample_size import images_for_half_width
+from actinscope.networks import network_entry
+from actinscope.networks.entry import KerasApplication
 from actinscope.paper.published import TABLE_II, TABLE_III, Printed, TestRow
 
 NORMAL_95 = 1.959964
@@ -63,29 +65,6 @@ def best_mcnemar(first: int, second: int, n: int) -> float:
     return min(exact_mcnemar(only + gap, only) for only in possible if only + gap >= 0)
 
 
-def images_for(proportion: float, half_width: float, *, quantile: float = NORMAL_95) -> int:
-    """Fewest independent images whose Wilson interval is at most 2 x ``half_width`` wide.
-
-    Args:
-        proportion: the share that is expected, 0..1.
-        half_width: above 0, such as 0.01.
-        quantile: of the normal distribution; 1.96 for 95 %.
-    """
-
-    def enough(n: int) -> bool:
-        low, high = wilson(proportion, n, quantile=quantile)
-        return high - low <= 2 * half_width
-
-    high = 1
-    while not enough(high):
-        high *= 2
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
-
-
 def all_doubts() -> tuple[Doubt, ...]:
     """Every doubtful point, in the order of the report. Builds one network (no weights)."""
     return (
@@ -119,7 +98,7 @@ def size_doubt() -> Doubt:
     """How wide the intervals of the two best accuracies are."""
     n = min(_sizes_in_common("efficientnetv2-b0", "inception-v3"))
     best, second = _on(_test("efficientnetv2-b0"), n), _on(_test("inception-v3"), n)
-    needed = images_for(0.98, 0.01)
+    needed = images_for_half_width(0.98, 0.01)
     normal = math.ceil(NORMAL_95**2 * 0.98 * 0.02 / 0.01**2)
     return Doubt(
         claim="EfficientNetV2-B0 reaches 98.15 %, Inception V3 94.44 % of the test images.",
@@ -224,11 +203,12 @@ def layers_doubt() -> Doubt:
     """What 271 layers are, and where the first 200 end."""
     entry = network_entry("efficientnetv2-b0")
     shape = (entry.input.size, entry.input.size, entry.input.channels)
-    plain = [layer.name for layer in entry.builder(shape, 3).layers]
     assert isinstance(entry.builder, KerasApplication)
-    rescaling = replace(entry.builder, options=(("include_preprocessing", True),))
-    whole = [layer.name for layer in rescaling(shape, 3).layers]
-    headless = whole[: whole.index("avg_pool")]
+    rescaling = replace(entry.builder, options=(("include_preprocessing", True),), first="")
+    # Layers of the network's own head, in order: pooling, dropout and the softmax layer.
+    head = ["head"] * entry.head.layer_count
+    plain = [*(layer.name for layer in entry.builder(shape).layers), *head]
+    headless = [layer.name for layer in rescaling(shape).layers]
     cuts = tuple(names[199].partition("_")[0] for names in (plain, [*headless, "pool"]))
     inside = cuts[0] == cuts[1] == plain[200].partition("_")[0]
     return Doubt(

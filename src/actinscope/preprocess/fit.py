@@ -9,7 +9,7 @@ from actinscope.errors import SettingsError, StudyError
 from actinscope.preprocess.channels import MOST_PLANES, choose_planes, list_channels, planes_of
 from actinscope.preprocess.intensity import PixelPool, depth_text, nominal_range
 from actinscope.preprocess.pipeline import Preprocess
-from actinscope.preprocess.settings import NetworkInput, PreprocessSettings
+from actinscope.preprocess.settings import ColourOrder, NetworkInput, PreprocessSettings
 
 if TYPE_CHECKING:
     from actinscope.images import Image
@@ -55,7 +55,7 @@ def fit_preprocess(
             "there are no training images", remedy="Check the data folder and the split"
         )
     low, high = _ranges(study, pool, settings)
-    channels, mean, std = _network_side(len(study.planes), settings, network)
+    channels, mean, std, order = _network_side(len(study.planes), settings, network)
     return Preprocess(
         channel_names=study.names,
         planes=study.planes,
@@ -71,6 +71,7 @@ def fit_preprocess(
         network_channels=channels,
         mean=mean,
         std=std,
+        order=order,
         description=_describe(study, settings, (low, high), size=network.size, channels=channels),
     )
 
@@ -156,11 +157,12 @@ def _nominal_maximum(study: _Study, pool: PixelPool) -> float:
 
 def _network_side(
     planes: int, settings: PreprocessSettings, network: NetworkInput
-) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
-    """Number of input channels of the network, and mean and std of each."""
+) -> tuple[int, tuple[float, ...], tuple[float, ...], ColourOrder]:
+    """Number of input channels of the network, mean and std of each, and their order."""
     channels = planes if settings.adapt_first_convolution else network.channels
     if channels == len(network.mean):
-        return channels, network.mean, network.std
+        turn = -1 if network.order == "bgr" else 1
+        return channels, network.mean[::turn], network.std[::turn], network.order
     if planes > 1 and channels < planes:
         raise SettingsError(
             f"{planes} channels are to be used but the network takes {channels}",
@@ -170,7 +172,7 @@ def _network_side(
     # Red, green and blue mean nothing to other planes; their average keeps the scale.
     mean = sum(network.mean) / len(network.mean)
     std = sum(network.std) / len(network.std)
-    return channels, (mean,) * channels, (std,) * channels
+    return channels, (mean,) * channels, (std,) * channels, "rgb"
 
 
 def _describe(

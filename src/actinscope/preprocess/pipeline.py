@@ -17,9 +17,13 @@ from actinscope.preprocess.intensity import (
     scale_plane,
 )
 from actinscope.preprocess.resize import fit_to_square
+from actinscope.preprocess.settings import ColourOrder
 
 if TYPE_CHECKING:
     from actinscope.images import Image
+
+
+_COLOURS = 3
 
 
 class Preprocess(BaseModel):
@@ -44,6 +48,8 @@ class Preprocess(BaseModel):
         network_channels: planes of the network's input.
         mean: subtracted from unit values, per network channel.
         std: divided by, per network channel.
+        order: ``bgr`` puts the first plane (red) last and the third (blue) first; a single
+            plane is the same in both. Bundles from before it existed are ``rgb``.
         description: all this in one sentence.
     """
 
@@ -63,6 +69,7 @@ class Preprocess(BaseModel):
     network_channels: int = Field(gt=0)
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    order: ColourOrder = "rgb"
     description: str
 
     @model_validator(mode="after")
@@ -80,6 +87,8 @@ class Preprocess(BaseModel):
             raise ValueError("planes must be positions among channel_names")
         if len(self.planes) > 1 and self.network_channels < len(self.planes):
             raise ValueError("more planes than network channels")
+        if self.order == "bgr" and self.network_channels != _COLOURS:
+            raise ValueError("blue before red needs a network of three channels")
         return self
 
     def to_unit(self, image: Image) -> NDArray[np.float32]:
@@ -113,7 +122,8 @@ class Preprocess(BaseModel):
     def to_network(self, unit: NDArray[np.float32]) -> NDArray[np.float32]:
         """Spread unit planes over the network's channels and normalise.
 
-        One plane is repeated; fewer planes than channels are followed by planes of 0.
+        One plane is repeated; fewer planes than channels are followed by planes of 0. Where
+        the network wants blue first, the order of the three is then turned round.
 
         Args:
             unit: (H, W, K) or a batch (N, H, W, K), float32 in 0..1.
@@ -131,7 +141,7 @@ class Preprocess(BaseModel):
         # A plane for itself lies in one piece, which is twice as fast to calculate with.
         plane = np.empty(unit.shape[:-1], dtype=np.float32)
         for channel in range(self.network_channels):
-            source = 0 if count == 1 else channel
+            source = 0 if count == 1 else self._source(channel)
             mean, std = np.float32(self.mean[channel]), np.float32(self.std[channel])
             if source < count:
                 np.subtract(unit[..., source], mean, out=plane)
@@ -140,6 +150,10 @@ class Preprocess(BaseModel):
             else:
                 out[..., channel] = -mean / std
         return out
+
+    def _source(self, channel: int) -> int:
+        """The plane that a network channel shows."""
+        return channel if self.order == "rgb" else _COLOURS - 1 - channel
 
     def apply(self, image: Image) -> NDArray[np.float32]:
         """``to_network(to_unit(image))``: (size, size, network_channels) float32."""

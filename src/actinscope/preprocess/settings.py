@@ -15,6 +15,9 @@ LOW_PERCENTILE = 0.1
 HIGH_PERCENTILE = 99.9
 
 
+ColourOrder = Literal["rgb", "bgr"]
+
+
 @dataclass(frozen=True)
 class NetworkInput:
     """What a network wants to be fed: ``value = (unit - mean) / std`` per channel.
@@ -24,12 +27,15 @@ class NetworkInput:
         mean: subtracted from values in 0..1, one per red, green and blue.
         std: divided by, one per red, green and blue.
         channels: planes of the input; 3 for everything pretrained on photographs.
+        order: whether red or blue is the first plane of the input; networks that come from
+            Caffe want blue first. ``mean`` and ``std`` are red, green, blue in either case.
     """
 
     size: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     channels: int = 3
+    order: ColourOrder = "rgb"
 
 
 class PreprocessSettings(BaseModel):

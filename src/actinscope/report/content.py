@@ -120,6 +120,84 @@ class ExtraTable:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class ControlRow:
+    """A simpler model beside the network, on the same images.
+
+    Attributes:
+        title: name of the control.
+        sees: what of the images it is given, in a few words.
+        control, network: balanced accuracies, 0..1.
+        ahead: how far the network is ahead, with interval, as text.
+        explains: the network is not shown to be ahead of this control.
+    """
+
+    title: str
+    sees: str
+    control: Estimate
+    network: Estimate
+    ahead: str
+    explains: bool
+
+
+@dataclass(frozen=True)
+class ControlsShown:
+    """The section on controls: linear models, chance, coarser images, batches.
+
+    Attributes:
+        rows: one entry a control.
+        shuffled: what chance gives, as a sentence.
+        resolution: (which images, balanced accuracy of the network on them).
+        batches: rows of column, values, images, named rightly, by chance, Cramer's V.
+    """
+
+    rows: tuple[ControlRow, ...]
+    shuffled: str
+    resolution: tuple[tuple[str, Estimate], ...] = ()
+    batches: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class LevelSection:
+    """The result for fields, wells or donors, to which single cells were summed up.
+
+    Attributes:
+        words: what came out and what limits it; full sentences, the result first.
+        things: what the units are called, in the plural: "donors".
+        evaluation: of the units that have one label and an answer; None where none has.
+        units: one row a unit.
+    """
+
+    things: str
+    words: tuple[str, ...]
+    evaluation: Evaluation | None
+    units: ExtraTable
+
+
+@dataclass(frozen=True)
+class ChecklistItem:
+    """One item of a checklist.
+
+    Attributes:
+        source: who answers: the "run", the "author" (then ``answer`` says what to
+            write), or nobody as it was "not done".
+    """
+
+    number: str
+    question: str
+    answer: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Checklist:
+    """A published checklist, filled in."""
+
+    title: str
+    citation: str
+    items: tuple[ChecklistItem, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class ReportContent:
     """Everything that one report says.
@@ -138,6 +216,7 @@ class ReportContent:
         best_epoch: value from ``history["epoch"]`` of the epoch whose weights were kept.
         errors_total: number of wrong answers in the headline part, of which ``errors`` may
             hold only some; ``None`` takes it from the part's confusion matrix.
+        methods: (heading, text) of the paragraphs for a paper.
         settings: the recipe; values may be mappings, sequences and plain values.
         file_problems: (file name, message) of the files that could not be read.
         command: the command line that made the run.
@@ -162,7 +241,11 @@ class ReportContent:
     errors: tuple[CellPicture, ...] = ()
     errors_total: int | None = None
     right: tuple[CellPicture, ...] = ()
+    controls: ControlsShown | None = None
     tables: tuple[ExtraTable, ...] = ()
+    levels: tuple[LevelSection, ...] = ()
+    methods: tuple[tuple[str, str], ...] = ()
+    checklists: tuple[Checklist, ...] = ()
     settings: Mapping[str, object] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     file_problems: tuple[tuple[str, str], ...] = ()

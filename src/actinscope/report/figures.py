@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,19 @@ from actinscope.report import text
 from actinscope.report.content import ReportContent
 from actinscope.report.curves import epochs_of
 from actinscope.report.montages import errors_figure, examples_figure
-from actinscope.report.sheet import COLUMN_MM, DOTS_PER_INCH, INK, MUTED, PAGE_MM, STYLE, sheet
+from actinscope.report.sheet import (
+    BAND,
+    BLUE,
+    COLUMN_MM,
+    DOTS_PER_INCH,
+    INK,
+    LINE,
+    MUTED,
+    ORANGE,
+    PAGE_MM,
+    STYLE,
+    sheet,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +42,6 @@ if TYPE_CHECKING:
 
     from actinscope.evidence import Evaluation
 
-_LINE, _BLUE, _ORANGE, _BAND = "#d5d9da", "#0b5c94", "#b04e00", "#9cc3e0"
 _HIT, _MISS = (30 / 255, 118 / 255, 178 / 255), (222 / 255, 120 / 255, 30 / 255)
 _MANY_CLASSES = 6
 _NAME = 26  # characters of a class name in a figure
@@ -45,11 +56,11 @@ def write_figures(content: ReportContent, folder: Path) -> None:
     Raises:
         OutputError: a file cannot be written.
     """
-    save_figures(_figures(content), folder)
+    save_figures(lambda: _figures(content), folder)
 
 
-def save_figures(figures: Iterable[tuple[str, Figure]], folder: Path) -> None:
-    """Draw (name, figure) pairs, as they come, in the house's style and write them.
+def save_figures(draw: Callable[[], Iterable[tuple[str, Figure]]], folder: Path) -> None:
+    """Save what ``draw`` yields, (name, figure), as PNG and SVG in the house's style.
 
     Raises:
         OutputError: a file cannot be written.
@@ -59,7 +70,7 @@ def save_figures(figures: Iterable[tuple[str, Figure]], folder: Path) -> None:
     with mpl.rc_context(), _no_word_on_missing_glyphs():
         mpl.rcdefaults()  # a person's own matplotlibrc must not change the figures
         mpl.rcParams.update(STYLE)
-        for name, figure in figures:
+        for name, figure in draw():
             _save(figure, folder / name)
 
 
@@ -113,7 +124,7 @@ def draw_curves(
     """Training and validation curve of ``loss`` or ``accuracy``, with the epoch that was kept."""
     epochs = epochs_of(history)
     scale = 100.0 if key == "accuracy" else 1.0
-    looks = ((key, "training", MUTED, ":"), (f"validation_{key}", "validation", _BLUE, "-"))
+    looks = ((key, "training", MUTED, ":"), (f"validation_{key}", "validation", BLUE, "-"))
     for series, name, colour, dash in looks:
         values = np.asarray(history.get(series, ()), dtype=np.float64)
         if np.isfinite(values).any():
@@ -124,10 +135,10 @@ def draw_curves(
             )
     if best_epoch is not None:
         label = f"kept: epoch {best_epoch}"
-        axes.axvline(best_epoch, color=_ORANGE, lw=0.9, ls=(0, (4, 3)), label=label)
+        axes.axvline(best_epoch, color=ORANGE, lw=0.9, ls=(0, (4, 3)), label=label)
     axes.set_xlabel("epoch")
     axes.set_ylabel("accuracy (%)" if key == "accuracy" else "loss")
-    axes.grid(axis="y", color=_LINE, lw=0.5)
+    axes.grid(axis="y", color=LINE, lw=0.5)
     axes.set_axisbelow(True)
     ticks: Any = axes.xaxis.get_major_locator()
     ticks.set_params(integer=True)
@@ -195,14 +206,14 @@ def _recalls(evaluation: Evaluation) -> Figure:
             continue
         if math.isfinite(estimate.low) and math.isfinite(estimate.high):
             ends = (100 * estimate.low, 100 * estimate.high)
-            axes.barh(row, ends[1] - ends[0], left=ends[0], height=0.46, color=_BAND)
+            axes.barh(row, ends[1] - ends[0], left=ends[0], height=0.46, color=BAND)
         axes.plot(100 * estimate.value, row, "|", color=INK, ms=8, mew=1.6, clip_on=False)
         axes.text(103, row, text.counts(estimate), va="center", size=6, color=MUTED)
     axes.set_yticks(range(len(classes)), [text.shorten(name, _NAME) for name in classes])
     axes.set_ylim(len(classes) - 0.4, -0.6)
     axes.set_xlim(0, 100)
     axes.set_xlabel("recall (%); band: interval; right: images found")
-    axes.grid(axis="x", color=_LINE, lw=0.5)
+    axes.grid(axis="x", color=LINE, lw=0.5)
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
     return figure

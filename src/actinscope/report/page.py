@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
     from actinscope.evidence import Evaluation
 
-TEMPLATES = Path(__file__).parent / "templates"
+_TEMPLATES = Path(__file__).parent / "templates"
 _MOST_PICTURES = 60  # of one kind: the page stays small enough to send by mail
 _MOST_PROBABILITIES = 4
 _MANY_CLASSES = 6  # from here on names of columns stand upright
 
 # Folded parts are opened for printing; style sheets alone cannot do it in every browser.
-OPEN_FOR_PRINT = (
+_OPEN_FOR_PRINT = (
     "addEventListener('beforeprint',function(){"
     "document.querySelectorAll('details').forEach(function(d){d.open=true})})"
 )
@@ -51,11 +51,11 @@ def render_page(content: ReportContent) -> str:
 
 @cache
 def environment() -> Environment:
-    """Where the templates of all pages are found, with the filters that they use."""
+    """The templates of all pages: everything is escaped, nothing may be left undefined."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -93,13 +93,21 @@ def matrix_rows(evaluation: Evaluation) -> list[tuple[str, int, list[MatrixCell]
     return rows
 
 
+def frame(*styles: str) -> dict[str, Any]:
+    """What every page's frame needs: style sheets of the templates' folder, the one script."""
+    sheets = [(_TEMPLATES / name).read_text(encoding="utf-8") for name in styles]
+    return {
+        "style": Markup("\n".join(sheets)),
+        "script": Markup(_OPEN_FOR_PRINT),
+        "script_hash": _source_hash(_OPEN_FOR_PRINT),
+    }
+
+
 def _view(content: ReportContent) -> dict[str, Any]:
     parts = _part_order(content)
     return {
         "c": content,
-        "style": Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
-        "script": Markup(OPEN_FOR_PRINT),
-        "script_hash": source_hash(OPEN_FOR_PRINT),
+        **frame("page.css"),
         "sections": _sections(content),
         "group_word": (content.split and content.split.group_name) or "group",
         "parts": parts,
@@ -138,6 +146,8 @@ def _sections(content: ReportContent) -> dict[str, str]:
         ("confusion", "Which classes are confused", True),
         ("metrics", "All figures", True),
         ("classes", "Each class", True),
+        ("levels", _levels_title(content), content.levels),
+        ("controls", "Would something simpler do as well?", content.controls),
         ("examples", "Examples of each class", content.examples),
         ("errors", "The errors", True),
         ("right", f"Right answers{', and what they rest on' if maps else ''}", content.right),
@@ -147,8 +157,15 @@ def _sections(content: ReportContent) -> dict[str, str]:
         ("environment", "Environment", content.environment),
         ("reading", "How to read this", True),
         ("reproduce", "How to reproduce this", True),
+        ("methods", "Methods, to paste into a paper", content.methods),
+        ("checklists", "Checklists for authors and reviewers", content.checklists),
     )
     return {anchor: title for anchor, title, filled in sections if filled}
+
+
+def _levels_title(content: ReportContent) -> str:
+    things = ", ".join(level.things for level in content.levels)
+    return f"At the level of {text.shorten(things, 80)}"
 
 
 def _has_settings(content: ReportContent) -> bool:
@@ -166,7 +183,7 @@ def _metric_names(content: ReportContent, parts: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(m for part in parts for m in content.evaluations[part].metrics))
 
 
-def source_hash(script: str) -> str:
+def _source_hash(script: str) -> str:
     """What the page's content security policy lets run: only this script."""
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
 

@@ -32,7 +32,7 @@ def write_paper_figures(content: PaperContent, folder: Path) -> None:
     Raises:
         OutputError: a file cannot be written.
     """
-    save_figures(_figures(content), folder)
+    save_figures(lambda: _figures(content), folder)
 
 
 def _figures(content: PaperContent) -> Iterator[tuple[str, Figure]]:

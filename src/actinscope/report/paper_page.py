@@ -6,18 +6,14 @@ import math
 from itertools import groupby
 from typing import Any
 
-from markupsafe import Markup
-
 from actinscope.report import bars, leak_chart, pictures, text
 from actinscope.report.curves import curve_panels
 from actinscope.report.page import (
-    OPEN_FOR_PRINT,
-    TEMPLATES,
     environment,
+    frame,
     matrix_rows,
     picture_view,
     setting_groups,
-    source_hash,
 )
 from actinscope.report.paper_content import LeakRow, PaperContent, PaperRow, PaperTable
 from actinscope.report.paper_tables import shown
@@ -35,9 +31,7 @@ def _view(content: PaperContent) -> dict[str, Any]:
     classes = next((one[1].classes for f in content.figures for one in f.matrices), ())
     return {
         "c": content,
-        "style": Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
-        "script": Markup(OPEN_FOR_PRINT),
-        "script_hash": source_hash(OPEN_FOR_PRINT),
+        **frame("page.css", "paper.css"),
         "sections": _sections(content),
         "group_word": "group",
         "bars": bars,

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 COLUMN_MM, PAGE_MM = 85.0, 180.0
 DOTS_PER_INCH = 300
 INK, MUTED = "#1c2328", "#5a646b"
+LINE, BLUE, ORANGE, BAND = "#d5d9da", "#0b5c94", "#b04e00", "#9cc3e0"
 
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",

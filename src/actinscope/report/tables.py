@@ -16,7 +16,7 @@ from actinscope.report.text import clean
 if TYPE_CHECKING:
     from actinscope.evidence import Estimate
 
-_ESTIMATE = ("value", "low", "high", "n", "count", "method")
+ESTIMATE_COLUMNS = ("value", "low", "high", "n", "count", "method")
 
 
 def write_tables(content: ReportContent, folder: Path) -> None:
@@ -24,23 +24,27 @@ def write_tables(content: ReportContent, folder: Path) -> None:
 
     Values are written in full precision, shares as 0..1; what is not defined is left empty.
     """
-    _write(folder / "metrics.csv", ("part", "metric", *_ESTIMATE), _metrics(content))
-    _write(folder / "per_class.csv", ("part", "class", "metric", *_ESTIMATE), _per_class(content))
+    write_csv(folder / "metrics.csv", ("part", "metric", *ESTIMATE_COLUMNS), _metrics(content))
+    write_csv(
+        folder / "per_class.csv",
+        ("part", "class", "metric", *ESTIMATE_COLUMNS),
+        _per_class(content),
+    )
     header = ("part", "true_class", "predicted_class", "count")
-    _write(folder / "confusion_matrix.csv", header, _confusion(content))
+    write_csv(folder / "confusion_matrix.csv", header, _confusion(content))
 
 
 def _metrics(content: ReportContent) -> Iterator[tuple[str, ...]]:
     for part, evaluation in content.evaluations.items():
         for metric, estimate in evaluation.metrics.items():
-            yield (part, metric, *_cells(estimate))
+            yield (part, metric, *estimate_cells(estimate))
 
 
 def _per_class(content: ReportContent) -> Iterator[tuple[str, ...]]:
     for part, evaluation in content.evaluations.items():
         for name, metrics in evaluation.per_class.items():
             for metric, estimate in metrics.items():
-                yield (part, name, metric, *_cells(estimate))
+                yield (part, name, metric, *estimate_cells(estimate))
 
 
 def _confusion(content: ReportContent) -> Iterator[tuple[str, ...]]:
@@ -50,19 +54,26 @@ def _confusion(content: ReportContent) -> Iterator[tuple[str, ...]]:
                 yield (part, true, predicted, str(int(count)))
 
 
-def _cells(estimate: Estimate) -> tuple[str, ...]:
-    ends = (_exact(value) for value in (estimate.value, estimate.low, estimate.high))
+def estimate_cells(estimate: Estimate) -> tuple[str, ...]:
+    """Value, low, high, n, count and method in full precision; empty where not defined."""
+    ends = (exact(value) for value in (estimate.value, estimate.low, estimate.high))
     count = "" if estimate.count is None else str(estimate.count)
     return (*ends, str(estimate.n), count, estimate.method)
 
 
-def _exact(value: float) -> str:
+def exact(value: float) -> str:
+    """A number in full precision; empty where it is not finite."""
     return repr(float(value)) if math.isfinite(value) else ""
 
 
-def _write(path: Path, header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+def write_csv(path: Path, header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    """Write one table; characters that no file can hold are replaced.
+
+    Raises:
+        OutputError: ``path`` cannot be written.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
+    writer.writerow([clean(cell) for cell in header])
     writer.writerows([clean(cell) for cell in row] for row in rows)
     write_text_atomic(path, stream.getvalue())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actinscope.study.audit import FileProblem, Fingerprints, fingerprint
+from actinscope.study.audit import FileProblem, Fingerprints, fingerprint, hash_of_pixels
 from actinscope.study.folds import grouped_folds
 from actinscope.study.manifest import read_manifest, write_manifest
 from actinscope.study.objects import automatic_crop_size
@@ -25,6 +25,7 @@ __all__ = [
     "automatic_crop_size",
     "fingerprint",
     "grouped_folds",
+    "hash_of_pixels",
     "read_manifest",
     "scan_folder",
     "split",

@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from actinscope.errors import ImageError, StudyError
 from actinscope.images import CropReader
@@ -98,6 +100,11 @@ def _hash_or_problem(record: Record, reader: CropReader) -> str | FileProblem:
         pixels = reader.read(record.path, record.region).pixels
     except ImageError as error:
         return FileProblem(record.path, record.title, str(error))
+    return hash_of_pixels(pixels)
+
+
+def hash_of_pixels(pixels: NDArray[Any]) -> str:
+    """Hexadecimal SHA-256 of the pixels of an image or crop, as :func:`fingerprint` takes it."""
     little = np.ascontiguousarray(pixels.astype(pixels.dtype.newbyteorder("<"), copy=False))
     digest = hashlib.sha256(f"{little.dtype.str} {little.shape} ".encode())
     digest.update(little.data)

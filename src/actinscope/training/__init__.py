@@ -3,6 +3,7 @@
 from actinscope.training.loop import Fitted, fit
 from actinscope.training.recipe import (
     RECIPE_NAMES,
+    LevelSettings,
     Recipe,
     change_recipe,
     load_recipe,
@@ -20,6 +21,7 @@ __all__ = [
     "RECIPE_NAMES",
     "Fitted",
     "LabelledImages",
+    "LevelSettings",
     "Recipe",
     "Releaser",
     "TrainingData",

@@ -77,7 +77,7 @@ def fit(
     checkpoint.mkdir(parents=True, exist_ok=True)
     remove_partial_files(checkpoint)
     settings, last = recipe.training, checkpoint / "last.npz"
-    cut = cut_network(model, frozen_layers)
+    cut = cut_network(model, max(1, frozen_layers))  # the input is a layer with nothing to train
     state = _first_state(model, data, recipe, frozen_layers=frozen_layers, preprocess=preprocess)
     resumed = resume and last.exists()
     if resumed:  # looked at before the frozen layers cost time

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -20,7 +20,7 @@ from actinscope.files import write_text_atomic
 from actinscope.images import ReadOptions
 from actinscope.preprocess import AugmentSettings, PreprocessSettings
 
-RECIPE_NAMES = ("default", "paper")
+RECIPE_NAMES = ("default", "paper", "scratch")
 
 
 class _Section(BaseModel):
@@ -28,24 +28,40 @@ class _Section(BaseModel):
 
 
 class NetworkSettings(_Section):
-    """Which network, with which weights, frozen how far.
+    """Which network, with which weights and head, frozen how far.
 
     Attributes:
         name: registry name, or ``auto``: the paper's EfficientNetV2-B0 if its weights
             are at hand, else EfficientNet-Lite0.
-        weights: ``imagenet``, ``none`` (random) or the path of a weights file.
+        weights: ``imagenet``, ``none`` (random) or the path of a weights file. A network
+            that is made to be trained from scratch has no ImageNet weights and starts from
+            random numbers with either.
         input_size: side of the square input in pixels; None for the network's own.
         frozen_layers: how many of the first layers stay as they are; None for the
-            network's own default.
+            network's own default. With 0 everything is trained, and every epoch has fresh
+            views, as with ``training.views`` = 0.
         freeze_batch_norm: keep batch normalisation of the trained layers in inference
-            mode with its pretrained statistics.
+            mode with its pretrained statistics; does not apply where there are none.
+        head: what follows the last feature map: ``pooled`` is global average pooling and one
+            dense layer, and gives class activation maps; ``dense`` has fully connected
+            layers (ReLU) between. None for the network's own.
+        head_units: units of each fully connected layer; with ``dense`` only. None for 256
+            and 256.
+        head_dropout: dropout rate before the last layer, and with ``dense`` after each fully
+            connected one. None for the network's own, with ``dense`` 0.5.
+        head_flatten: give the fully connected layers every position of the feature map
+            instead of the mean over its positions; with ``dense`` only. None for no.
     """
 
     name: str = "auto"
     weights: str = "imagenet"
     input_size: int | None = Field(default=None, ge=32, le=1024)
-    frozen_layers: int | None = Field(default=None, ge=1)
+    frozen_layers: int | None = Field(default=None, ge=0)
     freeze_batch_norm: bool = True
+    head: Literal["pooled", "dense"] | None = None
+    head_units: tuple[Annotated[int, Field(ge=1, le=65536)], ...] | None = None
+    head_dropout: float | None = Field(default=None, ge=0, lt=1)
+    head_flatten: bool | None = None
 
 
 class SplitSettings(_Section):
@@ -117,21 +133,46 @@ class TrainingSettings(_Section):
         return self
 
 
+class LevelSettings(_Section):
+    """At which levels above the single image or cell the answers are summed up and judged.
+
+    Attributes:
+        by: such as ``donor``, ``field:vote`` or ``plate+well:pool``: a column of the
+            manifest (several joined by ``+``), and the rule ``mean`` (of the
+            probabilities, unless said), ``vote`` or ``pool`` (geometric mean).
+        fewest_cells: a unit with fewer cells gets no answer.
+        agreement: share of its cells that must name a unit's answer, from 0 to 1; else
+            it gets none.
+    """
+
+    by: tuple[str, ...] = ()
+    fewest_cells: int = Field(default=1, ge=1)
+    agreement: float = Field(default=0.0, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _no_idle_options(self) -> LevelSettings:
+        if not self.by and (self.fewest_cells, self.agreement) != (1, 0.0):
+            raise ValueError("fewest_cells and agreement do nothing where by names no level")
+        return self
+
+
 class Recipe(_Section):
     """Every setting of a run. ``recipe.toml`` of a run holds all of them as used."""
 
     name: str = "default"
     seed: int = Field(default=0, ge=0, lt=2**31)
+    controls: bool = True
     images: ReadOptions = ReadOptions()
     preprocess: PreprocessSettings = PreprocessSettings()
     augmentation: AugmentSettings = AugmentSettings()
     split: SplitSettings = SplitSettings()
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
+    levels: LevelSettings = LevelSettings()
 
 
 def load_recipe(choice: str | Path) -> Recipe:
-    """Recipe by name (``default``, ``paper``) or from a TOML file.
+    """Recipe by name (``default``, ``paper``, ``scratch``) or from a TOML file.
 
     Raises:
         SettingsError: no such recipe, not valid TOML, an unknown key or a bad value;

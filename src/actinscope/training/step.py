@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.networks import CutNetwork, has_gpu, training_graph
+from actinscope.networks import CutNetwork, has_gpu, is_plain, training_graph
 from actinscope.networks.backend import backend_name, keras_backend
 from actinscope.training.adam import make_adam
 from actinscope.training.recipe import TrainingSettings
@@ -59,14 +59,15 @@ class TrainingStep:
         self._tail = cut.tail
         border = cut.crossing[0] if len(cut.crossing) == 1 else list(cut.crossing)
         self._to_head = keras.Model(border, model.layers[-1].input, name="to_head")
+        inputs = list(model.inputs) if whole else list(cut.crossing)
+        operations = model.operations if whole else cut.operations
         self.in_graph = (
             backend_name() == "tensorflow"
             and not has_gpu()
             and not self.trained.losses  # penalties on weights: Keras adds them up
+            and is_plain(inputs, operations, model.output)
             and all(layer.compute_dtype in (None, "float32") for layer in model.layers)
         )
-        inputs = list(model.inputs) if whole else list(cut.crossing)
-        layers = model.layers if whole else model.layers[cut.layers :]
         self._head_start = settings.head_start == "logistic"
         self._traced: Future[None] | None = None
         self._graphs: dict[str, Any] = {}
@@ -76,7 +77,7 @@ class TrainingStep:
         if self.in_graph:
             # Activations come in float16; images for the whole network in float32.
             self._run = self._graph_step(
-                inputs, layers, model.output, "float32" if whole else "float16"
+                inputs, operations, model.output, "float32" if whole else "float16"
             )
 
     def trace_ahead(self) -> None:
@@ -151,11 +152,11 @@ class TrainingStep:
         return np.asarray(part.predict_on_batch(given), np.float32)
 
     def _graph_step(
-        self, inputs: Sequence[Any], layers: Sequence[Any], output: Any, kind: str
+        self, inputs: Sequence[Any], operations: Sequence[Any], output: Any, kind: str
     ) -> Any:
         import tensorflow as tf
 
-        forward = training_graph(inputs, layers, output)
+        forward = training_graph(inputs, operations, output)
         variables = self.trained.trainable_variables
         optimizer, loss_of = self.optimizer, self._loss
 

@@ -1,0 +1,58 @@
+"""References for what a run used, and for nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from actinscope.experiment.facts import RunFacts
+
+DOME = (
+    "Walsh I, Fishman D, Garcia-Gasulla D et al. DOME: recommendations for supervised machine "
+    "learning validation in biology. Nature Methods 18: 1122-1127 (2021)."
+)
+REFORMS = (
+    "Kapoor S, Cantrell EM, Peng K et al. REFORMS: consensus-based recommendations for "
+    "machine-learning-based science. Science Advances 10: eadk3452 (2024)."
+)
+MODEL_CARDS = (
+    "Mitchell M, Wu S, Zaldivar A et al. Model cards for model reporting. FAT* '19: 220-229 (2019)."
+)
+# Start of a network's name -> who described it. An unknown network is left to the author.
+_NETWORKS = (
+    ("efficientnetv2", "Tan M, Le QV. EfficientNetV2. ICML (2021)."),
+    ("efficientnet", "Tan M, Le QV. EfficientNet. ICML (2019)."),
+    ("inception", "Szegedy C et al. Rethinking the Inception architecture. CVPR (2016)."),
+    ("nasnet", "Zoph B et al. Learning transferable architectures. CVPR (2018)."),
+    ("vgg", "Simonyan K, Zisserman A. Very deep convolutional networks. ICLR (2015)."),
+    ("mobilenetv3", "Howard A et al. Searching for MobileNetV3. ICCV (2019)."),
+    ("mobilenet-v3", "Howard A et al. Searching for MobileNetV3. ICCV (2019)."),
+    ("mobilenet", "Sandler M et al. MobileNetV2. CVPR (2018)."),
+    ("densenet", "Huang G et al. Densely connected convolutional networks. CVPR (2017)."),
+    ("xception", "Chollet F. Xception. CVPR (2017)."),
+)
+
+
+def citations(facts: RunFacts) -> Iterator[str]:
+    """One reference after the other."""
+    name = facts.network.name
+    found = [text for start, text in _NETWORKS if name.startswith(start)]
+    yield found[0] if found else f"[AUTHOR: cite {facts.network.title}.]"
+    if facts.weights == "imagenet":
+        yield "Russakovsky O et al. ImageNet. Int J Comput Vis 115: 211 (2015)."
+    elif facts.weights == "file":
+        yield "[AUTHOR: cite the source of the weights file.]"
+    yield "Kingma DP, Ba J. Adam. ICLR (2015)."
+    if facts.recipe.training.schedule == "cosine":
+        yield "Loshchilov I, Hutter F. SGDR. ICLR (2017)."
+    yield "Chollet F et al. Keras. https://keras.io (2015)."
+    if facts.environment.get("backend") == "tensorflow":
+        yield "Abadi M et al. TensorFlow. OSDI (2016)."
+    if facts.recipe.training.head_start == "logistic":
+        yield "Pedregosa F et al. Scikit-learn. J Mach Learn Res 12: 2825 (2011)."
+    yield "Harris CR et al. Array programming with NumPy. Nature 585: 357 (2020)."
+    method = facts.test.interval_method
+    if "Wilson" in method:
+        yield "Wilson EB. J Am Stat Assoc 22: 209 (1927)."
+    if "bootstrap" in method:
+        yield "Hesterberg TC. Am Stat 69: 371 (2015)."
+    yield "[AUTHOR: cite actinscope as its repository asks, with the version above.]"

@@ -1,0 +1,230 @@
+"""Letting several bundles predict the same labelled images, which none of them has learnt from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from actinscope.bundle import Bundle, load_bundle
+from actinscope.errors import StudyError
+from actinscope.experiment.aligned import AlignedRuns
+from actinscope.experiment.assess import check_labels
+from actinscope.experiment.labelled import (
+    familiar_groups,
+    keep_test_part,
+    known_to,
+    read_labelled,
+)
+from actinscope.experiment.prepare import StudySource, fingerprint_study, labels_of, unreadable
+from actinscope.experiment.run_folder import ImageKey
+from actinscope.images import CropReader, ReadOptions
+from actinscope.predict import Predictor, RecordOutputs, predict_records
+from actinscope.progress import Progress, StepCounter
+from actinscope.study import Fingerprints, Manifest, Record
+
+
+@dataclass(frozen=True, eq=False)
+class PredictedAnew:
+    """Predictions of all bundles, and what pictures of the images are made from.
+
+    Attributes:
+        aligned: the runs on the images that all could predict.
+        bundles: name -> bundle.
+        records: image -> record, as the first bundle reads it.
+        problems: (name, message) of the images that could not be used.
+    """
+
+    aligned: AlignedRuns
+    bundles: Mapping[str, Bundle]
+    records: Mapping[ImageKey, Record]
+    problems: tuple[tuple[str, str], ...]
+
+
+def predict_anew(
+    runs: Mapping[str, Path],
+    source: StudySource,
+    *,
+    options: ReadOptions | None,
+    progress: Progress,
+) -> PredictedAnew:
+    """Predict the labelled images of ``source`` with the bundle of each run.
+
+    Args:
+        runs: name -> folder of a run, or its bundle (folder or zip).
+        source: the images, labels and groups.
+        options: how to read files; None as each bundle was trained.
+        progress: is told what is done.
+
+    Raises:
+        BundleError, StudyError: what the rooms below say, or no image is left.
+    """
+    bundles = {name: load_bundle(bundle_of(path)) for name, path in runs.items()}
+    classes = _common_classes(bundles)
+    studies = _Studies(source, classes, progress)
+    manifests = {
+        name: studies.read(options or bundle.info.read_options, bundle.info.crop_size)
+        for name, bundle in bundles.items()
+    }
+    keys, lost = _unseen_by_all(bundles, manifests)
+    first = next(iter(manifests.values()))
+    problems = dict(studies.problems)
+    outputs = {
+        name: _predict(name, bundle, manifests[name], keys, options=options, progress=progress)
+        for name, bundle in bundles.items()
+    }
+    failed: set[ImageKey] = set()
+    for name, output in outputs.items():
+        titles = {record.key: record.title for record in manifests[name].records}
+        for key, error in zip(keys, output.errors, strict=True):
+            if error:
+                failed.add(key)
+                problems.setdefault(titles[key], error)
+    good = np.array([key not in failed for key in keys])
+    if not good.any():
+        raise StudyError("none of the images could be predicted", where=source.data)
+    if failed:
+        lost = (*lost, ("could not be predicted", len(failed)))
+    records_by_key = {record.key: record for record in first.records}
+    kept = [records_by_key[key] for key, ok in zip(keys, good, strict=True) if ok]
+    return PredictedAnew(
+        aligned=AlignedRuns(
+            names=tuple(runs),
+            classes=classes,
+            keys=tuple(record.key for record in kept),
+            labels=labels_of(kept, classes),
+            probabilities=np.stack(
+                [
+                    outputs[name].output.probabilities[good][
+                        :, [bundle.info.classes.index(one) for one in classes]
+                    ]
+                    for name, bundle in bundles.items()
+                ]
+            ),
+            groups=tuple(map(first.group_of, kept)) if first.group else None,
+            group=first.group,
+            lost=lost,
+            notes=(
+                *first.notes,
+                *studies.notes,
+                *_pasts(bundles, replace(first, records=tuple(kept))),
+            ),
+        ),
+        bundles=bundles,
+        records=records_by_key,
+        problems=tuple(problems.items()),
+    )
+
+
+def _predict(
+    name: str,
+    bundle: Bundle,
+    manifest: Manifest,
+    keys: Sequence[ImageKey],
+    *,
+    options: ReadOptions | None,
+    progress: Progress,
+) -> RecordOutputs:
+    """What one bundle says of the images ``keys``, in their order."""
+    of_key = {record.key: record for record in manifest.records}
+    counter = StepCounter(progress, f"Predicting with {name}")
+    reader = CropReader(options or bundle.info.read_options)
+    return predict_records(
+        Predictor(bundle), [of_key[key] for key in keys], reader, progress=counter
+    )
+
+
+def bundle_of(path: Path) -> Path:
+    """The bundle of a run's folder, or ``path`` itself where that is the bundle."""
+    return path / "bundle" if (path / "bundle").exists() else path
+
+
+class _Studies:
+    """Reads the images once for each way in which bundles want them."""
+
+    def __init__(self, source: StudySource, classes: tuple[str, ...], progress: Progress) -> None:
+        self._source = source
+        self._classes = classes
+        self._progress = progress
+        self._read: dict[tuple[ReadOptions, int | None], Fingerprints] = {}
+        self.notes: tuple[str, ...] = ()
+
+    def read(self, options: ReadOptions, crop_size: int | None) -> Manifest:
+        """The readable images with their hashes; the test part where parts are named."""
+        wanted = (options, crop_size)
+        if wanted not in self._read:
+            listed, self.notes = keep_test_part(read_labelled(self._source, options, crop_size))
+            check_labels(listed.records, self._classes, listed.root)
+            self._read[wanted] = fingerprint_study(listed, CropReader(options), self._progress)
+        return self._read[wanted].manifest
+
+    @property
+    def problems(self) -> tuple[tuple[str, str], ...]:
+        """(name, message) of what could not be read."""
+        return tuple(problem for one in self._read.values() for problem in unreadable(one))
+
+
+def _common_classes(bundles: Mapping[str, Bundle]) -> tuple[str, ...]:
+    first, *others = bundles.items()
+    classes = first[1].info.classes
+    for name, bundle in others:
+        if set(bundle.info.classes) != set(classes):
+            raise StudyError(
+                f"{name} tells {', '.join(bundle.info.classes)} apart, and {first[0]} "
+                f"{', '.join(classes)}",
+                where=bundle.path,
+                remedy="Compare runs with the same classes",
+            )
+    return classes
+
+
+def _unseen_by_all(
+    bundles: Mapping[str, Bundle], manifests: Mapping[str, Manifest]
+) -> tuple[list[ImageKey], tuple[tuple[str, int], ...]]:
+    """The images that all can read and none has learnt from, and why others are left out."""
+    seen: dict[ImageKey, str] = {}
+    for name, bundle in bundles.items():
+        known = known_to(bundle.path)
+        for record in manifests[name].records:
+            if record.pixel_hash in known:
+                seen.setdefault(record.key, name)
+    readable = [{record.key for record in manifest.records} for manifest in manifests.values()]
+    everything = dict.fromkeys(
+        record.key for manifest in manifests.values() for record in manifest.records
+    )
+    lost: Counter[str] = Counter()
+    keys = []
+    for key in everything:
+        if key in seen:
+            lost[f"{seen[key]} was trained on it"] += 1
+        elif not all(key in one for one in readable):
+            lost["could not be read for every bundle"] += 1
+        else:
+            keys.append(key)
+    if not keys:
+        raise StudyError(
+            "no image is left that all bundles can predict and none was trained on "
+            f"({'; '.join(f'{count}: {why}' for why, count in lost.items())})",
+            where=next(iter(manifests.values())).root,
+            remedy="Give images that none of them has seen",
+        )
+    return keys, tuple(lost.items())
+
+
+def _pasts(bundles: Mapping[str, Bundle], compared: Manifest) -> tuple[str, ...]:
+    """What is known of the images that the bundles have learnt from."""
+    told = [
+        f"{name}: {note}"
+        for name, bundle in bundles.items()
+        for note in familiar_groups(compared, bundle.path)
+    ]
+    unknown = [name for name, bundle in bundles.items() if not known_to(bundle.path)]
+    if unknown:
+        told.append(
+            f"what {' and '.join(unknown)} learnt from is not known here: that its model never "
+            "saw these images is for you to make sure"
+        )
+    return tuple(told)

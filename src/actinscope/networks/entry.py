@@ -1,0 +1,89 @@
+"""What is known of one network, as data, and how Keras Applications builds its body."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from actinscope.networks.backend import keras_backend
+from actinscope.networks.head import Head
+from actinscope.networks.sources import WeightsSource
+from actinscope.preprocess import NetworkInput
+
+Builder = Callable[[tuple[int, int, int]], Any]
+
+
+@dataclass(frozen=True)
+class NetworkEntry:
+    """Everything that is particular to one network.
+
+    Attributes:
+        name: what recipes and the command line call it.
+        title: what reports call it.
+        input: side of the image in pixels and the value range that the weights expect.
+        layer_count: Keras layers including input and the network's own head.
+        frozen_layers: how many layers from the input on are not trained by default; 0 for a
+            network that is made to be trained from scratch.
+        licence: licence of the pretrained weights, as far as their publisher states it.
+        weights: where the pretrained weights come from; None where there are none, because
+            the network is made to be trained from scratch.
+        builder: makes the body from the input shape (S, S, C): a Keras model that ends in
+            the last feature map (N, h, w, D), or in an embedding (N, D).
+        head: the head that it has unless the recipe names another.
+        smallest: side in pixels of the smallest input that it takes.
+        pools_itself: the body ends in an embedding; there are no class activation maps.
+    """
+
+    name: str
+    title: str
+    input: NetworkInput
+    layer_count: int
+    frozen_layers: int
+    licence: str
+    weights: WeightsSource | None
+    builder: Builder
+    head: Head = field(default_factory=Head)
+    smallest: int = 32
+    pools_itself: bool = False
+
+    @property
+    def has_class_maps(self) -> bool:
+        """Whether, with its own head, it gives class activation maps."""
+        return self.head.kind == "pooled" and not self.pools_itself
+
+    @property
+    def from_scratch(self) -> bool:
+        """Whether it is made to be trained from random numbers, all layers of it."""
+        return self.weights is None
+
+
+@dataclass(frozen=True)
+class KerasApplication:
+    """Builder of a body from ``keras.applications``, without weights.
+
+    Attributes:
+        function: its name there.
+        options: what it is called with besides.
+        first: name of the layer that is given the image; what stands before it rescales the
+            image, which the preprocessing does here. Empty where nothing stands before it.
+    """
+
+    function: str
+    options: tuple[tuple[str, Any], ...] = ()
+    first: str = ""
+
+    def __call__(self, shape: tuple[int, int, int]) -> Any:
+        """Keras model from (N, S, S, C) to the last feature map, randomly initialised."""
+        keras = keras_backend()
+        build = getattr(keras.applications, self.function)
+        with warnings.catch_warnings():
+            # Keras warns of inputs with more than three channels, which are meant here.
+            warnings.filterwarnings("ignore", message=".*usually expects 1 or 3 input channels")
+            body = build(include_top=False, weights=None, input_shape=shape, **dict(self.options))
+        if not self.first:
+            return body
+        part = keras.Model(body.get_layer(self.first).input, body.output, name=body.name)
+        # Fresh layers: those of the part would still name the tensors of the whole.
+        return keras.models.clone_model(part)

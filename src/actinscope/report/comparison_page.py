@@ -1,0 +1,154 @@
+"""The page of a comparison: content in, one HTML text out that needs no other file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from actinscope.report import bars, pictures, text
+from actinscope.report.comparison import ComparisonContent, ContestedImage
+from actinscope.report.page import environment, frame
+
+if TYPE_CHECKING:
+    from actinscope.evidence import Comparison, Estimate
+
+_MOST_PICTURES = 36  # of one kind: the page stays small enough to send by mail
+_MOST_ROWS = 60
+_DEEPEST = 0.15  # a difference of this many, or more, gets the full colour
+_MINUS = "\u2212"
+
+
+@dataclass(frozen=True)
+class DifferenceCell:
+    """One field of the matrix of differences: value, interval, and how to draw it."""
+
+    value: str
+    interval: str
+    look: str
+    strength: float
+    told_apart: bool
+
+
+def render_comparison(content: ComparisonContent) -> str:
+    """The whole report as HTML; the same content gives the same text."""
+    return environment().get_template("compare.html").render(_view(content))
+
+
+def _view(content: ComparisonContent) -> dict[str, Any]:
+    compared = content.comparison
+    return {
+        "c": content,
+        **frame("page.css", "compare.css"),
+        "sections": _sections(content),
+        "text": text,
+        "bars": bars,
+        "metrics": list(compared.evaluations[0].metrics),
+        "differences": difference_rows(compared),
+        "kappas": _kappa_rows(compared),
+        "points": points,
+        "p_value": p_value,
+        "decimal": decimal,
+        "shown": _shown(content.contested),
+        "shown_wrong": _shown(content.all_wrong),
+        "most_rows": _MOST_ROWS,
+        "picture_uri": pictures.data_uri,
+        "where": _where,
+    }
+
+
+def _sections(content: ComparisonContent) -> dict[str, str]:
+    """Anchor -> heading of the sections that this content fills, in their order."""
+    sections = (
+        ("notices", "Before you rely on this", content.notices),
+        ("question", "What was asked", True),
+        ("verdict", "The verdict", True),
+        ("pairs", "Each pair of runs", True),
+        ("metrics", "All figures", True),
+        ("contested", "Where they disagree", True),
+        ("wrong", "What all of them get wrong", True),
+        ("agreement", "How far they agree", True),
+        ("images", "Which images were compared", True),
+        ("settings", "How the runs differ", True),
+        ("reading", "How to read this", True),
+        ("reproduce", "How to reproduce this", True),
+    )
+    return {anchor: title for anchor, title, filled in sections if filled}
+
+
+def difference_rows(compared: Comparison) -> list[tuple[str, list[DifferenceCell | None]]]:
+    """(run, cells) of the matrix: accuracy of the row minus that of the column."""
+    rows = []
+    for row, name in enumerate(compared.names):
+        cells = [
+            None if row == column else _difference_cell(compared, row, column)
+            for column in range(len(compared.names))
+        ]
+        rows.append((name, cells))
+    return rows
+
+
+def _difference_cell(compared: Comparison, row: int, column: int) -> DifferenceCell:
+    pair = compared.pair(row, column)
+    found = pair.accuracy.difference
+    sign = 1 if pair.second == row else -1
+    value = sign * found.value
+    interval = ""
+    if found.has_interval:
+        low, high = sorted((sign * found.low, sign * found.high))
+        interval = f"{points(low)} to {points(high)}"
+    look = "none" if value == 0 else "hit" if value > 0 else "miss"
+    strength = round(0.08 + 0.44 * min(1.0, abs(value) / _DEEPEST), 3)
+    return DifferenceCell(points(value), interval, look, strength, pair.told_apart)
+
+
+def points(value: float) -> str:
+    """A difference of shares in points with its sign: -0.0321 -> "−3.2"."""
+    if not math.isfinite(value):
+        return text.UNDEFINED
+    told = f"{abs(100 * value):.1f}"
+    if float(told) == 0:
+        return told
+    return f"{'+' if value > 0 else _MINUS}{told}"
+
+
+def decimal(found: Estimate) -> tuple[str, str]:
+    """A signed difference that is no share, and its interval, with three decimals."""
+
+    def signed(value: float) -> str:
+        return f"{value:+.3f}".replace("-", _MINUS) if math.isfinite(value) else text.UNDEFINED
+
+    interval = f"{signed(found.low)} to {signed(found.high)}" if found.has_interval else ""
+    return signed(found.value), interval
+
+
+def p_value(p: float) -> str:
+    """Two digits, never 0."""
+    return "<0.001" if p < 0.001 else f"{p:.2g}"
+
+
+def _kappa_rows(compared: Comparison) -> list[tuple[str, list[tuple[str, str] | None]]]:
+    """(run, [(agreement, kappa)]) of every other run."""
+    rows = []
+    for row, name in enumerate(compared.names):
+        cells: list[tuple[str, str] | None] = []
+        for column in range(len(compared.names)):
+            if row == column:
+                cells.append(None)
+                continue
+            pair = compared.pair(row, column)
+            kappa = f"{pair.kappa:.2f}".replace("-", _MINUS)
+            cells.append(
+                (text.percent(pair.agreement), kappa if math.isfinite(pair.kappa) else "n/a")
+            )
+        rows.append((name, cells))
+    return rows
+
+
+def _shown(images: Sequence[ContestedImage]) -> list[ContestedImage]:
+    return [image for image in images if image.pixels is not None][:_MOST_PICTURES]
+
+
+def _where(image: ContestedImage) -> str:
+    return text.clean(f"{image.name} · {image.object_id}" if image.object_id else image.name)
