@@ -144,6 +144,7 @@ _HEAD = ("| setting | default | may be | meaning |", "|---|---|---|---|")
 _TOP = {
     "name": "what the report calls the recipe; the name of the file unless given",
     "seed": "of split, views, first weights and order of the images",
+    "audit": "look through the images before training and put the findings in the report",
     "controls": "try simpler models on the same test images after training",
 }
 

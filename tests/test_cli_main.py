@@ -17,7 +17,22 @@ from actinscope.cli import options as cli_options
 from actinscope.cli.arguments import build_parser
 from actinscope.cli.main import main
 
-COMMANDS = ("scan", "train", "evaluate", "predict", "verify", "quantize", "demo", "recipe")
+COMMANDS = (
+    "scan",
+    "audit",
+    "train",
+    "evaluate",
+    "compare",
+    "predict",
+    "summarise",
+    "verify",
+    "quantize",
+    "paper",
+    "demo",
+    "recipe",
+    "networks",
+    "tune",
+)
 
 Stub = Callable[[BaseException], None]
 
@@ -72,7 +87,7 @@ def test_help_of_the_program_names_commands_and_exit_codes(
     assert left.value.code == 0
     text = capsys.readouterr().out
     for command in COMMANDS:
-        assert f"\n    {command} " in text
+        assert f"\n    {command} " in text or f"\n    {command}\n" in text
     listed = " ".join(text.split()).partition("Exit codes:")[2]
     for code in {kind.exit_code for kind in error_classes()} | {0, 130}:
         assert f" {code} " in listed

@@ -43,11 +43,14 @@ ONLY_IN = {
     "bioio": ("images/",),
     "tifffile": ("images/", "phantoms/", "paper/copies.py"),
     "rich": ("cli/",),
+    "optuna": ("training/search.py",),
     "urllib": ("networks/download.py",),
     "http": ("networks/download.py",),
 }
 FORBIDDEN_IMPORTS = {"pickle", "marshal", "shelve", "dill", "joblib", "socket", "requests"}
-HEAVY = ("keras", "tensorflow", "matplotlib", "jinja2", "sklearn", "scipy", "openvino", "cv2")
+HEAVY = (
+    "keras", "tensorflow", "matplotlib", "jinja2", "sklearn", "scipy", "openvino", "cv2", "optuna",
+)  # fmt: skip
 LONGEST = 450
 
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from actinscope import __version__
+from actinscope.cli.audit_command import add_audit
 from actinscope.cli.compare_command import add_compare
 from actinscope.cli.networks_command import add_networks
 from actinscope.cli.options import (
@@ -22,6 +23,7 @@ from actinscope.cli.options import (
 )
 from actinscope.cli.paper_command import add_paper
 from actinscope.cli.summarise_command import add_summarise
+from actinscope.cli.tune_command import add_tune
 
 _EPILOG = """\
 A first try, on synthetic cells:    actinscope demo
@@ -47,6 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (
         _scan,
+        add_audit,
         _train,
         _evaluate,
         add_compare,
@@ -58,6 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
         _demo,
         _recipe,
         add_networks,
+        add_tune,
     ):
         add(commands)
     return parser

@@ -23,6 +23,10 @@ from actinscope.evidence.comparison_words import (
     comparison_verdict,
     pair_sentence,
 )
+from actinscope.evidence.confounds import (
+    Confound,
+    find_confounds,
+)
 from actinscope.evidence.contrasts import linear_contrast
 from actinscope.evidence.control_features import (
     CONTROL_FEATURES,
@@ -51,6 +55,10 @@ from actinscope.evidence.intervals import (
     FEWEST_UNITS,
     Estimate,
 )
+from actinscope.evidence.label_errors import (
+    LabelReview,
+    review_labels,
+)
 from actinscope.evidence.level_evaluation import (
     LevelEvaluation,
     composition_error,
@@ -76,6 +84,7 @@ from actinscope.evidence.multiple import (
 from actinscope.evidence.paired import (
     PairedComparison,
     compare_pairs,
+    mean_difference,
 )
 from actinscope.evidence.resampled import (
     ResampledTest,
@@ -106,9 +115,11 @@ __all__ = [
     "Answers",
     "BatchControl",
     "Comparison",
+    "Confound",
     "Control",
     "Estimate",
     "Evaluation",
+    "LabelReview",
     "LevelEvaluation",
     "LevelRule",
     "PairedComparison",
@@ -131,6 +142,7 @@ __all__ = [
     "evaluate_level",
     "evaluation_to_json",
     "fewest_for_mcnemar",
+    "find_confounds",
     "heat_map",
     "holm",
     "images_for_half_width",
@@ -138,11 +150,13 @@ __all__ = [
     "level_to_json",
     "level_words",
     "linear_contrast",
+    "mean_difference",
     "pair_sentence",
     "pairs_for_mcnemar",
     "parse_level",
     "percent",
     "plural",
+    "review_labels",
     "shuffled_labels",
     "signed_map",
     "spoken",

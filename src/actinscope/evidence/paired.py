@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,7 +113,7 @@ def agresti_min(worse: int, better: int, n: int, *, confidence: float = 0.95) ->
 
 
 def _bootstrap(
-    gained: NDArray[np.int64],
+    gained: NDArray[np.int64] | NDArray[np.float64],
     groups: Sequence[str],
     seed: int,
     resamples: int,
@@ -141,3 +141,32 @@ def _wider(images: Estimate, clustered: Estimate) -> Estimate:
         None,
         f"the wider of: {images.method}; {clustered.method}",
     )
+
+
+def mean_difference(
+    differences: NDArray[np.float64],
+    *,
+    groups: Sequence[str] | None,
+    seed: int,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+) -> Estimate:
+    """Mean of what each image gained or lost, with the interval of a bootstrap.
+
+    Args:
+        differences: (n,) of the second classifier's figure minus the first's, n at least 1.
+        groups: group of each image, drawn whole; None draws images.
+        seed: of the bootstrap.
+        resamples: of the bootstrap.
+        confidence: of the interval.
+
+    Raises:
+        StudyError: no images, or the lengths differ.
+    """
+    if not len(differences) or (groups is not None and len(groups) != len(differences)):
+        raise StudyError("there are no images, or groups of other images")
+    units = [str(row) for row in range(len(differences))] if groups is None else groups
+    estimate = _bootstrap(differences, units, seed, resamples, confidence)
+    if groups is None:
+        return replace(estimate, method=estimate.method.replace("groups", "images"))
+    return estimate

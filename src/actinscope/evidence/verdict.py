@@ -26,6 +26,12 @@ GAP = 0.1
 """An accuracy on other parts higher by more than this is called a gap."""
 
 
+_NO_ANSWER = (
+    "These images cannot answer the question, because the classes come from different samples; "
+    "the figures say nothing about new samples. "
+)
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What a biologist should read first.
@@ -55,6 +61,7 @@ def verdict(
     held_out: bool = True,
     leak: bool = False,
     controls: Sequence[str] = (),
+    unanswerable: str = "",
 ) -> Verdict:
     """Put the test result into words.
 
@@ -70,6 +77,8 @@ def verdict(
         leak: groups or copies of images stand in more than one part.
         controls: sentences on simpler models that explain the result.
         held_out: the images are known not to have been used in training.
+        unanswerable: why these images cannot answer the question, in full sentences; it
+            then stands before the figures, and the tone is bad.
 
     Raises:
         ActinscopeError: the baseline is no rate.
@@ -90,8 +99,12 @@ def verdict(
     tone: Tone = "caution" if cautions else "good"
     if against_guessing and accuracy.has_interval:
         tone = "bad"
+    if unanswerable:
+        tone = "bad"
+        cautions.insert(0, unanswerable)
     sentence = (
-        f"On {_where(evaluation, by_image=by_image, synthetic=synthetic, group=group)}"
+        f"{_NO_ANSWER if unanswerable else ''}On "
+        f"{_where(evaluation, by_image=by_image, synthetic=synthetic, group=group)}"
         f"{_unseen(by_image=by_image, held_out=held_out and not leak)}, "
         f"the model names the class of {percent(accuracy.value)} %"
         f"{_interval(accuracy, evaluation.confidence)}; "

@@ -114,10 +114,12 @@ def _require_free_names(manifest: Manifest, where: Path) -> Manifest:
     return manifest
 
 
-def fingerprint_study(manifest: Manifest, reader: CropReader, progress: Progress) -> Fingerprints:
-    """Read every image once: who is broken, who is a duplicate."""
+def fingerprint_study(
+    manifest: Manifest, reader: CropReader, progress: Progress, *, observing: bool = False
+) -> Fingerprints:
+    """Read every image once: who is broken, who is a duplicate, and what the audit needs."""
     counter = StepCounter(progress, "Reading images")
-    return fingerprint(manifest, reader=reader, progress=counter)
+    return fingerprint(manifest, reader=reader, progress=counter, observing=observing)
 
 
 def unreadable(fingerprints: Fingerprints) -> tuple[tuple[str, str], ...]:
@@ -157,8 +159,7 @@ def prepare(
 
     def load(records: Sequence[Record]) -> LabelledImages:
         images = images_of(records, reader, progress, "Loading images")
-        units = _units(images, len(records), preprocess, folder)
-        return LabelledImages(units=units, labels=labels_of(records, classes))
+        return labelled_images(images, labels_of(records, classes), preprocess, folder)
 
     data = TrainingData(
         train=load(training), validation=load(records_of(manifest, "validation")), classes=classes
@@ -175,6 +176,17 @@ def _origin(*, caller: bool, manifest: bool) -> Literal["seed", "manifest", "cal
     if caller:
         return "caller"
     return "manifest" if manifest else "seed"
+
+
+def labelled_images(
+    images: Iterator[Image], labels: NDArray[np.int64], preprocess: Preprocess, folder: Path | None
+) -> LabelledImages:
+    """What the preprocessing makes of ``images``, one for each of ``labels``.
+
+    Raises:
+        ImageError: one does not fit the preprocessing, or has pixels that are no numbers.
+    """
+    return LabelledImages(units=_units(images, len(labels), preprocess, folder), labels=labels)
 
 
 def network_input(entry: NetworkEntry, recipe: Recipe) -> NetworkInput:

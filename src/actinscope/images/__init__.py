@@ -10,6 +10,7 @@ from actinscope.images.crops import CropReader, crop
 from actinscope.images.listing import list_images
 from actinscope.images.model import Image, ReadOptions, Region
 from actinscope.images.objects import CellObject, objects_from_mask, objects_from_table
+from actinscope.images.origin import file_facts
 from actinscope.images.read import read_image, read_label_mask
 from actinscope.images.sniff import IMAGE_SUFFIXES
 
@@ -21,6 +22,7 @@ __all__ = [
     "ReadOptions",
     "Region",
     "crop",
+    "file_facts",
     "list_images",
     "objects_from_mask",
     "objects_from_table",

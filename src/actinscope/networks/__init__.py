@@ -9,6 +9,7 @@ from actinscope.networks.backend import (
     keras_backend,
     one_of_many_networks,
 )
+from actinscope.networks.blocks import block_ends, freeze_points
 from actinscope.networks.build import build_imagenet_classifier, build_network
 from actinscope.networks.cut import CutNetwork, crossing_tensors, cut_network
 from actinscope.networks.device import as_float32, dtype_policy, has_gpu
@@ -44,6 +45,7 @@ __all__ = [
     "ResolvedWeights",
     "as_float32",
     "backend_name",
+    "block_ends",
     "build_imagenet_classifier",
     "build_network",
     "crossing_tensors",
@@ -54,6 +56,7 @@ __all__ = [
     "export_onnx",
     "freeze",
     "freeze_batch_norm",
+    "freeze_points",
     "has_gpu",
     "import_in_background",
     "inference_model",

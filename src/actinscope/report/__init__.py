@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from actinscope.report.audit_content import (
+    AuditContent,
+    AuditFinding,
+    Dots,
+    Shot,
+)
 from actinscope.report.content import (
     HISTORY_KEYS,
     PARTS,
@@ -29,16 +35,19 @@ from actinscope.report.paper_content import (
     ProtocolFigures,
     RunLink,
 )
-from actinscope.report.write import write_paper_pages, write_report
+from actinscope.report.write import write_audit_page, write_paper_pages, write_report
 
 __all__ = [
     "HISTORY_KEYS",
     "PARTS",
+    "AuditContent",
+    "AuditFinding",
     "CellPicture",
     "Checklist",
     "ChecklistItem",
     "ControlRow",
     "ControlsShown",
+    "Dots",
     "DoubtText",
     "ExtraTable",
     "Finding",
@@ -54,7 +63,9 @@ __all__ = [
     "ProtocolFigures",
     "ReportContent",
     "RunLink",
+    "Shot",
     "SplitTable",
+    "write_audit_page",
     "write_paper_pages",
     "write_report",
 ]

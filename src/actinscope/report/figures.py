@@ -59,19 +59,25 @@ def write_figures(content: ReportContent, folder: Path) -> None:
     save_figures(lambda: _figures(content), folder)
 
 
-def save_figures(draw: Callable[[], Iterable[tuple[str, Figure]]], folder: Path) -> None:
+def save_figures(draw: Callable[[], Iterable[tuple[str, Figure]]], folder: Path) -> dict[str, Path]:
     """Save what ``draw`` yields, (name, figure), as PNG and SVG in the house's style.
+
+    Returns:
+        The SVG file of each name.
 
     Raises:
         OutputError: a file cannot be written.
     """
     import matplotlib as mpl
 
+    drawn = {}
     with mpl.rc_context(), _no_word_on_missing_glyphs():
         mpl.rcdefaults()  # a person's own matplotlibrc must not change the figures
         mpl.rcParams.update(STYLE)
         for name, figure in draw():
             _save(figure, folder / name)
+            drawn[name] = folder / f"{name}.svg"
+    return drawn
 
 
 def _figures(content: ReportContent) -> Iterator[tuple[str, Figure]]:
@@ -101,6 +107,11 @@ def _no_word_on_missing_glyphs() -> Iterator[None]:
 
 
 def _save(figure: Figure, stem: Path) -> None:
+    """Write ``stem.png`` and ``stem.svg``.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     FigureCanvasAgg(figure)

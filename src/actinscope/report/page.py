@@ -184,7 +184,7 @@ def _metric_names(content: ReportContent, parts: Sequence[str]) -> list[str]:
 
 
 def _source_hash(script: str) -> str:
-    """What the page's content security policy lets run: only this script."""
+    """Of a script, as a Content-Security-Policy names it."""
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from actinscope.files import make_folder, write_text_atomic
+from actinscope.report.audit_content import AuditContent
 from actinscope.report.content import ReportContent
 from actinscope.report.paper_content import PaperContent
 
@@ -56,3 +57,14 @@ def write_paper_pages(content: PaperContent, folder: Path) -> Path:
     write_paper_figures(content, folder / "figures")
     write_text_atomic(page, render_paper(content))
     return page
+
+
+def write_audit_page(content: AuditContent, path: Path) -> None:
+    """Write the page of an audit; the same content gives the same bytes.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    from actinscope.report.audit_page import render_audit
+
+    write_text_atomic(path, render_audit(content))

@@ -2,16 +2,58 @@
 
 from __future__ import annotations
 
-from actinscope.study.audit import FileProblem, Fingerprints, fingerprint, hash_of_pixels
-from actinscope.study.folds import grouped_folds
-from actinscope.study.manifest import read_manifest, write_manifest
-from actinscope.study.objects import automatic_crop_size
-from actinscope.study.parts import Split, split
-from actinscope.study.records import PARTS, TEST, TRAIN, VALIDATION, Manifest, Record
-from actinscope.study.scan import scan_folder
-from actinscope.study.summary import StudySummary, summarise
+from actinscope.study.audit import (
+    FileProblem,
+    Fingerprints,
+    fingerprint,
+    hash_of_pixels,
+)
+from actinscope.study.copy_search import (
+    NearPair,
+    near_duplicates,
+    sets_of,
+)
+from actinscope.study.folds import (
+    grouped_folds,
+)
+from actinscope.study.manifest import (
+    read_manifest,
+    write_manifest,
+)
+from actinscope.study.objects import (
+    automatic_crop_size,
+)
+from actinscope.study.observe import (
+    CORNER,
+    MEASURES,
+    Observation,
+)
+from actinscope.study.parts import (
+    Split,
+    split,
+)
+from actinscope.study.records import (
+    PARTS,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Manifest,
+    Record,
+)
+from actinscope.study.scan import (
+    scan_folder,
+)
+from actinscope.study.sketches import (
+    small_picture,
+)
+from actinscope.study.summary import (
+    StudySummary,
+    summarise,
+)
 
 __all__ = [
+    "CORNER",
+    "MEASURES",
     "PARTS",
     "TEST",
     "TRAIN",
@@ -19,6 +61,8 @@ __all__ = [
     "FileProblem",
     "Fingerprints",
     "Manifest",
+    "NearPair",
+    "Observation",
     "Record",
     "Split",
     "StudySummary",
@@ -26,8 +70,11 @@ __all__ = [
     "fingerprint",
     "grouped_folds",
     "hash_of_pixels",
+    "near_duplicates",
     "read_manifest",
     "scan_folder",
+    "sets_of",
+    "small_picture",
     "split",
     "summarise",
     "write_manifest",

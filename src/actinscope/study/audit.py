@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from actinscope.errors import ImageError, StudyError
 from actinscope.images import CropReader
+from actinscope.study.observe import Observation, observe
 from actinscope.study.records import Manifest, Record, enumerate_some
 
 # Reading waits for the disk and then decodes with the lock released: two are enough
@@ -39,12 +40,15 @@ class Fingerprints:
         problems: the others, in the order of the manifest.
         duplicates: names of records with the same pixels, one tuple for each set.
         changed: names of records whose pixels are not those that the manifest recorded.
+        observations: what the audit needs of each readable record, in the order of
+            ``manifest``; empty where it was not asked for.
     """
 
     manifest: Manifest
     problems: tuple[FileProblem, ...]
     duplicates: tuple[tuple[str, ...], ...]
     changed: tuple[str, ...] = ()
+    observations: tuple[Observation, ...] = ()
 
 
 def fingerprint(
@@ -52,6 +56,7 @@ def fingerprint(
     *,
     reader: CropReader,
     progress: Callable[[int, int], None] | None = None,
+    observing: bool = False,
 ) -> Fingerprints:
     """Hash the pixels of every record (the crop, where it is a cell of a field).
 
@@ -62,6 +67,7 @@ def fingerprint(
         manifest: the study.
         reader: reads the images; with the same options as later in training.
         progress: called with (done, total) after each record.
+        observing: keep what the audit needs, so that it need not read them again.
 
     Raises:
         StudyError: no image, or no image of one of the classes, could be read.
@@ -69,19 +75,23 @@ def fingerprint(
     kept: list[Record] = []
     problems: list[FileProblem] = []
     changed: list[str] = []
+    observations: list[Observation] = []
     total = len(manifest.records)
     pool = ThreadPoolExecutor(max_workers=_READERS, thread_name_prefix="fingerprint")
     try:
-        results = pool.map(lambda record: _hash_or_problem(record, reader), manifest.records)
+        results = pool.map(lambda record: _look(record, reader, observing), manifest.records)
         for done, (record, result) in enumerate(
             zip(manifest.records, results, strict=True), start=1
         ):
             if isinstance(result, FileProblem):
                 problems.append(result)
             else:
-                kept.append(replace(record, pixel_hash=result))
-                if record.pixel_hash not in ("", result):
+                pixel_hash, observation = result
+                kept.append(replace(record, pixel_hash=pixel_hash))
+                if record.pixel_hash not in ("", pixel_hash):
                     changed.append(record.title)
+                if observation is not None:
+                    observations.append(observation)
             if progress is not None:
                 progress(done, total)
     finally:
@@ -92,15 +102,18 @@ def fingerprint(
         problems=tuple(problems),
         duplicates=_duplicates(kept),
         changed=tuple(changed),
+        observations=tuple(observations),
     )
 
 
-def _hash_or_problem(record: Record, reader: CropReader) -> str | FileProblem:
+def _look(
+    record: Record, reader: CropReader, observing: bool
+) -> tuple[str, Observation | None] | FileProblem:
     try:
-        pixels = reader.read(record.path, record.region).pixels
+        image = reader.read(record.path, record.region)
     except ImageError as error:
         return FileProblem(record.path, record.title, str(error))
-    return hash_of_pixels(pixels)
+    return hash_of_pixels(image.pixels), observe(record, image) if observing else None
 
 
 def hash_of_pixels(pixels: NDArray[Any]) -> str:

@@ -52,6 +52,8 @@ class Record:
         object_id: which cell of the field, empty for a whole image.
         region: where the cell lies in the field (pixels), None for a whole image.
         pixel_hash: SHA-256 of the pixels, empty before the fingerprints are taken.
+        copy_set: name shared by records that must stay together as changed copies of one
+            another, else empty.
     """
 
     path: Path
@@ -62,6 +64,7 @@ class Record:
     object_id: str = ""
     region: Region | None = None
     pixel_hash: str = ""
+    copy_set: str = ""
 
     @property
     def key(self) -> tuple[str, str]:

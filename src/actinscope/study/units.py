@@ -32,7 +32,7 @@ class Units:
 
 
 def find_units(manifest: Manifest) -> Units:
-    """Join the records that share a group or have the same pixels.
+    """Join the records that share a group, have the same pixels or are marked as copies.
 
     Raises:
         SplitError: there are fewer than two classes.
@@ -46,7 +46,13 @@ def find_units(manifest: Manifest) -> Units:
         )
     records = tuple(sorted(manifest.records, key=lambda record: record.key))
     group_of = [manifest.group_of(record) for record in records]
-    root_of = _join([group_of, [r.pixel_hash or f"row {i}" for i, r in enumerate(records)]])
+    root_of = _join(
+        [
+            group_of,
+            [r.pixel_hash or f"row {i}" for i, r in enumerate(records)],
+            [r.copy_set or f"row {i}" for i, r in enumerate(records)],
+        ]
+    )
     _, first, inverse = np.unique(root_of, return_index=True, return_inverse=True)
     # The smallest index is the root of its unit, so the units come in the order of `records`.
     assert np.all(np.diff(first) > 0)

@@ -1,5 +1,6 @@
 """Training: the recipe, the one loop, checkpoints, and what the frozen layers store."""
 
+from actinscope.training.head_start import logistic_head
 from actinscope.training.loop import Fitted, fit
 from actinscope.training.recipe import (
     RECIPE_NAMES,
@@ -28,6 +29,7 @@ __all__ = [
     "change_recipe",
     "fit",
     "load_recipe",
+    "logistic_head",
     "read_recipe",
     "recipe_text",
     "scratch_array",

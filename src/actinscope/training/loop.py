@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,25 @@ class Fitted:
     kept_epoch: int
     trained_layers: int
     frozen_layers: int
+
+
+@dataclass(frozen=True, eq=False)
+class EpochEnd:
+    """What is known when an epoch ends.
+
+    Attributes:
+        row: its values of HISTORY_COLUMNS.
+        is_best: its validation loss is the lowest so far.
+        log_losses: (M,) of the validation images, without label smoothing.
+    """
+
+    row: Mapping[str, float]
+    is_best: bool
+    log_losses: NDArray[np.float64]
+
+
+#: Called at the end of each epoch; says whether training goes on.
+AfterEpoch = Callable[[EpochEnd], bool]
 
 
 def fit(
@@ -126,10 +145,16 @@ def _train(
 ) -> None:
     """All epochs that are left; the stored views go when they are done or cannot go on."""
     saver = EpochSaver(folder)
+
+    def save(end: EpochEnd) -> bool:
+        step = bench.step
+        saver.save(step.trained.variables, step.optimizer.variables, state, is_best=end.is_best)
+        return True
+
     try:
         if not state["history"] and recipe.training.head_start == "logistic":
             _judge_start(bench, recipe, progress)
-        _epochs(bench, recipe, state=state, saver=saver, progress=progress)
+        run_epochs(bench, recipe, state=state, after_epoch=save, progress=progress)
     except TrainingError:  # it would come again
         bench.source.close()
         bench.source.remove()
@@ -146,20 +171,33 @@ def _judge_start(bench: Workbench, recipe: Recipe, progress: Progress) -> None:
     It is not a candidate for the weights that are kept: on a few dozen validation images a
     well calibrated start often has the lower loss, and was the worse on test images.
     """
-    loss, accuracy = bench.validate(recipe.training.label_smoothing)
+    found = bench.validate(recipe.training.label_smoothing)
     progress.say(
-        f"last layer fitted  validation loss {loss:.4f}  validation accuracy {accuracy:.3f}"
+        f"last layer fitted  validation loss {found.loss:.4f}  "
+        f"validation accuracy {found.accuracy:.3f}"
     )
 
 
-def _epochs(
+def run_epochs(
     bench: Workbench,
     recipe: Recipe,
     *,
     state: dict[str, Any],
-    saver: EpochSaver,
+    after_epoch: AfterEpoch,
     progress: Progress,
 ) -> None:
+    """The epochs that are left, until ``after_epoch`` or early stopping ends them.
+
+    Args:
+        bench: what is trained, on what.
+        recipe: all settings.
+        state: of the training, with ``history`` and ``best_epoch``; brought up to date in place.
+        after_epoch: called when an epoch is in ``state``.
+        progress: told how far it is.
+
+    Raises:
+        TrainingError: the loss is no longer a number.
+    """
     settings = recipe.training
     history: list[dict[str, float]] = state["history"]
     steps = _steps(len(bench.labels), settings.batch_size)
@@ -169,25 +207,26 @@ def _epochs(
         started = time.perf_counter()
         bench.source.begin(epoch)
         loss, accuracy = _train_epoch(bench, recipe, epoch, steps, progress)
-        validation_loss, validation_accuracy = bench.validate(settings.label_smoothing)
-        _check_finite(validation_loss, "validation loss", epoch)
+        found = bench.validate(settings.label_smoothing)
+        _check_finite(found.loss, "validation loss", epoch)
         row = {
             "epoch": epoch + 1,
             "loss": loss,
             "accuracy": accuracy,
-            "validation_loss": validation_loss,
-            "validation_accuracy": validation_accuracy,
+            "validation_loss": found.loss,
+            "validation_accuracy": found.accuracy,
             "learning_rate": learning_rate_at(settings, epoch + 1),
             "seconds": round(time.perf_counter() - started, 2),
         }
         history.append(row)
         best = state["best_epoch"]
-        is_best = not best or validation_loss < history[best - 1]["validation_loss"]
+        is_best = not best or found.loss < history[best - 1]["validation_loss"]
         if is_best:
             state["best_epoch"] = len(history)
-        step = bench.step
-        saver.save(step.trained.variables, step.optimizer.variables, state, is_best=is_best)
+        go_on = after_epoch(EpochEnd(row, is_best, found.log_losses))
         progress.say(_line(row, settings.epochs))
+        if not go_on:
+            return
 
 
 def _train_epoch(

@@ -65,11 +65,17 @@ class NetworkSettings(_Section):
 
 
 class SplitSettings(_Section):
-    """Fractions of the images for training, validation and test."""
+    """Fractions of the images for training, validation and test.
+
+    Attributes:
+        keep_copies: also keep changed copies (turned, shifted, recompressed) of an image
+            in one part, as the audit finds them; groups that share one are joined.
+    """
 
     train: float = Field(default=0.8, gt=0, lt=1)
     validation: float = Field(default=0.1, gt=0, lt=1)
     test: float = Field(default=0.1, gt=0, lt=1)
+    keep_copies: bool = False
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> SplitSettings:
@@ -157,11 +163,18 @@ class LevelSettings(_Section):
 
 
 class Recipe(_Section):
-    """Every setting of a run. ``recipe.toml`` of a run holds all of them as used."""
+    """Every setting of a run. ``recipe.toml`` of a run holds all of them as used.
+
+    Attributes:
+        name: of the recipe.
+        seed: of everything that is drawn by lot.
+        audit: look for copies, confounds and bad images while reading, and report them.
+    """
 
     name: str = "default"
     seed: int = Field(default=0, ge=0, lt=2**31)
     controls: bool = True
+    audit: bool = True
     images: ReadOptions = ReadOptions()
     preprocess: PreprocessSettings = PreprocessSettings()
     augmentation: AugmentSettings = AugmentSettings()

@@ -58,7 +58,11 @@ class TrainingStep:
         self.optimizer.build(self.trained.trainable_variables)
         self._tail = cut.tail
         border = cut.crossing[0] if len(cut.crossing) == 1 else list(cut.crossing)
-        self._to_head = keras.Model(border, model.layers[-1].input, name="to_head")
+        head_input = model.layers[-1].input
+        # Where nothing but the last layer is trained there is nothing between the two.
+        self._to_head = None
+        if border is not head_input:
+            self._to_head = keras.Model(border, head_input, name="to_head")
         inputs = list(model.inputs) if whole else list(cut.crossing)
         operations = model.operations if whole else cut.operations
         self.in_graph = (
@@ -72,7 +76,7 @@ class TrainingStep:
         self._traced: Future[None] | None = None
         self._graphs: dict[str, Any] = {}
         if backend_name() == "tensorflow":
-            parts = (self._tail, self._to_head)
+            parts = [part for part in (self._tail, self._to_head) if part is not None]
             self._graphs = {part.name: _inference_graph(part) for part in parts}
         if self.in_graph:
             # Activations come in float16; images for the whole network in float32.
@@ -89,7 +93,7 @@ class TrainingStep:
 
     def _trace(self) -> None:
         graphs = [self._run, self._graphs[self._tail.name]]
-        if self._head_start:
+        if self._head_start and self._to_head is not None:
             graphs.append(self._graphs[self._to_head.name])
         for graph in graphs:
             graph.get_concrete_function()
@@ -141,6 +145,8 @@ class TrainingStep:
 
     def features(self, batch: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
         """(B, D) what the last layer is given, for the same batch."""
+        if self._to_head is None:
+            return np.asarray(batch[0], np.float32)
         return self._computed(self._to_head, batch)
 
     def _computed(self, part: Any, batch: Sequence[NDArray[Any]]) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ nothing else: not on the order, the batch, the thread or a restart.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.errors import TrainingError
-from actinscope.networks import FrozenLayers
 from actinscope.preprocess import AugmentSettings, Preprocess, augment
 from actinscope.progress import Progress
 from actinscope.training.activations import ActivationStore, bytes_of_views
 from actinscope.training.scratch import Releaser
 
 Batch = list[NDArray[Any]]
+#: Images (N, S, S, C) of the network's range in, one array (N, ...) for each stored tensor out.
+Frozen = Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]
 FROZEN_BATCH = 32
 _LOOKAHEAD = 3
 
@@ -140,7 +141,7 @@ class StoredViews:
     """Views as the frozen layers put them out, computed ahead and replaced as epochs go by.
 
     Args:
-        store: with ``plan.slots`` slots.
+        store: with ``plan.slots`` slots or more; what was shown stays in those that are left.
         frozen: computes the tensors of the store.
         fresh: draws the views.
         plan: which views are at hand when.
@@ -150,7 +151,7 @@ class StoredViews:
     def __init__(
         self,
         store: ActivationStore,
-        frozen: FrozenLayers,
+        frozen: Frozen,
         fresh: FreshViews,
         plan: ViewPlan,
         *,
@@ -167,7 +168,7 @@ class StoredViews:
 
     def slot_of(self, view: int) -> int:
         """Where a view is stored."""
-        return view % self.plan.slots
+        return view % len(self.store.views)
 
     def fill(self, epoch: int, progress: Progress) -> None:
         """Compute all views of an epoch that are not there yet.
@@ -175,7 +176,17 @@ class StoredViews:
         Raises:
             TrainingError: values that float16 cannot hold.
         """
-        missing = self._missing(epoch)
+        self._fill(self._missing(self.plan.at_hand(epoch)), progress)
+
+    def fill_all(self, progress: Progress) -> None:
+        """Compute the views of all epochs, for which the store must have slots."""
+        self._fill(self.missing(), progress)
+
+    def missing(self) -> list[int]:
+        """The views of all epochs that are not there yet."""
+        return self._missing(range(self._end))
+
+    def _fill(self, missing: Sequence[int], progress: Progress) -> None:
         if missing:
             progress.phase("Frozen layers", len(missing) * len(self._fresh.images.labels))
         for view in missing:
@@ -186,7 +197,8 @@ class StoredViews:
         if self._next is not None:
             self._next.result()
             self._next = None
-        for view in self._missing(epoch):  # only where a refresh of more than one view is asked
+        # Only where a refresh of more than one view is asked.
+        for view in self._missing(self.plan.at_hand(epoch)):
             self._compute(view, None)
         following = self.plan.at_hand(epoch).stop
         wanted = self.plan.refresh and following < self._end
@@ -196,7 +208,7 @@ class StoredViews:
     def batch(self, indices: NDArray[np.int64], epoch: int) -> Batch:
         """Arrays (B, ...) float16."""
         views = self.plan.shown(indices, epoch, len(self._fresh.images.labels))
-        return list(self.store.read(views % self.plan.slots, indices))
+        return list(self.store.read(views % len(self.store.views), indices))
 
     def close(self) -> None:
         """Stop making views."""
@@ -207,9 +219,8 @@ class StoredViews:
         """Delete the stored activations."""
         self.store.remove()
 
-    def _missing(self, epoch: int) -> list[int]:
-        at_hand = self.plan.at_hand(epoch)
-        return [view for view in at_hand if self.store.views[self.slot_of(view)] != view]
+    def _missing(self, views: range) -> list[int]:
+        return [view for view in views if self.store.views[self.slot_of(view)] != view]
 
     def _compute(self, view: int, progress: Progress | None) -> None:
         count = len(self._fresh.images.labels)

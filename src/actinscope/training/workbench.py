@@ -42,6 +42,21 @@ class TrainingData:
 
 
 @dataclass(frozen=True, eq=False)
+class Validated:
+    """How a network does on the validation part.
+
+    Attributes:
+        loss: the training loss, without class weights.
+        accuracy: share of right answers, 0..1.
+        log_losses: (M,) minus the logarithm of each image's own class, without label smoothing.
+    """
+
+    loss: float
+    accuracy: float
+    log_losses: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
 class Workbench:
     """Nothing here changes during training but the variables of the models.
 
@@ -61,8 +76,8 @@ class Workbench:
     validation_labels: NDArray[np.int64]
     classes: int
 
-    def validate(self, smoothing: float) -> tuple[float, float]:
-        """Loss (the training loss, without class weights) and accuracy on the validation part."""
+    def validate(self, smoothing: float) -> Validated:
+        """How the network does as it is now; ``smoothing`` is that of the loss."""
         count = len(self.validation_labels)
         releaser = Releaser(self.validation)
         parts = []
@@ -75,7 +90,7 @@ class Workbench:
         own = logs[np.arange(count), self.validation_labels]
         loss = -((1 - smoothing) * own + smoothing * logs.mean(axis=1)).mean()
         accuracy = (probabilities.argmax(axis=1) == self.validation_labels).mean()
-        return float(loss), float(accuracy)
+        return Validated(float(loss), float(accuracy), -own)
 
 
 def prepare_workbench(
@@ -120,7 +135,15 @@ def prepare_workbench(
         step.trace_ahead()
         source.fill(epoch, progress)
     if settings.head_start == "logistic" and epoch == 0:
-        _start_head(step, source, frozen, data.train.labels, seed=recipe.seed, progress=progress)
+        start_head(
+            step,
+            source,
+            data.train.labels,
+            views=source.plan.views if isinstance(source, StoredViews) else _FRESH_HEAD_VIEWS,
+            seed=recipe.seed,
+            progress=progress,
+            frozen=None if isinstance(source, StoredViews) else frozen,
+        )
     return Workbench(
         step=step,
         source=source,
@@ -183,26 +206,37 @@ def _activations(
     return arrays
 
 
-def _start_head(
+def start_head(
     step: TrainingStep,
-    source: FreshViews | StoredViews,
-    frozen: FrozenLayers,
+    source: ViewSource,
     labels: NDArray[np.int64],
     *,
+    views: int,
     seed: int,
     progress: Progress,
+    frozen: FrozenLayers | None = None,
 ) -> None:
-    """Fit the last layer on the features of as many views as a fit can use."""
+    """Fit the last layer on the features of as many views as a fit can use.
+
+    Args:
+        step: of the network whose last layer it is.
+        source: gives the views; of epoch v it is taken to give the v-th one.
+        labels: (N,) of its images.
+        views: how many there are.
+        seed: of the choice of images, where there are too many.
+        progress: told how far it is.
+        frozen: applied to the views, where the source gives images.
+    """
     rows = chosen_rows(labels, seed)
-    stored = isinstance(source, StoredViews)
-    most = source.plan.views if isinstance(source, StoredViews) else _FRESH_HEAD_VIEWS
-    views = min(most, max(1, HEAD_ROWS // len(rows)))
+    views = min(views, max(1, HEAD_ROWS // len(rows)))
     pieces = np.array_split(rows, max(1, -(-len(rows) // _EVALUATION_BATCH)))
     requests = [(source, piece, view) for view in range(views) for piece in pieces]
     progress.phase("Last layer", views * len(rows))
     parts = []
     for batch in prefetch(requests):
-        crossing = batch if stored else [as_half(tensor) for tensor in frozen(batch[0])]
+        crossing = batch
+        if frozen is not None:
+            crossing = [as_half(tensor) for tensor in frozen(batch[0])]
         parts.append(step.features(crossing))
         progress.advance(len(parts[-1]))
     fit_head(step.model, np.concatenate(parts), np.tile(labels[rows], views))

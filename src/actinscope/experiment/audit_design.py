@@ -1,0 +1,112 @@
+"""Can the question be answered from these images at all? Groups, plates, days of each class."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from actinscope.report import AuditFinding
+from actinscope.study import Manifest, Record
+
+_FEW = 5
+_SAMPLES = re.compile(
+    r"(^|_|\b)(plate|slide|culture|donor|day|date|batch|patient|animal|mouse|field|movie|well|dish|"
+    r"experiment|run|session|replicate|passage|operator|microscope|group|sample|site)s?(_|\b|$)",
+    re.IGNORECASE,
+)
+
+
+def design_findings(manifest: Manifest) -> Iterator[AuditFinding]:
+    """Classes that come from one sample only, or from few."""
+    columns = dict.fromkeys(
+        (*([manifest.group] if manifest.group else []), *manifest.group_columns)
+    )
+    for column in columns:
+        held = _values(manifest, column)
+        everything = set().union(*held.values())
+        if len(everything) < 2:
+            continue
+        is_group = column == manifest.group
+        if not (is_group or _SAMPLES.search(column)):
+            if _one_to_one(held):
+                yield _other_name(column)
+            continue
+        single = [label for label, values in held.items() if len(values) == 1]
+        alone = [label for label in single if _only_its_own(label, held)]
+        if alone:
+            yield _unanswerable(column, alone, held)
+        elif is_group:
+            few = {label: len(values) for label, values in held.items() if len(values) < _FEW}
+            if few:
+                yield _few_groups(column, few)
+
+
+def sentence_of(findings: tuple[AuditFinding, ...]) -> str:
+    """What makes the question unanswerable, for the top of a report; else empty."""
+    return next((f"{one.title}. {one.detail}" for one in findings if one.unanswerable), "")
+
+
+def _values(manifest: Manifest, column: str) -> dict[str, set[str]]:
+    held: dict[str, set[str]] = {label: set() for label in manifest.classes}
+    for record in manifest.records:
+        if value := _value(record, column):
+            held[record.label].add(value)
+    return held
+
+
+def _value(record: Record, column: str) -> str:
+    return record.groups.get(column, "")
+
+
+def _one_to_one(held: dict[str, set[str]]) -> bool:
+    values = [value for found in held.values() for value in found]
+    return len(values) == len(set(values)) == len(held)
+
+
+def _only_its_own(label: str, held: dict[str, set[str]]) -> bool:
+    """No other class comes from the one sample of ``label``."""
+    others = set().union(*(values for other, values in held.items() if other != label))
+    return not held[label] & others
+
+
+def _unanswerable(column: str, alone: list[str], held: dict[str, set[str]]) -> AuditFinding:
+    names = ", ".join(f"{label} from {column} {min(held[label])}" for label in alone[:6])
+    spoken = column.replace("_", " ")
+    return AuditFinding(
+        kind="one sample",
+        severity="error",
+        title=f"These images cannot answer the question: a class comes from one {spoken} only",
+        detail=f"All images of {names}, and no other class comes from there. Whatever tells the "
+        f"classes apart may be the {spoken} (its day, its staining, its lamp) and not the cells, "
+        "and no split of these images can show which. A high accuracy would mean nothing.",
+        remedy=f"Image each class from at least three {spoken}s, better with all classes on each; "
+        f"if {column} is not a sample but another name of the class, leave the column out",
+        numbers={label: len(held[label]) for label in held},
+        unanswerable=True,
+    )
+
+
+def _few_groups(column: str, few: dict[str, int]) -> AuditFinding:
+    counts = ", ".join(f"{label} {count}" for label, count in few.items())
+    least = min(few.values())
+    return AuditFinding(
+        kind="few groups",
+        severity="warning",
+        title=f"Few groups ({column}) in some classes: {counts}",
+        detail="The result speaks for new groups only as far as groups were tested. With fewer "
+        "than three in a class not even one can be left for each part; below ten the interval is "
+        "wide." + (" Training will refuse this split." if least < 3 else ""),
+        remedy="Image more of them; until then compare several seeds or use cross-validation",
+        numbers={label: float(count) for label, count in few.items()},
+    )
+
+
+def _other_name(column: str) -> AuditFinding:
+    return AuditFinding(
+        kind="column names the class",
+        severity="info",
+        title=f"The column {column} says the same as the label",
+        detail="Each class has one value of it, and each value one class.",
+        remedy="If it is the treatment, all is well; if it is the day or the place where the "
+        "images were taken, the classes cannot be told from it",
+    )

@@ -1,0 +1,394 @@
+"""The whole job of ``actinscope tune``: a search that never touches the test part.
+
+Of the test images only hashes are taken, with those of all others, so that the split is the
+one that ``train`` makes. They are not loaded, predicted or counted into any figure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actinscope.errors import SettingsError, SplitError, TrainingError, UsageError
+from actinscope.experiment.output import require_new_folder
+from actinscope.experiment.prepare import (
+    StudySource,
+    fingerprint_study,
+    images_of,
+    labelled_images,
+    labels_of,
+    network_input,
+    read_study,
+    records_of,
+    unreadable,
+)
+from actinscope.experiment.resume import (
+    recipe_as_used,
+    require_same_images,
+    require_same_settings,
+    with_network_of_run,
+)
+from actinscope.experiment.train import ChosenNetwork, choose_network
+from actinscope.experiment.tune_story import TuneStory, write_trials, write_tuning
+from actinscope.files import make_folder
+from actinscope.images import CropReader
+from actinscope.networks import build_network, freeze, freeze_points
+from actinscope.preprocess import fit_preprocess
+from actinscope.progress import Progress, Silent
+from actinscope.study import TEST, Manifest, Split, grouped_folds, split, write_manifest
+from actinscope.training import Recipe, write_recipe
+from actinscope.training.search import (
+    FINISHED,
+    Search,
+    TrialResult,
+    import_optuna,
+    is_hopeless,
+    place_of,
+)
+from actinscope.training.search_space import FREEZE, SearchSpace, load_space, recipe_with
+from actinscope.training.shared_views import SearchImages, Shelf
+from actinscope.training.trial import Fold, TrialRunner
+
+_STORED = "stored"
+
+
+@dataclass(frozen=True)
+class TuneRequest:
+    """What one search shall do.
+
+    Attributes:
+        source: where images, labels and groups come from.
+        recipe: the base recipe: trial 0, and all that is not searched.
+        output: folder for the results.
+        space: TOML file of the space, or None for the default.
+        trials: how many are finished in the end, the base recipe included.
+        minutes: no trial is begun after so many, and a running one ends with its epoch.
+        folds: of the images outside the test part; 1 judges on the validation part alone.
+        resume: go on with the search found in ``output``.
+        command: the command line, for the report.
+    """
+
+    source: StudySource
+    recipe: Recipe
+    output: Path
+    space: Path | None = None
+    trials: int = 20
+    minutes: float | None = None
+    folds: int = 3
+    resume: bool = False
+    command: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class TuneOutcome:
+    """What a search found: the sentence that sums it up, and its finished trials."""
+
+    folder: Path
+    sentence: str
+    trials: tuple[TrialResult, ...]
+    problems: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class _Searched:
+    """What is searched on: ``manifest`` holds no record of the test part."""
+
+    manifest: Manifest
+    folds: tuple[Fold, ...]
+    network: ChosenNetwork
+    reader: CropReader
+    scratch: Path
+
+
+def tune_study(request: TuneRequest, progress: Progress) -> TuneOutcome:
+    """Search, and write record, table, best recipe and report into the folder.
+
+    Raises:
+        ActinscopeError: what any room says; finished trials stay in the folder.
+    """
+    ends = math.inf if request.minutes is None else time.monotonic() + 60 * request.minutes
+    _check(request)
+    if request.resume:
+        recipe = with_network_of_run(request.recipe, request.output)
+        request = replace(request, recipe=recipe)
+    network = choose_network(request.recipe)
+    recipe = recipe_as_used(request.recipe, network.entry)
+    request = replace(request, recipe=recipe)
+    space = load_space(request.space, recipe)
+    if request.resume:
+        require_same_settings(request.output, recipe)
+    for notice in network.notices:
+        progress.say(notice)
+    reader = CropReader(recipe.images)
+    fingerprints = fingerprint_study(read_study(request.source, recipe), reader, progress)
+    problems = unreadable(fingerprints)
+    for name, message in problems:
+        progress.say(f"left out: {name}: {message}")
+    shares = (recipe.split.train, recipe.split.validation, recipe.split.test)
+    parts = split(fingerprints.manifest, seed=recipe.seed, fractions=shares)
+    for note in parts.notes:
+        progress.say(f"note: {note}")
+    if request.resume:
+        require_same_images(request.output, parts.manifest)
+    known = replace(
+        parts.manifest,
+        records=tuple(record for record in parts.manifest.records if record.part != TEST),
+    )
+    searched = _Searched(known, _folds(known, request), network, reader, request.output)
+    space = _with_freeze_points(space, searched, recipe)
+    make_folder(request.output)
+    write_recipe(recipe, request.output / "recipe.toml")
+    write_manifest(parts.manifest, request.output / "manifest.csv")
+    sentence, trials = _search(request, space, searched, parts, ends=ends, progress=progress)
+    return TuneOutcome(request.output, sentence, trials, problems)
+
+
+def _check(request: TuneRequest) -> None:
+    import_optuna()
+    if not request.resume and (request.output / "study.db").exists():
+        raise UsageError(
+            "holds a search already",
+            where=request.output,
+            remedy="Go on with it with --resume, or give -o another folder",
+        )
+    if not request.resume:
+        require_new_folder(request.output, request.source)
+    elif not (request.output / "study.db").exists():
+        raise UsageError(
+            "holds no search to go on with",
+            where=request.output,
+            remedy="Leave out --resume to start one",
+        )
+    if not request.recipe.training.views:
+        raise SettingsError(
+            "a search trains on stored views, and training.views is 0",
+            where=f"recipe {request.recipe.name}",
+            remedy="Set training.views to 1 or more in the recipe that the search starts from",
+        )
+
+
+def _folds(known: Manifest, request: TuneRequest) -> tuple[Fold, ...]:
+    """Rows of ``known`` to train on and to judge by."""
+    row_of = {record.key: row for row, record in enumerate(known.records)}
+
+    def fold(manifest: Manifest, judged: str) -> Fold:
+        held = [row_of[record.key] for record in manifest.records if record.part == judged]
+        rest = [row_of[record.key] for record in manifest.records if record.part != judged]
+        return Fold(np.sort(np.array(rest, np.int64)), np.sort(np.array(held, np.int64)))
+
+    if request.folds == 1:
+        return (fold(known, "validation"),)
+    try:
+        folds = grouped_folds(known, folds=request.folds, seed=request.recipe.seed)
+    except SplitError as error:
+        raise SplitError(
+            f"the images outside the test part: {error.what}",
+            where=error.where,
+            remedy="Ask for fewer folds with --folds; 1 judges on the validation part alone",
+        ) from error
+    return tuple(fold(one.manifest, TEST) for one in folds)
+
+
+def _builder(searched: _Searched, channels: int) -> Callable[[Recipe], Any]:
+    """Builds the network of a recipe with its first weights."""
+
+    def build(recipe: Recipe) -> Any:
+        return build_network(
+            searched.network.entry,
+            classes=len(searched.manifest.classes),
+            weights=searched.network.weights,
+            input_size=network_input(searched.network.entry, recipe).size,
+            input_channels=channels,
+            seed=recipe.seed,
+            precision=recipe.training.precision,
+        )
+
+    return build
+
+
+def _with_freeze_points(space: SearchSpace, searched: _Searched, recipe: Recipe) -> SearchSpace:
+    """The space with freeze points that the network has."""
+    if not space.auto_freeze and FREEZE not in space.dimensions:
+        return space
+    model = _builder(searched, 3)(recipe)
+    frozen = recipe.network.frozen_layers
+    assert frozen is not None, "a recipe as used"
+    if space.auto_freeze:
+        return space.with_freeze_points(freeze_points(model, frozen))
+    for point in space.dimensions[FREEZE].ends:
+        freeze(model, int(str(point)))
+    return space
+
+
+class _Images:
+    """The images of the search as a recipe's preprocessing gives them; the last ones are kept.
+
+    The preprocessing is fitted on the training part, as ``train`` will.
+    """
+
+    def __init__(self, searched: _Searched, progress: Progress) -> None:
+        self._searched = searched
+        self._progress = progress
+        self._key = ""
+        self._given: SearchImages | None = None
+
+    def of(self, recipe: Recipe) -> SearchImages:
+        known, reader = self._searched.manifest, self._searched.reader
+        network = network_input(self._searched.network.entry, recipe)
+        key = json.dumps([recipe.preprocess.model_dump_json(), network.size])
+        if self._given is None or key != self._key:
+            self._given = None
+            training = records_of(known, "train")
+            measured = images_of(training, reader, self._progress, "Measuring intensities")
+            preprocess = fit_preprocess(measured, recipe.preprocess, network)
+            images = labelled_images(
+                images_of(known.records, reader, self._progress, "Loading images"),
+                labels_of(known.records, known.classes),
+                preprocess,
+                self._searched.scratch,
+            )
+            hashes = "".join(record.pixel_hash for record in known.records)
+            identity = hashlib.sha256(f"{key} {hashes}".encode()).hexdigest()
+            self._given = SearchImages(images, preprocess, identity)
+            self._key = key
+        return self._given
+
+
+class _Judge:
+    """Reports how a trial does, and breaks it off where it is hopeless or out of time."""
+
+    def __init__(
+        self, search: Search, rivals: tuple[TrialResult, ...], *, ends: float, folds: int
+    ) -> None:
+        self._search = search
+        self._rivals = rivals
+        self._ends = ends
+        self._last = folds - 1
+        self._place = 0
+
+    def __call__(self, fold: int, done: float, objective: float) -> str:
+        place = place_of(fold, done)
+        if place > self._place:
+            self._search.report(place, objective)
+            self._place = place
+            over = fold == self._last and done >= 1
+            # Without rivals it is the base recipe, which everything is compared with.
+            if not over and is_hopeless(place, objective, self._rivals):
+                return "pruned"
+            if over:
+                return ""
+        return "stopped" if time.monotonic() >= self._ends else ""
+
+
+def _search(
+    request: TuneRequest,
+    space: SearchSpace,
+    searched: _Searched,
+    parts: Split,
+    *,
+    ends: float,
+    progress: Progress,
+) -> tuple[str, tuple[TrialResult, ...]]:
+    recipe, folder = request.recipe, request.output
+    images = _Images(searched, progress)
+    channels = images.of(recipe).preprocess.network_channels
+    shelf = Shelf(folder / _STORED, recipe.training.storage_gb)
+    runner = TrialRunner(
+        _builder(searched, channels),
+        searched.folds,
+        shelf=shelf,
+        most_views=_most_views(space, recipe),
+        classes=len(searched.manifest.classes),
+        scratch=folder,
+    )
+    settings = {"space": space.described(), "folds": request.folds, "seed": recipe.seed}
+    with Search(folder / "study.db", space, recipe, seed=recipe.seed, settings=settings) as search:
+        while len(results := search.results()) < request.trials and time.monotonic() < ends:
+            _one_trial(search, runner, images, recipe, ends=ends, progress=progress,
+                       folds=len(searched.folds))  # fmt: skip
+            write_trials(folder, space, recipe, search.results())
+        if not results:
+            raise UsageError(
+                "the time was over before the base recipe was judged",
+                where=folder,
+                remedy="Give more --minutes, and --resume",
+            )
+        story = TuneStory(
+            recipe=recipe,
+            space=space,
+            manifest=parts.manifest,
+            known=searched.manifest,
+            folds=request.folds,
+            trials=results,
+            asked=request.trials,
+            importances=search.importances(),
+            random_weights=searched.network.weights.random,
+            network=searched.network.entry.title,
+            command=request.command,
+        )
+    shelf.remove()
+    sentence = write_tuning(story, folder)
+    return sentence, results
+
+
+def _one_trial(
+    search: Search,
+    runner: TrialRunner,
+    images: _Images,
+    base: Recipe,
+    *,
+    ends: float,
+    folds: int,
+    progress: Progress,
+) -> None:
+    rivals = search.results()
+    proposal = search.propose()
+    recipe = recipe_with(base, proposal.values)
+    judge = _Judge(search, rivals, ends=ends, folds=folds)
+    outcome = runner.run(recipe, images.of(recipe), judge, _TrialProgress(progress))
+    if outcome.state == "diverged" and proposal.number == 0:
+        raise TrainingError(
+            "the loss of the base recipe became no number",
+            where=f"recipe {base.name}",
+            remedy="Lower training.learning_rate in the recipe that the search starts from",
+        )
+    search.finish(outcome)
+    if outcome.state not in FINISHED:
+        progress.say(f"trial {proposal.number}: out of time, begun anew with --resume")
+        return
+    done = search.results()[-1]
+    tried = ", ".join(f"{name} {value}" for name, value in done.values.items())
+    figure = f"log loss {done.objective:.4f}" if math.isfinite(done.objective) else ""
+    progress.say(
+        f"trial {done.number}  {done.state}  {figure}  {outcome.seconds:.0f} s  "
+        f"{'base recipe' if not done.number else tried}"
+    )
+
+
+class _TrialProgress(Silent):
+    """Passes phases and steps on, but not the lines of every epoch."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def phase(self, name: str, total: int) -> None:
+        self._progress.phase(name, total)
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        self._progress.advance(steps, note)
+
+
+def _most_views(space: SearchSpace, recipe: Recipe) -> int:
+    """Views of an image that the longest trial of the space can show."""
+    views, refresh, epochs = (
+        space.most(f"training.{name}", recipe) for name in ("views", "refresh", "epochs")
+    )
+    return int((epochs - 1) * refresh + 1e-9) + int(views)

@@ -1,0 +1,389 @@
+"""What a search may vary: ranges and choices of recipe settings, from one TOML file.
+
+Two dimensions are no settings of their own: ``freeze_points`` (how many layers stay frozen)
+and ``augmentation_strength`` (a factor on all ranges of the augmentation). All others are
+named as the recipe names them, ``section.key``, and judged by the recipe's own model.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from actinscope.errors import SettingsError
+from actinscope.preprocess import AugmentSettings
+from actinscope.training.recipe import Recipe, change_recipe
+
+FREEZE = "freeze_points"
+STRENGTH = "augmentation_strength"
+AUTO = "auto"
+_MOST_CHOICES = 50
+_SEE = "See what `actinscope tune --print-space` prints"
+#: Settings that a search must not touch, and why.
+_FIXED = {
+    "images": "it decides what the images are",
+    "preprocess.channels": "it decides what the network is given",
+    "preprocess.adapt_first_convolution": "it decides what the network is given",
+    "split": "it decides which images are tested",
+    "network.name": "networks are compared by trainings of their own",
+    "network.weights": "networks are compared by trainings of their own",
+    "network.frozen_layers": f"it is searched as {FREEZE}",
+    "training.precision": "it says how to compute, not what",
+    "training.storage_gb": "it says how to compute, not what",
+}
+Value = str | int | float | bool | tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from ``low`` to ``high``, both included; ``step`` None for any between them."""
+
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = None
+    whole: bool = False
+
+    @property
+    def ends(self) -> tuple[Value, ...]:
+        """What must be possible for all to be possible."""
+        return (self.low, self.high)
+
+    def holds(self, value: Any) -> bool:
+        """Whether ``value`` can be drawn."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        steps = 0.0 if self.step is None else (value - self.low) / self.step
+        return self.low <= value <= self.high and abs(steps - round(steps)) < 1e-9
+
+
+@dataclass(frozen=True)
+class Choices:
+    """One of a few values."""
+
+    values: tuple[Value, ...]
+
+    @property
+    def ends(self) -> tuple[Value, ...]:
+        """All of them."""
+        return self.values
+
+    def holds(self, value: Any) -> bool:
+        """Whether ``value`` can be drawn."""
+        return any(
+            value == own and isinstance(value, bool) == isinstance(own, bool) for own in self.values
+        )
+
+
+Dimension = Range | Choices
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """Name of what is searched -> where; with ``freeze_points`` still "auto" before they are set.
+
+    Attributes:
+        dimensions: in the order of the file.
+        auto_freeze: the freeze points are to be taken from the network.
+    """
+
+    dimensions: Mapping[str, Dimension]
+    auto_freeze: bool = False
+
+    def with_freeze_points(self, points: Sequence[int]) -> SearchSpace:
+        """The same with these freeze points; a single one is no dimension."""
+        dimensions = {name: one for name, one in self.dimensions.items() if name != FREEZE}
+        if len(points) > 1:
+            dimensions = {FREEZE: Choices(tuple(points)), **dimensions}
+        return replace(self, dimensions=dimensions, auto_freeze=False)
+
+    def values_of(self, recipe: Recipe) -> dict[str, Value]:
+        """Where ``recipe`` itself lies; dimensions that do not hold its value are left out."""
+        found: dict[str, Value] = {}
+        for name, dimension in self.dimensions.items():
+            value = _value_in(recipe, name)
+            if dimension.holds(value):
+                found[name] = value
+        return found
+
+    def most(self, name: str, recipe: Recipe) -> float:
+        """The largest value that a numeric setting can take, in the space or in ``recipe``."""
+        own = _value_in(recipe, name)
+        ends = self.dimensions[name].ends if name in self.dimensions else ()
+        return max(float(value) for value in (own, *ends) if isinstance(value, int | float))
+
+    def described(self) -> dict[str, Any]:
+        """The space as JSON-able values, to compare with that of a search to go on with."""
+        return {
+            name: list(one.values)
+            if isinstance(one, Choices)
+            else {"low": one.low, "high": one.high, "log": one.log, "step": one.step}
+            for name, one in self.dimensions.items()
+        }
+
+
+def recipe_with(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+    """``recipe`` with the settings of a trial.
+
+    Raises:
+        SettingsError: a value is not possible, or two of them contradict each other.
+    """
+    changes: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        if name == FREEZE:
+            changes.setdefault("network", {})["frozen_layers"] = value
+        elif name != STRENGTH:
+            section, _, key = name.partition(".")
+            changes.setdefault(section, {})[key] = value
+    changed = change_recipe(recipe, changes)
+    strength = values.get(STRENGTH, 1.0)
+    if strength == 1:
+        return changed
+    scaled = scaled_augmentation(changed.augmentation, float(strength))
+    return change_recipe(changed, {"augmentation": scaled})
+
+
+def scaled_augmentation(settings: AugmentSettings, strength: float) -> dict[str, Any]:
+    """All ranges of ``settings`` times ``strength``; 0 switches the flips off as well.
+
+    What has a natural end (half a turn, half of the image) stops there.
+    """
+    if strength == 0:
+        return AugmentSettings.off().model_dump() | {"fill": settings.fill}
+    scaled: dict[str, Any] = settings.model_dump()
+    limits = {
+        "rotation_degrees": 180.0,
+        "width_shift": 0.5,
+        "height_shift": 0.5,
+        "shear_degrees": 45.0,
+        "intensity_gain": 0.9,
+        "gamma": 0.9,
+        "noise": 1.0,
+        "blur": 50.0,
+    }
+    for name, limit in limits.items():
+        own = scaled[name]
+        scaled[name] = min(own * strength, max(limit, own))
+    low, high = (1 + (end - 1) * strength for end in settings.zoom_range)
+    scaled["zoom"] = (max(low, 0.1), high)
+    return scaled
+
+
+def default_space_text() -> str:
+    """The TOML of the default space, to edit."""
+    spaces = resources.files("actinscope.training").joinpath("spaces/default.toml")
+    return spaces.read_text("utf-8")
+
+
+def load_space(path: Path | None, recipe: Recipe) -> SearchSpace:
+    """The space in a TOML file (None: the default), checked against ``recipe``.
+
+    Raises:
+        SettingsError: no valid TOML, an unknown setting, an empty or impossible range, or
+            values that contradict each other or the rest of the recipe.
+    """
+    where = "the default space" if path is None else str(path)
+    try:
+        text = default_space_text() if path is None else path.read_text("utf-8")
+        found = tomllib.loads(text)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot be read ({error.strerror})", where=where, remedy="Check the path"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"is not valid TOML ({error})", where=where, remedy=_SEE) from error
+    table = found.pop("search", None)
+    if found or not isinstance(table, dict):
+        raise SettingsError("must hold the table [search] alone", where=where, remedy=_SEE)
+    space = _space_of(table, where)
+    _require_possible(space, recipe, where)
+    return space
+
+
+def _space_of(table: Mapping[str, Any], where: str) -> SearchSpace:
+    dimensions: dict[str, Dimension] = {}
+    auto = False
+    for name, written in _flat(table, where):
+        if name == FREEZE and written == AUTO:
+            auto = True
+        elif name in (FREEZE, STRENGTH):
+            dimensions[name] = _special(name, written, where)
+        else:
+            _require_free(name, where)
+            dimensions[name] = _dimension(name, written, where)
+    if not dimensions and not auto:
+        raise SettingsError("names nothing to search", where=where, remedy=_SEE)
+    return SearchSpace(dimensions, auto)
+
+
+def _flat(table: Mapping[str, Any], where: str) -> Iterator[tuple[str, Any]]:
+    """(name, what is written) of each dimension."""
+    for section, written in table.items():
+        if section in (FREEZE, STRENGTH):
+            yield section, written
+        elif section not in Recipe.model_fields or not isinstance(written, dict):
+            raise SettingsError(
+                f"unknown in [search]: {section!r}",
+                where=where,
+                remedy=f"Name {FREEZE}, {STRENGTH} or a setting such as training.learning_rate",
+            )
+        else:
+            for key, inner in written.items():
+                yield f"{section}.{key}", inner
+
+
+def _require_free(name: str, where: str) -> None:
+    section, _, key = name.partition(".")
+    model = Recipe.model_fields[section].annotation
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        raise SettingsError(f"{section} cannot be searched", where=where, remedy=_SEE)
+    if key not in model.model_fields:
+        raise SettingsError(
+            f"unknown setting {name!r}",
+            where=where,
+            remedy=f"Known here: {', '.join(model.model_fields)}",
+        )
+    why = _FIXED.get(section) or _FIXED.get(name)
+    if why:
+        raise SettingsError(f"{name} cannot be searched: {why}", where=where, remedy="Leave it out")
+
+
+def _special(name: str, written: Any, where: str) -> Choices:
+    kinds: tuple[type, ...] = (int,) if name == FREEZE else (int, float)
+    choices = _choices(name, written, where)
+    for value in choices.values:
+        good = type(value) in kinds and (value >= 1 if name == FREEZE else 0 <= value <= 10)  # type: ignore[operator]
+        if not good:
+            raise SettingsError(
+                f"{name}: {value!r} is not possible",
+                where=where,
+                remedy='Give "auto" or whole numbers from 1 on'
+                if name == FREEZE
+                else "Give factors from 0 to 10, such as [0.0, 0.5, 1.0]",
+            )
+    return choices if name == FREEZE else Choices(tuple(float(str(v)) for v in choices.values))
+
+
+def _dimension(name: str, written: Any, where: str) -> Dimension:
+    if isinstance(written, dict):
+        return _range(name, written, where)
+    return _choices(name, written, where)
+
+
+def _choices(name: str, written: Any, where: str) -> Choices:
+    if not isinstance(written, list):
+        raise SettingsError(
+            f"{name} is {written!r}",
+            where=where,
+            remedy="Give a list of choices, or a range such as { low = 0.001, high = 0.1 }",
+        )
+    values = tuple(tuple(value) if isinstance(value, list) else value for value in written)
+    for value in values:
+        flat = value if isinstance(value, tuple) else (value,)
+        if not all(isinstance(one, str | int | float) and _is_finite(one) for one in flat):
+            raise SettingsError(f"{name}: {value!r} is no possible choice", where=where)
+    if len({repr(value) for value in values}) < len(values):
+        raise SettingsError(f"{name} names a choice twice", where=where, remedy="Leave one out")
+    if not 1 <= len(values) <= _MOST_CHOICES:
+        raise SettingsError(
+            f"{name} has {len(values)} choices",
+            where=where,
+            remedy=f"Give 1 to {_MOST_CHOICES}, or a range",
+        )
+    return Choices(values)
+
+
+def _is_finite(value: object) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def _range(name: str, written: Mapping[str, Any], where: str) -> Range:
+    unknown = set(written) - {"low", "high", "log", "step"}
+    if unknown or not {"low", "high"} <= set(written):
+        raise SettingsError(
+            f"{name}: a range has low and high, and may have log and step"
+            + (f"; found {', '.join(sorted(unknown))}" if unknown else ""),
+            where=where,
+            remedy="Write it as { low = 0.001, high = 0.1, log = true }",
+        )
+    low, high, step = written["low"], written["high"], written.get("step")
+    log = written.get("log", False)
+    numbers = [low, high] if step is None else [low, high, step]
+    if not isinstance(log, bool) or not all(
+        isinstance(one, int | float) and not isinstance(one, bool) and _is_finite(one)
+        for one in numbers
+    ):
+        raise SettingsError(f"{name}: low, high and step are numbers, log is true or false",
+                            where=where)  # fmt: skip
+    whole = _is_whole(name)
+    wrong = ""
+    if low >= high:
+        wrong = f"low ({low:g}) is not below high ({high:g})"
+    elif log and low <= 0:
+        wrong = f"a logarithmic range cannot begin at {low:g}"
+    elif log and step is not None:
+        wrong = "log and step exclude each other"
+    elif step is not None and not 0 < step <= high - low:
+        wrong = f"a step of {step:g} does not fit between {low:g} and {high:g}"
+    elif whole and any(number != int(number) for number in numbers):
+        wrong = "takes whole numbers only"
+    if wrong:
+        raise SettingsError(f"{name}: {wrong}", where=where, remedy="Correct the range")
+    if step is not None:  # end on a step, so that the last value can be drawn
+        high = low + step * math.floor((high - low) / step + 1e-9)
+    if whole:
+        return Range(int(low), int(high), log, None if step is None else int(step), whole=True)
+    return Range(float(low), float(high), log, None if step is None else float(step))
+
+
+def _is_whole(name: str) -> bool:
+    """Whether the recipe takes whole numbers for a setting."""
+    section, _, key = name.partition(".")
+    model = Recipe.model_fields[section].annotation
+    assert isinstance(model, type) and issubclass(model, BaseModel)
+    annotation = model.model_fields[key].annotation
+    kinds = set(get_args(annotation)) or {annotation}
+    return int in kinds and float not in kinds
+
+
+def _require_possible(space: SearchSpace, recipe: Recipe, where: str) -> None:
+    """Try every end of every dimension, alone and with every end of every other one."""
+    ends = [
+        (name, end)
+        for name, dimension in space.dimensions.items()
+        for end in dimension.ends
+    ]  # fmt: skip
+    for name, end in ends:
+        _try(recipe, {name: end}, where)
+    for (name, end), (other, far) in itertools.combinations(ends, 2):
+        if name != other and name.partition(".")[0] == other.partition(".")[0]:
+            _try(recipe, {name: end, other: far}, where)
+
+
+def _try(recipe: Recipe, values: Mapping[str, Value], where: str) -> None:
+    try:
+        recipe_with(recipe, values)
+    except SettingsError as error:
+        tried = " with ".join(f"{name} = {value!r}" for name, value in values.items())
+        raise SettingsError(
+            f"{tried} is not possible: {error.what}",
+            where=where,
+            remedy="Narrow the space, or change the recipe that it starts from",
+        ) from error
+
+
+def _value_in(recipe: Recipe, name: str) -> Any:
+    if name == STRENGTH:
+        return 1.0
+    if name == FREEZE:
+        return recipe.network.frozen_layers
+    section, _, key = name.partition(".")
+    return getattr(getattr(recipe, section), key)
