@@ -11,6 +11,7 @@ from typing import Any
 
 from audit_tables import audit_tables
 from int8_table import int8_table
+from leak_table import leak_table
 from prediction_tables import prediction_tables
 from probability_tables import probability_tables
 from record import HERE, RESULTS
@@ -40,6 +41,7 @@ def main() -> int:
         if one["benchmark"] == "int8":
             text += int8_table(one)
     text += probability_tables(records)
+    text += leak_table(records)
     text += prediction_tables(records)
     text += audit_tables(records)
     (HERE / "RESULTS.md").write_text(text, encoding="utf-8")

@@ -90,6 +90,7 @@ def test_a_leak_is_never_a_good_result() -> None:
     said = _say(_evaluation(230, 240, groups=20), leak=True)
     assert said.tone == "caution"
     assert said.reasons[0].startswith("Groups or copies of images stand in more than one part")
+    assert "never saw" not in said.sentence
 
 
 def test_images_of_unknown_origin_are_not_called_unseen() -> None:

@@ -26,6 +26,7 @@ ROOMS = (
     "report",
     "phantoms",
     "experiment",
+    "paper",
     "cli",
 )
 #: Modules beside the rooms, and what they may import.
@@ -40,7 +41,7 @@ ONLY_IN = {
     "openvino": ("runtimes/imports.py",),
     "onnxruntime": ("runtimes/imports.py",),
     "bioio": ("images/",),
-    "tifffile": ("images/", "phantoms/"),
+    "tifffile": ("images/", "phantoms/", "paper/copies.py"),
     "rich": ("cli/",),
     "optuna": ("training/search.py",),
     "urllib": ("networks/download.py",),

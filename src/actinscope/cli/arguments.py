@@ -21,6 +21,7 @@ from actinscope.cli.options import (
     resume_hint,
     whole_number,
 )
+from actinscope.cli.paper_command import add_paper
 from actinscope.cli.summarise_command import add_summarise
 from actinscope.cli.tune_command import add_tune
 
@@ -56,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
         add_summarise,
         _verify,
         _quantize,
+        add_paper,
         _demo,
         _recipe,
         add_networks,

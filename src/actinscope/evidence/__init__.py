@@ -42,6 +42,7 @@ from actinscope.evidence.confounds import (
     Confound,
     find_confounds,
 )
+from actinscope.evidence.contrasts import linear_contrast
 from actinscope.evidence.control_features import (
     CONTROL_FEATURES,
     control_features,
@@ -186,6 +187,7 @@ __all__ = [
     "judge_control",
     "level_to_json",
     "level_words",
+    "linear_contrast",
     "mean_difference",
     "pair_sentence",
     "pairs_for_mcnemar",

@@ -104,7 +104,7 @@ def verdict(
         cautions.insert(0, unanswerable)
     sentence = (_NO_ANSWER if unanswerable else "") + (
         f"On {_where(evaluation, by_image=by_image, synthetic=synthetic, group=group)}"
-        f"{_unseen(by_image=by_image, held_out=held_out)}, "
+        f"{_unseen(by_image=by_image, held_out=held_out and not leak)}, "
         f"the model names the class of {percent(accuracy.value)} %"
         f"{_interval(accuracy, evaluation.confidence)}; "
         f"guessing the commonest class gives {percent(baseline)} %."

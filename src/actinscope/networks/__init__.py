@@ -3,7 +3,12 @@
 With training/ the only room that knows Keras, which is imported when it is first needed.
 """
 
-from actinscope.networks.backend import backend_name, import_in_background, keras_backend
+from actinscope.networks.backend import (
+    backend_name,
+    import_in_background,
+    keras_backend,
+    one_of_many_networks,
+)
 from actinscope.networks.blocks import block_ends, freeze_points
 from actinscope.networks.build import build_imagenet_classifier, build_network
 from actinscope.networks.cut import CutNetwork, crossing_tensors, cut_network
@@ -58,6 +63,7 @@ __all__ = [
     "is_plain",
     "keras_backend",
     "network_entry",
+    "one_of_many_networks",
     "place_of_weights",
     "resolve_weights",
     "settle_head",

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -40,3 +44,25 @@ def _import_quietly() -> None:
         backend_name()
     except Exception:
         return
+
+
+@contextmanager
+def one_of_many_networks() -> Iterator[None]:
+    """For programs that train many networks one after the other, around each of them.
+
+    TensorFlow advises against tracing one graph a network, which cannot be helped; that advice
+    is kept from the screen. At the end what Keras still holds of networks is given back, so no
+    network made inside may be used outside.
+    """
+
+    def is_no_advice(record: logging.LogRecord) -> bool:
+        return "triggered tf.function retracing" not in record.getMessage()
+
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(is_no_advice)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_no_advice)
+        keras_backend().backend.clear_session()
+        gc.collect()

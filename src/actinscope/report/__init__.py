@@ -23,10 +23,19 @@ from actinscope.report.content import (
     ReportContent,
     SplitTable,
 )
-from actinscope.report.write import (
-    write_audit_page,
-    write_report,
+from actinscope.report.paper_content import (
+    DoubtText,
+    LeakRow,
+    LeakStep,
+    NetworkCurves,
+    PaperCell,
+    PaperContent,
+    PaperRow,
+    PaperTable,
+    ProtocolFigures,
+    RunLink,
 )
+from actinscope.report.write import write_audit_page, write_paper_pages, write_report
 
 __all__ = [
     "HISTORY_KEYS",
@@ -39,13 +48,24 @@ __all__ = [
     "ControlRow",
     "ControlsShown",
     "Dots",
+    "DoubtText",
     "ExtraTable",
     "Finding",
     "Headline",
+    "LeakRow",
+    "LeakStep",
     "LevelSection",
+    "NetworkCurves",
+    "PaperCell",
+    "PaperContent",
+    "PaperRow",
+    "PaperTable",
+    "ProtocolFigures",
     "ReportContent",
+    "RunLink",
     "Shot",
     "SplitTable",
     "write_audit_page",
+    "write_paper_pages",
     "write_report",
 ]

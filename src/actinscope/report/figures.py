@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,36 +129,51 @@ def _save(figure: Figure, stem: Path) -> None:
 def _curves(content: ReportContent) -> Figure:
     figure = sheet(PAGE_MM, 62)
     left, right = figure.subplots(1, 2)
-    epochs = epochs_of(content.history)
     for axes, key in ((left, "loss"), (right, "accuracy")):
-        scale = 100.0 if key == "accuracy" else 1.0
-        looks = ((key, "training", MUTED, ":"), (f"validation_{key}", "validation", BLUE, "-"))
-        for series, name, colour, dash in looks:
-            values = np.asarray(content.history.get(series, ()), dtype=np.float64)
-            if np.isfinite(values).any():
-                dot = "o" if len(values) == 1 else ""
-                line = scale * values[: len(epochs)]
-                axes.plot(
-                    epochs[: len(values)], line, dash, color=colour, lw=1.3, marker=dot, label=name
-                )
-        if content.best_epoch is not None:
-            label = f"kept: epoch {content.best_epoch}"
-            axes.axvline(content.best_epoch, color=ORANGE, lw=0.9, ls=(0, (4, 3)), label=label)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel("accuracy (%)" if key == "accuracy" else "loss")
-        axes.grid(axis="y", color=LINE, lw=0.5)
-        axes.set_axisbelow(True)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(frameon=False, fontsize=6.5, handlelength=2.4)
+        draw_curves(axes, content.history, key, content.best_epoch)
     return figure
+
+
+def draw_curves(
+    axes: Axes, history: Mapping[str, Sequence[float]], key: str, best_epoch: int | None
+) -> None:
+    """Training and validation curve of ``loss`` or ``accuracy``, with the epoch that was kept."""
+    epochs = epochs_of(history)
+    scale = 100.0 if key == "accuracy" else 1.0
+    looks = ((key, "training", MUTED, ":"), (f"validation_{key}", "validation", BLUE, "-"))
+    for series, name, colour, dash in looks:
+        values = np.asarray(history.get(series, ()), dtype=np.float64)
+        if np.isfinite(values).any():
+            dot = "o" if len(values) == 1 else ""
+            line = scale * values[: len(epochs)]
+            axes.plot(
+                epochs[: len(values)], line, dash, color=colour, lw=1.3, marker=dot, label=name
+            )
+    if best_epoch is not None:
+        label = f"kept: epoch {best_epoch}"
+        axes.axvline(best_epoch, color=ORANGE, lw=0.9, ls=(0, (4, 3)), label=label)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("accuracy (%)" if key == "accuracy" else "loss")
+    axes.grid(axis="y", color=LINE, lw=0.5)
+    axes.set_axisbelow(True)
+    ticks: Any = axes.xaxis.get_major_locator()
+    ticks.set_params(integer=True)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, fontsize=6.5, handlelength=2.4)
 
 
 def _confusion(evaluation: Evaluation) -> Figure:
     classes = len(evaluation.classes)
     dense = classes > _MANY_CLASSES
     figure = sheet(PAGE_MM, 165) if dense else sheet(COLUMN_MM, 34 + 11 * classes)
-    axes = figure.subplots()
+    draw_matrix(figure.subplots(), evaluation)
+    return figure
+
+
+def draw_matrix(axes: Axes, evaluation: Evaluation) -> None:
+    """A confusion matrix: counts and shares of each true class."""
+    classes = len(evaluation.classes)
+    dense = classes > _MANY_CLASSES
     counts = np.asarray(evaluation.confusion, dtype=np.float64)  # (K, K)
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
@@ -186,7 +201,6 @@ def _confusion(evaluation: Evaluation) -> Figure:
     axes.set_yticks(np.arange(0.5, classes - 1), minor=True)
     axes.grid(which="minor", color="white", lw=1.5)
     axes.tick_params(which="both", length=0)
-    return figure
 
 
 def _matrix_colours(counts: Any, shares: Any) -> Any:

@@ -122,14 +122,14 @@ def _view(content: ReportContent) -> dict[str, Any]:
         "panels": curve_panels(content.history, content.best_epoch),
         "epochs": _history_rows(content),
         "findings": _by_severity(content.findings),
-        "picture": _picture_view,
+        "picture": picture_view,
         "ramp": pictures.ramp_uri(),
         "has_maps": any(cell.heat is not None for cell in (*content.errors, *content.right)),
         "errors": content.errors[:_MOST_PICTURES],
         "right": content.right[:_MOST_PICTURES],
         "errors_total": _error_count(content),
         "largest_part": _largest_part(content.split),
-        "settings": _setting_groups(content),
+        "settings": setting_groups(content.settings),
     }
 
 
@@ -215,7 +215,7 @@ def _by_severity(findings: Sequence[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: order.index(finding.severity))
 
 
-def _picture_view(cell: CellPicture) -> dict[str, Any]:
+def picture_view(cell: CellPicture) -> dict[str, Any]:
     """What the template needs to draw one cell."""
     ranked = sorted(cell.probabilities.items(), key=lambda item: -item[1])
     shown = ranked[:_MOST_PROBABILITIES]
@@ -249,9 +249,9 @@ def _largest_part(split: SplitTable | None) -> int:
     return max((sum(members.values()) for members in split.members.values()), default=0)
 
 
-def _setting_groups(content: ReportContent) -> list[tuple[str, list[tuple[str, str]]]]:
+def setting_groups(settings: Mapping[str, object]) -> list[tuple[str, list[tuple[str, str]]]]:
     """Settings as (heading, rows); values at the top stand under an empty heading."""
-    tables = {k: v for k, v in content.settings.items() if isinstance(v, Mapping) and v}
-    top = {k: v for k, v in content.settings.items() if k not in tables}
+    tables = {k: v for k, v in settings.items() if isinstance(v, Mapping) and v}
+    top = {k: v for k, v in settings.items() if k not in tables}
     groups = [("", list(text.flatten(top)))] if top else []
     return groups + [(str(key), list(text.flatten(value))) for key, value in tables.items()]

@@ -1,0 +1,3 @@
+"""The paper's published numbers, what is doubtful about them, and its experiment on your cells."""
+
+from __future__ import annotations

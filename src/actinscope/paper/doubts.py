@@ -1,0 +1,249 @@
+"""What can be doubted in the published numbers, each point worked out anew from the numbers.
+
+Nothing here looks at images. A doubt says what the paper claims, what was computed from the
+printed digits, and the sentence that the report prints.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+
+from actinscope.evidence.intervals import Estimate, proportion_of_images
+from actinscope.evidence.paired import exact_mcnemar
+from actinscope.evidence.sample_size import images_for_half_width
+from actinscope.networks import network_entry
+from actinscope.networks.entry import KerasApplication
+from actinscope.paper.published import TABLE_II, TABLE_III, Printed, TestRow
+
+NORMAL_95 = 1.959964
+"""Quantile of the normal distribution for two-sided 95 %."""
+
+LARGEST = 1000
+"""Test parts up to this many images are tried."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """One doubtful point.
+
+    Attributes:
+        claim: what the paper says or does.
+        computed: what was worked out, by name.
+        sentence: what follows, for the report.
+    """
+
+    claim: str
+    computed: Mapping[str, object]
+    sentence: str
+
+
+def counts_that_fit(printed: Printed, n: int) -> tuple[int, ...]:
+    """All k for which k / n, rounded to the printed digits, is the printed figure.
+
+    Exact halves count either way, as it is not known how the paper rounds them.
+    """
+    low = math.ceil((printed.exact - printed.rounding) * n)
+    high = math.floor((printed.exact + printed.rounding) * n)
+    return tuple(k for k in range(low, high + 1) if 0 <= k <= n)
+
+
+def sizes_that_fit(printed: Printed, *, largest: int = LARGEST) -> tuple[int, ...]:
+    """All numbers of images n <= ``largest`` of which some count gives the printed figure."""
+    return tuple(n for n in range(1, largest + 1) if counts_that_fit(printed, n))
+
+
+def best_mcnemar(first: int, second: int, n: int) -> float:
+    """Smallest exact McNemar p that two classifiers right on so many of n same images can have.
+
+    It is reached where as few images as possible tell the two apart.
+    """
+    gap = first - second
+    possible = range(min(second, n - first) + 1)  # right for the second one only
+    return min(exact_mcnemar(only + gap, only) for only in possible if only + gap >= 0)
+
+
+def all_doubts() -> tuple[Doubt, ...]:
+    """Every doubtful point, in the order of the report. Builds one network (no weights)."""
+    return (
+        partition_doubt(),
+        size_doubt(),
+        difference_doubt(),
+        nasnet_size_doubt(),
+        f1_doubt(),
+        averages_doubt(),
+        validation_doubt(),
+        layers_doubt(),
+    )
+
+
+def partition_doubt() -> Doubt:
+    """The parts were cut after the augmentation; or they were not."""
+    tested = min(_sizes_in_common("efficientnetv2-b0", "inception-v3"))
+    return Doubt(
+        claim="\u201cAfter data augmentation, the entire data is partitioned.\u201d",
+        computed={"test images": tested, "all images at 10 %": 10 * tested},
+        sentence=(
+            "If it was done in this order, variants of one cell are in training and in test, and "
+            "the test figures are too good. It is suspected, not proven: a test part of "
+            f"{tested} images, which fits two of the three accuracies, is the tenth part of "
+            f"{10 * tested} images, and so many can also have been augmented during the training."
+        ),
+    )
+
+
+def size_doubt() -> Doubt:
+    """How wide the intervals of the two best accuracies are."""
+    n = min(_sizes_in_common("efficientnetv2-b0", "inception-v3"))
+    best, second = _on(_test("efficientnetv2-b0"), n), _on(_test("inception-v3"), n)
+    needed = images_for_half_width(0.98, 0.01)
+    normal = math.ceil(NORMAL_95**2 * 0.98 * 0.02 / 0.01**2)
+    return Doubt(
+        claim="EfficientNetV2-B0 reaches 98.15 %, Inception V3 94.44 % of the test images.",
+        computed={"n": n, "best": best, "second": second, "needed": needed, "normal": normal},
+        sentence=(
+            f"On {n} images, the fewest that fit both, these are {best.count} and {second.count} "
+            f"right answers; the 95 % Wilson intervals reach from {_ends(best)} and from "
+            f"{_ends(second)}. To know an accuracy of 98 % to within 1 point either way takes "
+            f"{needed} independent test images by Wilson's interval, {normal} by the normal "
+            "approximation."
+        ),
+    )
+
+
+def difference_doubt() -> Doubt:
+    """Whether two images make one network better than another."""
+    n = min(_sizes_in_common("efficientnetv2-b0", "inception-v3"))
+    best, second = (_right(_test(name), n) for name in ("efficientnetv2-b0", "inception-v3"))
+    p = best_mcnemar(best, second, n)
+    return Doubt(
+        claim="EfficientNetV2-B0 is better than Inception V3.",
+        computed={"images apart": best - second, "p": p},
+        sentence=(
+            f"The difference is {best - second} of {n} images. On the same images the exact "
+            f"McNemar test gives p = {p:g} at best: that is no evidence of a difference."
+        ),
+    )
+
+
+def nasnet_size_doubt() -> Doubt:
+    """NASNet's accuracy belongs to another number of test images."""
+    n = min(_sizes_in_common("efficientnetv2-b0", "inception-v3"))
+    printed = _test("nasnet-mobile").accuracy
+    fitting = sizes_that_fit(printed)
+    fewest = ", ".join(str(size) for size in fitting[:4])
+    return Doubt(
+        claim=f"NASNet Mobile reaches {printed.text} % of the test images.",
+        computed={"sizes": fitting, "fits the others' size": n in fitting},
+        sentence=(
+            f"No number of {n} images gives {printed.text} %. The smallest numbers of images that "
+            f"do are {fewest}: "
+            "this network was tested on other images, or the figure is misprinted."
+        ),
+    )
+
+
+def f1_doubt() -> Doubt:
+    """An F1 above the mean of precision and recall."""
+    row = _test("nasnet-mobile")
+    bound = (row.precision.exact + row.recall.exact) / 2
+    slack = row.precision.rounding  # of the mean of two figures that are rounded alike
+    impossible = row.f1.exact - row.f1.rounding > bound + slack
+    return Doubt(
+        claim=f"NASNet Mobile has an F1 of {row.f1.text} %.",
+        computed={"bound": float(bound), "impossible": impossible},
+        sentence=(
+            f"Precision {row.precision.text} and recall {row.recall.text} have the mean "
+            f"{100 * float(bound):.2f}. The F1 of a class, the harmonic mean of its precision and "
+            "recall, is never above their arithmetic mean, and averaging over classes, plainly or "
+            "weighted by their size, keeps that; so does the harmonic mean of the two averages. "
+            + ("So this F1 cannot be right." if impossible else "It lies within rounding.")
+        ),
+    )
+
+
+def averages_doubt() -> Doubt:
+    """Which averages over the classes the figures are."""
+    equal = all(row.recall.exact == row.accuracy.exact for row in TABLE_III)
+    return Doubt(
+        claim="Precision, recall and F1 are given without saying how classes are averaged.",
+        computed={"recall is accuracy": equal},
+        sentence=(
+            "Recall equals accuracy in every row, which is what the average weighted by class size "
+            "gives by algebra. So the figures are weighted averages; those here are, too."
+            if equal
+            else "Recall and accuracy differ, so the figures are not averages weighted by size."
+        ),
+    )
+
+
+def validation_doubt() -> Doubt:
+    """How many validation images there were."""
+    figures = [row.accuracy for row in TABLE_II if row.part == "validation"]
+    common = set.intersection(*(set(sizes_that_fit(figure)) for figure in figures))
+    fewest = min(common)
+    right = [counts_that_fit(figure, fewest)[0] for figure in figures]
+    tested = min(_sizes_in_common("efficientnetv2-b0", "inception-v3"))
+    numbers = f"{', '.join(map(str, right[:-1]))} and {right[-1]}"
+    return Doubt(
+        claim="The validation accuracies are " + ", ".join(figure.text for figure in figures) + ".",
+        computed={"n": fewest, "counts": tuple(right)},
+        sentence=(
+            f"All are multiples of 1/{fewest}: {numbers} of {fewest} images. One image is "
+            f"{100 / fewest:.1f} points, and the part that chooses the epoch is as small as the "
+            f"test part of {tested}."
+        ),
+    )
+
+
+@cache
+def layers_doubt() -> Doubt:
+    """What 271 layers are, and where the first 200 end."""
+    entry = network_entry("efficientnetv2-b0")
+    shape = (entry.input.size, entry.input.size, entry.input.channels)
+    assert isinstance(entry.builder, KerasApplication)
+    rescaling = replace(entry.builder, options=(("include_preprocessing", True),), first="")
+    # Layers of the network's own head, in order: pooling, dropout and the softmax layer.
+    head = ["head"] * entry.head.layer_count
+    plain = [*(layer.name for layer in entry.builder(shape).layers), *head]
+    headless = [layer.name for layer in rescaling(shape).layers]
+    cuts = tuple(names[199].partition("_")[0] for names in (plain, [*headless, "pool"]))
+    inside = cuts[0] == cuts[1] == plain[200].partition("_")[0]
+    return Doubt(
+        claim="271 layers: the first 200 frozen, the next 71 trained; images divided by 255.",
+        computed={
+            "with head, without preprocessing": len(plain),
+            "without head, with preprocessing, and pooling": len(headless) + 1,
+            "cut in": cuts,
+            "rescales itself": any("rescaling" in name for name in headless),
+        },
+        sentence=(
+            f"Two networks have that many layers: with head and without preprocessing "
+            f"({len(plain)}), and without head, with preprocessing and with pooling added "
+            f"({len(headless) + 1}). Freezing the first 200 ends "
+            f"{'inside ' if inside else 'in '}{' or '.join(dict.fromkeys(cuts))} either way. The "
+            "second one rescales by itself, so that dividing by 255 beforehand scales twice."
+        ),
+    )
+
+
+def _test(network: str) -> TestRow:
+    return next(row for row in TABLE_III if row.network == network)
+
+
+def _sizes_in_common(*networks: str) -> set[int]:
+    return set.intersection(*(set(sizes_that_fit(_test(name).accuracy)) for name in networks))
+
+
+def _right(row: TestRow, n: int) -> int:
+    return counts_that_fit(row.accuracy, n)[0]
+
+
+def _on(row: TestRow, n: int) -> Estimate:
+    return proportion_of_images(_right(row, n), n)
+
+
+def _ends(estimate: Estimate) -> str:
+    return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f} %"

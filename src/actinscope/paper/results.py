@@ -1,0 +1,181 @@
+"""What the runs of the experiment wrote, read back and put together over the repeats.
+
+Answers of all repeats are pooled; their intervals go by group (by image where there is no
+group), and copies of one image, or one image in several repeats, count as one group. So an
+interval tells what other groups would give. It does not tell what another seed of the training
+would give, except as far as the repeats differ.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.errors import StudyError
+from actinscope.evidence import Estimate, Evaluation, evaluate, linear_contrast
+from actinscope.paper.copies import COPY
+
+UNSEEN = "unseen"
+"""Name of the held-out images among the parts, and of their folder in a run. They are of the
+kind that the protocol's own test part is made of: copies, where that has copies."""
+
+UNSEEN_PLAIN = "unseen_plain"
+"""The held-out images as they are; the same as :data:`UNSEEN` where that has no copies."""
+
+PARTS = ("train", "validation", "test", UNSEEN, UNSEEN_PLAIN)
+_RESAMPLES = 1000
+_CHANCE = "probability_"
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What networks said about N images.
+
+    Attributes:
+        labels: (N,) true class indices.
+        probabilities: (N, K).
+        clusters: the group of each image.
+    """
+
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    clusters: tuple[str, ...]
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right answers, 0..1."""
+        return float((self.probabilities.argmax(axis=1) == self.labels).mean())
+
+
+@dataclass(frozen=True, eq=False)
+class ProtocolResult:
+    """One network under one protocol.
+
+    Attributes:
+        evaluations: part (of :data:`PARTS`) -> figures over all repeats.
+        optimism: accuracy on the protocol's own test part minus that on images of unseen groups,
+            of the same kind.
+        by_repeat: (own test part, unseen groups) accuracy of each repeat.
+        histories: one a repeat: column of ``history.csv`` -> values.
+        folders: one run folder a repeat.
+    """
+
+    evaluations: Mapping[str, Evaluation]
+    optimism: Estimate
+    by_repeat: tuple[tuple[float, float], ...]
+    histories: tuple[Mapping[str, list[float]], ...]
+    folders: tuple[Path, ...]
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of the longest run."""
+        return max(len(history["epoch"]) for history in self.histories)
+
+
+def run_folder(output: Path, network: str, protocol: str, repeat: int) -> Path:
+    """Folder of one run."""
+    return output / "runs" / network / protocol / f"repeat_{repeat}"
+
+
+def read_result(
+    folders: Sequence[Path], *, classes: Sequence[str], cluster: str, seed: int
+) -> ProtocolResult:
+    """Read the runs of one network under one protocol and evaluate their answers together.
+
+    Args:
+        folders: one a repeat.
+        classes: all classes of the study.
+        cluster: column of the tables of predictions that the intervals go by.
+        seed: of the resampling.
+
+    Raises:
+        StudyError: a table of a run is not as the run wrote it.
+    """
+    answers = {
+        part: [_read_part(folder, part, classes, cluster) for folder in folders] for part in PARTS
+    }
+    evaluations = {part: _evaluate(_pooled(answers[part]), classes, seed) for part in PARTS}
+    accuracy = {part: evaluations[part].metrics["accuracy"] for part in ("test", UNSEEN)}
+    pairs = zip(answers["test"], answers[UNSEEN], strict=True)
+    return ProtocolResult(
+        evaluations=evaluations,
+        optimism=linear_contrast((1, -1), (accuracy["test"], accuracy[UNSEEN])),
+        by_repeat=tuple((own.accuracy, unseen.accuracy) for own, unseen in pairs),
+        histories=tuple(read_history(folder / "history.csv") for folder in folders),
+        folders=tuple(folders),
+    )
+
+
+def step_between(first: ProtocolResult, second: ProtocolResult) -> Estimate:
+    """How much more optimistic the first protocol is than the second."""
+    return linear_contrast(
+        (1, -1, -1, 1),
+        tuple(
+            one.evaluations[part].metrics["accuracy"]
+            for one in (first, second)
+            for part in ("test", UNSEEN)
+        ),
+    )
+
+
+def read_history(path: Path) -> dict[str, list[float]]:
+    """``history.csv`` of a run: column -> one value an epoch."""
+    rows = _rows(path)
+    return {name: [float(row[name]) for row in rows] for name in rows[0]}
+
+
+def _read_part(folder: Path, part: str, classes: Sequence[str], cluster: str) -> Answers:
+    held_out = part in (UNSEEN, UNSEEN_PLAIN)
+    path = (folder / UNSEEN if held_out else folder) / "predictions.csv"
+    rows = [row for row in _rows(path) if row["part"] == (UNSEEN if held_out else part)]
+    if part == UNSEEN_PLAIN:
+        rows = [row for row in rows if row.get(COPY) == "0"]
+    index = {name: number for number, name in enumerate(classes)}
+    try:
+        labels = np.array([index[row["label"]] for row in rows], dtype=np.int64)
+        chances = np.array([[float(row[_CHANCE + name]) for name in classes] for row in rows])
+        clusters = tuple(row[cluster] for row in rows)
+    except (KeyError, ValueError) as error:
+        raise StudyError(
+            f"is not the table that the run wrote ({error})",
+            where=path,
+            remedy="Delete the folder of this run and repeat the command with --resume",
+        ) from error
+    if not rows:
+        raise StudyError(f"has no image of the part {part!r}", where=path)
+    return Answers(labels, chances, clusters)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream))
+    except OSError as error:
+        raise StudyError(f"cannot be read ({error.strerror})", where=path) from error
+    if not rows:
+        raise StudyError("has no rows", where=path)
+    return rows
+
+
+def _pooled(answers: Sequence[Answers]) -> Answers:
+    return Answers(
+        labels=np.concatenate([one.labels for one in answers]),
+        probabilities=np.concatenate([one.probabilities for one in answers]),
+        clusters=tuple(name for one in answers for name in one.clusters),
+    )
+
+
+def _evaluate(answers: Answers, classes: Sequence[str], seed: int) -> Evaluation:
+    return evaluate(
+        answers.labels,
+        answers.probabilities,
+        classes=classes,
+        groups=answers.clusters,
+        seed=seed,
+        resamples=_RESAMPLES,
+    )

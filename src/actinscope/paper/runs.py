@@ -1,0 +1,304 @@
+"""The whole experiment of ``actinscope paper``: copies, divisions, runs, report.
+
+State is found from files: a run is finished when its answers about the held-out images are
+written, and is begun when it has a recipe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from actinscope.bundle import load_bundle
+from actinscope.errors import ResumeError, UsageError
+from actinscope.experiment.assess import assess, write_assessment
+from actinscope.experiment.output import require_new_folder
+from actinscope.experiment.prepare import (
+    StudySource,
+    fingerprint_study,
+    read_study,
+    unreadable,
+)
+from actinscope.experiment.resume import recipe_as_used, require_same_settings
+from actinscope.experiment.train import ChosenNetwork, TrainRequest, train_on_parts
+from actinscope.files import make_folder, write_json_atomic
+from actinscope.images import CropReader
+from actinscope.networks import import_in_background, one_of_many_networks
+from actinscope.paper.copies import READ_COPIES, list_copies, write_copies
+from actinscope.paper.networks import PlannedNetwork, plan_networks
+from actinscope.paper.protocols import Protocol, Repeat, chosen_protocols, plan_repeats
+from actinscope.paper.results import UNSEEN, run_folder
+from actinscope.paper.story import Experiment, write_paper_report
+from actinscope.predict import Predictor
+from actinscope.progress import Progress
+from actinscope.study import Fingerprints, Manifest
+from actinscope.training import Recipe, change_recipe
+
+_IDENTITY = "experiment.json"
+COPIES_FOLDER = "copies"
+
+
+@dataclass(frozen=True)
+class PaperRequest:
+    """What the experiment shall do.
+
+    Attributes:
+        source: where images, labels and groups come from.
+        recipe: the settings of all runs, before each network's own are put in.
+        output: folder for the runs, tables, figures and the report.
+        networks: registry names, in the order of the tables.
+        protocol: ``published``, ``honest`` or ``both``.
+        repeats: how many times other groups are held out, at least 1.
+        copies: images made of each image, the first of them unchanged.
+        weights: network name -> a weights file, or ``none``; others take their own.
+        vgg_epochs: epochs of networks called VGG; None for as many as the others.
+        resume: go on with the experiment found in ``output``.
+        command: the command line, for the report.
+    """
+
+    source: StudySource
+    recipe: Recipe
+    output: Path
+    networks: tuple[str, ...]
+    protocol: str = "both"
+    repeats: int = 3
+    copies: int = 4
+    weights: Mapping[str, str] | None = None
+    vgg_epochs: int | None = None
+    resume: bool = False
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class PaperOutcome:
+    """Where the results are, the sentence that sums them up, and what was left out."""
+
+    folder: Path
+    sentence: str
+    untrained: tuple[tuple[str, str], ...]
+    problems: tuple[tuple[str, str], ...]
+
+
+def run_paper(request: PaperRequest, progress: Progress) -> PaperOutcome:
+    """Run the paper's experiment on a study and report it beside the published numbers.
+
+    Raises:
+        ActinscopeError: what any room says; what was finished stays in the folder.
+    """
+    _check_output(request)
+    networks = plan_networks(
+        request.networks,
+        request.recipe,
+        weights=request.weights or {},
+        vgg_epochs=request.vgg_epochs,
+    )
+    for one in networks:
+        if one.problem:
+            progress.say(f"{one.title} is NOT trained: {one.problem}")
+        for notice in one.network.notices if one.network else ():
+            progress.say(notice)
+    reader = CropReader(request.recipe.images)
+    found = fingerprint_study(read_study(request.source, request.recipe), reader, progress)
+    import_in_background()
+    protocols = chosen_protocols(request.protocol, grouped=found.manifest.group is not None)
+    folder = request.output / COPIES_FOLDER
+    # What cannot be divided must show before anything is written.
+    _plan(request, list_copies(found.manifest, copies=request.copies, folder=folder), protocols)
+    _claim(request, found)
+    copies = write_copies(
+        found,
+        request.recipe.augmentation,
+        copies=request.copies,
+        seed=request.recipe.seed,
+        reader=reader,
+        folder=folder,
+        progress=progress,
+    )
+    repeats = _plan(request, copies, protocols)
+    runs = _runs(request.output, networks, protocols, repeats)
+    _run_all(runs, copies, command=request.command, progress=progress)
+    experiment = Experiment(
+        folder=request.output,
+        study=found,
+        recipe=request.recipe,
+        networks=networks,
+        protocols=protocols,
+        repeats=repeats,
+        copies=request.copies,
+        command=request.command,
+    )
+    sentence = write_paper_report(experiment, progress)
+    shutil.rmtree(folder)
+    untrained = tuple((one.title, one.problem) for one in networks if one.problem)
+    return PaperOutcome(request.output, sentence, untrained, unreadable(found))
+
+
+def _plan(
+    request: PaperRequest, copies: Manifest, protocols: tuple[Protocol, ...]
+) -> tuple[Repeat, ...]:
+    shares = request.recipe.split
+    return plan_repeats(
+        copies,
+        protocols,
+        repeats=request.repeats,
+        seed=request.recipe.seed,
+        fractions=(shares.train, shares.validation, shares.test),
+    )
+
+
+def _check_output(request: PaperRequest) -> None:
+    if request.repeats < 1:
+        raise UsageError(f"{request.repeats} repeats", remedy="Ask for at least 1")
+    if not request.resume:
+        require_new_folder(request.output, request.source)
+    elif not (request.output / _IDENTITY).exists():
+        raise UsageError(
+            "holds no experiment to go on with",
+            where=request.output,
+            remedy="Leave out --resume to start one",
+        )
+
+
+def _claim(request: PaperRequest, found: Fingerprints) -> None:
+    """Write what every run rests on; or, going on, refuse another experiment's folder.
+
+    Networks, protocols and repeats are not in it: more of them may be asked for later.
+    """
+    identity = {
+        "seed": request.recipe.seed,
+        "copies": request.copies,
+        "augmentation": request.recipe.augmentation.model_dump(mode="json"),
+        "split": request.recipe.split.model_dump(mode="json"),
+        "group": found.manifest.group,
+        "images": len(found.manifest.records),
+        "study_sha256": _study_hash(found.manifest),
+    }
+    path = request.output / _IDENTITY
+    if path.exists():
+        begun = _read_identity(path)
+        changed = [name for name in identity if begun.get(name) != _as_json(identity[name])]
+        if changed:
+            raise ResumeError(
+                f"the experiment was begun with other values of: {', '.join(changed)}",
+                where=path,
+                remedy="Repeat the command that began it and add --resume, or start anew in "
+                "another folder",
+            )
+        return
+    make_folder(request.output)
+    write_json_atomic(path, identity)
+
+
+def _read_identity(path: Path) -> dict[str, object]:
+    try:
+        begun = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ResumeError("cannot be read", where=path, remedy="Start anew elsewhere") from error
+    return begun if isinstance(begun, dict) else {}
+
+
+def _as_json(value: object) -> object:
+    return json.loads(json.dumps(value))
+
+
+def _study_hash(manifest: Manifest) -> str:
+    rows = sorted(
+        (*record.key, record.label, manifest.group_of(record), record.pixel_hash)
+        for record in manifest.records
+    )
+    return hashlib.sha256(repr(rows).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One training: which network under which protocol in which repeat, and its folder."""
+
+    network: ChosenNetwork
+    recipe: Recipe
+    protocol: Protocol
+    repeat: Repeat
+    folder: Path
+
+    @property
+    def begun(self) -> bool:
+        return (self.folder / "recipe.toml").exists()
+
+    @property
+    def finished(self) -> bool:
+        return (self.folder / UNSEEN / "predictions.csv").exists()
+
+    def check(self) -> None:
+        """Refuse what was begun with other settings."""
+        require_same_settings(self.folder, recipe_as_used(self.recipe, self.network.entry))
+
+
+def _runs(
+    folder: Path,
+    networks: tuple[PlannedNetwork, ...],
+    protocols: tuple[Protocol, ...],
+    repeats: tuple[Repeat, ...],
+) -> list[_Run]:
+    """All runs, repeat by repeat, so that an experiment that was broken off tells most."""
+    return [
+        _Run(
+            network=planned.network,
+            recipe=change_recipe(planned.recipe, {}, seed=repeat.seed),
+            protocol=protocol,
+            repeat=repeat,
+            folder=run_folder(folder, planned.name, protocol.name, repeat.number),
+        )
+        for repeat in repeats
+        for planned in networks
+        if planned.network is not None
+        for protocol in protocols
+    ]
+
+
+def _run_all(runs: list[_Run], copies: Manifest, *, command: str, progress: Progress) -> None:
+    """Train what is not finished."""
+    for run in runs:
+        if run.begun:  # all of them before hours of work
+            run.check()
+    for number, run in enumerate(runs, start=1):
+        if run.finished:
+            continue
+        progress.say(
+            f"run {number} of {len(runs)}: {run.network.entry.title}, {run.protocol.title}, "
+            f"repeat {run.repeat.number}"
+        )
+        with one_of_many_networks():
+            _train(run, copies, command=command, progress=progress)
+
+
+def _train(run: _Run, copies: Manifest, *, command: str, progress: Progress) -> None:
+    """Train one network under one protocol, then ask it about the held-out images."""
+    parts = run.repeat.parts[run.protocol.name]
+    reader = CropReader(READ_COPIES)
+    train_on_parts(
+        TrainRequest(
+            source=StudySource(copies.root),
+            recipe=run.recipe,
+            output=run.folder,
+            resume=run.begun,
+            command=command,
+        ),
+        run.network,
+        Fingerprints(parts.manifest, (), ()),
+        parts,
+        reader=reader,
+        progress=progress,
+    )
+    answers = assess(
+        Predictor(load_bundle(run.folder / "bundle")),
+        run.repeat.unseen(run.protocol),
+        copies,
+        reader=reader,
+        seed=run.recipe.seed,
+        progress=progress,
+    )
+    make_folder(run.folder / UNSEEN)
+    write_assessment(run.folder / UNSEEN, {UNSEEN: answers}, copies)
