@@ -32,7 +32,7 @@ from actinscope.report import (
     SplitTable,
     write_report,
 )
-from actinscope.study import Fingerprints, Manifest, summarise
+from actinscope.study import Fingerprints, Manifest, Record, summarise
 from actinscope.training import Fitted, Recipe
 
 _EXAMPLES = 6
@@ -86,7 +86,7 @@ def write_run_report(
     paperwork = write_paperwork(run_facts(story, assessments, len(problems)), folder)
     pictures = Pictures(test, story.prepared.preprocess, reader)
     content = ReportContent(
-        title="Synthetic actin cells" if story.synthetic else _title(manifest),
+        title="Synthetic actin cells" if story.synthetic else title_of(manifest),
         question=_question(manifest, story.recipe),
         verdict=judged,
         headline=headline(test.evaluation),
@@ -176,24 +176,41 @@ class Pictures:
         return self.assessment.probabilities
 
     def _picture(self, index: int, *, heat: bool = True) -> CellPicture:
-        record = self.assessment.records[index]
-        classes = self.assessment.evaluation.classes
-        row = self._probabilities[index]
-        predicted = int(row.argmax())
-        unit = self.preprocess.to_unit(self.reader.read(record.path, record.region))
         maps = self.assessment.output.class_maps
-        return CellPicture(
-            name=record.name,
-            label=record.label,
-            predicted=classes[predicted],
-            probabilities=dict(zip(classes, map(float, row), strict=True)),
-            pixels=displayed(unit),
-            heat=heat_map(maps[index], predicted, size=unit.shape[:2])
-            if heat and maps is not None
-            else None,
+        return cell_picture(
+            self.assessment.records[index],
+            self._probabilities[index],
+            self.assessment.evaluation.classes,
             group=self.assessment.groups[index] if self.assessment.groups else "",
-            object_id=record.object_id,
+            preprocess=self.preprocess,
+            reader=self.reader,
+            maps=maps[index] if heat and maps is not None else None,
         )
+
+
+def cell_picture(
+    record: Record,
+    probabilities: NDArray[np.float64],
+    classes: Sequence[str],
+    *,
+    group: str,
+    preprocess: Preprocess,
+    reader: CropReader,
+    maps: NDArray[np.float32] | None = None,
+) -> CellPicture:
+    """One cell as the network sees it, with its (K,) probabilities and class activation maps."""
+    predicted = int(probabilities.argmax())
+    unit = preprocess.to_unit(reader.read(record.path, record.region))
+    return CellPicture(
+        name=record.name,
+        label=record.label,
+        predicted=classes[predicted],
+        probabilities=dict(zip(classes, map(float, probabilities), strict=True)),
+        pixels=displayed(unit),
+        heat=None if maps is None else heat_map(maps, predicted, size=unit.shape[:2]),
+        group=group,
+        object_id=record.object_id,
+    )
 
 
 def displayed(unit: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -246,7 +263,8 @@ def _by_class(
     return {name: {part: counts[part][name] for part in counts} for name in classes}
 
 
-def _title(manifest: Manifest) -> str:
+def title_of(manifest: Manifest) -> str:
+    """What a report on these images is called."""
     return " or ".join(manifest.classes) if len(manifest.classes) <= 3 else (
         f"{manifest.root.name}: {len(manifest.classes)} classes"
     )  # fmt: skip
@@ -273,9 +291,23 @@ def _history(fitted: Fitted) -> dict[str, list[float]]:
 
 
 def _findings(story: RunStory) -> tuple[Finding, ...]:
-    fingerprints = story.prepared.fingerprints
+    prepared = story.prepared
+    return data_findings(
+        prepared.fingerprints, story.audited, by_image=prepared.split.by_image,
+        reading=prepared.reading,
+    )  # fmt: skip
+
+
+def data_findings(
+    fingerprints: Fingerprints,
+    audited: Audited | None,
+    *,
+    by_image: bool,
+    reading: Sequence[str] = (),
+) -> tuple[Finding, ...]:
+    """What is to be said about the images of a study."""
     found = []
-    if story.prepared.split.by_image:
+    if by_image:
         found.append(
             Finding(
                 "warning",
@@ -294,7 +326,7 @@ def _findings(story: RunStory) -> tuple[Finding, ...]:
                 "Replace or remove them",
             )
         )
-    found += [Finding("info", note) for note in story.prepared.reading]
+    found += [Finding("info", note) for note in reading]
     found += [
         Finding(
             "warning",
@@ -313,10 +345,10 @@ def _findings(story: RunStory) -> tuple[Finding, ...]:
                 "Scan the folder again if that was not intended",
             )
         )
-    if story.audited is not None:
+    if audited is not None:
         # Said already above, in the words of a training run.
         said = {"no group", "exact copies"}
-        found += [one.plain for one in story.audited.findings if one.kind not in said]
+        found += [one.plain for one in audited.findings if one.kind not in said]
     return tuple(found)
 
 

@@ -80,6 +80,7 @@ class TrainRequest:
         resume: go on after the last finished epoch found in ``output``.
         synthetic: the images are phantoms; said wherever a result is shown.
         command: the command line, for the report.
+        notices: further sentences that go with the bundle.
     """
 
     source: StudySource
@@ -88,6 +89,7 @@ class TrainRequest:
     resume: bool = False
     synthetic: bool = False
     command: str = ""
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,15 +208,15 @@ def train_on_parts(
         parts=parts,
         folder=request.output.parent,
     )
-    _announce(prepared, progress)
+    announce(prepared, progress)
     if request.resume:
         require_same_images(request.output, prepared.split.manifest)
     make_folder(request.output)
     write_recipe(recipe, request.output / "recipe.toml")
     write_manifest(prepared.split.manifest, request.output / "manifest.csv")
     write_json_atomic(request.output / "environment.json", describe_environment())
-    fitted = _fit(request, network, prepared, progress)
-    bundle = _deliver(request, network, prepared, fitted, reader)
+    fitted = fit_network(request, network, prepared, progress)
+    bundle = deliver(request, network, prepared, fitted, reader)
     predictor = Predictor(bundle)
     manifest = prepared.split.manifest
     answers = {
@@ -293,7 +295,8 @@ def _check_output(request: TrainRequest) -> None:
         )
 
 
-def _announce(prepared: Prepared, progress: Progress) -> None:
+def announce(prepared: Prepared, progress: Progress) -> None:
+    """Say what was left out, and what was decided on splitting and reading."""
     for name, message in unreadable(prepared.fingerprints):
         progress.say(f"left out: {name}: {message}")
     for note in (*prepared.split.manifest.notes, *prepared.split.notes, *prepared.reading):
@@ -301,9 +304,10 @@ def _announce(prepared: Prepared, progress: Progress) -> None:
     progress.say(prepared.preprocess.description)
 
 
-def _fit(
+def fit_network(
     request: TrainRequest, network: ChosenNetwork, prepared: Prepared, progress: Progress
 ) -> Fitted:
+    """Build the network that a recipe (as used) asks for, and train it."""
     settings, entry = request.recipe.network, network.entry
     model = build_network(
         entry,
@@ -332,15 +336,16 @@ def _fit(
     )
 
 
-def _deliver(
+def deliver(
     request: TrainRequest,
     network: ChosenNetwork,
     prepared: Prepared,
     fitted: Fitted,
     reader: CropReader,
 ) -> Bundle:
+    """Write the bundle; its golden images are test images, or validation images without any."""
     manifest = prepared.split.manifest
-    golden = _golden_records(records_of(manifest, "test"))
+    golden = _golden_records(records_of(manifest, "test") or records_of(manifest, "validation"))
     images = [reader.read(record.path, record.region) for record in golden]
     inputs = np.stack([prepared.preprocess.apply(image) for image in images])
     entry = network.entry
@@ -386,11 +391,11 @@ def _notices_for_users(request: TrainRequest, network: ChosenNetwork) -> tuple[s
         )
     if network.weights.random:
         notices.append("This model was trained from random weights, not from pretrained ones.")
-    return tuple(notices)
+    return (*notices, *request.notices)
 
 
 def _golden_records(records: list[Record]) -> list[Record]:
-    """A few test images, every class in turn."""
+    """A few of the images, every class in turn."""
     by_class: dict[str, list[Record]] = {}
     for record in records:
         by_class.setdefault(record.label, []).append(record)
