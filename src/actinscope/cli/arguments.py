@@ -9,6 +9,7 @@ from typing import Any
 from actinscope import __version__
 from actinscope.cli.audit_command import add_audit
 from actinscope.cli.compare_command import add_compare
+from actinscope.cli.crossvalidate_command import add_crossvalidate
 from actinscope.cli.networks_command import add_networks
 from actinscope.cli.options import (
     add_levels,
@@ -51,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
         _scan,
         add_audit,
         _train,
+        add_crossvalidate,
         _evaluate,
         add_compare,
         _predict,

@@ -10,7 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from actinscope.bundle import Bundle, load_bundle, read_bundle_info, store_metrics, store_reliability
+from actinscope.bundle import (
+    Bundle,
+    load_bundle,
+    read_bundle_info,
+    store_metrics,
+    store_reliability,
+)
 from actinscope.experiment.assess import answers_of
 from actinscope.experiment.environment import describe_environment
 from actinscope.experiment.prepare import prepare, records_of

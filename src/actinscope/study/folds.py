@@ -96,8 +96,7 @@ def train_and_validation(manifest: Manifest, *, seed: int, validation_fraction: 
     }
     if lacking[TRAIN]:
         raise SplitError(
-            "the train part would have no image of "
-            f"{enumerate_some(map(repr, lacking[TRAIN]))}",
+            f"the train part would have no image of {enumerate_some(map(repr, lacking[TRAIN]))}",
             where=manifest.root,
             remedy="Image more groups of these classes",
         )
