@@ -26,6 +26,7 @@ from actinscope.bundle.int8 import (
 )
 from actinscope.bundle.quantize import quantize_network
 from actinscope.bundle.session import BACKENDS, InferenceSession, NetworkOutput
+from actinscope.bundle.shuffle import ShuffledNetwork, shuffled_networks
 from actinscope.bundle.store import (
     Bundle,
     load_bundle,
@@ -64,6 +65,7 @@ __all__ = [
     "Int8Summary",
     "NetworkOutput",
     "NetworkSummary",
+    "ShuffledNetwork",
     "Verification",
     "cost_sentence",
     "int8_note",
@@ -71,6 +73,7 @@ __all__ = [
     "quantize_network",
     "read_bundle_info",
     "save_bundle",
+    "shuffled_networks",
     "store_int8",
     "store_metrics",
     "too_costly",

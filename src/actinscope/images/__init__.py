@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from actinscope.images.crops import CropReader, crop
 from actinscope.images.listing import list_images
+from actinscope.images.masks import MaskReader
 from actinscope.images.model import Image, ReadOptions, Region
 from actinscope.images.objects import CellObject, objects_from_mask, objects_from_table
 from actinscope.images.read import read_image, read_label_mask
@@ -18,6 +19,7 @@ __all__ = [
     "CellObject",
     "CropReader",
     "Image",
+    "MaskReader",
     "ReadOptions",
     "Region",
     "crop",

@@ -11,8 +11,15 @@ from actinscope.report.content import (
     ExtraTable,
     Finding,
     Headline,
+    NeighbourShown,
     ReportContent,
     SplitTable,
+)
+from actinscope.report.explanation import (
+    ExplanationShown,
+    FeatureMapShown,
+    MeanMapShown,
+    PrototypeShown,
 )
 from actinscope.report.write import write_report
 
@@ -22,9 +29,14 @@ __all__ = [
     "CellPicture",
     "ControlRow",
     "ControlsShown",
+    "ExplanationShown",
     "ExtraTable",
+    "FeatureMapShown",
     "Finding",
     "Headline",
+    "MeanMapShown",
+    "NeighbourShown",
+    "PrototypeShown",
     "ReportContent",
     "SplitTable",
     "write_report",

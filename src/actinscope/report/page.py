@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
-from actinscope.report import bars, pictures, text
+from actinscope.report import bars, pictures, scatter, text
 from actinscope.report.content import CellPicture, Finding, ReportContent, SplitTable
 from actinscope.report.curves import curve_panels, epochs_of
 
@@ -128,6 +128,10 @@ def _view(content: ReportContent) -> dict[str, Any]:
         "errors_total": _error_count(content),
         "largest_part": _largest_part(content.split),
         "settings": _setting_groups(content),
+        "picture_uri": pictures.data_uri,
+        "overlay_uri": pictures.overlay_uri,
+        "scatter": scatter.scatter,
+        "scatter_legend": scatter.legend,
     }
 
 
@@ -147,6 +151,7 @@ def _sections(content: ReportContent) -> dict[str, str]:
         ("metrics", "All figures", True),
         ("classes", "Each class", True),
         ("controls", "Would something simpler do as well?", content.controls),
+        ("explanation", "What the network looks at", content.explanation),
         ("examples", "Examples of each class", content.examples),
         ("errors", "The errors", True),
         ("right", f"Right answers{', and what they rest on' if maps else ''}", content.right),

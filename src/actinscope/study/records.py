@@ -52,6 +52,8 @@ class Record:
         object_id: which cell of the field, empty for a whole image.
         region: where the cell lies in the field (pixels), None for a whole image.
         pixel_hash: SHA-256 of the pixels, empty before the fingerprints are taken.
+        mask: the label mask that the cell was found in, None where there was none. It
+            is not written with a manifest: only the study that has it can use it.
     """
 
     path: Path
@@ -62,6 +64,7 @@ class Record:
     object_id: str = ""
     region: Region | None = None
     pixel_hash: str = ""
+    mask: Path | None = None
 
     @property
     def key(self) -> tuple[str, str]:
