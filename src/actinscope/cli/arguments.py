@@ -8,6 +8,7 @@ from typing import Any
 
 from actinscope import __version__
 from actinscope.cli.compare_command import add_compare
+from actinscope.cli.explain_command import add_explain
 from actinscope.cli.options import (
     add_precision,
     add_reading,
@@ -47,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
         _evaluate,
         add_compare,
         _predict,
+        add_explain,
         _verify,
         _quantize,
         _demo,

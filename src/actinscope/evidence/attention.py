@@ -46,15 +46,16 @@ class Attention:
 
     @property
     def mostly_outside(self) -> bool:
-        """Under half of the evidence lies in the cell."""
-        return self.inside.value < 0.5
+        """Under half of the evidence lies in the cell, as far as that can be told."""
+        inside = self.inside
+        return (inside.high if inside.has_interval else inside.value) < 0.5
 
     @property
     def is_doubtful(self) -> bool:
-        """Less than even attention gives, or mostly outside and not shown to be more."""
+        """Less than even attention gives, or under half and not shown to be more."""
         shown_more = self.ahead.has_interval and self.ahead.low > 0
         shown_less = self.ahead.has_interval and self.ahead.high < 0
-        return shown_less or (self.mostly_outside and not shown_more)
+        return shown_less or (self.inside.value < 0.5 and not shown_more)
 
 
 def attention_inside(heat: NDArray[np.floating], inside: Mask) -> float:

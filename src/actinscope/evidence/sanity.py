@@ -124,7 +124,15 @@ def sanity_sentence(steps: Sequence[SanityStep]) -> str:
             f"image has edges and bright places rather than what was learnt. Do not read more "
             f"into them."
         )
-    return (
+    told_so = (
         "The maps change when weights are shuffled: they depend on what was learnt. Whether "
         "they show all that the answer rests on is another question."
     )
+    first = told[0]
+    if first.likeness.strength >= ALIKE:
+        told_so += (
+            f" With {first.shuffled} alone shuffled the same places stay strong (rank "
+            f"correlation {first.likeness.strength:.2f}), but no longer for the same class: the "
+            f"layers before it decide where there is something to see."
+        )
+    return told_so

@@ -34,8 +34,9 @@ from actinscope.experiment.assess import Assessment
 from actinscope.experiment.looks import (
     ACTIVATION,
     Looks,
+    MaskedCell,
     Method,
-    inside_of_record,
+    inside_of,
     maps_through,
     occlusion_maps,
 )
@@ -185,7 +186,8 @@ def _gather(
             if looks.method == ACTIVATION
             else occlusion_maps(looks.predictor, unit, predicted, positions=COARSE)
         )
-        inside, origin = inside_of_record(record, unit, preprocess, masks)
+        cell = MaskedCell(record.mask, record.object_id, record.region)
+        inside, origin = inside_of(cell, unit, preprocess, masks)
         heat = heat_map(maps, predicted, size=(inside.shape[0], inside.shape[1]))
         shares[place], areas[place] = attention_inside(heat, inside), inside.mean()
         origins[origin] += 1

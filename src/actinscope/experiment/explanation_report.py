@@ -79,7 +79,7 @@ def explanation_shown(
         return None
     attention = found.attention
     return ExplanationShown(
-        method=_method(found),
+        method=_method(found, looks),
         attention=()
         if attention is None
         else (
@@ -105,12 +105,18 @@ def neighbour_words(neighbour: Neighbour) -> str:
     return f"{origin}distance {neighbour.distance:.2f}"
 
 
-def _method(found: Explanation) -> str:
+def _method(found: Explanation, looks: Looks) -> str:
     if found.method == ACTIVATION:
+        total = len(looks.part.records)
+        which = f"all {total}" if len(found.rows) == total else f"{len(found.rows)} of the {total}"
+        drawn = "" if len(found.rows) == total else ", drawn by lot"
+        maps = looks.part.output.class_maps
+        grid = "" if maps is None else f"{maps.shape[1]} x {maps.shape[2]}"
         return (
             "Class activation maps show where the image holds evidence for the answer, against "
-            f"the mean of the other classes. Means and shares rest on {len(found.rows)} of the "
-            "images, drawn by lot where there are more."
+            f"the mean of the other classes. They have {grid} places, however smooth they look, so "
+            f"evidence spills over the edge of small cells. Means and shares rest on {which} "
+            f"images{drawn}."
         )
     return (
         "The network has no class activation maps. Occlusion maps were made instead: a patch of "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ from actinscope.errors import ImageError
 from actinscope.evidence import POSITIONS, cell_mask, nearest_images, occlude, reduced_planes
 from actinscope.evidence.occlusion import Probabilities
 from actinscope.experiment.assess import Assessment
-from actinscope.images import MaskReader
+from actinscope.images import MaskReader, Region
 from actinscope.predict import Predictor
 from actinscope.preprocess import Preprocess
 from actinscope.study import Record
@@ -72,16 +73,25 @@ def occlusion_maps(
     return maps
 
 
-def inside_of_record(
-    record: Record, unit: Unit, preprocess: Preprocess, masks: MaskReader
+@dataclass(frozen=True)
+class MaskedCell:
+    """Where the mask of a cell is to be found."""
+
+    mask: Path | None
+    object_id: str
+    region: Region | None
+
+
+def inside_of(
+    cell: MaskedCell, unit: Unit, preprocess: Preprocess, masks: MaskReader
 ) -> tuple[NDArray[np.bool_], str]:
-    """(H, W) where the cell of a record is, and what that was taken from.
+    """(H, W) where a cell is, and what that was taken from.
 
     A mask that can no longer be read, or does not hold the cell, gives way to brightness.
     """
-    if record.mask is not None and record.region is not None:
+    if cell.mask is not None and cell.region is not None:
         try:
-            mask = masks.read(record.mask, record.object_id, record.region)
+            mask = masks.read(cell.mask, cell.object_id, cell.region)
         except ImageError:
             mask = np.zeros((1, 1), np.bool_)
         if mask.any():

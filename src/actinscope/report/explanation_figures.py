@@ -33,7 +33,7 @@ def _means(means: Sequence[MeanMapShown]) -> Figure:
     labels = list(dict.fromkeys(one.label for one in means))[:_MOST_CLASSES]
     kinds = list(dict.fromkeys(one.answers for one in means))
     columns = 2 * len(kinds)
-    figure = sheet(38 + 34 * columns, 8 + 38 * len(labels))
+    figure = sheet(36 * columns, 46 * len(labels))
     board = figure.subplots(len(labels), columns, squeeze=False)
     for axes in board.ravel():
         axes.set_axis_off()
@@ -45,7 +45,8 @@ def _means(means: Sequence[MeanMapShown]) -> Figure:
         left.imshow(pictures.as_rgb(one.pixels), interpolation="nearest")
         right.imshow(pictures.overlay(one.pixels, one.heat), interpolation="nearest")
         left.set_title(
-            f"{text.shorten(one.label, _NAME)}\n{one.answers}, {text.whole(one.images)} images",
+            f"{text.shorten(one.label, _NAME)}\n{one.answers}, {text.whole(one.images)} "
+            f"image{'s' if one.images != 1 else ''}",
             size=6.5, loc="left",
         )  # fmt: skip
     return figure
