@@ -73,7 +73,8 @@ def attention_inside(heat: NDArray[np.floating], inside: Mask) -> float:
     total = float(np.sum(heat, dtype=np.float64))
     if not total > 0 or not inside.any():
         return float("nan")
-    return float(np.sum(heat[inside], dtype=np.float64)) / total
+    # Sums in another order may exceed the whole by a rounding error.
+    return min(1.0, float(np.sum(heat[inside], dtype=np.float64)) / total)
 
 
 def judge_attention(
@@ -140,8 +141,10 @@ def attention_sentence(attention: Attention) -> str:
         compared = "more than that is shown"
     elif ahead.has_interval and ahead.high < 0:
         compared = "less than that is shown"
-    else:
+    elif ahead.has_interval:
         compared = "no difference from that is shown"
+    else:
+        compared = "whether that differs cannot be told from so few groups or images"
     return (
         f"{100 * inside.value:.0f} % of the evidence lies inside the cell{interval}, by "
         f"{attention.cells_from}; evidence spread evenly over the image would give "

@@ -33,8 +33,9 @@ class Likeness:
     Attributes:
         rank: Spearman's rank correlation of the maps, sign and all; -1..1.
         strength: the same of their absolute values: are the same places strong?
-        ssim: structural similarity (Wang et al., IEEE TIP 13: 600, 2004) of the maps, each
-            scaled to -1..1 and enlarged to 32 x 32.
+        ssim: structural similarity (Wang et al., IEEE TIP 13: 600, 2004) of the maps as they
+            are drawn: the positive part, scaled to 0..1, at 32 x 32. (Of signed maps it would
+            be high for opposite ones: it multiplies two negative factors.)
         images: that could be compared: neither map is flat.
     """
 
@@ -105,10 +106,10 @@ def _ssim(first: Floats, second: Floats) -> float:
     from skimage.metrics import structural_similarity
 
     scaled = [
-        enlarged(values / np.abs(values).max(), (_SIDE, _SIDE)).astype(np.float64)
+        np.maximum(enlarged(values / np.abs(values).max(), (_SIDE, _SIDE)), 0).astype(np.float64)
         for values in (first, second)
     ]
-    return float(structural_similarity(scaled[0], scaled[1], data_range=2.0))
+    return float(structural_similarity(scaled[0], scaled[1], data_range=1.0))
 
 
 def sanity_sentence(steps: Sequence[SanityStep]) -> str:

@@ -147,7 +147,7 @@ def explain_files(request: ExplainRequest, progress: Progress) -> ExplainOutcome
     with atomic_path(request.output / _TABLE) as path:
         path.write_bytes(csv_bytes(rows))
     content = GalleryContent(
-        title=f"What {request.bundle.name} looks at",
+        title=_title(bundle.info.classes),
         question=_question(request, len(shares)),
         sentence=sentence,
         notices=notices,
@@ -316,6 +316,11 @@ def _sentence(
     if attention is None:
         return "No image could be explained." if not shares else "No map could be laid on a cell."
     return attention_sentence(attention)
+
+
+def _title(classes: Sequence[str]) -> str:
+    named = " or ".join(classes) if len(classes) <= 3 else f"{len(classes)} classes"
+    return f"{named}: what the network looks at"
 
 
 def _question(request: ExplainRequest, count: int) -> str:

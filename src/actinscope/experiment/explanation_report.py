@@ -132,8 +132,6 @@ def _attention_words(found: Explanation) -> str:
     told = attention_sentence(found.attention)
     if found.attention.left_out:
         told += f" {found.attention.left_out} images had no cell or an empty map."
-    if not found.attention.inside.has_interval:
-        told += " There are too few groups or images for an interval."
     return told
 
 

@@ -66,7 +66,8 @@ def occlusion_maps(
     The drop stands for the predicted class; the other classes' maps are such that the
     contrast of the predicted class is the drop in log odds.
     """
-    found = occlude(unit, probabilities_of(predictor), predicted=predicted, positions=positions)
+    places = min(positions, unit.shape[0])  # no more than pixels
+    found = occlude(unit, probabilities_of(predictor), predicted=predicted, positions=places)
     classes = len(predictor.classes)
     maps = np.zeros((*found.drop.shape, classes), dtype=np.float32)
     maps[:, :, predicted] = found.drop
