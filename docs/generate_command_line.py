@@ -145,7 +145,7 @@ _TOP = {
     "name": "what the report calls the recipe; the name of the file unless given",
     "seed": "of split, views, first weights and order of the images",
     "controls": "try simpler models on the same test images after training",
-    "explanation": "show after training what the network looks at and which images it takes for similar",
+    "explanation": "show after training what the network looks at, and similar images",
 }
 
 

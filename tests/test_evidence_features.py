@@ -81,7 +81,7 @@ def test_bad_features_are_refused() -> None:
 def test_principal_axes_of_known_points() -> None:
     """Along (3, 4) / 5 with variance 8, across it with variance 2."""
     along, across = np.array([3.0, 4.0]) / 5, np.array([4.0, -3.0]) / 5
-    points = np.array([2 * along, -2 * along, across, -across]) + [10.0, -7.0]
+    points = np.stack([2 * along, -2 * along, across, -across]) + np.array([10.0, -7.0])
     found = principal_map(points, np.array([[10.0, -7.0]]) + 3 * along)
     assert found.explained == pytest.approx((0.8, 0.2))
     assert found.fitted == pytest.approx(np.array([[2, 0], [-2, 0], [0, 1], [0, -1.0]]), abs=1e-9)
