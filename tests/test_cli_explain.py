@@ -139,3 +139,15 @@ def test_the_methods_are_those_of_the_work() -> None:
     assert _METHODS == CHOICES
     parsed = build_parser().parse_args(["explain", "bundle", "a.tif", "-o", "out"])
     assert parsed.method == "auto"
+
+
+def test_an_interrupted_run_says_what_is_left(
+    place: Path, tmp_path: Path, capsys: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("actinscope.experiment.explain_files.write_maps", stop)
+    assert explain(place, tmp_path / "out") == 130
+    assert "Only pictures were written" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "explanation.csv").exists()

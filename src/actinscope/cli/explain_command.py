@@ -50,6 +50,13 @@ def add_explain(commands: Any) -> None:
     )
     add_precision(parser)
     add_reading(parser)
+    parser.set_defaults(interrupt_hint=_hint)
+
+
+def _hint(arguments: Namespace) -> str:
+    if (arguments.output / "maps").is_dir():
+        return f" Only pictures were written: delete {arguments.output} and start again."
+    return ""
 
 
 def explain(arguments: Namespace) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -120,49 +120,79 @@ def explain_files(request: ExplainRequest, progress: Progress) -> ExplainOutcome
     explainer = _Explainer(predictor, _methods(request, predictor), request.options)
     make_folder(request.output / _MAPS)
     progress.phase("Explaining", len(plan.tasks))
-    rows: list[tuple[str, ...]] = [_header(explainer.methods)]
-    cards: list[GalleryCard] = []
-    problems: list[tuple[str, str]] = []
-    shares, areas, fields, origins = [], [], [], set[str]()
+    results = _Results(request.output, rows=[_header(explainer.methods)])
     for number, task in enumerate(plan.tasks, start=1):
-        found = explainer.explained(task)
-        if isinstance(found, str):
-            title = f"{task.name} object {task.object_id}" if task.object_id else task.name
-            problems.append((title, found))
-            rows.append(_failed_row(task, found, columns=len(rows[0])))
-        else:
-            name = _file_name(number, task)
-            overlays = [heat for _, heat in found.maps]
-            write_maps(found.picture.pixels, overlays, request.output / _MAPS / name)
-            rows.append(_row(task, found, f"{_MAPS}/{name}"))
-            shares.append(found.inside[0])
-            areas.append(found.area)
-            fields.append(task.name)
-            origins.add(found.cells_from)
-            if len(cards) < MOST_CARDS:
-                cards.append(_card(found))
+        results.add(number, task, explainer.explained(task))
         progress.advance(1)
-    sentence = _sentence(shares, areas, fields if request.masks else None, sorted(origins))
+    sentence = results.sentence(by_field=request.masks is not None)
     notices = tuple(note for note in (*bundle.info.notices, predictor.cost) if note)
     with atomic_path(request.output / _TABLE) as path:
-        path.write_bytes(csv_bytes(rows))
+        path.write_bytes(csv_bytes(results.rows))
     content = GalleryContent(
         title=_title(bundle.info.classes),
-        question=_question(request, len(shares)),
+        question=_question(request, len(results.shares)),
         sentence=sentence,
         notices=notices,
-        cards=tuple(cards),
-        total=len(shares),
-        problems=tuple(problems),
+        cards=tuple(results.cards),
+        total=len(results.shares),
+        problems=tuple(results.problems),
         command=request.command,
         synthetic=bundle.info.synthetic,
         created=now_utc(),
         version=__version__,
     )
     write_gallery(content, request.output / "gallery.html")
+    notes = (*notices, *plan.notes)
     return ExplainOutcome(
-        request.output, len(shares), sentence, (*notices, *plan.notes), tuple(problems)
+        request.output, len(results.shares), sentence, notes, tuple(results.problems)
     )
+
+
+@dataclass(eq=False)
+class _Results:
+    """What was found so far; the pictures are on disk already."""
+
+    folder: Path
+    rows: list[tuple[str, ...]]
+    cards: list[GalleryCard] = field(default_factory=list)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    shares: list[float] = field(default_factory=list)
+    areas: list[float] = field(default_factory=list)
+    fields: list[str] = field(default_factory=list)
+    origins: set[str] = field(default_factory=set)
+
+    def add(self, number: int, task: Task, found: _Explained | str) -> None:
+        """Write the picture of one image, or note why there is none."""
+        if isinstance(found, str):
+            title = f"{task.name} object {task.object_id}" if task.object_id else task.name
+            self.problems.append((title, found))
+            self.rows.append(_failed_row(task, found, columns=len(self.rows[0])))
+            return
+        name = _file_name(number, task)
+        heats = [heat for _, heat in found.maps]
+        write_maps(found.picture.pixels, heats, self.folder / _MAPS / name)
+        self.rows.append(_row(task, found, f"{_MAPS}/{name}"))
+        self.shares.append(found.inside[0])
+        self.areas.append(found.area)
+        self.fields.append(task.name)
+        self.origins.add(found.cells_from)
+        if len(self.cards) < MOST_CARDS:
+            self.cards.append(_card(found))
+
+    def sentence(self, *, by_field: bool) -> str:
+        """How much of the evidence lies inside the cells; cells of one field are one group."""
+        if not self.shares:
+            return "No image could be explained."
+        attention = judge_attention(
+            np.array(self.shares, dtype=np.float64),
+            np.array(self.areas, dtype=np.float64),
+            self.fields if by_field else None,
+            cells_from=" and ".join(sorted(self.origins)),
+            seed=0,
+        )
+        if attention is None:
+            return "No map could be laid on a cell."
+        return attention_sentence(attention)
 
 
 def _methods(request: ExplainRequest, predictor: Predictor) -> tuple[Method, ...]:
@@ -298,24 +328,6 @@ def _card(found: _Explained) -> GalleryCard:
     if np.isfinite(found.agreement):
         told.append(f"rank correlation of the two maps {found.agreement:.2f}")
     return GalleryCard(found.picture, found.maps, tuple(told))
-
-
-def _sentence(
-    shares: Sequence[float],
-    areas: Sequence[float],
-    fields: Sequence[str] | None,
-    origins: Sequence[str],
-) -> str:
-    attention = judge_attention(
-        np.array(shares, dtype=np.float64),
-        np.array(areas, dtype=np.float64),
-        fields,
-        cells_from=" and ".join(origins),
-        seed=0,
-    )
-    if attention is None:
-        return "No image could be explained." if not shares else "No map could be laid on a cell."
-    return attention_sentence(attention)
 
 
 def _title(classes: Sequence[str]) -> str:

@@ -162,7 +162,7 @@ def _means(found: Explanation, looks: Looks) -> tuple[MeanMapShown, ...]:
 def _sanity_rows(found: Explanation) -> tuple[tuple[str, ...], ...]:
     rows = [_likeness_row(step.shuffled, step.likeness) for step in found.sanity]
     if rows and found.unlike is not None:
-        rows.append(_likeness_row("nothing, but another image", found.unlike))
+        rows.append(_likeness_row("nothing; another image instead", found.unlike))
     return tuple(rows)
 
 

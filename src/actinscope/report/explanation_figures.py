@@ -74,7 +74,7 @@ def _panel(axes: Axes, shown: FeatureMapShown, *, by_group: bool) -> None:
     axes.set_adjustable("datalim")
     axes.set_title(
         f"by {shown.group_word if by_group else 'class'}; rings: test images"
-        if known.any()
+        if test.any()
         else f"by {shown.group_word if by_group else 'class'}",
         size=7, loc="left",
     )  # fmt: skip
@@ -86,7 +86,8 @@ def _panel(axes: Axes, shown: FeatureMapShown, *, by_group: bool) -> None:
         return
     for number, name in enumerate(names):
         axes.plot([], [], "o", ms=3.5, color=colour_of(number), label=text.shorten(name, _NAME))
+    longest = max(len(text.shorten(name, _NAME)) for name in names)
     axes.legend(
-        frameon=False, fontsize=6, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=3,
-        handletextpad=0.2, columnspacing=1.0,
+        frameon=False, fontsize=6, loc="upper center", bbox_to_anchor=(0.5, -0.08),
+        ncols=2 if longest > 14 else 3, handletextpad=0.2, columnspacing=1.0,
     )  # fmt: skip
