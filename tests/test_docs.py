@@ -67,6 +67,7 @@ def test_all_pages_are_there() -> None:
         "studies.md",
         "results.md",
         "compare.md",
+        "explanation.md",
         "privacy-and-offline.md",
         "probabilities.md",
     }

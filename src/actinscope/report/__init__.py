@@ -20,8 +20,15 @@ from actinscope.report.content import (
     Finding,
     Headline,
     LevelSection,
+    NeighbourShown,
     ReportContent,
     SplitTable,
+)
+from actinscope.report.explanation import (
+    ExplanationShown,
+    FeatureMapShown,
+    MeanMapShown,
+    PrototypeShown,
 )
 from actinscope.report.paper_content import (
     DoubtText,
@@ -35,7 +42,11 @@ from actinscope.report.paper_content import (
     ProtocolFigures,
     RunLink,
 )
-from actinscope.report.write import write_audit_page, write_paper_pages, write_report
+from actinscope.report.write import (
+    write_audit_page,
+    write_paper_pages,
+    write_report,
+)
 
 __all__ = [
     "HISTORY_KEYS",
@@ -49,18 +60,23 @@ __all__ = [
     "ControlsShown",
     "Dots",
     "DoubtText",
+    "ExplanationShown",
     "ExtraTable",
+    "FeatureMapShown",
     "Finding",
     "Headline",
     "LeakRow",
     "LeakStep",
     "LevelSection",
+    "MeanMapShown",
+    "NeighbourShown",
     "NetworkCurves",
     "PaperCell",
     "PaperContent",
     "PaperRow",
     "PaperTable",
     "ProtocolFigures",
+    "PrototypeShown",
     "ReportContent",
     "RunLink",
     "Shot",
