@@ -146,6 +146,7 @@ _TOP = {
     "seed": "of split, views, first weights and order of the images",
     "audit": "look for copies, confounds and bad images while reading; see [audit](audit.md)",
     "controls": "try simpler models on the same test images after training",
+    "explanation": "show after training what the network looks at, and similar images",
 }
 
 

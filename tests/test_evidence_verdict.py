@@ -93,6 +93,13 @@ def test_a_leak_is_never_a_good_result() -> None:
     assert "never saw" not in said.sentence
 
 
+def test_a_question_without_an_answer_is_said_before_any_figure() -> None:
+    said = _say(_evaluation(240, 240), unanswerable="Each class comes from one slide only.")
+    assert said.sentence.startswith("These images cannot answer the question")
+    assert said.tone == "bad"
+    assert said.reasons[0] == "Each class comes from one slide only."
+
+
 def test_images_of_unknown_origin_are_not_called_unseen() -> None:
     said = _say(_evaluation(230, 240, groups=20), held_out=False)
     assert "never saw" not in said.sentence

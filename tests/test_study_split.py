@@ -120,6 +120,17 @@ def test_copies_join_groups() -> None:
     assert any("kept together: p0 and p19" in note for note in result.notes)
 
 
+def test_images_marked_as_changed_copies_stay_together() -> None:
+    manifest = study([("ab"[n % 2], f"g{n}") for n in range(30)])
+    marked = tuple(
+        dataclasses.replace(record, copy_set="same" if number in {0, 8, 17} else "")
+        for number, record in enumerate(manifest.records)
+    )
+    for seed in range(8):
+        found = split(dataclasses.replace(manifest, records=marked), seed=seed)
+        assert len({found.manifest.records[number].part for number in (0, 8, 17)}) == 1
+
+
 def test_copies_with_two_labels_are_a_loud_note() -> None:
     rows = [("a", "")] * 5 + [("b", "")] * 5
     result = split(study(rows, grouped=False, hashes="x...." + "x...."), seed=0)

@@ -50,6 +50,10 @@ from actinscope.bundle.session import (
     InferenceSession,
     NetworkOutput,
 )
+from actinscope.bundle.shuffle import (
+    ShuffledNetwork,
+    shuffled_networks,
+)
 from actinscope.bundle.store import (
     Bundle,
     load_bundle,
@@ -97,6 +101,7 @@ __all__ = [
     "References",
     "Reliability",
     "SetRule",
+    "ShuffledNetwork",
     "Verification",
     "cost_sentence",
     "int8_note",
@@ -106,6 +111,7 @@ __all__ = [
     "read_bundle_info",
     "references_of",
     "save_bundle",
+    "shuffled_networks",
     "store_int8",
     "store_metrics",
     "store_reliability",

@@ -10,6 +10,7 @@ from actinscope import __version__
 from actinscope.cli.audit_command import add_audit
 from actinscope.cli.compare_command import add_compare
 from actinscope.cli.crossvalidate_command import add_crossvalidate
+from actinscope.cli.explain_command import add_explain
 from actinscope.cli.networks_command import add_networks
 from actinscope.cli.options import (
     add_levels,
@@ -56,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
         _evaluate,
         add_compare,
         _predict,
+        add_explain,
         add_summarise,
         _verify,
         _quantize,

@@ -45,7 +45,6 @@ def audit(arguments: Namespace) -> int:
     from actinscope.cli.requests import print_results, recipe_of, report_problems, source_of
     from actinscope.experiment.audit import AuditRequest, audit_study, verdict_sentence
 
-    arguments.network = arguments.weights = arguments.epochs = None
     request = AuditRequest(
         source=source_of(arguments),
         recipe=recipe_of(arguments),

@@ -81,7 +81,9 @@ def add_crossvalidate(commands: Any) -> None:
         help="refit: train one more model, on all images, to be used (default); none: only test",
     )
     parser.add_argument(
-        "--controls", action="store_true", help="run the controls of `train` in every fold"
+        "--fold-extras",
+        action="store_true",
+        help="also make the controls and the explanation of `train` in every fold",
     )
     _add_search(parser)
     parser.add_argument(
@@ -138,7 +140,7 @@ def crossvalidate(arguments: argparse.Namespace) -> int:
         repeats=arguments.repeats,
         deploy=arguments.deploy,
         search=_search_of(arguments),
-        controls=arguments.controls,
+        extras=arguments.fold_extras,
         resume=arguments.resume,
         command=arguments.command_line,
     )

@@ -100,7 +100,7 @@ def paper(arguments: Namespace) -> int:
 
     chosen = weights_by_network(arguments.weights, arguments.networks)
     # Network and weights are each run's own; the rest of the recipe is shared.
-    others = dict.fromkeys(("network", "weights", "level", "fewest_cells", "agreement"))
+    others = dict.fromkeys(("network", "weights"))
     recipe = recipe_of(Namespace(**{**vars(arguments), **others}))
     request = PaperRequest(
         source=source_of(arguments),

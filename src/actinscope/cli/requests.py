@@ -68,16 +68,19 @@ def source_of(arguments: Namespace) -> StudySource:
 def recipe_of(arguments: Namespace) -> Recipe:
     """The recipe with what the command line changes in it.
 
+    Not every command has every one of the options that change a recipe.
+
     Raises:
         SettingsError, UsageError: no such recipe, or a bad value.
     """
     from actinscope.training import change_recipe, load_recipe
 
+    given = vars(arguments)
     changes: dict[str, dict[str, Any]] = {}
     for section, key, value in (
-        ("network", "name", arguments.network),
-        ("network", "weights", arguments.weights),
-        ("training", "epochs", arguments.epochs),
+        ("network", "name", given.get("network")),
+        ("network", "weights", given.get("weights")),
+        ("training", "epochs", given.get("epochs")),
     ):
         if value is not None:
             changes.setdefault(section, {})[key] = value
@@ -93,10 +96,11 @@ def recipe_of(arguments: Namespace) -> Recipe:
 
 def levels_of(arguments: Namespace) -> dict[str, Any]:
     """The settings of the section [levels] that were given on the command line."""
+    options = vars(arguments)
     given = {
-        "by": tuple(arguments.level) if arguments.level else None,
-        "fewest_cells": arguments.fewest_cells,
-        "agreement": arguments.agreement,
+        "by": tuple(options.get("level") or ()) or None,
+        "fewest_cells": options.get("fewest_cells"),
+        "agreement": options.get("agreement"),
     }
     return {name: value for name, value in given.items() if value is not None}
 

@@ -12,6 +12,14 @@ from actinscope.evidence.abstention import (
     answered_curve,
     fit_abstention,
 )
+from actinscope.evidence.attention import (
+    Attention,
+    MeanMap,
+    attention_inside,
+    attention_sentence,
+    judge_attention,
+    mean_maps,
+)
 from actinscope.evidence.calibration import (
     CALIBRATION_METRICS,
     Temperature,
@@ -21,6 +29,7 @@ from actinscope.evidence.calibration import (
 from actinscope.evidence.class_activation import (
     common_scale,
     contrast_map,
+    enlarged,
     heat_map,
     signed_map,
 )
@@ -42,10 +51,14 @@ from actinscope.evidence.confounds import (
     Confound,
     find_confounds,
 )
-from actinscope.evidence.contrasts import linear_contrast
+from actinscope.evidence.contrasts import (
+    linear_contrast,
+)
 from actinscope.evidence.control_features import (
     CONTROL_FEATURES,
+    cell_mask,
     control_features,
+    reduced_planes,
 )
 from actinscope.evidence.controls import (
     Answers,
@@ -56,6 +69,12 @@ from actinscope.evidence.controls import (
     judge_control,
     shuffled_labels,
     warnings_of,
+)
+from actinscope.evidence.embedding_map import (
+    EmbeddingMap,
+    has_umap,
+    principal_map,
+    umap_map,
 )
 from actinscope.evidence.evaluation import (
     Evaluation,
@@ -97,10 +116,20 @@ from actinscope.evidence.metrics import (
 from actinscope.evidence.multiple import (
     holm,
 )
+from actinscope.evidence.occlusion import (
+    POSITIONS,
+    Occlusion,
+    occlude,
+)
 from actinscope.evidence.paired import (
     PairedComparison,
     compare_pairs,
     mean_difference,
+)
+from actinscope.evidence.prototypes import (
+    Prototype,
+    nearest_images,
+    prototypes,
 )
 from actinscope.evidence.resampled import (
     ResampledTest,
@@ -110,6 +139,12 @@ from actinscope.evidence.sample_size import (
     fewest_for_mcnemar,
     images_for_half_width,
     pairs_for_mcnemar,
+)
+from actinscope.evidence.sanity import (
+    Likeness,
+    SanityStep,
+    map_likeness,
+    sanity_sentence,
 )
 from actinscope.evidence.unfamiliar import (
     fit_familiar,
@@ -136,31 +171,42 @@ __all__ = [
     "DIFFERENCES",
     "FEWEST_UNITS",
     "METRICS",
+    "POSITIONS",
     "RULES",
     "RULE_WORDS",
     "AnsweredCurve",
     "Answers",
+    "Attention",
     "BatchControl",
     "Comparison",
     "Confound",
     "Control",
+    "EmbeddingMap",
     "Estimate",
     "Evaluation",
     "LabelReview",
     "LevelEvaluation",
     "LevelRule",
+    "Likeness",
+    "MeanMap",
+    "Occlusion",
     "PairedComparison",
+    "Prototype",
     "ReliabilityPoint",
     "ResampledTest",
     "RunPair",
+    "SanityStep",
     "ShuffledLabels",
     "Temperature",
     "Unit",
     "Verdict",
     "Worth",
     "answered_curve",
+    "attention_inside",
+    "attention_sentence",
     "batch_control",
     "calibration_figures",
+    "cell_mask",
     "common_scale",
     "compare_classifiers",
     "compare_pairs",
@@ -170,6 +216,7 @@ __all__ = [
     "control_features",
     "corrected_resampled_t",
     "counted",
+    "enlarged",
     "estimates_to_json",
     "evaluate",
     "evaluate_level",
@@ -181,25 +228,36 @@ __all__ = [
     "fit_familiar",
     "fit_sets",
     "fit_temperature",
+    "has_umap",
     "heat_map",
     "holm",
     "images_for_half_width",
+    "judge_attention",
     "judge_control",
     "level_to_json",
     "level_words",
     "linear_contrast",
+    "map_likeness",
     "mean_difference",
+    "mean_maps",
+    "nearest_images",
+    "occlude",
     "pair_sentence",
     "pairs_for_mcnemar",
     "parse_level",
     "percent",
     "plural",
+    "principal_map",
+    "prototypes",
+    "reduced_planes",
     "review_labels",
+    "sanity_sentence",
     "shuffled_labels",
     "signed_map",
     "spoken",
     "sum_up",
     "typical_examples",
+    "umap_map",
     "verdict",
     "warnings_of",
     "worst_errors",

@@ -88,8 +88,6 @@ def signed_map(
         (H, W) float32. Interpolated linearly between the centres of the map's cells,
         flat outside the outer centres, so that no value appears that was not there.
     """
-    from scipy.ndimage import zoom
-
     contrast = contrast_map(class_maps, k)
     if size[0] < 1 or size[1] < 1:
         raise ActinscopeError(f"a map of {size[0]} x {size[1]} pixels cannot be made")
@@ -97,11 +95,18 @@ def signed_map(
         raise ActinscopeError(f"the scale of a map must be above 0, not {scale}")
     largest = float(np.abs(contrast).max())
     divisor = scale if scale is not None else (largest or 1.0)
-    factors = (size[0] / contrast.shape[0], size[1] / contrast.shape[1])
-    # grid_mode: the cells tile the image, their outer edges and not their centres coincide.
-    enlarged = zoom(contrast / divisor, factors, order=1, mode="nearest", grid_mode=True)
-    signed: Map = np.clip(enlarged, -1, 1).astype(np.float32)
+    signed: Map = np.clip(enlarged(contrast / divisor, size), -1, 1).astype(np.float32)
     return signed
+
+
+def enlarged(values: NDArray[np.floating], size: tuple[int, int]) -> Map:
+    """A map (h, w) at the size (H, W), interpolated linearly; cells keep their places."""
+    from scipy.ndimage import zoom
+
+    factors = (size[0] / values.shape[0], size[1] / values.shape[1])
+    # grid_mode: the cells tile the image, their outer edges and not their centres coincide.
+    whole: Map = zoom(values.astype(np.float32), factors, order=1, mode="nearest", grid_mode=True)
+    return whole
 
 
 def heat_map(

@@ -46,7 +46,7 @@ def control_features(unit: Unit) -> dict[str, Floats]:
     Returns:
         {name in CONTROL_FEATURES: (F,) float64}, of the same length for every image.
     """
-    planes = _reduced(unit)
+    planes = reduced_planes(unit)
     cell = cell_mask(planes)
     patterns = [_patterns(_stretched(plane)) for plane in planes]
     around = _outside(cell)
@@ -84,8 +84,8 @@ def cell_mask(planes: Floats) -> NDArray[np.bool_]:
     return filled
 
 
-def _reduced(unit: Unit) -> Floats:
-    """(K, h, w) float64 with sides of about 128 pixels at most."""
+def reduced_planes(unit: Unit) -> Floats:
+    """Planes (K, h, w) float64 of a unit (S, S, K), with sides of about 128 pixels at most."""
     step = max(1, round(unit.shape[0] / _SIDE))
     side = unit.shape[0] // step * step
     cut = unit[:side, :side].astype(np.float64)

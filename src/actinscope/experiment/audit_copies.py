@@ -118,21 +118,21 @@ def copy_findings(
 
 
 _TWO_LABELS = (
-    "{count} pairs of images show the same cells and have different labels",
+    "Images of the same cells with different labels: {count} pairs",
     "Each pair shows one piece of one specimen (equal, or turned, mirrored, shifted, or otherwise "
     "changed), but stands in two classes. Where a picture holds several cells this can be right: "
     "the label then belongs to the cell in the middle. Otherwise one of the labels is wrong.",
     "Look at each pair; correct the label, or remove the copy",
 )
 _TWO_PARTS = (
-    "{count} pairs of images show the same cells in two parts of the study",
+    "Images of the same cells in two parts of the study: {count} pairs",
     "The network would be tested on cells that it has learnt from, and the result would be too "
     "good. The parts are those that training with these options and this seed would use.",
     "Remove the copies; or name with --group what they come from (field, slide, culture); or set "
     "keep_copies = true in the section [split] of the recipe, which keeps copies in one part",
 )
 _TWO_GROUPS = (
-    "{count} pairs of images show the same cells in two groups",
+    "Images of the same cells in two groups: {count} pairs",
     "Groups are meant to be independent samples. Another seed would put these pairs into two "
     "parts.",
     "Check how these images were named; give both groups one name, or set keep_copies = true in "
@@ -145,7 +145,7 @@ _EXACT = (
     "Remove the copies; they add nothing to training or test",
 )
 _NEAR = (
-    "{count} pairs of images overlap or are changed copies, within one group",
+    "Images that overlap or are changed copies, within one group: {count} pairs",
     "They stay in one part, so that the test is not spoilt; but there are fewer independent cells "
     "than images.",
     "Nothing has to be done; remove copies where they were made by hand (turned, mirrored)",

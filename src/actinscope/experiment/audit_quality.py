@@ -124,26 +124,26 @@ def _stretched(
 
 _BLANK_WORDS = (
     "blank",
-    "{count} images ({share}) show hardly anything but background",
+    "Images that show hardly anything but background: {count} ({share})",
     "Their bright structures rise less than three standard deviations of the noise above the rest.",
     "Look at them, and remove those without a cell",
 )
 _SATURATED_WORDS = (
     "saturated",
-    "{count} images ({share}) are saturated",
+    "Saturated images: {count} ({share})",
     "More than 1 % of their pixels have the highest value that the file can hold: the structure in "
     "these places is lost, and a network may learn the exposure instead of the cell.",
     "Expose or export them again; if that cannot be, check that no class has more of them",
 )
 _FOCUS_WORDS = (
     "out of focus",
-    "{count} images ({share}) are much less sharp than others of their class",
+    "Images much less sharp than others of their class: {count} ({share})",
     "Fine structure is weaker by more than six robust standard deviations.",
     "Look at them; remove those out of focus, or keep them in all classes alike",
 )
 _EXPOSURE_WORDS = (
     "exposure",
-    "{count} images ({share}) are much darker or brighter than others of their class",
+    "Images much darker or brighter than others of their class: {count} ({share})",
     "Their mean differs by more than six robust standard deviations (on a logarithmic scale).",
     "Look at them; they may be from another exposure, magnification or stain",
 )

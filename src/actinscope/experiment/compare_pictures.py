@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from actinscope.bundle import BundleInfo
 from actinscope.errors import ImageError, SettingsError
+from actinscope.experiment.display import displayed
 from actinscope.experiment.run_folder import ImageKey
-from actinscope.experiment.story import displayed
 from actinscope.images import CropReader
 from actinscope.preprocess import Preprocess
 from actinscope.progress import Progress

@@ -274,7 +274,13 @@ def _run_fold(work: _Work, repeat: int, number: int, parts: Split) -> FoldResult
         title = f"repeat {repeat}, {title}"
     folder = request.output / f"fold-{repeat}-{number}"
     base = change_recipe(request.recipe, {}, seed=_seed_of(request, repeat))
-    base = base.model_copy(update={"controls": request.controls, "audit": False})
+    base = base.model_copy(
+        update={
+            "audit": False,  # made once, for all folds
+            "controls": base.controls and request.extras,
+            "explanation": base.explanation and request.extras,
+        }
+    )
     recipe = base
     if request.search is not None:
         work.progress.say(f"{title}: searching settings")

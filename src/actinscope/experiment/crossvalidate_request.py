@@ -45,7 +45,7 @@ class CrossvalidateRequest:
         repeats: of all folds, with other seeds.
         deploy: ``refit`` trains one more model on all images; ``none`` does not.
         search: settings are searched in each fold; None takes the recipe as it is.
-        controls: every fold runs the controls that ``train`` runs.
+        extras: controls and explanation in every fold, as far as the recipe has them.
         resume: go on with what is found in ``output``.
         synthetic: the images are phantoms.
         command: the command line, for the report.
@@ -58,7 +58,7 @@ class CrossvalidateRequest:
     repeats: int = 1
     deploy: Deploy = "refit"
     search: NestedSearch | None = None
-    controls: bool = False
+    extras: bool = False
     resume: bool = False
     synthetic: bool = False
     command: str = ""
@@ -77,7 +77,7 @@ def question_of(request: CrossvalidateRequest, space: SearchSpace | None) -> dic
     return {
         "folds": request.folds,
         "repeats": request.repeats,
-        "controls": request.controls,
+        "extras": request.extras,
         "search": search,
     }
 

@@ -31,10 +31,10 @@ from actinscope.experiment.crossvalidate_results import (
     group_count,
     mean_over_repeats,
 )
+from actinscope.experiment.display import displayed
 from actinscope.experiment.environment import describe_environment, now_utc
 from actinscope.experiment.levels import level_section
 from actinscope.experiment.story import (
-    cell_picture,
     data_findings,
     headline,
     majority_rate,
@@ -286,13 +286,16 @@ def _pictures(
     }
 
     def picture(place: int) -> CellPicture:
-        return cell_picture(
-            pooled.records[place],
-            pooled.probabilities[place],
-            classes,
+        record, row = pooled.records[place], pooled.probabilities[place]
+        preprocess = seen[int(pooled.folds[place])]
+        return CellPicture(
+            name=record.name,
+            label=record.label,
+            predicted=classes[int(row.argmax())],
+            probabilities=dict(zip(classes, map(float, row), strict=True)),
+            pixels=displayed(preprocess.to_unit(reader.read(record.path, record.region))),
             group=pooled.groups[place] if pooled.groups else "",
-            preprocess=seen[int(pooled.folds[place])],
-            reader=reader,
+            object_id=record.object_id,
         )
 
     chosen = typical_examples(pooled.labels, pooled.groups, seed=story.recipe.seed, n=_EXAMPLES)

@@ -6,10 +6,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from actinscope import __version__
-from actinscope.bundle import Bundle, load_bundle
+from actinscope.bundle import load_bundle
 from actinscope.evidence import Evaluation, level_words, verdict
-from actinscope.experiment.assess import Assessment, assess, check_labels, write_assessment
+from actinscope.experiment.assess import assess, check_labels, write_assessment
 from actinscope.experiment.environment import describe_environment, now_utc
+from actinscope.experiment.explain import Explanation, explain
+from actinscope.experiment.explanation_report import (
+    attention_warnings,
+    explanation_findings,
+    explanation_shown,
+)
 from actinscope.experiment.labelled import (
     familiar_groups,
     keep_test_part,
@@ -24,6 +30,7 @@ from actinscope.experiment.levels import (
     with_familiar,
     write_levels,
 )
+from actinscope.experiment.looks import Looks
 from actinscope.experiment.output import require_new_folder
 from actinscope.experiment.prepare import StudySource, fingerprint_study, unreadable
 from actinscope.experiment.story import Pictures, headline, majority_rate
@@ -112,8 +119,10 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     tested = tuple(replace(record, part=_PART) for record in result.records)
     write_manifest(replace(manifest, records=tested), request.output / "manifest.csv")
     write_levels(request.output, {_PART: result.levels})
+    looks = Looks(predictor, result, None)
+    explained = explain(looks, reader=reader, seed=request.seed, progress=progress)
     sentence = _write_report(
-        request, bundle, result, group=manifest.group, notes=told, problems=problems
+        request, looks, explained, group=manifest.group, notes=told, problems=problems
     )
     said = tuple(map(level_words, result.levels))
     return EvaluateOutcome(request.output, result.evaluation, sentence, problems, said)
@@ -121,15 +130,15 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
 
 def _write_report(
     request: EvaluateRequest,
-    bundle: Bundle,
-    result: Assessment,
+    looks: Looks,
+    explained: Explanation,
     *,
     group: str | None,
     notes: tuple[str, ...],
     problems: tuple[tuple[str, str], ...],
 ) -> str:
     """Write the report; returns the verdict's sentence."""
-    info = bundle.info
+    info, result = looks.predictor.bundle.info, looks.part
     judged = verdict(
         result.evaluation,
         baseline=majority_rate(result.evaluation),
@@ -138,9 +147,10 @@ def _write_report(
         synthetic=info.synthetic,
         random_weights=info.random_weights,
         group=group or "group",
+        controls=attention_warnings(explained),
     )
     reader = CropReader(request.options or info.read_options)
-    pictures = Pictures(result, info.preprocess, reader)
+    pictures = Pictures(result, info.preprocess, reader, looks)
     content = ReportContent(
         title=f"{' or '.join(info.classes[:3])}: a delivered model on other images",
         question=(
@@ -154,7 +164,8 @@ def _write_report(
         worth={_PART: result.worth} if result.worth else {},
         synthetic=info.synthetic,
         notices=info.notices,
-        findings=_findings(group is not None, notes),
+        findings=(*_findings(group is not None, notes), *explanation_findings(explained)),
+        explanation=explanation_shown(explained, looks, pictures, group=group or ""),
         examples=pictures.examples(request.seed),
         errors=pictures.errors(),
         errors_total=pictures.error_count(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,18 @@ from actinscope.experiment.audit import Audited
 from actinscope.experiment.audit_design import sentence_of
 from actinscope.experiment.control_report import control_warnings, controls_shown
 from actinscope.experiment.controls import ControlResults
+from actinscope.experiment.display import displayed
 from actinscope.experiment.environment import describe_environment, now_utc
+from actinscope.experiment.explain import Explanation
+from actinscope.experiment.explanation_report import (
+    attention_warnings,
+    explanation_findings,
+    explanation_shown,
+    neighbour_words,
+)
 from actinscope.experiment.facts import run_facts
 from actinscope.experiment.levels import level_section
+from actinscope.experiment.looks import ACTIVATION, Looks
 from actinscope.experiment.paperwork import write_paperwork
 from actinscope.experiment.prepare import Prepared, unreadable
 from actinscope.images import CropReader
@@ -28,6 +38,7 @@ from actinscope.report import (
     CellPicture,
     Finding,
     Headline,
+    NeighbourShown,
     ReportContent,
     SplitTable,
     write_report,
@@ -38,6 +49,8 @@ from actinscope.training import Fitted, Recipe
 _EXAMPLES = 6
 _ERRORS = 24
 _RIGHT = 12
+#: Pictures of a kind that get an occlusion map: each takes over a hundred predictions.
+_OCCLUDED = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +70,8 @@ class RunStory:
     network: str
     seconds: float
     controls: ControlResults | None = None
+    looks: Looks | None = None
+    explanation: Explanation | None = None
 
 
 def write_run_report(
@@ -79,12 +94,15 @@ def write_run_report(
         training=assessments["train"].evaluation,
         validation=assessments["validation"].evaluation,
         group=manifest.group or "group",
-        controls=control_warnings(story.controls) if story.controls else (),
+        controls=(
+            *(control_warnings(story.controls) if story.controls else ()),
+            *(attention_warnings(story.explanation) if story.explanation else ()),
+        ),
         unanswerable=sentence_of(story.audited.findings) if story.audited else "",
     )
     problems = file_problems(story.prepared.fingerprints, assessments)
     paperwork = write_paperwork(run_facts(story, assessments, len(problems)), folder)
-    pictures = Pictures(test, story.prepared.preprocess, reader)
+    pictures = Pictures(test, story.prepared.preprocess, reader, story.looks)
     content = ReportContent(
         title="Synthetic actin cells" if story.synthetic else title_of(manifest),
         question=_question(manifest, story.recipe),
@@ -99,8 +117,11 @@ def write_run_report(
         best_epoch=story.fitted.kept_epoch,
         split=split_table(manifest),
         split_notes=(*manifest.notes, *story.prepared.split.notes),
-        findings=_findings(story),
+        findings=(*_findings(story), *explanation_findings(story.explanation)),
         controls=controls_shown(story.controls) if story.controls else None,
+        explanation=explanation_shown(
+            story.explanation, story.looks, pictures, group=manifest.group or ""
+        ),
         examples=pictures.examples(story.recipe.seed),
         errors=pictures.errors(),
         errors_total=pictures.error_count(),
@@ -134,11 +155,16 @@ def file_problems(
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """Pictures of cells of one part, as the network sees them."""
+    """Pictures of cells of one part, as the network sees them.
+
+    With ``looks``, errors also get their nearest training images, and networks without
+    class maps get occlusion maps for the first pictures of a kind.
+    """
 
     assessment: Assessment
     preprocess: Preprocess
     reader: CropReader
+    looks: Looks | None = None
 
     def examples(self, seed: int) -> dict[str, tuple[CellPicture, ...]]:
         """A few cells of each class, drawn by lot, spread over the groups."""
@@ -154,7 +180,7 @@ class Pictures:
     def errors(self) -> tuple[CellPicture, ...]:
         """The wrong answers, the surest first, with class activation maps."""
         worst = worst_errors(self.assessment.labels, self._probabilities, n=_ERRORS)
-        return tuple(self._picture(int(i)) for i in worst)
+        return tuple(self._picture(int(i), place=n, near=True) for n, i in enumerate(worst))
 
     def error_count(self) -> int:
         """Number of wrong answers."""
@@ -167,60 +193,63 @@ class Pictures:
         chosen = typical_examples(
             self.assessment.labels[right], None, seed=seed, n=max(1, _RIGHT // classes)
         )
-        return tuple(self._picture(int(right[i])) for indices in chosen.values() for i in indices)[
-            :_RIGHT
-        ]
+        # A class after the other in turn, so that the first few are not all of one class.
+        turns = zip_longest(*(indices.tolist() for indices in chosen.values()))
+        order = [i for turn in turns for i in turn if i is not None][:_RIGHT]
+        return tuple(self._picture(int(right[i]), place=n) for n, i in enumerate(order))
 
     @property
     def _probabilities(self) -> NDArray[np.float64]:
         return self.assessment.probabilities
 
-    def _picture(self, index: int, *, heat: bool = True) -> CellPicture:
-        maps = self.assessment.output.class_maps
-        return cell_picture(
-            self.assessment.records[index],
-            self._probabilities[index],
-            self.assessment.evaluation.classes,
+    def unit_of(self, record: Record) -> NDArray[np.float32]:
+        """What the preprocessing makes of an image, (S, S, K) float32 in 0..1."""
+        return self.preprocess.to_unit(self.reader.read(record.path, record.region))
+
+    def _picture(
+        self, index: int, *, heat: bool = True, place: int = 0, near: bool = False
+    ) -> CellPicture:
+        record = self.assessment.records[index]
+        classes = self.assessment.evaluation.classes
+        row = self._probabilities[index]
+        predicted = int(row.argmax())
+        unit = self.unit_of(record)
+        maps = self._maps(index, unit, place) if heat else None
+        return CellPicture(
+            name=record.name,
+            label=record.label,
+            predicted=classes[predicted],
+            probabilities=dict(zip(classes, map(float, row), strict=True)),
+            pixels=displayed(unit),
+            heat=None if maps is None else heat_map(maps, predicted, size=unit.shape[:2]),
             group=self.assessment.groups[index] if self.assessment.groups else "",
-            preprocess=self.preprocess,
-            reader=self.reader,
-            maps=maps[index] if heat and maps is not None else None,
+            object_id=record.object_id,
+            map_name=self.looks.method if self.looks else ACTIVATION,
+            neighbours=self._neighbours(index) if near else (),
         )
 
+    def _maps(
+        self, index: int, unit: NDArray[np.float32], place: int
+    ) -> NDArray[np.float32] | None:
+        stored = self.assessment.output.class_maps
+        if stored is not None:
+            maps: NDArray[np.float32] = stored[index]
+            return maps
+        if self.looks is None or place >= _OCCLUDED:
+            return None
+        return self.looks.maps(index, unit)
 
-def cell_picture(
-    record: Record,
-    probabilities: NDArray[np.float64],
-    classes: Sequence[str],
-    *,
-    group: str,
-    preprocess: Preprocess,
-    reader: CropReader,
-    maps: NDArray[np.float32] | None = None,
-) -> CellPicture:
-    """One cell as the network sees it, with its (K,) probabilities and class activation maps."""
-    predicted = int(probabilities.argmax())
-    unit = preprocess.to_unit(reader.read(record.path, record.region))
-    return CellPicture(
-        name=record.name,
-        label=record.label,
-        predicted=classes[predicted],
-        probabilities=dict(zip(classes, map(float, probabilities), strict=True)),
-        pixels=displayed(unit),
-        heat=None if maps is None else heat_map(maps, predicted, size=unit.shape[:2]),
-        group=group,
-        object_id=record.object_id,
-    )
-
-
-def displayed(unit: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Unit planes (H, W, K) as a picture: grey (H, W), or (H, W, 3) of the first three."""
-    planes = np.round(unit * 255).astype(np.uint8)
-    if planes.shape[2] == 1:
-        return planes[:, :, 0]
-    if planes.shape[2] == 2:
-        return np.dstack([planes, np.zeros_like(planes[:, :, :1])])
-    return planes[:, :, :3]
+    def _neighbours(self, index: int) -> tuple[NeighbourShown, ...]:
+        found = self.looks.neighbours(index) if self.looks else ()
+        return tuple(
+            NeighbourShown(
+                one.record.title,
+                one.record.label,
+                neighbour_words(one),
+                displayed(self.unit_of(one.record)),
+            )
+            for one in found
+        )
 
 
 def majority_rate(evaluation: Evaluation) -> float:

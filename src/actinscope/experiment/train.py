@@ -25,7 +25,9 @@ from actinscope.experiment.assess import answers_of, assess_answers, write_asses
 from actinscope.experiment.audit import audit_before
 from actinscope.experiment.controls import run_controls
 from actinscope.experiment.environment import describe_environment, now_utc
+from actinscope.experiment.explain import explain
 from actinscope.experiment.levels import level_rules, write_levels
+from actinscope.experiment.looks import Looks
 from actinscope.experiment.output import require_new_folder
 from actinscope.experiment.prepare import (
     Prepared,
@@ -262,6 +264,10 @@ def train_on_parts(
             seed=recipe.seed,
             progress=progress,
         )
+    looks = Looks(predictor, assessments["test"], assessments["train"])
+    explanation = None
+    if recipe.explanation:
+        explanation = explain(looks, reader=reader, seed=recipe.seed, progress=progress)
     story = RunStory(
         recipe=recipe,
         synthetic=request.synthetic,
@@ -276,6 +282,8 @@ def train_on_parts(
         network=_network_sentence(network, fitted),
         seconds=time.perf_counter() - started,
         controls=controls,
+        looks=looks if recipe.explanation else None,
+        explanation=explanation,
     )
     verdict = write_run_report(story, assessments, reader, request.output)
     evaluations = {part: assessment.evaluation for part, assessment in assessments.items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from actinscope.images.crops import CropReader, crop
 from actinscope.images.listing import list_images
+from actinscope.images.masks import MaskReader
 from actinscope.images.model import Image, ReadOptions, Region
 from actinscope.images.objects import CellObject, objects_from_mask, objects_from_table
 from actinscope.images.origin import file_facts
@@ -19,6 +20,7 @@ __all__ = [
     "CellObject",
     "CropReader",
     "Image",
+    "MaskReader",
     "ReadOptions",
     "Region",
     "crop",

@@ -13,9 +13,9 @@ from actinscope.evidence import (
     evaluation_to_json,
     typical_examples,
 )
+from actinscope.experiment.display import displayed
 from actinscope.experiment.environment import describe_environment, now_utc
 from actinscope.experiment.prepare import labels_of, unreadable
-from actinscope.experiment.story import displayed
 from actinscope.files import write_json_atomic
 from actinscope.images import CropReader
 from actinscope.paper.conclusions import conclude, notices_of

@@ -79,7 +79,7 @@ class PredictSummary:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Plan:
     """The rows to be, before any image is read."""
 
     tasks: Sequence[Task]
@@ -110,10 +110,10 @@ def predict_files(
     """
     options = options or PredictOptions()
     output_csv = Path(output_csv)
-    crop_size = _crop_size(bundle, options)
+    crop_size = crop_size_of(bundle, options)
     check_writable(output_csv, expected_bytes=1 << 16)
     require_replaceable(output_csv)
-    plan = _plan(bundle, paths, options, crop_size)
+    plan = plan_rows(bundle, paths, options, crop_size)
     names = [task.name for task in plan.tasks]
     columns = len(header(plan.groups, bundle.info.classes, judged=True))
     check_writable(output_csv, expected_bytes=expected_size(names, columns))
@@ -133,7 +133,7 @@ def predict_files(
 
 
 def _write(
-    predictor: Predictor, plan: _Plan, output: Path, options: PredictOptions
+    predictor: Predictor, plan: Plan, output: Path, options: PredictOptions
 ) -> tuple[Kept, list[tuple[str, str]]]:
     """Write all rows; what was there already, and the (name, message) of each failed row."""
     classes, total = predictor.classes, len(plan.tasks)
@@ -148,7 +148,7 @@ def _write(
 
     reading = options.read_options or predictor.bundle.info.read_options
     fingerprint = _fingerprint(predictor, plan, options.batch_size, reading)
-    read = _TaskReader(CropReader(reading))
+    read = TaskReader(CropReader(reading))
     with PartialOutput(output, fingerprint=fingerprint) as partial:
         kept = partial.open(
             csv_bytes([columns]), batch_size=options.batch_size, total=total, row_fits=row_fits
@@ -169,7 +169,7 @@ def _write(
     return kept, problems
 
 
-class _TaskReader:
+class TaskReader:
     """Reads a task's image, or its crop out of the field; raises what stands in its row."""
 
     def __init__(self, reader: CropReader) -> None:
@@ -177,6 +177,11 @@ class _TaskReader:
         self._shapes: dict[Path, tuple[int, ...]] = {}
 
     def __call__(self, task: Task) -> Image:
+        """The pixels of one task.
+
+        Raises:
+            ImageError: they cannot be had, or do not fit the task's mask.
+        """
         if task.problem:
             raise ImageError(task.problem, where=task.path)
         if task.region is not None and task.field_shape is not None:
@@ -197,7 +202,12 @@ class _TaskReader:
             )
 
 
-def _crop_size(bundle: Bundle, options: PredictOptions) -> int | None:
+def crop_size_of(bundle: Bundle, options: PredictOptions) -> int | None:
+    """Side of the crops in pixels; None where whole images are predicted.
+
+    Raises:
+        UsageError: options contradict each other, or nobody says how large crops are.
+    """
     if options.batch_size < 1:
         raise UsageError(f"the batch size is {options.batch_size}", remedy="Give 1 or more")
     if options.masks is not None and options.objects is not None:
@@ -224,9 +234,15 @@ def _crop_size(bundle: Bundle, options: PredictOptions) -> int | None:
     return size
 
 
-def _plan(
+def plan_rows(
     bundle: Bundle, paths: Sequence[Path], options: PredictOptions, crop_size: int | None
-) -> _Plan:
+) -> Plan:
+    """One task for each image, or each cell of it, before any image is read.
+
+    Raises:
+        UsageError: no images, or masks that are not there.
+        ManifestError: the manifest is broken.
+    """
     sources = find_sources(paths)
     trained = bundle.info.crop_size
     notes: list[str] = []
@@ -244,15 +260,15 @@ def _plan(
     if crop_size is not None and trained is not None and crop_size != trained:
         notes.append(f"crops have {crop_size} pixels a side, those of the training {trained}")
     if options.manifest is None:
-        return _Plan(tasks, (), tuple(notes))
+        return Plan(tasks, (), tuple(notes))
     found = read_group_columns(options.manifest, paths)
     tasks, missing = found.add_to(tasks)
     if missing:
         notes.append(f"{missing} of {len(tasks)} rows are not named in {options.manifest.name}")
-    return _Plan(tasks, found.columns, tuple(notes))
+    return Plan(tasks, found.columns, tuple(notes))
 
 
-def _fingerprint(predictor: Predictor, plan: _Plan, batch_size: int, reading: ReadOptions) -> str:
+def _fingerprint(predictor: Predictor, plan: Plan, batch_size: int, reading: ReadOptions) -> str:
     """Changes with everything that the rows depend on, the files' size and time included."""
     digest = hashlib.sha256()
     bundle = [predictor.bundle.digest, predictor.backend, predictor.precision]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ class Task:
         field_shape: (rows, columns) that the field must have because its mask has them.
         groups: cells of the group columns.
         problem: why it cannot be predicted, known before the image is read.
+        mask: the label mask that the cell was found in, None where there was none.
     """
 
     path: Path
@@ -40,6 +41,7 @@ class Task:
     field_shape: tuple[int, int] | None = None
     groups: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
+    mask: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,8 @@ def _tasks_from_mask(source: Source, mask_path: Path, crop_size: int) -> list[Ta
         return [Task(source.path, source.name, problem=f"its mask: {message_of(error)}")]
     shape = (int(np.shape(mask)[0]), int(np.shape(mask)[1]))
     objects = objects_from_mask(mask)
-    return _object_tasks(source, objects, crop_size, shape, "there are no objects in its mask")
+    tasks = _object_tasks(source, objects, crop_size, shape, "there are no objects in its mask")
+    return [replace(task, mask=mask_path) for task in tasks]
 
 
 def tasks_from_table(sources: Sequence[Source], table: Path, *, crop_size: int) -> list[Task]:

@@ -119,6 +119,12 @@ class Preprocess(BaseModel):
             )
         return unit
 
+    def mask_to_unit(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """A mask (Y, X) of the image, resized as ``to_unit`` resizes the image: (size, size)."""
+        plane = fit_to_square(mask.astype(np.float32), self.size, self.resize)
+        inside: NDArray[np.bool_] = plane >= 0.5
+        return inside
+
     def to_network(self, unit: NDArray[np.float32]) -> NDArray[np.float32]:
         """Spread unit planes over the network's channels and normalise.
 

@@ -22,8 +22,15 @@ from actinscope.report.content import (
     FoldsShown,
     Headline,
     LevelSection,
+    NeighbourShown,
     ReportContent,
     SplitTable,
+)
+from actinscope.report.explanation import (
+    ExplanationShown,
+    FeatureMapShown,
+    MeanMapShown,
+    PrototypeShown,
 )
 from actinscope.report.paper_content import (
     DoubtText,
@@ -37,7 +44,11 @@ from actinscope.report.paper_content import (
     ProtocolFigures,
     RunLink,
 )
-from actinscope.report.write import write_audit_page, write_paper_pages, write_report
+from actinscope.report.write import (
+    write_audit_page,
+    write_paper_pages,
+    write_report,
+)
 
 __all__ = [
     "HISTORY_KEYS",
@@ -51,7 +62,9 @@ __all__ = [
     "ControlsShown",
     "Dots",
     "DoubtText",
+    "ExplanationShown",
     "ExtraTable",
+    "FeatureMapShown",
     "Finding",
     "FoldRow",
     "FoldsShown",
@@ -59,12 +72,15 @@ __all__ = [
     "LeakRow",
     "LeakStep",
     "LevelSection",
+    "MeanMapShown",
+    "NeighbourShown",
     "NetworkCurves",
     "PaperCell",
     "PaperContent",
     "PaperRow",
     "PaperTable",
     "ProtocolFigures",
+    "PrototypeShown",
     "ReportContent",
     "RunLink",
     "Shot",

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from actinscope.evidence import Estimate, Evaluation, Verdict, Worth
+    from actinscope.report.explanation import ExplanationShown
 
 PARTS = ("train", "validation", "test")
 
@@ -32,6 +33,22 @@ HISTORY_KEYS = (
 
 
 @dataclass(frozen=True, eq=False)
+class NeighbourShown:
+    """A training image beside an error.
+
+    Attributes:
+        label: its class.
+        note: whether it is of the same group, and how far away; a few words.
+        pixels: as in `CellPicture`.
+    """
+
+    name: str
+    label: str
+    note: str
+    pixels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
 class CellPicture:
     """One cell as the network sees it, with what the network said about it.
 
@@ -42,10 +59,12 @@ class CellPicture:
         probabilities: class name -> probability, 0..1.
         pixels: uint8, (H, W) grey or (H, W, 3) red, green, blue; after resizing and
             intensity scaling, before the network's own normalisation.
-        heat: class activation map of the predicted class, float32 (H, W), 0..1, of the
+        heat: map of the evidence for the predicted class, float32 (H, W), 0..1, of the
             same height and width as ``pixels``; ``None`` where the network has none.
         group: name of the group that the cell belongs to; empty where there is none.
         object_id: name of the object within the file; empty for whole-image cells.
+        map_name: how ``heat`` was made.
+        neighbours: training images that the network takes for similar, the nearest first.
     """
 
     name: str
@@ -56,6 +75,8 @@ class CellPicture:
     heat: NDArray[np.float32] | None = None
     group: str = ""
     object_id: str = ""
+    map_name: str = "class activation map"
+    neighbours: tuple[NeighbourShown, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -280,6 +301,7 @@ class ReportContent:
     right: tuple[CellPicture, ...] = ()
     controls: ControlsShown | None = None
     folds: FoldsShown | None = None
+    explanation: ExplanationShown | None = None
     tables: tuple[ExtraTable, ...] = ()
     levels: tuple[LevelSection, ...] = ()
     methods: tuple[tuple[str, str], ...] = ()

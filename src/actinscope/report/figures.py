@@ -21,6 +21,7 @@ from actinscope.files import atomic_path
 from actinscope.report import text
 from actinscope.report.content import ReportContent
 from actinscope.report.curves import epochs_of
+from actinscope.report.explanation_figures import explanation_figures
 from actinscope.report.montages import errors_figure, examples_figure
 from actinscope.report.probabilities import main_worth
 from actinscope.report.probability_figure import probability_figure
@@ -52,8 +53,9 @@ _NAME = 26  # characters of a class name in a figure
 def write_figures(content: ReportContent, folder: Path) -> None:
     """Draw every figure that the content has values for into ``folder``.
 
-    ``curves``, ``confusion_matrix``, ``per_class``, ``probabilities``, ``examples`` and
-    ``errors``, each as ``.png`` and ``.svg``. A figure without values is not written.
+    ``curves``, ``confusion_matrix``, ``per_class``, ``probabilities``, ``examples``, ``errors``,
+    ``mean_maps`` and ``features``, each as ``.png`` and ``.svg``. A figure without values is
+    not written.
 
     Raises:
         OutputError: a file cannot be written.
@@ -96,6 +98,8 @@ def _figures(content: ReportContent) -> Iterator[tuple[str, Figure]]:
         yield "examples", examples_figure(content.examples)
     if content.errors:
         yield "errors", errors_figure(content.errors)
+    if content.explanation:
+        yield from explanation_figures(content.explanation)
 
 
 def _values(content: ReportContent, key: str) -> list[float]:

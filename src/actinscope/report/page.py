@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
-from actinscope.report import bars, folds, pictures, probabilities, text
+from actinscope.report import bars, folds, pictures, probabilities, scatter, text
 from actinscope.report.content import CellPicture, Finding, ReportContent, SplitTable
 from actinscope.report.curves import curve_panels, epochs_of
 
@@ -131,6 +131,10 @@ def _view(content: ReportContent) -> dict[str, Any]:
         "errors_total": _error_count(content),
         "largest_part": _largest_part(content.split),
         "settings": setting_groups(content.settings),
+        "picture_uri": pictures.data_uri,
+        "overlay_uri": pictures.overlay_uri,
+        "scatter": scatter.scatter,
+        "scatter_legend": scatter.legend,
     }
 
 
@@ -153,6 +157,7 @@ def _sections(content: ReportContent) -> dict[str, str]:
         ("levels", _levels_title(content), content.levels),
         ("probabilities", "What the probabilities are worth", content.worth),
         ("controls", "Would something simpler do as well?", content.controls),
+        ("explanation", "What the network looks at", content.explanation),
         ("examples", "Examples of each class", content.examples),
         ("errors", "The errors", True),
         ("right", f"Right answers{', and what they rest on' if maps else ''}", content.right),

@@ -33,15 +33,24 @@ def heat_over(picture: CellPicture) -> NDArray[np.uint8]:
         ValueError: the picture has no map, or one of another size.
     """
     if picture.heat is None:
-        raise ValueError(f"no class activation map: {picture.name}")
-    if picture.heat.shape != picture.pixels.shape[:2]:
-        raise ValueError(f"map {picture.heat.shape} for pixels {picture.pixels.shape}")
+        raise ValueError(f"no map: {picture.name}")
+    return overlay(picture.pixels, picture.heat)
+
+
+def overlay(pixels: NDArray[np.uint8], heat: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """A map (H, W), 0..1, laid over a picture of the same size, uint8 (H, W, 3).
+
+    Raises:
+        ValueError: the sizes differ.
+    """
+    if heat.shape != pixels.shape[:2]:
+        raise ValueError(f"map {heat.shape} for pixels {pixels.shape}")
     from matplotlib import colormaps
 
-    heat = np.clip(np.nan_to_num(picture.heat.astype(np.float64)), 0.0, 1.0)  # (H, W)
+    heat = np.clip(np.nan_to_num(heat.astype(np.float64)), 0.0, 1.0)  # (H, W)
     colour = colormaps["plasma"](0.25 + 0.72 * heat)[:, :, :3]  # (H, W, 3), 0..1
     alpha = _STRENGTH * np.sqrt(heat)[:, :, None]  # (H, W, 1)
-    cell = as_rgb(picture.pixels).astype(np.float64) / 255.0
+    cell = as_rgb(pixels).astype(np.float64) / 255.0
     mixed = (1.0 - alpha) * cell + alpha * colour
     laid: NDArray[np.uint8] = np.round(255.0 * mixed).astype(np.uint8)
     return laid
@@ -64,6 +73,11 @@ def data_uri(pixels: NDArray[np.uint8]) -> str:
         kind = "webp"
         picture.convert("RGB").save(stream, "WEBP", quality=_QUALITY, method=2)
     return f"data:image/{kind};base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
+
+
+def overlay_uri(pixels: NDArray[np.uint8], heat: NDArray[np.floating]) -> str:
+    """`overlay` as a ``data:`` address."""
+    return data_uri(overlay(pixels, heat))
 
 
 def ramp_uri() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -129,7 +129,12 @@ def _crops(
             )
     _refuse_repeats([(cell.row.name, cell.object_id, cell.row.line) for cell in cells], table.path)
     made_field = FIELD_COLUMN not in table.columns
-    records = tuple(_crop_record(cell, side, made_field) for cell in cells)
+    has_mask = "mask" in table.columns
+    records = tuple(
+        replace(record, mask=cell.row.attached) if has_mask else record
+        for cell in cells
+        for record in (_crop_record(cell, side, made_field),)
+    )
     largest = side or max(max(cell.height, cell.width) for cell in cells)
     if side is None and any((cell.height, cell.width) != (largest, largest) for cell in cells):
         notes = (*notes, f"the crops differ in size; the largest side is {largest} pixels")

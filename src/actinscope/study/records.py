@@ -54,6 +54,8 @@ class Record:
         pixel_hash: SHA-256 of the pixels, empty before the fingerprints are taken.
         copy_set: name shared by records that must stay together as changed copies of one
             another, else empty.
+        mask: the label mask that the cell was found in, None where there was none. It
+            is not written with a manifest: only the study that has it can use it.
     """
 
     path: Path
@@ -65,6 +67,7 @@ class Record:
     region: Region | None = None
     pixel_hash: str = ""
     copy_set: str = ""
+    mask: Path | None = None
 
     @property
     def key(self) -> tuple[str, str]:

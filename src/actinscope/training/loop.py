@@ -300,7 +300,9 @@ def _first_state(
 
     The trained layers' weights are not in the hash: a checkpoint brings its own.
     """
-    digest = hashlib.sha256(recipe.model_dump_json().encode("utf-8"))
+    # What is said beside the probabilities is fitted after the training and changes none of it.
+    settings = recipe.model_dump_json(exclude={"probabilities"})
+    digest = hashlib.sha256(settings.encode("utf-8"))
     digest.update(preprocess.model_dump_json().encode("utf-8"))
     digest.update(repr((data.classes, frozen_layers)).encode("utf-8"))
     for layer in model.layers[:frozen_layers]:

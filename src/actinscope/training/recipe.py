@@ -204,6 +204,7 @@ class Recipe(_Section):
     seed: int = Field(default=0, ge=0, lt=2**31)
     controls: bool = True
     audit: bool = True
+    explanation: bool = True
     images: ReadOptions = ReadOptions()
     preprocess: PreprocessSettings = PreprocessSettings()
     augmentation: AugmentSettings = AugmentSettings()
