@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import actinscope
 from actinscope.bundle import read_bundle_info
 from actinscope.cli.main import main
 from actinscope.errors import ResumeError, SplitError, StudyError
@@ -41,10 +44,10 @@ batch_size = 8
 warmup_epochs = 0
 
 [levels]
-by = ["slide"]
+by = ["field:vote"]
 """
 CLASSES = ("clustered", "elongated", "epithelial")
-SAME = ("predictions.csv", "metrics.json", "folds.csv", "level_slide.csv", "manifest.csv")
+SAME = ("predictions.csv", "metrics.json", "folds.csv", "level_field.csv", "manifest.csv")
 Shown = pytest.CaptureFixture[str]
 
 
@@ -85,6 +88,9 @@ def run(place: Path, output: Path, *options: str) -> int:
          "--group", "field", "--recipe", str(place / "small.toml"), "--folds", "2",
          "-o", str(output), "--quiet", *options]
     )  # fmt: skip
+
+
+DOCS = Path(actinscope.__file__).parents[2] / "docs" / "crossvalidation.md"
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +144,7 @@ def test_metrics_follow_from_the_pooled_predictions(whole: Path) -> None:
         assert figures["out_of_fold"][name]["value"] == pytest.approx(
             expected.metrics[name].value, abs=1e-5
         )
-    assert "level[slide].accuracy" in figures["out_of_fold"]
+    assert "level[field].accuracy" in figures["out_of_fold"]
 
 
 def test_the_mean_over_folds_has_no_interval(whole: Path) -> None:
@@ -253,10 +259,14 @@ def test_options_of_the_search_need_the_search(place: Path, tmp_path: Path, caps
 
 
 def test_each_fold_trains_with_what_its_own_search_found(
-    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The search is given the fold's parts; the fold is trained with what it leaves."""
     searched: list[Path] = []
+
+    def trained(asked: Any, *_: Any, **__: Any) -> None:
+        shutil.copytree(whole / asked.output.name, asked.output)
+        write_recipe(asked.recipe, asked.output / "recipe.toml")
 
     def found(asked: Any, network: Any, parts: Any, **_: Any) -> None:
         del network
@@ -271,6 +281,7 @@ def test_each_fold_trains_with_what_its_own_search_found(
         (asked.output / "report.html").touch()
 
     monkeypatch.setattr(module, "tune_on_parts", found)
+    monkeypatch.setattr(module, "train_on_parts", trained)
     monkeypatch.setattr(module, "require_searchable", lambda recipe: None)
     asked = request(place, tmp_path / "cross", deploy="none", search=NestedSearch(trials=2))
     outcome = crossvalidate(asked, Silent())
@@ -315,3 +326,27 @@ def test_train_and_validation_keeps_groups_whole_and_leaves_no_test_part() -> No
     assert parts == train_and_validation(study(10), seed=3, validation_fraction=0.2).manifest
     with pytest.raises(SplitError, match="at least 2 groups"):
         train_and_validation(study(1), seed=0, validation_fraction=0.2)
+
+
+@pytest.mark.skipif(not DOCS.is_file(), reason="installed without its documentation")
+@pytest.mark.slow
+def test_the_commands_of_the_documentation_work(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(place / "images", tmp_path / "images")
+    shutil.copy(place / "images" / "groups.csv", tmp_path / "images" / "study.csv")
+    shutil.copy(place / "small.toml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    block = DOCS.read_text("utf-8").partition("<!-- folds -->\n```console\n")[2].partition("```")[0]
+    commands = [line.removeprefix("$ actinscope ") for line in block.splitlines()]
+    assert len(commands) == 3
+    for command in commands:
+        assert main(shlex.split(command)) == 0, command
+
+
+@pytest.mark.skipif(not DOCS.is_file(), reason="installed without its documentation")
+def test_the_documentation_names_all_files(whole: Path) -> None:
+    named = DOCS.read_text("utf-8")
+    left = {path.name for path in whole.iterdir()} - {"figures", "tables", "level_field.csv"}
+    for name in {one for one in left if not one.startswith("fold-")}:
+        assert f"`{name}" in named, name
