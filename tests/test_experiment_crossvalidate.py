@@ -15,9 +15,10 @@ import pytest
 import actinscope
 from actinscope.bundle import read_bundle_info
 from actinscope.cli.main import main
-from actinscope.errors import ResumeError, SplitError, StudyError
+from actinscope.errors import ResumeError, SplitError, StudyError, UsageError
 from actinscope.evidence import evaluate
 from actinscope.experiment import crossvalidate as module
+from actinscope.experiment.compare_folds import compare_folds
 from actinscope.experiment.crossvalidate import crossvalidate
 from actinscope.experiment.crossvalidate_request import (
     CrossvalidateRequest,
@@ -305,6 +306,50 @@ def test_an_image_tested_twice_is_refused(place: Path, whole: Path) -> None:
 def test_the_spread_is_a_plain_standard_deviation() -> None:
     assert "standard deviation 0.1, 0.5 to 0.7" in spread_words([0.5, 0.6, 0.7])
     assert spread_words([0.5]) == "too few folds for a spread"
+
+
+def with_other_figures(folder: Path, gains: dict[str, float]) -> None:
+    """Every fold's accuracy gains so much."""
+    for name, gain in gains.items():
+        path = folder / name / "metrics.json"
+        figures = json.loads(path.read_text())
+        figures["test"]["accuracy"]["value"] += gain
+        path.write_text(json.dumps(figures))
+
+
+def test_two_cross_validations_are_compared_fold_by_fold(
+    whole: Path, tmp_path: Path, capsys: Shown
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(whole, other)
+    with_other_figures(other, {"fold-1-1": 0.1, "fold-1-2": 0.3})
+    target = tmp_path / "compared"
+    assert main(["compare", str(whole), str(other), "-o", str(target)]) == 0
+    shown = capsys.readouterr().out
+    assert (
+        "cannot be told apart: mean difference of the accuracy over 2 folds +20.0 points" in shown
+    )
+    found = {row["figure"]: row for row in rows_of(target / "folds_compared.csv")}
+    # Two folds: half of the images are tested, variance 0.02 counts 1/2 + 1 times.
+    assert float(found["accuracy"]["t"]) == pytest.approx(0.2 / np.sqrt(1.5 * 0.02))
+    assert float(found["mcc"]["mean_difference"]) == 0
+    differences = [float(row["accuracy"]) for row in rows_of(target / "fold_differences.csv")]
+    assert differences == pytest.approx([0.1, 0.3])
+
+
+def test_other_folds_are_not_compared(whole: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(whole, other)
+    (other / "fold-1-1").rename(other / "kept")
+    (other / "fold-1-2").rename(other / "fold-1-1")
+    (other / "kept").rename(other / "fold-1-2")
+    with pytest.raises(StudyError, match="fold-1-1 does not test the same images in both"):
+        compare_folds([whole, other], tmp_path / "compared")
+    with pytest.raises(UsageError, match="two at a time"):
+        compare_folds([whole, whole / "fold-1-1"], tmp_path / "compared")
+    (other / "folds.csv").unlink()
+    with pytest.raises(StudyError, match="not finished"):
+        compare_folds([whole, other], tmp_path / "compared")
 
 
 def study(groups: int) -> Manifest:
