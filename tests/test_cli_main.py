@@ -24,6 +24,7 @@ COMMANDS = (
     "evaluate",
     "compare",
     "predict",
+    "explain",
     "summarise",
     "verify",
     "quantize",
