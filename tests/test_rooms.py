@@ -42,6 +42,7 @@ ONLY_IN = {
     "bioio": ("images/",),
     "tifffile": ("images/", "phantoms/"),
     "rich": ("cli/",),
+    "umap": ("evidence/embedding_map.py",),
     "urllib": ("networks/download.py",),
     "http": ("networks/download.py",),
 }
