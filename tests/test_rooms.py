@@ -44,6 +44,7 @@ ONLY_IN = {
     "tifffile": ("images/", "phantoms/", "paper/copies.py"),
     "rich": ("cli/",),
     "optuna": ("training/search.py",),
+    "umap": ("evidence/embedding_map.py",),
     "urllib": ("networks/download.py",),
     "http": ("networks/download.py",),
 }
