@@ -36,6 +36,7 @@ _COMMANDS = (
     "prediction_memory.py",
     "network_efficiency.py",
     "network_efficiency.py --network efficientnet-lite0",
+    "tune_sharing.py",
     "cold_start.py",
     "audit_duplicates.py",
     "audit_confounds.py mitocheck_nuclei",
