@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from actinscope.bundle.archive import zip_bundle
+from actinscope.bundle.ensemble import save_ensemble
 from actinscope.bundle.golden import Golden
 from actinscope.bundle.info import (
     FORMAT_VERSION,
@@ -24,9 +25,11 @@ from actinscope.bundle.int8 import (
     int8_note,
     too_costly,
 )
+from actinscope.bundle.load import Bundle, load_bundle
 from actinscope.bundle.quantize import quantize_network
-from actinscope.bundle.session import BACKENDS, InferenceSession, NetworkOutput
-from actinscope.bundle.store import Bundle, load_bundle, save_bundle, store_int8, store_metrics
+from actinscope.bundle.seen import Seen, group_digest
+from actinscope.bundle.session import BACKENDS, InferenceSession, NetworkOutput, mean_output
+from actinscope.bundle.store import save_bundle, store_int8, store_metrics
 from actinscope.bundle.verify import (
     INPUT_TOLERANCE,
     INT8_TOLERANCE,
@@ -57,12 +60,16 @@ __all__ = [
     "Int8Summary",
     "NetworkOutput",
     "NetworkSummary",
+    "Seen",
     "Verification",
     "cost_sentence",
+    "group_digest",
     "int8_note",
     "load_bundle",
+    "mean_output",
     "quantize_network",
     "save_bundle",
+    "save_ensemble",
     "store_int8",
     "store_metrics",
     "too_costly",

@@ -11,12 +11,22 @@ from actinscope.images import ReadOptions
 from actinscope.preprocess import Preprocess
 
 #: The newest layout that this version reads. A bundle is written with the oldest version that
-#: describes it: 1, or 2 where it holds an INT8 network, which readers of 1 would lose on copying.
-FORMAT_VERSION = 2
+#: describes it: 1, or 2 where it holds an INT8 network, which readers of 1 would lose on copying,
+#: or 3 for an ensemble.
+FORMAT_VERSION = 3
 MODEL_FILE = "model.onnx"
 INT8_FILE = "model_int8.onnx"
 GOLDEN_FILE = "golden.npz"
 INFO_FILE = "bundle.json"
+SEEN_FILE = "seen.json"
+#: Networks in an ensemble, at most: each is run for every image.
+MOST_MEMBERS = 16
+
+
+def member_folder(number: int) -> str:
+    """Where an ensemble keeps a member (from 0), with forward slashes."""
+    return f"members/{number:02d}"
+
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -30,6 +40,15 @@ class NetworkSummary(BaseModel):
     title: str
     licence: str
     weights: str
+
+
+class Member(BaseModel):
+    """One network of an ensemble: which, and the digest of its own bundle.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str
+    digest: Sha256
 
 
 class GoldenImage(BaseModel):
@@ -65,6 +84,8 @@ class BundleInfo(BaseModel):
         training: how it was trained, for people.
         metrics: the test part of metrics.json.
         int8: what the 8-bit network costs and gains, or None where there is none.
+        members: the networks of an ensemble, whose probabilities are averaged; each has its
+            own preprocessing, and ``preprocess`` is then that of the first. Else none.
         golden: what belongs to the golden images of golden.npz, in their order.
         files: SHA-256 of each other file of the bundle. Filled in when it is saved.
     """
@@ -86,6 +107,7 @@ class BundleInfo(BaseModel):
     training: dict[str, str | int | float | None] = {}
     metrics: dict[str, Any] = {}
     int8: Int8Summary | None = None
+    members: tuple[Member, ...] = Field(default=(), max_length=MOST_MEMBERS)
     golden: tuple[GoldenImage, ...] = ()
     files: dict[str, Sha256] = {}
 
@@ -105,10 +127,19 @@ class BundleInfo(BaseModel):
             raise ValueError("the golden probabilities of INT8 do not fit the images and classes")
         return self
 
+    @model_validator(mode="after")
+    def _members_fit(self) -> BundleInfo:
+        if len(self.members) == 1 or len({one.digest for one in self.members}) < len(self.members):
+            raise ValueError("an ensemble needs two or more different members")
+        if self.members and self.int8 is not None:
+            raise ValueError("an ensemble has no INT8 network of its own")
+        return self
+
     def as_json(self) -> bytes:
         """The bytes of bundle.json, in the oldest layout that can say all of it."""
-        without = {"int8"} if self.int8 is None else set()
-        version = 1 if self.int8 is None else 2
+        newer = {"int8": 2, "members": 3}
+        without = {name for name in newer if not getattr(self, name)}
+        version = max([1, *(newer[name] for name in newer.keys() - without)])
         told = self.model_copy(update={"format_version": version})
         # Values that are not a number become null: a class without test images has no metric.
         return told.model_dump_json(indent=2, exclude=without).encode("utf-8") + b"\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -38,6 +39,17 @@ class NetworkOutput:
 
     def __len__(self) -> int:
         return len(self.probabilities)
+
+
+def mean_output(outputs: Sequence[NetworkOutput]) -> NetworkOutput:
+    """The mean of the probabilities of several networks for the same N images.
+
+    Several networks have no embedding and no class maps in common: both are None. The output
+    of a single network is returned as it is.
+    """
+    if len(outputs) == 1:
+        return outputs[0]
+    return NetworkOutput(np.mean([one.probabilities for one in outputs], axis=0), None, None)
 
 
 class InferenceSession:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.bundle.info import GOLDEN_FILE, INT8_FILE
-from actinscope.bundle.session import InferenceSession
-from actinscope.bundle.store import Bundle, load_bundle
+from actinscope.bundle.load import Bundle, load_bundle
+from actinscope.bundle.session import InferenceSession, mean_output
 from actinscope.errors import GoldenMismatch
 
 #: Largest difference of a probability between frameworks and machines: float32 sums in
@@ -68,14 +69,22 @@ def verify_bundle(
 ) -> Verification:
     """Replay the golden images: raw pixels, preprocessing, network, probabilities.
 
+    Of an ensemble every member is verified on its own golden images, then their mean on those
+    of the ensemble.
+
     Raises:
         BundleError: the bundle cannot be loaded.
         GoldenMismatch: it gives something else than it did; says how much and where.
     """
     bundle = path if isinstance(path, Bundle) else load_bundle(path)
+    for member in bundle.members:
+        verify_bundle(member, backend=backend, tolerance=tolerance)
     golden = bundle.golden()
-    inputs = np.stack([bundle.info.preprocess.apply(image) for image in golden.images])
-    input_difference, input_tolerance = _compare_inputs(inputs, golden.inputs, bundle)
+    inputs = [
+        np.stack([one.info.preprocess.apply(image) for image in golden.images])
+        for one in bundle.networks
+    ]
+    input_difference, input_tolerance = _compare_inputs(inputs[0], golden.inputs, bundle)
     replayed = _replay(
         bundle,
         "float32",
@@ -117,14 +126,19 @@ def _replay(
     bundle: Bundle,
     precision: str,
     *,
-    inputs: NDArray[np.float32],
+    inputs: Sequence[NDArray[np.float32]],
     stored: NDArray[Any],
     backend: str,
     tolerance: float,
 ) -> _Replayed:
-    """Run one network of the bundle; raises where it gives something else than ``stored``."""
-    session = InferenceSession(bundle.network(precision), backend=backend, where=str(bundle.path))
-    given = session.run(inputs).probabilities
+    """Run the bundle's networks; raises where they give something else than ``stored``."""
+    sessions = [
+        InferenceSession(one.network(precision), backend=backend, where=str(one.path))
+        for one in bundle.networks
+    ]
+    outputs = [session.run(batch) for session, batch in zip(sessions, inputs, strict=True)]
+    given = mean_output(outputs).probabilities
+    used = " and ".join(sorted({session.backend for session in sessions}))
     differences = _differences(given, stored, f"{precision} probabilities", bundle)
     image, column = _worst(differences)
     name = bundle.info.classes[column]
@@ -132,11 +146,11 @@ def _replay(
         raise GoldenMismatch(
             f"golden image {image} has probability {given[image, column]:.6f} of {name!r}, "
             f"stored is {stored[image, column]:.6f}; at most {tolerance:g} apart "
-            f"is allowed ({precision}, computed by {session.backend})",
+            f"is allowed ({precision}, computed by {used})",
             where=bundle.path / (GOLDEN_FILE if precision == "float32" else INT8_FILE),
             remedy="Do not use the bundle on this computer; copy it again",
         )
-    return _Replayed(float(differences[image, column]), image, name, session.backend)
+    return _Replayed(float(differences[image, column]), image, name, used)
 
 
 def _compare_inputs(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from actinscope import __version__
+from actinscope.cli.ensemble_command import add_ensemble
 from actinscope.cli.options import (
     add_precision,
     add_reading,
@@ -40,7 +41,17 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"actinscope {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_scan, _train, _evaluate, _predict, _verify, _quantize, _demo, _recipe):
+    for add in (
+        _scan,
+        _train,
+        _evaluate,
+        _predict,
+        _verify,
+        add_ensemble,
+        _quantize,
+        _demo,
+        _recipe,
+    ):
         add(commands)
     return parser
 

@@ -11,6 +11,13 @@ from actinscope.errors import SettingsError, StudyError
 from actinscope.evidence import Evaluation, verdict
 from actinscope.experiment.assess import Assessment, assess, check_labels, write_assessment
 from actinscope.experiment.environment import describe_environment, now_utc
+from actinscope.experiment.known import (
+    Known,
+    familiar_groups,
+    known_training,
+    seen_before,
+    without_known,
+)
 from actinscope.experiment.output import require_new_folder
 from actinscope.experiment.prepare import (
     StudySource,
@@ -25,8 +32,7 @@ from actinscope.images import CropReader, ReadOptions
 from actinscope.predict import Predictor
 from actinscope.progress import Progress
 from actinscope.report import Finding, ReportContent, write_report
-from actinscope.study import TEST, TRAIN, VALIDATION, Manifest
-from actinscope.study.table import read_table
+from actinscope.study import TEST, Manifest
 from actinscope.training import Recipe
 
 _PART = TEST
@@ -77,8 +83,9 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     make_folder(request.output)
     reader = CropReader(options)
     found = fingerprint_study(listed, reader, progress)
-    manifest, seen = _unseen(found.manifest, request.bundle)
-    seen = (*seen, *_familiar_groups(manifest, request.bundle))
+    known = known_training(bundle, request.bundle)
+    manifest, seen = without_known(found.manifest, known)
+    seen = (*seen, *familiar_groups(manifest, known))
     told = (*((predictor.cost,) if predictor.cost else ()), *note, *seen)
     notes = (*manifest.notes, *told)
     for text in notes:
@@ -94,7 +101,7 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     problems = (*unreadable(found), *result.problems)
     write_assessment(request.output, {_PART: result}, manifest)
     sentence = _write_report(
-        request, bundle, result, group=manifest.group, notes=told, problems=problems
+        request, bundle, known, result, group=manifest.group, notes=told, problems=problems
     )
     return EvaluateOutcome(request.output, result.evaluation, sentence, problems)
 
@@ -102,6 +109,7 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
 def _write_report(
     request: EvaluateRequest,
     bundle: Bundle,
+    known: Known,
     result: Assessment,
     *,
     group: str | None,
@@ -114,7 +122,7 @@ def _write_report(
         result.evaluation,
         baseline=majority_rate(result.evaluation),
         by_image=False,
-        held_out=bool(_known_to(request.bundle)),
+        held_out=known.complete,
         synthetic=info.synthetic,
         random_weights=info.random_weights,
         group=group or "group",
@@ -125,7 +133,7 @@ def _write_report(
         title=f"{' or '.join(info.classes[:3])}: a delivered model on other images",
         question=(
             f"How well does the model in {request.bundle.name} name the class of "
-            f"{len(result.records)} labelled images? {_seen_before(request.bundle)}"
+            f"{len(result.records)} labelled images? {seen_before(known)}"
         ),
         verdict=judged,
         headline=headline(result.evaluation, _PART),
@@ -141,7 +149,9 @@ def _write_report(
         settings={"bundle": info.training, "network": info.network.model_dump()},
         environment=describe_environment(),
         file_problems=problems,
-        preprocessing=info.preprocess.description,
+        preprocessing=" ".join(
+            dict.fromkeys(one.info.preprocess.description for one in bundle.networks)
+        ),
         network=f"{info.network.title}. {info.network.weights}",
         command=request.command,
         created=now_utc(),
@@ -149,42 +159,6 @@ def _write_report(
     )
     write_report(content, request.output)
     return judged.sentence
-
-
-def _seen_before(bundle: Path) -> str:
-    if _known_to(bundle):
-        return "The images that it was trained on were left out."
-    return (
-        "Whether it was trained on some of them cannot be seen from here: that is for the author "
-        "to say."
-    )
-
-
-def _known_to(bundle: Path, column: str = "sha256") -> frozenset[str]:
-    """Values of ``column`` among the images that trained the bundle; by default their hashes.
-
-    Empty where the bundle does not lie in its run any more.
-    """
-    run = bundle.absolute().parent
-    if not all((run / name).is_file() for name in ("recipe.toml", "manifest.csv")):
-        return frozenset()  # a manifest.csv alone may be of any study
-    rows = read_table(run / "manifest.csv").rows
-    known = {row.get(column) for row in rows if row.get("part") in {TRAIN, VALIDATION}}
-    return frozenset(known - {""})
-
-
-def _familiar_groups(manifest: Manifest, bundle: Path) -> tuple[str, ...]:
-    """A note where images come from groups of which others trained the bundle."""
-    if manifest.group is None:
-        return ()
-    known = _known_to(bundle, manifest.group)
-    familiar = sum(manifest.group_of(record) in known for record in manifest.records)
-    if not familiar:
-        return ()
-    return (
-        f"{familiar} of the {len(manifest.records)} images come from a {manifest.group} of which "
-        "other images trained the model: the result is an upper bound for a new one",
-    )
 
 
 def _read(source: StudySource, options: ReadOptions, trained_on: int | None) -> Manifest:
@@ -234,27 +208,6 @@ def _test_part(manifest: Manifest) -> tuple[Manifest, tuple[str, ...]]:
         "they are left out here, as they test nothing"
     )
     return replace(manifest, records=tested), (note,)
-
-
-def _unseen(manifest: Manifest, bundle: Path) -> tuple[Manifest, tuple[str, ...]]:
-    """Without the images that trained the bundle, where its run is still around it."""
-    known = _known_to(bundle)
-    unseen = tuple(record for record in manifest.records if record.pixel_hash not in known)
-    others = len(manifest.records) - len(unseen)
-    if not others:
-        return manifest, ()
-    if not unseen:
-        raise StudyError(
-            "the model was trained on all of these images, so they test nothing",
-            where=manifest.root,
-            remedy="Give images that it never saw; how it does on its own is in the metrics.json "
-            "of its run",
-        )
-    note = (
-        f"the model was trained on {others} of the {len(manifest.records)} images; they are left "
-        "out here, as they test nothing"
-    )
-    return replace(manifest, records=unseen), (note,)
 
 
 def _findings(grouped: bool, notes: tuple[str, ...]) -> tuple[Finding, ...]:

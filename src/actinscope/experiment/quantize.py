@@ -270,7 +270,7 @@ def _speed_ratio(exact: Predictor, coarse: Predictor, inputs: NDArray[np.float32
     for _ in range(_SPEED_ROUNDS + 1):
         for predictor in (exact, coarse):
             started = time.perf_counter()
-            predictor.predict_inputs(batch)
+            predictor.predict_inputs([batch])
             times[predictor] = time.perf_counter() - started
         ratios.append(times[exact] / times[coarse])
     return float(np.median(ratios[1:]))  # the first round allocates memory
