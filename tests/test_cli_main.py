@@ -17,7 +17,17 @@ from actinscope.cli import options as cli_options
 from actinscope.cli.arguments import build_parser
 from actinscope.cli.main import main
 
-COMMANDS = ("scan", "train", "evaluate", "predict", "verify", "quantize", "demo", "recipe")
+COMMANDS = (
+    "scan",
+    "train",
+    "evaluate",
+    "predict",
+    "verify",
+    "ensemble",
+    "quantize",
+    "demo",
+    "recipe",
+)
 
 Stub = Callable[[BaseException], None]
 

@@ -11,6 +11,7 @@ from actinscope.bundle.info import (
     INFO_FILE,
     INT8_FILE,
     MODEL_FILE,
+    TREES_FILE,
     BundleInfo,
     GoldenImage,
     NetworkSummary,
@@ -26,6 +27,7 @@ from actinscope.bundle.int8 import (
     too_costly,
 )
 from actinscope.bundle.load import Bundle, load_bundle
+from actinscope.bundle.opening import open_sessions
 from actinscope.bundle.quantize import quantize_network
 from actinscope.bundle.seen import Seen, group_digest
 from actinscope.bundle.session import BACKENDS, InferenceSession, NetworkOutput, mean_output
@@ -34,6 +36,7 @@ from actinscope.bundle.verify import (
     INPUT_TOLERANCE,
     INT8_TOLERANCE,
     PROBABILITY_TOLERANCE,
+    TREES_TOLERANCE,
     Verification,
     verify_bundle,
 )
@@ -50,6 +53,8 @@ __all__ = [
     "MODEL_FILE",
     "PRECISIONS",
     "PROBABILITY_TOLERANCE",
+    "TREES_FILE",
+    "TREES_TOLERANCE",
     "Bundle",
     "BundleInfo",
     "Figure",
@@ -67,6 +72,7 @@ __all__ = [
     "int8_note",
     "load_bundle",
     "mean_output",
+    "open_sessions",
     "quantize_network",
     "save_bundle",
     "save_ensemble",

@@ -15,6 +15,7 @@ from actinscope.bundle.info import (
     MODEL_FILE,
     MOST_MEMBERS,
     SEEN_FILE,
+    TREES_FILE,
     member_folder,
 )
 from actinscope.errors import BundleError
@@ -27,8 +28,9 @@ LIMITS = {
     GOLDEN_FILE: 1 << 30,
     INT8_FILE: 1 << 30,
     SEEN_FILE: 256 << 20,
+    TREES_FILE: 256 << 20,
 }
-_OPTIONAL = frozenset({INT8_FILE, SEEN_FILE})
+_OPTIONAL = frozenset({INT8_FILE, SEEN_FILE, TREES_FILE})
 _MOST_FILES = len(LIMITS) * (MOST_MEMBERS + 1) + 64
 
 

@@ -27,9 +27,10 @@ from actinscope.bundle.info import (
     member_folder,
 )
 from actinscope.bundle.load import Bundle, load_and_prove, require_member
+from actinscope.bundle.opening import open_sessions
 from actinscope.bundle.place import put_in_place
 from actinscope.bundle.seen import Seen
-from actinscope.bundle.session import InferenceSession, NetworkOutput, mean_output
+from actinscope.bundle.session import NetworkOutput, mean_output
 from actinscope.errors import BundleError, ImageError, UsageError
 from actinscope.images import Image
 
@@ -140,6 +141,6 @@ def _answers(members: Sequence[Bundle], images: Sequence[Image]) -> list[Network
                 where=member.path,
                 remedy="Train the members on images of the same channels and bit depth",
             ) from error
-        session = InferenceSession(member.model, where=str(member.path))
+        (session,) = open_sessions(member)
         outputs.append(session.run(inputs))
     return outputs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -12,13 +12,14 @@ from actinscope.preprocess import Preprocess
 
 #: The newest layout that this version reads. A bundle is written with the oldest version that
 #: describes it: 1, or 2 where it holds an INT8 network, which readers of 1 would lose on copying,
-#: or 3 for an ensemble.
+#: or 3 for an ensemble or boosted trees.
 FORMAT_VERSION = 3
 MODEL_FILE = "model.onnx"
 INT8_FILE = "model_int8.onnx"
 GOLDEN_FILE = "golden.npz"
 INFO_FILE = "bundle.json"
 SEEN_FILE = "seen.json"
+TREES_FILE = "trees.onnx"
 #: Networks in an ensemble, at most: each is run for every image.
 MOST_MEMBERS = 16
 
@@ -83,6 +84,8 @@ class BundleInfo(BaseModel):
         notices: sentences that must be shown wherever predictions are shown.
         training: how it was trained, for people.
         metrics: the test part of metrics.json.
+        head: what names the class: the last layer of model.onnx (``softmax``), or the trees
+            in trees.onnx, to which model.onnx gives the embedding (``boosted_trees``).
         int8: what the 8-bit network costs and gains, or None where there is none.
         members: the networks of an ensemble, whose probabilities are averaged; each has its
             own preprocessing, and ``preprocess`` is then that of the first. Else none.
@@ -106,6 +109,7 @@ class BundleInfo(BaseModel):
     notices: tuple[str, ...] = ()
     training: dict[str, str | int | float | None] = {}
     metrics: dict[str, Any] = {}
+    head: Literal["softmax", "boosted_trees"] = "softmax"
     int8: Int8Summary | None = None
     members: tuple[Member, ...] = Field(default=(), max_length=MOST_MEMBERS)
     golden: tuple[GoldenImage, ...] = ()
@@ -131,14 +135,15 @@ class BundleInfo(BaseModel):
     def _members_fit(self) -> BundleInfo:
         if len(self.members) == 1 or len({one.digest for one in self.members}) < len(self.members):
             raise ValueError("an ensemble needs two or more different members")
-        if self.members and self.int8 is not None:
-            raise ValueError("an ensemble has no INT8 network of its own")
+        if self.members and (self.int8 is not None or self.head != "softmax"):
+            raise ValueError("an ensemble has no INT8 network and no trees of its own")
         return self
 
     def as_json(self) -> bytes:
         """The bytes of bundle.json, in the oldest layout that can say all of it."""
-        newer = {"int8": 2, "members": 3}
-        without = {name for name in newer if not getattr(self, name)}
+        newer = {"int8": 2, "members": 3, "head": 3}
+        fields = BundleInfo.model_fields
+        without = {name for name in newer if getattr(self, name) == fields[name].default}
         version = max([1, *(newer[name] for name in newer.keys() - without)])
         told = self.model_copy(update={"format_version": version})
         # Values that are not a number become null: a class without test images has no metric.

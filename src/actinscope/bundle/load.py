@@ -20,11 +20,12 @@ from actinscope.bundle.info import (
     INT8_FILE,
     MODEL_FILE,
     SEEN_FILE,
+    TREES_FILE,
     BundleInfo,
     member_folder,
 )
 from actinscope.bundle.int8 import PRECISIONS
-from actinscope.bundle.model_check import check_model
+from actinscope.bundle.model_check import check_model, check_trees
 from actinscope.bundle.seen import Seen, read_seen
 from actinscope.errors import BundleError, UsageError
 
@@ -41,6 +42,7 @@ class Bundle:
         model: the bytes of model.onnx; empty for an ensemble, which has ``members``.
         int8_model: the bytes of model_int8.onnx, None where ``info.int8`` is None.
         members: the bundles whose probabilities an ensemble averages, else none.
+        trees: the bytes of trees.onnx, None where ``info.head`` is not ``boosted_trees``.
         seen: which images trained the members; None but for an ensemble.
     """
 
@@ -51,6 +53,7 @@ class Bundle:
     _golden: bytes = field(repr=False)
     int8_model: bytes | None = field(default=None, repr=False)
     members: tuple[Bundle, ...] = ()
+    trees: bytes | None = field(default=None, repr=False)
     seen: Seen | None = field(default=None, repr=False)
 
     @property
@@ -120,7 +123,8 @@ def _checked(files: Mapping[str, bytes], path: Path) -> Bundle:
     info = _parse_info(own[INFO_FILE], path / INFO_FILE)
     if info.int8 is None:
         own.pop(INT8_FILE, None)  # nobody measured what it costs, so nobody may use it
-    for name in (*info.files, *((INT8_FILE,) if info.int8 else ())):
+    announced = {INT8_FILE: info.int8 is not None, TREES_FILE: info.head == "boosted_trees"}
+    for name in (*info.files, *(name for name, there in announced.items() if there)):
         if name not in own:
             raise BundleError(
                 f"{name} is missing, which bundle.json describes",
@@ -134,8 +138,12 @@ def _checked(files: Mapping[str, bytes], path: Path) -> Bundle:
                 where=path / name,
                 remedy="Copy the whole bundle again",
             )
+    classes = len(info.classes)
+    trees = own.get(TREES_FILE) if announced[TREES_FILE] else None
     for name in own.keys() & {MODEL_FILE, INT8_FILE}:
-        check_model(own[name], where=path / name, classes=len(info.classes))
+        check_model(own[name], where=path / name, classes=None if trees else classes)
+    if trees is not None:
+        check_trees(trees, where=path / TREES_FILE, classes=classes)
     return Bundle(
         path=path,
         info=info,
@@ -143,6 +151,7 @@ def _checked(files: Mapping[str, bytes], path: Path) -> Bundle:
         model=own.get(MODEL_FILE, b""),
         _golden=own[GOLDEN_FILE],
         int8_model=own.get(INT8_FILE),
+        trees=trees,
         members=_members(files, info, path),
         seen=read_seen(own[SEEN_FILE], where=path / SEEN_FILE) if SEEN_FILE in own else None,
     )

@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.bundle.golden import pack_golden
-from actinscope.bundle.info import GOLDEN_FILE, INFO_FILE, INT8_FILE, MODEL_FILE, BundleInfo
+from actinscope.bundle.info import (
+    GOLDEN_FILE,
+    INFO_FILE,
+    INT8_FILE,
+    MODEL_FILE,
+    TREES_FILE,
+    BundleInfo,
+)
 from actinscope.bundle.int8 import Int8Summary
 from actinscope.bundle.load import Bundle, load_and_prove
 from actinscope.bundle.model_check import check_model
@@ -30,6 +37,7 @@ def save_bundle(
     golden_images: Sequence[Image],
     golden_inputs: NDArray[np.float32],
     golden_probabilities: NDArray[np.float32],
+    trees: bytes | None = None,
 ) -> Bundle:
     """Write a bundle to ``folder``, all of it or nothing; an older bundle is replaced.
 
@@ -41,6 +49,7 @@ def save_bundle(
         golden_images: n raw images.
         golden_inputs: (n, S, S, C), what the preprocessing makes of them.
         golden_probabilities: (n, K), what the training framework made of that.
+        trees: the bytes of trees.onnx, where ``info.head`` is ``boosted_trees``.
 
     Raises:
         BundleError: the parts do not fit each other.
@@ -50,6 +59,8 @@ def save_bundle(
     _check_parts(info, golden_images, golden_inputs, golden_probabilities)
     golden, entries = pack_golden(golden_images, golden_inputs, golden_probabilities)
     files = {MODEL_FILE: Path(onnx_path).read_bytes(), GOLDEN_FILE: golden}
+    if trees is not None:
+        files[TREES_FILE] = trees
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     complete = info.model_copy(update={"int8": None, "golden": entries, "files": hashes})
     files[INFO_FILE] = complete.as_json()

@@ -90,7 +90,7 @@ def _train(commands: Any) -> None:
         "--recipe",
         default="default",
         metavar="NAME|FILE.toml",
-        help="default, paper, or a TOML file with your settings",
+        help="default, paper, boosted-trees, or a TOML file with your settings",
     )
     parser.add_argument("--epochs", type=positive_number, metavar="N", help="epochs at most")
     parser.add_argument(
@@ -242,5 +242,5 @@ def _recipe(commands: Any) -> None:
         nargs="?",
         default="default",
         metavar="NAME|FILE.toml",
-        help="default, paper, or a TOML file (default: default)",
+        help="default, paper, boosted-trees, or a TOML file (default: default)",
     )

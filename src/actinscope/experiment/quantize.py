@@ -162,6 +162,12 @@ def _read_run(request: QuantizeRequest) -> tuple[Bundle, Manifest]:
             remedy="Give the folder that `actinscope train -o` wrote, with its bundle",
         )
     bundle = load_bundle(run / "bundle")
+    if bundle.info.head != "softmax":
+        raise UsageError(
+            "boosted trees have no 8-bit form here",
+            where=run,
+            remedy="Leave the precision at float32",
+        )
     manifest = read_manifest(
         run / "manifest.csv",
         request.data,

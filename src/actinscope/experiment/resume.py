@@ -15,13 +15,15 @@ from actinscope.training import Recipe, change_recipe, read_recipe
 def recipe_as_used(recipe: Recipe, entry: NetworkEntry) -> Recipe:
     """``recipe`` with the network and what hangs on it settled, as ``recipe.toml`` keeps it."""
     settings = recipe.network
+    trained = recipe.training.head_model == "softmax"
+    frozen = (settings.frozen_layers or entry.frozen_layers) if trained else None
     return change_recipe(
         recipe,
         {
             "network": {
                 "name": entry.name,
                 "input_size": settings.input_size or entry.input.size,
-                "frozen_layers": settings.frozen_layers or entry.frozen_layers,
+                "frozen_layers": frozen,
             }
         },
     )

@@ -7,8 +7,10 @@ import time
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from actinscope import __version__
 from actinscope.bundle import Bundle, BundleInfo, NetworkSummary, save_bundle, store_metrics
@@ -36,12 +38,15 @@ from actinscope.experiment.story import RunStory, file_problems, write_run_repor
 from actinscope.files import make_folder, write_json_atomic
 from actinscope.images import CropReader
 from actinscope.networks import (
+    EMBEDDING,
     PAPER_NETWORK,
+    PROBABILITIES,
     NetworkEntry,
     ResolvedWeights,
     as_float32,
     build_network,
     default_network,
+    embedding_model,
     export_onnx,
     freeze,
     freeze_batch_norm,
@@ -52,7 +57,16 @@ from actinscope.networks import (
 from actinscope.predict import Predictor
 from actinscope.progress import Progress
 from actinscope.study import Fingerprints, Record, Split, write_manifest
-from actinscope.training import Fitted, Recipe, fit, write_recipe
+from actinscope.training import (
+    Fitted,
+    Recipe,
+    fit,
+    fit_trees,
+    forest_sentence,
+    forest_to_onnx,
+    require_xgboost,
+    write_recipe,
+)
 
 _GOLDEN_IMAGES = 6
 
@@ -110,6 +124,8 @@ def choose_network(recipe: Recipe) -> ChosenNetwork:
     """
     settings = recipe.network
     notices: list[str] = []
+    if recipe.training.head_model == "boosted_trees":
+        require_xgboost()
     if settings.name != "auto":
         entry = network_entry(settings.name)
     elif settings.weights == "none":
@@ -254,6 +270,16 @@ def _fit(
         seed=request.recipe.seed,
         precision=request.recipe.training.precision,
     )
+    if request.recipe.training.head_model == "boosted_trees":
+        return fit_trees(
+            model,
+            entry.embedding_layer,
+            prepared.data,
+            request.recipe,
+            preprocess=prepared.preprocess,
+            folder=request.output,
+            progress=progress,
+        )
     frozen = settings.frozen_layers or entry.frozen_layers
     freeze(model, frozen)
     if settings.freeze_batch_norm:
@@ -288,7 +314,7 @@ def _deliver(
         classes=prepared.data.classes,
         network=NetworkSummary(
             name=entry.name,
-            title=entry.title,
+            title=entry.title if fitted.forest is None else f"{entry.title} and boosted trees",
             licence=entry.licence,
             weights=network.weights.description,
         ),
@@ -299,20 +325,34 @@ def _deliver(
         synthetic=request.synthetic,
         random_weights=network.weights.random,
         notices=_notices_for_users(request, network),
+        head=request.recipe.training.head_model,
         training=_training_facts(request.recipe, prepared, fitted),
     )
     with tempfile.TemporaryDirectory(prefix="actinscope-") as folder:
         onnx_path = Path(folder) / "model.onnx"
         model = as_float32(fitted.model)
-        export_onnx(model, entry, onnx_path)
+        export_onnx(model, entry, onnx_path, embedding_only=fitted.forest is not None)
         return save_bundle(
             request.output / "bundle",
             onnx_path=onnx_path,
             info=info,
             golden_images=images,
             golden_inputs=inputs,
-            golden_probabilities=np.asarray(model.predict_on_batch(inputs)),
+            golden_probabilities=_probabilities(model, entry, fitted, inputs),
+            trees=None
+            if fitted.forest is None
+            else forest_to_onnx(fitted.forest, input_name=EMBEDDING, output_name=PROBABILITIES),
         )
+
+
+def _probabilities(
+    model: Any, entry: NetworkEntry, fitted: Fitted, inputs: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """What the training framework makes of network inputs: (N, K)."""
+    if fitted.forest is None:
+        return np.asarray(model.predict_on_batch(inputs))
+    embedding = embedding_model(model, entry).predict_on_batch(inputs)[EMBEDDING]
+    return fitted.forest.probabilities(np.asarray(embedding)).astype(np.float32)
 
 
 def _notices_for_users(request: TrainRequest, network: ChosenNetwork) -> tuple[str, ...]:
@@ -352,6 +392,12 @@ def _training_facts(
 
 
 def _network_sentence(network: ChosenNetwork, fitted: Fitted) -> str:
+    if fitted.forest is not None:
+        return (
+            f"{network.entry.title} as it was pretrained, no layer trained; classifier: "
+            f"{forest_sentence(fitted.forest, fitted.kept_epoch)}. A round counts as an epoch. "
+            f"{network.weights.description}"
+        )
     layers = fitted.frozen_layers + fitted.trained_layers
     return (
         f"{network.entry.title}, {layers} layers: the first {fitted.frozen_layers} frozen, the "

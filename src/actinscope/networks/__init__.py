@@ -8,7 +8,13 @@ from actinscope.networks.build import build_imagenet_classifier, build_network
 from actinscope.networks.cut import CutNetwork, crossing_tensors, cut_network
 from actinscope.networks.device import as_float32, dtype_policy, has_gpu
 from actinscope.networks.download import Patience
-from actinscope.networks.export import export_onnx, inference_model
+from actinscope.networks.export import (
+    EMBEDDING,
+    PROBABILITIES,
+    embedding_model,
+    export_onnx,
+    inference_model,
+)
 from actinscope.networks.freeze import freeze, freeze_batch_norm, trained_layers
 from actinscope.networks.frozen import FrozenLayers
 from actinscope.networks.registry import REGISTRY, NetworkEntry, network_entry
@@ -23,7 +29,9 @@ from actinscope.networks.weights import (
 )
 
 __all__ = [
+    "EMBEDDING",
     "PAPER_NETWORK",
+    "PROBABILITIES",
     "REGISTRY",
     "CutNetwork",
     "FrozenLayers",
@@ -40,6 +48,7 @@ __all__ = [
     "cut_network",
     "default_network",
     "dtype_policy",
+    "embedding_model",
     "export_onnx",
     "freeze",
     "freeze_batch_norm",

@@ -21,7 +21,9 @@ CLASS_MAPS = "class_maps"
 OPSET = 15
 
 
-def export_onnx(model: Any, entry: NetworkEntry, path: Path) -> None:
+def export_onnx(
+    model: Any, entry: NetworkEntry, path: Path, *, embedding_only: bool = False
+) -> None:
     """Write the inference graph of ``model`` to ``path``.
 
     The graph's input is ``image`` (N, S, S, C) float32 in the network's range, for any N.
@@ -35,6 +37,8 @@ def export_onnx(model: Any, entry: NetworkEntry, path: Path) -> None:
       of the map over its h x w positions plus the bias is the logit, and softmax of the
       logits is ``probabilities`` (Zhou et al. 2016, class activation mapping).
 
+    With ``embedding_only`` the graph ends there: something else names the class.
+
     Raises:
         BundleError: Keras does not run on TensorFlow, or the converter failed.
         OutputError: ``path`` cannot be written.
@@ -45,7 +49,7 @@ def export_onnx(model: Any, entry: NetworkEntry, path: Path) -> None:
             where="KERAS_BACKEND",
             remedy="Set KERAS_BACKEND=tensorflow, load the checkpoint and export again",
         )
-    graph = inference_model(model, entry)
+    graph = embedding_model(model, entry) if embedding_only else inference_model(model, entry)
     with atomic_path(path) as temporary:
         with _quiet():
             _convert(graph, temporary)
@@ -69,6 +73,12 @@ def inference_model(model: Any, entry: NetworkEntry) -> Any:
         outputs[CLASS_MAPS] = positions(features)
         positions.kernel.assign(keras.ops.expand_dims(head.kernel, (0, 1)))
     return keras.Model(model.input, outputs, name=model.name)
+
+
+def embedding_model(model: Any, entry: NetworkEntry) -> Any:
+    """Keras model with the output ``embedding`` alone, as a dictionary."""
+    outputs = {EMBEDDING: model.get_layer(entry.embedding_layer).output}
+    return keras_backend().Model(model.input, outputs, name=model.name)
 
 
 def _convert(graph: Any, path: Path) -> None:

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from actinscope.bundle import (
     Bundle,
-    InferenceSession,
     NetworkOutput,
     int8_note,
     mean_output,
+    open_sessions,
 )
 from actinscope.images import Image
 
@@ -42,12 +42,8 @@ class Predictor:
     ) -> None:
         self.bundle = bundle
         self.precision = precision
-        bundle.network(precision)  # an ensemble offers less than its members do
         self._preprocess = tuple(one.info.preprocess for one in bundle.networks)
-        self._sessions = tuple(
-            InferenceSession(one.network(precision), backend=backend, where=str(one.path))
-            for one in bundle.networks
-        )
+        self._sessions = open_sessions(bundle, precision=precision, backend=backend)
 
     @property
     def classes(self) -> tuple[str, ...]:

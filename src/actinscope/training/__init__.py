@@ -1,5 +1,6 @@
 """Training: the recipe, the one loop, checkpoints, and what the frozen layers store."""
 
+from actinscope.training.forest import forest_to_onnx
 from actinscope.training.loop import Fitted, fit
 from actinscope.training.recipe import (
     RECIPE_NAMES,
@@ -12,6 +13,7 @@ from actinscope.training.recipe import (
 )
 from actinscope.training.saver import HISTORY_COLUMNS
 from actinscope.training.scratch import Releaser, scratch_array
+from actinscope.training.trees import fit_trees, forest_sentence, require_xgboost
 from actinscope.training.views import LabelledImages
 from actinscope.training.workbench import TrainingData
 
@@ -25,9 +27,13 @@ __all__ = [
     "TrainingData",
     "change_recipe",
     "fit",
+    "fit_trees",
+    "forest_sentence",
+    "forest_to_onnx",
     "load_recipe",
     "read_recipe",
     "recipe_text",
+    "require_xgboost",
     "scratch_array",
     "write_recipe",
 ]

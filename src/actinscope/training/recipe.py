@@ -20,7 +20,7 @@ from actinscope.files import write_text_atomic
 from actinscope.images import ReadOptions
 from actinscope.preprocess import AugmentSettings, PreprocessSettings
 
-RECIPE_NAMES = ("default", "paper")
+RECIPE_NAMES = ("default", "paper", "boosted-trees")
 
 
 class _Section(BaseModel):
@@ -66,6 +66,11 @@ class TrainingSettings(_Section):
     """How the trained layers are fitted.
 
     Attributes:
+        head_model: what names the class from the embedding: the network's own ``softmax``
+            layer, trained with the layers that are not frozen; or ``boosted_trees`` on the
+            embedding of the untouched network (see the section trees; needs the extra
+            ``trees``). With trees the settings of epochs, batches, steps and loss do not
+            apply and must stay at their defaults.
         epochs: passes over the training part at most.
         batch_size: images a step.
         learning_rate: Adam's step size at its highest.
@@ -91,6 +96,7 @@ class TrainingSettings(_Section):
             ``auto``: mixed on a GPU, float32 on a CPU.
     """
 
+    head_model: Literal["softmax", "boosted_trees"] = "softmax"
     epochs: int = Field(default=12, ge=1, le=100_000)
     batch_size: int = Field(default=16, ge=1, le=4096)
     learning_rate: float = Field(default=2e-4, gt=0, le=1)
@@ -117,6 +123,44 @@ class TrainingSettings(_Section):
         return self
 
 
+class TreeSettings(_Section):
+    """How boosted trees are fitted, where ``training.head_model`` is ``boosted_trees``.
+
+    Attributes:
+        rounds: rounds of boosting at most; each adds one tree for every class.
+        depth: decisions from the root of a tree to a leaf at most.
+        learning_rate: what a tree's answer is multiplied by.
+        features: share of the embedding's features that a tree may look at, drawn by lot.
+        patience: stop after this many rounds without a better validation loss; 0 never
+            stops early. The round of the best validation loss is delivered either way.
+    """
+
+    rounds: int = Field(default=400, ge=1, le=100_000)
+    depth: int = Field(default=3, ge=1, le=16)
+    learning_rate: float = Field(default=0.1, gt=0, le=1)
+    features: float = Field(default=0.3, gt=0, le=1)
+    patience: int = Field(default=40, ge=0)
+
+
+#: What is not used with boosted trees: a change of it would do nothing.
+_OF_SOFTMAX: dict[str, tuple[str, ...]] = {
+    "network": ("frozen_layers", "freeze_batch_norm"),
+    "training": (
+        "epochs",
+        "batch_size",
+        "learning_rate",
+        "schedule",
+        "warmup_epochs",
+        "label_smoothing",
+        "refresh",
+        "storage_gb",
+        "head_start",
+        "early_stopping",
+        "keep",
+    ),
+}
+
+
 class Recipe(_Section):
     """Every setting of a run. ``recipe.toml`` of a run holds all of them as used."""
 
@@ -128,6 +172,23 @@ class Recipe(_Section):
     split: SplitSettings = SplitSettings()
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
+    trees: TreeSettings = TreeSettings()
+
+    @model_validator(mode="after")
+    def _no_idle_head(self) -> Recipe:
+        trees = self.training.head_model == "boosted_trees"
+        others = _OF_SOFTMAX if trees else {"trees": tuple(TreeSettings.model_fields)}
+        for section, names in others.items():
+            settings = getattr(self, section)
+            for name in names:
+                if getattr(settings, name) != type(settings).model_fields[name].default:
+                    raise ValueError(
+                        f"{section}.{name} does nothing where training.head_model is "
+                        f"{self.training.head_model}; leave it out"
+                    )
+        if trees and not self.training.views:
+            raise ValueError("boosted trees need training.views of 1 or more")
+        return self
 
 
 def load_recipe(choice: str | Path) -> Recipe:
