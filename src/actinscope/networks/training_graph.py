@@ -32,10 +32,12 @@ def training_graph(
 ) -> Callable[[Sequence[Any]], Any]:
     """A function from values of ``inputs`` to ``output``, in training mode, for TensorFlow.
 
+    ``output`` is one Keras tensor, or a list of tensors that are computed together.
+
     Args:
         inputs: Keras tensors that ``layers`` start from.
         layers: Keras layers in topological order, each used once.
-        output: the Keras tensor to compute.
+        output: the Keras tensor (or tensors) to compute.
 
     Returns:
         Takes float32 tensors in the order of ``inputs``; gradients flow through it to the
@@ -49,7 +51,7 @@ def training_graph(
         for step in steps:
             given = keras.tree.map_structure(lambda tensor: known[id(tensor)], step.layer.input)
             known[id(step.result)] = step.compute(given)
-        return known[id(output)]
+        return keras.tree.map_structure(lambda tensor: known[id(tensor)], output)
 
     return run
 

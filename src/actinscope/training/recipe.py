@@ -76,6 +76,12 @@ class TrainingSettings(_Section):
         learning_rate: Adam's step size at its highest.
         schedule: ``constant``, or ``cosine`` decay to zero at the last epoch.
         warmup_epochs: epochs over which the step size rises from zero.
+        loss: ``cross_entropy``; or ``class_structure``, which adds a term that draws the
+            embeddings of one class together and pushes those of different classes apart
+            within a batch (docs/cited-systems.md has the formula).
+        structure_weight: what that term is multiplied by; class weights do not apply to it.
+        structure_margin: squared distance, from 0 to 4, from which on two images of
+            different classes no longer push each other.
         label_smoothing: share of the target probability spread over all classes.
         class_weights: ``balanced`` weighs each class by the inverse of its frequency.
         views: 0 draws a fresh augmentation of every image in every epoch and runs the
@@ -102,6 +108,9 @@ class TrainingSettings(_Section):
     learning_rate: float = Field(default=2e-4, gt=0, le=1)
     schedule: Literal["constant", "cosine"] = "cosine"
     warmup_epochs: float = Field(default=1.0, ge=0)
+    loss: Literal["cross_entropy", "class_structure"] = "cross_entropy"
+    structure_weight: float = Field(default=0.2, gt=0, le=100)
+    structure_margin: float = Field(default=1.0, gt=0, le=4)
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     class_weights: Literal["none", "balanced"] = "balanced"
     views: int = Field(default=4, ge=0, le=1024)
@@ -120,6 +129,12 @@ class TrainingSettings(_Section):
             raise ValueError("early_stopping must be smaller than epochs, or 0 to switch it off")
         if self.refresh > self.views > 0:
             raise ValueError("refresh must not be larger than views")
+        fields = type(self).model_fields
+        for name in ("structure_weight", "structure_margin"):
+            if self.loss == "cross_entropy" and getattr(self, name) != fields[name].default:
+                raise ValueError(f"{name} does nothing where loss is cross_entropy; leave it out")
+        if self.loss == "class_structure" and self.batch_size < 2:
+            raise ValueError("class_structure compares images: batch_size must be 2 or more")
         return self
 
 
@@ -151,6 +166,9 @@ _OF_SOFTMAX: dict[str, tuple[str, ...]] = {
         "learning_rate",
         "schedule",
         "warmup_epochs",
+        "loss",
+        "structure_weight",
+        "structure_margin",
         "label_smoothing",
         "refresh",
         "storage_gb",
