@@ -24,6 +24,8 @@ _COMMANDS = (
     "grouped_folds.py mitocheck_nuclei --folds 3 4 --set training.views=2 --set training.epochs=3",
     "grouped_folds.py mitocheck_nuclei --frozen-embedding",
     "int8.py mef_actin",
+    "cited_systems.py softmax boosted-trees ensemble class-structure",
+    "cited_systems.py patches",
     "prediction_speed.py",
     "prediction_speed.py --network efficientnet-lite0",
     "prediction_memory.py",

@@ -19,6 +19,7 @@ from actinscope.cli.main import main
 
 COMMANDS = (
     "scan",
+    "patches",
     "train",
     "evaluate",
     "predict",

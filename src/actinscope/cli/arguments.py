@@ -18,6 +18,7 @@ from actinscope.cli.options import (
     resume_hint,
     whole_number,
 )
+from actinscope.cli.patches_command import add_patches
 
 _EPILOG = """\
 A first try, on synthetic cells:    actinscope demo
@@ -43,6 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (
         _scan,
+        add_patches,
         _train,
         _evaluate,
         _predict,
