@@ -35,7 +35,7 @@ from actinscope.experiment.prepare import (
 )
 from actinscope.experiment.train import TrainRequest, choose_network, train_on_parts
 from actinscope.images import CropReader
-from actinscope.networks import build_network
+from actinscope.networks import build_network, embedding_of
 from actinscope.preprocess import fit_preprocess
 from actinscope.progress import Silent
 from actinscope.study import Fingerprints, Manifest, Split, grouped_folds
@@ -116,7 +116,7 @@ def _frozen_embedding(
     manifest: Manifest = parts.manifest
     network = choose_network(request.recipe)
     model = build_network(network.entry, classes=2, weights=network.weights, seed=0)
-    embedding = keras.Model(model.input, model.get_layer(network.entry.embedding_layer).output)
+    embedding = keras.Model(model.input, embedding_of(model))
     training = records_of(manifest, "train") + records_of(manifest, "validation")
     testing = records_of(manifest, "test")
     preprocess = fit_preprocess(

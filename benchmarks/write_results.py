@@ -9,6 +9,7 @@ import json
 import sys
 from typing import Any
 
+from cited_table import cited_table
 from int8_table import int8_table
 from prediction_tables import prediction_tables
 from probability_tables import probability_tables
@@ -39,6 +40,7 @@ def main() -> int:
         if one["benchmark"] == "int8":
             text += int8_table(one)
     text += probability_tables(records)
+    text += cited_table([one for one in records if one["benchmark"] == "cited systems"])
     text += prediction_tables(records)
     (HERE / "RESULTS.md").write_text(text, encoding="utf-8")
     return 0

@@ -17,7 +17,23 @@ from actinscope.cli import options as cli_options
 from actinscope.cli.arguments import build_parser
 from actinscope.cli.main import main
 
-COMMANDS = ("scan", "train", "evaluate", "predict", "verify", "quantize", "demo", "recipe")
+COMMANDS = (
+    "scan",
+    "patches",
+    "audit",
+    "train",
+    "evaluate",
+    "compare",
+    "predict",
+    "summarise",
+    "verify",
+    "ensemble",
+    "quantize",
+    "demo",
+    "recipe",
+    "networks",
+    "tune",
+)
 
 Stub = Callable[[BaseException], None]
 

@@ -50,7 +50,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 def _compare(
     found: dict[str, np.ndarray[Any, Any]], expected: dict[str, np.ndarray[Any, Any]]
 ) -> None:
-    assert set(found) == {"probabilities", "embedding", "class_maps"}
+    assert set(found) == {"probabilities", "embedding", "class_maps", "early_features"}
     for name, values in expected.items():
         value = values[: len(found[name])]
         assert found[name].dtype == np.float32
@@ -101,6 +101,18 @@ def test_exporting_changes_nothing_in_the_network(exported: _Exported) -> None:
     inference_model(exported.model)
     assert [layer.name for layer in exported.model.layers] == before
     assert not exported.model.layers[0].trainable and exported.model.layers[-1].trainable
+
+
+def test_early_features_are_the_means_of_an_early_frozen_map(exported: _Exported) -> None:
+    """96 / 8 = 12 positions a side; the layer lies before the first one that is trained."""
+    layers = exported.model.layers
+    shapes = [tuple(layer.output.shape) for layer in layers]
+    last = max(place for place, shape in enumerate(shapes) if shape[1:3] == (12, 12))
+    assert last < exported.entry.frozen_layers
+    keras = keras_backend()
+    mapped = keras.Model(exported.model.input, layers[last].output)(IMAGES, training=False)
+    expected = np.asarray(mapped).mean(axis=(1, 2))
+    np.testing.assert_allclose(exported.expected["early_features"], expected, atol=1e-4)
 
 
 def test_a_missing_folder_is_an_output_error(exported: _Exported, tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ ONLY_IN = {
     "openvino": ("runtimes/imports.py",),
     "onnxruntime": ("runtimes/imports.py",),
     "bioio": ("images/",),
+    "xgboost": ("training/trees.py",),
     "tifffile": ("images/", "phantoms/"),
     "rich": ("cli/",),
     "optuna": ("training/search.py",),

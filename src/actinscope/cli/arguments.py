@@ -9,6 +9,7 @@ from typing import Any
 from actinscope import __version__
 from actinscope.cli.audit_command import add_audit
 from actinscope.cli.compare_command import add_compare
+from actinscope.cli.ensemble_command import add_ensemble
 from actinscope.cli.networks_command import add_networks
 from actinscope.cli.options import (
     add_levels,
@@ -21,6 +22,7 @@ from actinscope.cli.options import (
     resume_hint,
     whole_number,
 )
+from actinscope.cli.patches_command import add_patches
 from actinscope.cli.summarise_command import add_summarise
 from actinscope.cli.tune_command import add_tune
 
@@ -48,6 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (
         _scan,
+        add_patches,
         add_audit,
         _train,
         _evaluate,
@@ -55,6 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
         _predict,
         add_summarise,
         _verify,
+        add_ensemble,
         _quantize,
         _demo,
         _recipe,
@@ -99,7 +103,7 @@ def _train(commands: Any) -> None:
         "--recipe",
         default="default",
         metavar="NAME|FILE.toml",
-        help="default, paper, scratch, or a TOML file with your settings",
+        help="default, paper, scratch, boosted-trees, or a TOML file with your settings",
     )
     parser.add_argument("--epochs", type=positive_number, metavar="N", help="epochs at most")
     parser.add_argument(
@@ -253,5 +257,5 @@ def _recipe(commands: Any) -> None:
         nargs="?",
         default="default",
         metavar="NAME|FILE.toml",
-        help="default, paper, scratch, or a TOML file (default: default)",
+        help="default, paper, scratch, boosted-trees, or a TOML file (default: default)",
     )

@@ -10,14 +10,14 @@ from actinscope.bundle import Bundle, load_bundle
 from actinscope.evidence import Evaluation, level_words, verdict
 from actinscope.experiment.assess import Assessment, assess, check_labels, write_assessment
 from actinscope.experiment.environment import describe_environment, now_utc
-from actinscope.experiment.labelled import (
+from actinscope.experiment.known import (
+    Known,
     familiar_groups,
-    keep_test_part,
-    known_to,
-    read_labelled,
-    units_known_to,
-    unseen,
+    known_training,
+    seen_before,
+    without_known,
 )
+from actinscope.experiment.labelled import keep_test_part, read_labelled
 from actinscope.experiment.levels import (
     level_rules,
     level_section,
@@ -87,8 +87,9 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     make_folder(request.output)
     reader = CropReader(options)
     found = fingerprint_study(listed, reader, progress)
-    manifest, seen = unseen(found.manifest, request.bundle)
-    seen = (*seen, *familiar_groups(manifest, request.bundle))
+    known = known_training(bundle)
+    manifest, seen = without_known(found.manifest, known)
+    seen = (*seen, *familiar_groups(manifest, known))
     told = (*((predictor.cost,) if predictor.cost else ()), *note, *seen)
     notes = (*manifest.notes, *told)
     for text in notes:
@@ -103,7 +104,7 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
         rules=rules,
     )
     levels = (
-        with_familiar(one, units_known_to(request.bundle, one.rule.columns))
+        with_familiar(one, known.units(one.rule.columns, [unit.name for unit in one.units]))
         for one in result.levels
     )
     result = replace(result, levels=tuple(levels))
@@ -113,7 +114,7 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     write_manifest(replace(manifest, records=tested), request.output / "manifest.csv")
     write_levels(request.output, {_PART: result.levels})
     sentence = _write_report(
-        request, bundle, result, group=manifest.group, notes=told, problems=problems
+        request, bundle, known, result, group=manifest.group, notes=told, problems=problems
     )
     said = tuple(map(level_words, result.levels))
     return EvaluateOutcome(request.output, result.evaluation, sentence, problems, said)
@@ -122,6 +123,7 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
 def _write_report(
     request: EvaluateRequest,
     bundle: Bundle,
+    known: Known,
     result: Assessment,
     *,
     group: str | None,
@@ -134,7 +136,7 @@ def _write_report(
         result.evaluation,
         baseline=majority_rate(result.evaluation),
         by_image=False,
-        held_out=bool(known_to(request.bundle)),
+        held_out=known.complete,
         synthetic=info.synthetic,
         random_weights=info.random_weights,
         group=group or "group",
@@ -145,7 +147,7 @@ def _write_report(
         title=f"{' or '.join(info.classes[:3])}: a delivered model on other images",
         question=(
             f"How well does the model in {request.bundle.name} name the class of "
-            f"{len(result.records)} labelled images? {_seen_before(request.bundle)}"
+            f"{len(result.records)} labelled images? {seen_before(known)}"
         ),
         verdict=judged,
         headline=headline(result.evaluation, _PART),
@@ -163,7 +165,9 @@ def _write_report(
         settings={"bundle": info.training, "network": info.network.model_dump()},
         environment=describe_environment(),
         file_problems=problems,
-        preprocessing=info.preprocess.description,
+        preprocessing=" ".join(
+            dict.fromkeys(one.info.preprocess.description for one in bundle.networks)
+        ),
         network=f"{info.network.title}. {info.network.weights}",
         command=request.command,
         created=now_utc(),
@@ -171,15 +175,6 @@ def _write_report(
     )
     write_report(content, request.output)
     return judged.sentence
-
-
-def _seen_before(bundle: Path) -> str:
-    if known_to(bundle):
-        return "The images that it was trained on were left out."
-    return (
-        "Whether it was trained on some of them cannot be seen from here: that is for the author "
-        "to say."
-    )
 
 
 def _findings(grouped: bool, notes: tuple[str, ...]) -> tuple[Finding, ...]:
