@@ -88,7 +88,7 @@ def test_help_of_the_program_names_commands_and_exit_codes(
     assert left.value.code == 0
     text = capsys.readouterr().out
     for command in COMMANDS:
-        assert f"\n    {command} " in text
+        assert f"\n    {command} " in text or f"\n    {command}\n" in text
     listed = " ".join(text.split()).partition("Exit codes:")[2]
     for code in {kind.exit_code for kind in error_classes()} | {0, 130}:
         assert f" {code} " in listed
