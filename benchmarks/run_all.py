@@ -31,6 +31,8 @@ _COMMANDS = (
     "conformal_coverage.py mitocheck_nuclei",
     "unfamiliar.py mef_actin",
     "unfamiliar.py mitocheck_nuclei --epochs 3",
+    "cited_systems.py softmax boosted-trees ensemble class-structure",
+    "cited_systems.py patches",
     "prediction_speed.py",
     "prediction_speed.py --network efficientnet-lite0",
     "prediction_memory.py",

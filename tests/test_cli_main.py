@@ -19,6 +19,7 @@ from actinscope.cli.main import main
 
 COMMANDS = (
     "scan",
+    "patches",
     "audit",
     "train",
     "evaluate",
@@ -27,6 +28,7 @@ COMMANDS = (
     "explain",
     "summarise",
     "verify",
+    "ensemble",
     "quantize",
     "paper",
     "demo",

@@ -41,6 +41,7 @@ ONLY_IN = {
     "openvino": ("runtimes/imports.py",),
     "onnxruntime": ("runtimes/imports.py",),
     "bioio": ("images/",),
+    "xgboost": ("training/trees.py",),
     "tifffile": ("images/", "phantoms/", "paper/copies.py"),
     "rich": ("cli/",),
     "optuna": ("training/search.py",),

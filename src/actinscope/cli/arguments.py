@@ -9,6 +9,7 @@ from typing import Any
 from actinscope import __version__
 from actinscope.cli.audit_command import add_audit
 from actinscope.cli.compare_command import add_compare
+from actinscope.cli.ensemble_command import add_ensemble
 from actinscope.cli.explain_command import add_explain
 from actinscope.cli.networks_command import add_networks
 from actinscope.cli.options import (
@@ -23,6 +24,7 @@ from actinscope.cli.options import (
     whole_number,
 )
 from actinscope.cli.paper_command import add_paper
+from actinscope.cli.patches_command import add_patches
 from actinscope.cli.summarise_command import add_summarise
 from actinscope.cli.tune_command import add_tune
 
@@ -50,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (
         _scan,
+        add_patches,
         add_audit,
         _train,
         _evaluate,
@@ -58,6 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
         add_explain,
         add_summarise,
         _verify,
+        add_ensemble,
         _quantize,
         add_paper,
         _demo,
@@ -103,7 +107,7 @@ def _train(commands: Any) -> None:
         "--recipe",
         default="default",
         metavar="NAME|FILE.toml",
-        help="default, paper, scratch, or a TOML file with your settings",
+        help="default, paper, scratch, boosted-trees, or a TOML file with your settings",
     )
     parser.add_argument("--epochs", type=positive_number, metavar="N", help="epochs at most")
     parser.add_argument(
@@ -257,5 +261,5 @@ def _recipe(commands: Any) -> None:
         nargs="?",
         default="default",
         metavar="NAME|FILE.toml",
-        help="default, paper, scratch, or a TOML file (default: default)",
+        help="default, paper, scratch, boosted-trees, or a TOML file (default: default)",
     )

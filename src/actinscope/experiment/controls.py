@@ -133,7 +133,7 @@ def _resolution(
         answers = np.empty_like(network.predicted)
         for place, unit in enumerate(units):
             image = preprocess.to_network(coarsened(unit, factor))
-            output = predictor.predict_input(image, probabilities_only=True)
+            output = predictor.predict_input((image,), probabilities_only=True)
             answers[place] = int(output.probabilities[0].argmax())
             progress.advance(1)
         found.append((factor, _balanced(network, answers)))

@@ -167,6 +167,12 @@ def _check(request: TuneRequest) -> None:
             where=request.output,
             remedy="Leave out --resume to start one",
         )
+    if request.recipe.training.head_model != "softmax":
+        raise SettingsError(
+            "a search trains layers of the network, and boosted trees leave it as it is",
+            where=f"recipe {request.recipe.name}",
+            remedy="Start from a recipe with training.head_model = 'softmax'",
+        )
     if not request.recipe.training.views:
         raise SettingsError(
             "a search trains on stored views, and training.views is 0",

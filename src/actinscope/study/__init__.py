@@ -32,6 +32,10 @@ from actinscope.study.parts import (
     Split,
     split,
 )
+from actinscope.study.patches import (
+    PatchSettings,
+    patches_of_fields,
+)
 from actinscope.study.records import (
     PARTS,
     TEST,
@@ -63,6 +67,7 @@ __all__ = [
     "Manifest",
     "NearPair",
     "Observation",
+    "PatchSettings",
     "Record",
     "Split",
     "StudySummary",
@@ -71,6 +76,7 @@ __all__ = [
     "grouped_folds",
     "hash_of_pixels",
     "near_duplicates",
+    "patches_of_fields",
     "read_manifest",
     "scan_folder",
     "sets_of",
