@@ -29,7 +29,7 @@ from actinscope.experiment.prepare import (
 )
 from actinscope.experiment.train import choose_network
 from actinscope.images import CropReader
-from actinscope.networks import build_network
+from actinscope.networks import build_network, embedding_of
 from actinscope.predict import calibrated
 from actinscope.preprocess import fit_preprocess
 from actinscope.progress import Silent
@@ -90,8 +90,7 @@ def _computed(records: list[Any], recipe: Any) -> Any:
 
     network = choose_network(recipe)
     model = build_network(network.entry, classes=2, weights=network.weights, seed=0)
-    layer = model.get_layer(network.entry.embedding_layer)
-    embedding = keras.Model(model.input, layer.output)
+    embedding = keras.Model(model.input, embedding_of(model))
     reader = CropReader(recipe.images)
     preprocess = fit_preprocess(
         images_of(records, reader, Silent(), ""),

@@ -190,7 +190,7 @@ def _anew(
                     resume=False,
                     progress=Silent(),
                 )
-            answers = model.predict(given.preprocess.to_network(parts[1].units), verbose=0)
+            answers = model.predict_on_batch(given.preprocess.to_network(parts[1].units))
             own = answers[np.arange(len(answers)), parts[1].labels]
             losses.append(float(-np.log(np.clip(own, 1e-7, 1)).mean()))
             del model, fitted

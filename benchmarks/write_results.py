@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 from audit_tables import audit_tables
+from cited_table import cited_table
 from int8_table import int8_table
 from leak_table import leak_table
 from prediction_tables import prediction_tables
@@ -42,6 +43,7 @@ def main() -> int:
             text += int8_table(one)
     text += probability_tables(records)
     text += leak_table(records)
+    text += cited_table([one for one in records if one["benchmark"] == "cited systems"])
     text += prediction_tables(records)
     text += audit_tables(records)
     (HERE / "RESULTS.md").write_text(text, encoding="utf-8")

@@ -19,13 +19,16 @@ from actinscope.cli.main import main
 
 COMMANDS = (
     "scan",
+    "patches",
     "audit",
     "train",
     "evaluate",
     "compare",
     "predict",
+    "explain",
     "summarise",
     "verify",
+    "ensemble",
     "quantize",
     "paper",
     "demo",

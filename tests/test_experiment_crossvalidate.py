@@ -181,6 +181,24 @@ def test_the_model_to_deliver_proves_itself_and_says_how_it_was_tested(
     assert len(parts) == len(rows_of(whole / "manifest.csv"))
 
 
+def test_the_folds_can_be_joined_to_an_ensemble_later(
+    place: Path, whole: Path, tmp_path: Path, capsys: Shown
+) -> None:
+    output = tmp_path / "cross"
+    shutil.copytree(whole, output, ignore=shutil.ignore_patterns("refit"))
+    for _ in range(2):  # it is made anew, as folds may have come since
+        assert run(place, output, "--resume", "--deploy", "ensemble") == 0
+    assert main(["verify", str(output / "ensemble")]) == 0
+    assert "verified with" in capsys.readouterr().out
+    info = read_bundle_info(output / "ensemble")
+    assert len(info.members) == 2
+    assert "tested on no images" in info.notices[-1]
+    assert info.metrics == {}
+    assert (output / "metrics.json").read_bytes() == (whole / "metrics.json").read_bytes()
+    assert run(place, tmp_path / "many", "--repeats", "9", "--deploy", "ensemble") == 2
+    assert "an ensemble of 18 models was asked for" in capsys.readouterr().err
+
+
 class Interrupted(Silent):
     """Stops when a line is said for the second time: in the second fold."""
 

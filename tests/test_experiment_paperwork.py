@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,6 +28,7 @@ from actinscope.experiment.methods import (
 )
 from actinscope.experiment.paperwork import write_paperwork
 from actinscope.training import Recipe, change_recipe, load_recipe
+from actinscope.training.forest import Forest, Tree
 from paperwork_toys import toy_facts
 
 #: Words that claim independence of the test part.
@@ -197,6 +199,40 @@ def test_intensity_is_told_as_it_was(changed: dict[str, Any], words: str) -> Non
     assert words in paragraph(facts, "Preprocessing")
     fitted = "taken from training images" in everything(facts)
     assert fitted == (changed["intensity"] == "percentile")
+
+
+def test_a_loss_term_is_told_with_its_figures() -> None:
+    changes = {"loss": "class_structure", "structure_weight": 0.3, "structure_margin": 1.5}
+    facts = toy_facts(change_recipe(Recipe(), {"training": changes}))
+    told = paragraph(facts, "Training")
+    assert "To it was added, times 0.3," in told and "max(0, 1.5 - d)" in told
+    assert "Hadsell" in paragraph(facts, "References")
+    assert "Hadsell" not in paragraph(toy_facts(), "References")
+    assert "embeddings" not in paragraph(toy_facts(), "Training")
+
+
+def test_boosted_trees_are_told_as_such() -> None:
+    leaf = Tree(
+        target=0,
+        feature=np.array([-1]),
+        threshold=np.zeros(1, np.float32),
+        left=np.array([-1]),
+        right=np.array([-1]),
+        missing_left=np.array([False]),
+        value=np.ones(1, np.float32),
+    )
+    forest = Forest((leaf,) * 6, np.zeros(2, np.float32), features=1280)
+    facts = toy_facts(
+        load_recipe("boosted-trees"), forest=forest, trained_parameters=0, kept_epoch=3, epochs=9
+    )
+    assert "6 trees in 3 rounds" in paragraph(facts, "Network")
+    trained = paragraph(facts, "Training")
+    assert "depth of at most 3" in trained and "Of 9 rounds the first 3 were kept" in trained
+    text = " ".join(words for _, words in methods_paragraphs(facts))
+    answers = " ".join(one.answer for checklist in checklists(facts) for one in checklist.items)
+    for words in ("epoch", "Adam", "frozen", "softmax", "  "):
+        assert words not in text and words not in answers, words
+    assert "6 nodes of 6 trees" in answers
 
 
 augmentations = st.fixed_dictionaries(

@@ -335,7 +335,7 @@ def test_predict_images(bundle: Bundle, backend: str) -> None:
     inputs = np.stack([bundle.info.preprocess.apply(picture) for picture in pictures])
     np.testing.assert_allclose(output.probabilities, by_hand(inputs), atol=1e-6)
     np.testing.assert_array_equal(
-        predictor.predict_inputs(inputs).probabilities, output.probabilities
+        predictor.predict_inputs([inputs]).probabilities, output.probabilities
     )
     assert predictor.classes == CLASSES
     assert predictor.predict_images([]).probabilities.shape == (0, 3)

@@ -109,7 +109,7 @@ def test_order_holds_whatever_takes_long(predictor: Predictor) -> None:
 def test_an_image_does_not_depend_on_its_neighbours(predictor: Predictor) -> None:
     inputs = [predictor.prepare(grey_image(number)) for number in range(24)]
     alone = [predictor.predict_input(image).probabilities for image in inputs]
-    together = predictor.predict_inputs(np.stack(inputs))
+    together = predictor.predict_inputs([np.stack([image for (image,) in inputs])])
     np.testing.assert_array_equal(np.concatenate(alone), together.probabilities)
     streamed = list(stream(predictor, 24, grey_image))
     np.testing.assert_array_equal(
@@ -142,7 +142,7 @@ def test_pixels_are_in_memory_only_while_they_are_worked_on(
     predictor: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepare, alive, reads = predictor.prepare, Alive(), Reads()
-    monkeypatch.setattr(predictor, "prepare", lambda image: alive.add(prepare(image)))
+    monkeypatch.setattr(predictor, "prepare", lambda image: tuple(map(alive.add, prepare(image))))
     with closing(stream(predictor, 300, reads)) as results:  # type: ignore[type-var]
         first = next(results)
         time.sleep(0.3)  # nobody takes what is finished

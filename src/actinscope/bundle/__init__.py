@@ -5,6 +5,12 @@ from __future__ import annotations
 from actinscope.bundle.archive import (
     zip_bundle,
 )
+from actinscope.bundle.calibration import (
+    calibrated,
+)
+from actinscope.bundle.ensemble import (
+    save_ensemble,
+)
 from actinscope.bundle.familiar import (
     References,
     neighbour_distances,
@@ -20,6 +26,7 @@ from actinscope.bundle.info import (
     INFO_FILE,
     INT8_FILE,
     MODEL_FILE,
+    TREES_FILE,
     BundleInfo,
     GoldenImage,
     NetworkSummary,
@@ -34,6 +41,15 @@ from actinscope.bundle.int8 import (
     int8_note,
     too_costly,
 )
+from actinscope.bundle.load import (
+    Bundle,
+    load_bundle,
+    read_bundle_info,
+)
+from actinscope.bundle.opening import (
+    joint_output,
+    open_sessions,
+)
 from actinscope.bundle.quantize import (
     quantize_network,
 )
@@ -45,19 +61,21 @@ from actinscope.bundle.reliability import (
     Reliability,
     SetRule,
 )
+from actinscope.bundle.seen import (
+    Seen,
+    group_digest,
+)
 from actinscope.bundle.session import (
     BACKENDS,
     InferenceSession,
     NetworkOutput,
+    mean_output,
 )
 from actinscope.bundle.shuffle import (
     ShuffledNetwork,
     shuffled_networks,
 )
 from actinscope.bundle.store import (
-    Bundle,
-    load_bundle,
-    read_bundle_info,
     save_bundle,
     store_int8,
     store_metrics,
@@ -67,6 +85,7 @@ from actinscope.bundle.verify import (
     INPUT_TOLERANCE,
     INT8_TOLERANCE,
     PROBABILITY_TOLERANCE,
+    TREES_TOLERANCE,
     Verification,
     verify_bundle,
 )
@@ -85,6 +104,8 @@ __all__ = [
     "MODEL_FILE",
     "PRECISIONS",
     "PROBABILITY_TOLERANCE",
+    "TREES_FILE",
+    "TREES_TOLERANCE",
     "AbstainBy",
     "AbstainRule",
     "Bundle",
@@ -100,17 +121,24 @@ __all__ = [
     "NetworkSummary",
     "References",
     "Reliability",
+    "Seen",
     "SetRule",
     "ShuffledNetwork",
     "Verification",
+    "calibrated",
     "cost_sentence",
+    "group_digest",
     "int8_note",
+    "joint_output",
     "load_bundle",
+    "mean_output",
     "neighbour_distances",
+    "open_sessions",
     "quantize_network",
     "read_bundle_info",
     "references_of",
     "save_bundle",
+    "save_ensemble",
     "shuffled_networks",
     "store_int8",
     "store_metrics",

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from actinscope.bundle.info import FAMILIAR_FILE, GOLDEN_FILE, INFO_FILE, INT8_FILE, MODEL_FILE
+from actinscope.bundle.info import (
+    FAMILIAR_FILE,
+    GOLDEN_FILE,
+    INFO_FILE,
+    INT8_FILE,
+    MODEL_FILE,
+    MOST_MEMBERS,
+    SEEN_FILE,
+    TREES_FILE,
+    member_folder,
+)
 from actinscope.errors import BundleError
 from actinscope.files import atomic_path
 
@@ -19,22 +29,27 @@ LIMITS = {
     GOLDEN_FILE: 1 << 30,
     INT8_FILE: 1 << 30,
     FAMILIAR_FILE: 64 << 20,
+    SEEN_FILE: 256 << 20,
+    TREES_FILE: 256 << 20,
 }
-_OPTIONAL = frozenset({INT8_FILE, FAMILIAR_FILE})
-_MOST_MEMBERS = 64
+_OPTIONAL = frozenset({INT8_FILE, FAMILIAR_FILE, SEEN_FILE, TREES_FILE})
+_MOST_FILES = len(LIMITS) * (MOST_MEMBERS + 1) + 64
 
 
 def read_bundle_files(path: Path) -> dict[str, bytes]:
     """The bytes of bundle.json, model.onnx, golden.npz and, if they are there, the others.
 
-    A zip may hold the files at its top or in one folder; nothing is unpacked to disk.
+    An ensemble has no model.onnx of its own; the files of its members follow, with their
+    folder in the name: ``members/00/model.onnx``. A zip may hold the files at its top or in
+    one folder; nothing is unpacked to disk.
 
     Raises:
         BundleError: nothing there, no bundle, a missing or an oversized file.
     """
     if path.is_dir():
-        present = (name for name in LIMITS if name not in _OPTIONAL or (path / name).exists())
-        return {name: _read_from_folder(path, name) for name in present}
+        return _all_files(
+            lambda name: (path / name).exists(), lambda name: _read_from_folder(path, name), path
+        )
     if not path.exists():
         raise BundleError(
             "there is no such bundle",
@@ -57,10 +72,30 @@ def read_info_file(folder: Path) -> bytes:
     return _read_from_folder(Path(folder), INFO_FILE)
 
 
+def _all_files(
+    has: Callable[[str], bool], read: Callable[[str], bytes], where: Path
+) -> dict[str, bytes]:
+    folders = [f"{member_folder(number)}/" for number in range(MOST_MEMBERS)]
+    members = [folder for folder in folders if has(folder + INFO_FILE)]
+    files: dict[str, bytes] = {}
+    for folder in ("", *members):
+        for name in LIMITS:
+            of_members = name == MODEL_FILE and not folder and members
+            if has(folder + name):
+                files[folder + name] = read(folder + name)
+            elif name not in _OPTIONAL and not of_members:
+                raise _missing(where, folder + name)
+    return files
+
+
+def _limit(name: str) -> int:
+    return LIMITS[name.rpartition("/")[2]]
+
+
 def _read_from_folder(folder: Path, name: str) -> bytes:
     file = folder / name
     try:
-        if file.stat().st_size > LIMITS[name]:
+        if file.stat().st_size > _limit(name):
             raise _too_large(file, name)
         return file.read_bytes()
     except FileNotFoundError as error:
@@ -76,25 +111,22 @@ def _read_from_folder(folder: Path, name: str) -> bytes:
 def _read_from_zip(path: Path) -> dict[str, bytes]:
     with _zip_errors(path), zipfile.ZipFile(path) as archive:
         members = archive.infolist()
-        if len(members) > _MOST_MEMBERS:
+        if len(members) > _MOST_FILES:
             raise BundleError(
-                f"the zip holds {len(members)} files, a bundle holds {len(LIMITS)}",
+                f"the zip holds {len(members)} files, a bundle holds fewer",
                 where=path,
                 remedy="Zip the bundle's folder alone",
             )
         found = {PurePosixPath(member.filename): member for member in members}
-        tops = [place.parent for place in found if place.name == INFO_FILE]
-        if len(tops) != 1 or len(tops[0].parts) > 1:
+        places = [place.parent for place in found if place.name == INFO_FILE]
+        tops = [place for place in places if len(place.parts) <= 1]  # members lie deeper
+        if len(tops) != 1:
             raise _missing(path, INFO_FILE)
-        files = {}
-        for name, limit in LIMITS.items():
-            member = found.get(tops[0] / name)
-            if member is None and name in _OPTIONAL:
-                continue
-            if member is None:
-                raise _missing(path, name)
-            files[name] = _read_member(archive, member, limit, path)
-        return files
+        return _all_files(
+            lambda name: tops[0] / name in found,
+            lambda name: _read_member(archive, found[tops[0] / name], _limit(name), path),
+            path,
+        )
 
 
 def _read_member(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -13,14 +13,24 @@ from actinscope.preprocess import Preprocess
 
 #: The newest layout that this version reads. A bundle is written with the oldest version that
 #: describes it: 1; 2 where it holds an INT8 network, which readers of 1 would lose on copying;
-#: 3 where the network wants blue first, which readers of 2 do not know, or where its
-#: probabilities are calibrated, which readers of 2 would give as they are.
+#: 3 where the network wants blue first, where its probabilities are calibrated, or where it is
+#: an ensemble or has boosted trees: readers of 2 know none of this.
 FORMAT_VERSION = 3
 MODEL_FILE = "model.onnx"
 INT8_FILE = "model_int8.onnx"
 GOLDEN_FILE = "golden.npz"
 FAMILIAR_FILE = "familiar.npz"
 INFO_FILE = "bundle.json"
+SEEN_FILE = "seen.json"
+TREES_FILE = "trees.onnx"
+#: Networks in an ensemble, at most: each is run for every image.
+MOST_MEMBERS = 16
+
+
+def member_folder(number: int) -> str:
+    """Where an ensemble keeps a member (from 0), with forward slashes."""
+    return f"members/{number:02d}"
+
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -34,6 +44,15 @@ class NetworkSummary(BaseModel):
     title: str
     licence: str
     weights: str
+
+
+class Member(BaseModel):
+    """One network of an ensemble: which, and the digest of its own bundle.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str
+    digest: Sha256
 
 
 class GoldenImage(BaseModel):
@@ -68,9 +87,13 @@ class BundleInfo(BaseModel):
         notices: sentences that must be shown wherever predictions are shown.
         training: how it was trained, for people.
         metrics: the test part of metrics.json.
+        head: what names the class: the last layer of model.onnx (``softmax``), or the trees
+            in trees.onnx, to which model.onnx gives the embedding (``boosted_trees``).
         int8: what the 8-bit network costs and gains, or None where there is none.
         reliability: temperature, prediction sets, abstaining and what is familiar; None in
             bundles that have none of it.
+        members: the networks of an ensemble, whose probabilities are averaged; each has its
+            own preprocessing, and ``preprocess`` is then that of the first. Else none.
         golden: what belongs to the golden images of golden.npz, in their order.
         files: SHA-256 of each other file of the bundle. Filled in when it is saved.
     """
@@ -91,8 +114,10 @@ class BundleInfo(BaseModel):
     notices: tuple[str, ...] = ()
     training: dict[str, str | int | float | None] = {}
     metrics: dict[str, Any] = {}
+    head: Literal["softmax", "boosted_trees"] = "softmax"
     int8: Int8Summary | None = None
     reliability: Reliability | None = None
+    members: tuple[Member, ...] = Field(default=(), max_length=MOST_MEMBERS)
     golden: tuple[GoldenImage, ...] = ()
     files: dict[str, Sha256] = {}
 
@@ -124,22 +149,29 @@ class BundleInfo(BaseModel):
                 raise ValueError("the unfamiliarity does not fit the golden images")
         return self
 
+    @model_validator(mode="after")
+    def _members_fit(self) -> BundleInfo:
+        if len(self.members) == 1 or len({one.digest for one in self.members}) < len(self.members):
+            raise ValueError("an ensemble needs two or more different members")
+        own = (self.int8, self.reliability)
+        if self.members and (any(one is not None for one in own) or self.head != "softmax"):
+            raise ValueError("an ensemble has no INT8 network, no trees and no rules of its own")
+        return self
+
     def as_json(self) -> bytes:
         """The bytes of bundle.json, in the oldest layout that can say all of it."""
-        without: dict[str, Any] = {}
-        calibrated = self.reliability is not None
-        if self.int8 is None:
-            without["int8"] = True
-        elif self.int8.reliability is None:
+        newer = {"int8": 2, "reliability": 3, "members": 3, "head": 3}
+        fields = BundleInfo.model_fields
+        absent = {name for name in newer if getattr(self, name) == fields[name].default}
+        version = max([1, *(newer[name] for name in newer.keys() - absent)])
+        without: dict[str, Any] = dict.fromkeys(absent, True)
+        if self.int8 is not None and self.int8.reliability is None:
             without["int8"] = {"reliability"}
-        else:
-            calibrated = True
-        if self.reliability is None:
-            without["reliability"] = True
+        elif self.int8 is not None:
+            version = 3
         if self.preprocess.order == "rgb":
             without["preprocess"] = {"order"}
-        version = 1 if self.int8 is None else 2
-        if calibrated or self.preprocess.order != "rgb":
+        else:
             version = 3
         told = self.model_copy(update={"format_version": version})
         # Values that are not a number become null: a class without test images has no metric.

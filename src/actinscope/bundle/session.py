@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.errors import BundleError, UsageError
-from actinscope.runtimes import OnnxRuntimeEngine, OpenVinoEngine, usable_cores
+from actinscope.runtimes import OnnxRuntimeEngine, OnnxRuntimeTable, OpenVinoEngine, usable_cores
 
 Backend = Literal["auto", "openvino", "onnxruntime"]
 BACKENDS: tuple[str, ...] = get_args(Backend)
@@ -43,6 +44,17 @@ class NetworkOutput:
         return len(self.probabilities)
 
 
+def mean_output(outputs: Sequence[NetworkOutput]) -> NetworkOutput:
+    """The mean of the probabilities of several networks for the same N images.
+
+    Several networks have no embedding and no class maps in common: both are None. The output
+    of a single network is returned as it is.
+    """
+    if len(outputs) == 1:
+        return outputs[0]
+    return NetworkOutput(np.mean([one.probabilities for one in outputs], axis=0), None, None)
+
+
 class InferenceSession:
     """A network loaded for inference, to be used from any thread.
 
@@ -53,6 +65,9 @@ class InferenceSession:
     Args:
         model: the bytes of an ONNX file with an input ``image`` (N, S, S, C) and
             outputs ``probabilities``, and optionally ``embedding`` and ``class_maps``.
+        trees: the bytes of an ONNX file from ``embedding`` (N, D) to ``probabilities``
+            (N, K), which names the class instead of the network. OpenVINO has no trees, so
+            ONNX Runtime runs this part, whatever runs the network.
         backend: ``auto``, ``openvino`` or ``onnxruntime``.
         where: name of the file, for messages.
         threads: processor cores to use; None for all that this process may use.
@@ -66,6 +81,7 @@ class InferenceSession:
         self,
         model: bytes,
         *,
+        trees: bytes | None = None,
         backend: str = "auto",
         where: str = "model.onnx",
         threads: int | None = None,
@@ -87,6 +103,7 @@ class InferenceSession:
                 self.fallback = f"OpenVINO does not load the network ({_first_line(error)})"
         self._engine = engine or _load_onnxruntime(model, cores, where)
         self.backend: str = self._engine.name
+        self._trees = None if trees is None else _load_trees(trees, self._engine, where)
 
     @property
     def side_by_side(self) -> int:
@@ -101,7 +118,7 @@ class InferenceSession:
         """
         array = self._fitting(batch)
         if not len(array):
-            classes = self._engine.size_of(PROBABILITIES)
+            classes = self._trees.answers if self._trees else self._engine.size_of(PROBABILITIES)
             return NetworkOutput(np.zeros((0, classes or 0)), None, None)
         return self._named(self._engine.run(array))
 
@@ -122,8 +139,13 @@ class InferenceSession:
             BundleError: the image does not fit the network.
         """
         array = self._fitting(image[np.newaxis])
-        first = 1 + early_features if probabilities_only else None
-        return self._named(self._engine.run_one(array, first))
+        # The trees need the embedding, which is dropped again where it was not asked for.
+        first = 1 + early_features if probabilities_only and self._trees is None else None
+        output = self._named(self._engine.run_one(array, first))
+        if not probabilities_only or self._trees is None:
+            return output
+        kept = output.early_features if early_features else None
+        return replace(output, embedding=None, early_features=kept)
 
     def _fitting(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         array = np.ascontiguousarray(batch, dtype=np.float32)
@@ -145,6 +167,8 @@ class InferenceSession:
         found = dict(zip(self._engine.outputs, arrays, strict=False))
         embedding, maps = found.get(EMBEDDING), found.get(CLASS_MAPS)
         early = found.get(EARLY_FEATURES)
+        if self._trees is not None:
+            found[PROBABILITIES], maps = self._trees.run(found[EMBEDDING]), None
         return NetworkOutput(
             probabilities=found[PROBABILITIES].astype(np.float64),
             embedding=None if embedding is None else embedding.astype(np.float32, copy=False),
@@ -158,6 +182,23 @@ def _load_onnxruntime(model: bytes, cores: int, where: str) -> OnnxRuntimeEngine
         return OnnxRuntimeEngine(model, cores, _OUTPUTS)
     except Exception as error:  # its own exceptions have no other base
         raise _cannot_load(where, "ONNX Runtime", error) from error
+
+
+def _load_trees(
+    trees: bytes, network: OpenVinoEngine | OnnxRuntimeEngine, where: str
+) -> OnnxRuntimeTable:
+    try:
+        table = OnnxRuntimeTable(trees)
+    except Exception as error:  # its own exceptions have no other base
+        raise _cannot_load(where, "ONNX Runtime", error) from error
+    if network.size_of(EMBEDDING) not in (None, table.columns):
+        raise BundleError(
+            f"the trees look at {table.columns} features, the network gives "
+            f"{network.size_of(EMBEDDING)}",
+            where=where,
+            remedy="Use the trees.onnx that belongs to this bundle",
+        )
+    return table
 
 
 def _cannot_load(where: str, runtime: str, error: BaseException) -> BundleError:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from actinscope.bundle.load import Bundle
 from actinscope.bundle.session import EMBEDDING
-from actinscope.bundle.store import Bundle
 from actinscope.errors import BundleError
 
 _LAYERS = ("Conv", "MatMul", "Gemm", "ConvTranspose")

@@ -1,190 +1,35 @@
-"""Writing a bundle as a whole, and reading one back with every check there is."""
+"""Writing a bundle as a whole, and adding to it what is measured later."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
-from actinscope.bundle.archive import read_bundle_files, read_info_file
-from actinscope.bundle.familiar import References, pack_references, unpack_references
-from actinscope.bundle.golden import Golden, pack_golden, unpack_golden
+from actinscope.bundle.familiar import References, pack_references
+from actinscope.bundle.golden import pack_golden
 from actinscope.bundle.info import (
     FAMILIAR_FILE,
-    FORMAT_VERSION,
     GOLDEN_FILE,
     INFO_FILE,
     INT8_FILE,
     MODEL_FILE,
+    TREES_FILE,
     BundleInfo,
 )
-from actinscope.bundle.int8 import PRECISIONS, Int8Summary
+from actinscope.bundle.int8 import Int8Summary
+from actinscope.bundle.load import Bundle, load_and_prove
 from actinscope.bundle.model_check import check_model
+from actinscope.bundle.place import put_in_place
 from actinscope.bundle.reliability import Reliability
-from actinscope.errors import BundleError, OutputError, UsageError
+from actinscope.errors import BundleError
 from actinscope.files import atomic_path
 from actinscope.images import Image
-
-
-@dataclass(frozen=True, eq=False)
-class Bundle:
-    """A delivered model, checked and in memory.
-
-    Attributes:
-        path: the folder or zip it came from.
-        info: the contract (bundle.json).
-        digest: SHA-256 of bundle.json, which names the hashes of the other files:
-            two bundles with one digest give the same predictions.
-        model: the bytes of model.onnx.
-        int8_model: the bytes of model_int8.onnx, None where ``info.int8`` is None.
-    """
-
-    path: Path
-    info: BundleInfo
-    digest: str
-    model: bytes = field(repr=False)
-    _golden: bytes = field(repr=False)
-    int8_model: bytes | None = field(default=None, repr=False)
-    _familiar: bytes | None = field(default=None, repr=False)
-
-    def golden(self) -> Golden:
-        """The golden images and outputs.
-
-        Raises:
-            BundleError: golden.npz does not hold what bundle.json announces.
-        """
-        return unpack_golden(self._golden, self.info.golden, where=self.path / GOLDEN_FILE)
-
-    def reliability(self, precision: str) -> Reliability | None:
-        """The rules for the outputs of the network that computes with ``precision``."""
-        int8 = self.info.int8
-        if precision == "int8" and int8 is not None and int8.reliability is not None:
-            return int8.reliability
-        return self.info.reliability
-
-    def references(self) -> References | None:
-        """Early features of training images; None where the bundle has no rule for them.
-
-        Raises:
-            BundleError: familiar.npz does not hold what bundle.json announces.
-        """
-        rules = self.info.reliability
-        if rules is None or rules.familiar is None or self._familiar is None:
-            return None
-        return unpack_references(
-            self._familiar, rules.familiar.references, where=self.path / FAMILIAR_FILE
-        )
-
-    def network(self, precision: str) -> bytes:
-        """The ONNX file that computes with ``precision``: ``float32`` or ``int8``.
-
-        Raises:
-            UsageError: there is no such precision, or the bundle offers none.
-        """
-        if precision not in PRECISIONS:
-            raise UsageError(
-                f"there is no precision {precision!r}",
-                remedy=f"Choose one of {', '.join(PRECISIONS)}",
-            )
-        if precision == "float32":
-            return self.model
-        if self.int8_model is None:
-            raise UsageError(
-                "the bundle holds no INT8 network with measured accuracy",
-                where=self.path,
-                remedy="Make one with `actinscope quantize RUN IMAGES` in the run that the bundle "
-                "comes from, or leave the precision at float32",
-            )
-        return self.int8_model
-
-
-def load_bundle(path: Path) -> Bundle:
-    """Read the bundle in the folder or zip ``path`` and check all that can be checked.
-
-    Raises:
-        BundleError: nothing there, files missing, changed since they were saved, of a
-            newer version, or a network that is not self-contained; it names the file.
-    """
-    path = Path(path)
-    files = read_bundle_files(path)
-    info = _parse_info(files[INFO_FILE], path / INFO_FILE)
-    described = {
-        INT8_FILE: info.int8 is not None,  # else nobody measured what it costs
-        FAMILIAR_FILE: info.reliability is not None and info.reliability.familiar is not None,
-    }
-    for name, wanted in described.items():
-        if not wanted:
-            files.pop(name, None)
-        elif name not in files:
-            raise BundleError(
-                f"{name} is missing, which bundle.json describes",
-                where=path,
-                remedy="Copy the whole bundle again",
-            )
-    for name in files.keys() - {INFO_FILE}:
-        if hashlib.sha256(files[name]).hexdigest() != info.files.get(name):
-            raise BundleError(
-                "the file is not the one that was saved (its SHA-256 differs from bundle.json)",
-                where=path / name,
-                remedy="Copy the whole bundle again",
-            )
-    for name in files.keys() & {MODEL_FILE, INT8_FILE}:
-        check_model(files[name], where=path / name, classes=len(info.classes))
-    return Bundle(
-        path=path,
-        info=info,
-        digest=hashlib.sha256(files[INFO_FILE]).hexdigest(),
-        model=files[MODEL_FILE],
-        _golden=files[GOLDEN_FILE],
-        int8_model=files.get(INT8_FILE),
-        _familiar=files.get(FAMILIAR_FILE),
-    )
-
-
-def read_bundle_info(folder: Path) -> BundleInfo:
-    """Read bundle.json alone: what the bundle in ``folder`` says, not whether it is intact.
-
-    Raises:
-        BundleError: the file is missing, oversized or no bundle.json.
-    """
-    path = Path(folder)
-    return _parse_info(read_info_file(path), path / INFO_FILE)
-
-
-def _parse_info(data: bytes, where: Path) -> BundleInfo:
-    try:
-        value: Any = json.loads(data.decode("utf-8"))
-        version = value["format_version"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BundleError(
-            "this is no bundle.json", where=where, remedy="Copy the bundle again"
-        ) from error
-    if isinstance(version, int) and version > FORMAT_VERSION:
-        raise BundleError(
-            f"the bundle has format {version}, this actinscope reads up to {FORMAT_VERSION}",
-            where=where,
-            remedy="Update actinscope",
-        )
-    try:
-        return BundleInfo.model_validate_json(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise BundleError(
-            f"{place}: {first['msg']}",
-            where=where,
-            remedy="Copy the bundle again, or update actinscope",
-        ) from error
 
 
 def save_bundle(
@@ -195,6 +40,7 @@ def save_bundle(
     golden_images: Sequence[Image],
     golden_inputs: NDArray[np.float32],
     golden_probabilities: NDArray[np.float32],
+    trees: bytes | None = None,
 ) -> Bundle:
     """Write a bundle to ``folder``, all of it or nothing; an older bundle is replaced.
 
@@ -206,6 +52,7 @@ def save_bundle(
         golden_images: n raw images.
         golden_inputs: (n, S, S, C), what the preprocessing makes of them.
         golden_probabilities: (n, K), what the training framework made of that.
+        trees: the bytes of trees.onnx, where ``info.head`` is ``boosted_trees``.
 
     Raises:
         BundleError: the parts do not fit each other.
@@ -213,29 +60,15 @@ def save_bundle(
     """
     folder = Path(folder)
     _check_parts(info, golden_images, golden_inputs, golden_probabilities)
-    _refuse_foreign_folder(folder)
     golden, entries = pack_golden(golden_images, golden_inputs, golden_probabilities)
     files = {MODEL_FILE: Path(onnx_path).read_bytes(), GOLDEN_FILE: golden}
+    if trees is not None:
+        files[TREES_FILE] = trees
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     empty = {"int8": None, "reliability": None}
     complete = info.model_copy(update=empty | {"golden": entries, "files": hashes})
     files[INFO_FILE] = complete.as_json()
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".partial-{folder.name}-", dir=folder.parent))
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-    try:
-        for name, data in files.items():
-            _write_flushed(staging / name, data)
-        bundle = load_bundle(staging)  # never put in place what could not be read again
-        bundle.golden()
-        _move_into_place(staging, folder)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    return replace(bundle, path=folder)
+    return replace(put_in_place(folder, files, load_and_prove), path=folder)
 
 
 def store_metrics(bundle: Bundle, metrics: Mapping[str, Any]) -> Bundle:
@@ -322,56 +155,3 @@ def _check_parts(
             where=GOLDEN_FILE,
             remedy="Give one input and one row of probabilities for each of one or more images",
         )
-
-
-def _refuse_foreign_folder(folder: Path) -> None:
-    # Replacing means deleting; only a bundle or an empty folder may be deleted.
-    foreign = folder.exists() and not (
-        folder.is_dir() and ((folder / INFO_FILE).is_file() or not any(folder.iterdir()))
-    )
-    if foreign:
-        raise OutputError(
-            "there is something here that is not a bundle",
-            where=folder,
-            remedy="Name a folder that does not exist yet",
-        )
-
-
-def _write_flushed(path: Path, data: bytes) -> None:
-    with path.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _move_into_place(staging: Path, folder: Path) -> None:
-    staging.chmod(0o777 & ~_umask())  # mkdtemp makes folders that only their owner can enter
-    if not folder.exists():
-        staging.replace(folder)
-        return
-    # A folder cannot be exchanged for another in one step on every system; the old one
-    # is moved aside first and put back if the second step fails.
-    aside = Path(tempfile.mkdtemp(prefix=f".old-{folder.name}-", dir=folder.parent))
-    try:
-        folder.replace(aside / "bundle")
-        try:
-            staging.replace(folder)
-        except OSError:
-            (aside / "bundle").replace(folder)
-            raise
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _unwritable(folder: Path, error: OSError) -> OutputError:
-    return OutputError(
-        f"the bundle cannot be written ({error.strerror})",
-        where=folder,
-        remedy="Check that the folder is writable and has space left",
-    )

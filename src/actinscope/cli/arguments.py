@@ -10,6 +10,7 @@ from actinscope import __version__
 from actinscope.cli.audit_command import add_audit
 from actinscope.cli.compare_command import add_compare
 from actinscope.cli.crossvalidate_command import add_crossvalidate
+from actinscope.cli.ensemble_command import add_ensemble
 from actinscope.cli.explain_command import add_explain
 from actinscope.cli.networks_command import add_networks
 from actinscope.cli.options import (
@@ -24,6 +25,7 @@ from actinscope.cli.options import (
     whole_number,
 )
 from actinscope.cli.paper_command import add_paper
+from actinscope.cli.patches_command import add_patches
 from actinscope.cli.summarise_command import add_summarise
 from actinscope.cli.tune_command import add_tune
 
@@ -51,6 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (
         _scan,
+        add_patches,
         add_audit,
         _train,
         add_crossvalidate,
@@ -60,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
         add_explain,
         add_summarise,
         _verify,
+        add_ensemble,
         _quantize,
         add_paper,
         _demo,
@@ -105,7 +109,7 @@ def _train(commands: Any) -> None:
         "--recipe",
         default="default",
         metavar="NAME|FILE.toml",
-        help="default, paper, scratch, or a TOML file with your settings",
+        help="default, paper, scratch, boosted-trees, or a TOML file with your settings",
     )
     parser.add_argument("--epochs", type=positive_number, metavar="N", help="epochs at most")
     parser.add_argument(
@@ -259,5 +263,5 @@ def _recipe(commands: Any) -> None:
         nargs="?",
         default="default",
         metavar="NAME|FILE.toml",
-        help="default, paper, scratch, or a TOML file (default: default)",
+        help="default, paper, scratch, boosted-trees, or a TOML file (default: default)",
     )

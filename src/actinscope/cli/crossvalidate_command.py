@@ -18,7 +18,7 @@ from actinscope.errors import UsageError
 if TYPE_CHECKING:
     from actinscope.experiment.crossvalidate_request import NestedSearch
 
-_DEPLOY = ("refit", "none")
+_DEPLOY = ("refit", "ensemble", "none")
 #: Option -> attribute of those that do nothing without --tune.
 _SEARCH = {
     "--space": "space",
@@ -77,8 +77,9 @@ def add_crossvalidate(commands: Any) -> None:
         "--deploy",
         choices=_DEPLOY,
         default=_DEPLOY[0],
-        metavar="refit|none",
-        help="refit: train one more model, on all images, to be used (default); none: only test",
+        metavar="refit|ensemble|none",
+        help="refit: train one more model, on all images, to be used (default); ensemble: join the "
+        "models of the folds; none: only test",
     )
     parser.add_argument(
         "--fold-extras",
@@ -150,7 +151,7 @@ def crossvalidate(arguments: argparse.Namespace) -> int:
     print_levels(outcome.levels)
     print_results(outcome.folder, "report.html", "metrics.json", "predictions.csv", "folds.csv")
     if outcome.bundle is not None:
-        print(f"  {outcome.bundle} (trained on all images, tested on none)")
+        print(f"  {outcome.bundle} (to be used; tested on none of these images)")
     return report_problems(outcome.problems)
 
 

@@ -64,10 +64,12 @@ def _bullets(sentences: Iterator[str]) -> str:
 
 
 def _details(facts: RunFacts) -> Iterator[str]:
-    yield f"{facts.network.title}, image classifier with {len(facts.classes)} classes."
+    trees = "" if facts.forest is None else " and boosted trees"
+    yield f"{facts.network.title}{trees}, image classifier with {len(facts.classes)} classes."
     yield f"Made {facts.created} with actinscope {facts.environment['actinscope']}."
     yield (
-        f"Recipe {facts.recipe.name}, seed {facts.recipe.seed}, weights of epoch "
+        f"Recipe {facts.recipe.name}, seed {facts.recipe.seed}, "
+        f"{'weights of epoch' if facts.forest is None else 'trees up to round'} "
         f"{facts.kept_epoch} of {facts.epochs}."
     )
     yield f"{facts.parameters:,} parameters, {facts.trained_parameters:,} of them trained."

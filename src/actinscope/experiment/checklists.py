@@ -21,6 +21,7 @@ from actinscope.experiment.methods import (
 )
 from actinscope.report import Checklist, ChecklistItem
 from actinscope.study import TEST, TRAIN, VALIDATION
+from actinscope.training import Forest
 
 Answer = tuple[str, str]
 """Who answers ("run", "author" or "not done"), and what."""
@@ -82,10 +83,7 @@ def _dome(facts: RunFacts) -> dict[str, Answer]:
         "O1 algorithm": _run(text["Network"], "The network type is not new."),
         "O2 meta-predictions": _run("No: pixels are the only input."),
         "O3 encoding": _run(text["Preprocessing"], text["Augmentation"]),
-        "O4 parameters": _run(
-            f"{facts.parameters:,}, of which {facts.trained_parameters:,} were trained; given by "
-            "the network and by how far it was frozen."
-        ),
+        "O4 parameters": _run(_parameters(facts)),
         "O5 features": _run(_features(facts), "No features were selected."),
         "O6 fitting": _run(_fitting(facts)),
         "O7 regularisation": _run(_regularisation(facts)),
@@ -214,7 +212,7 @@ def _reforms_model(facts: RunFacts) -> dict[str, Answer]:
         ),
         "7a": (
             "author",
-            "Metrics as in metrics.json; the epoch was chosen by "
+            f"Metrics as in metrics.json; the {facts.choice} was chosen by "
             + ("validation loss" if facts.epoch_chosen else "its number alone")
             + ". Say which metric the claim rests on and why; with classes of unlike size balanced "
             "accuracy, not accuracy.",
@@ -252,7 +250,9 @@ def _parts(facts: RunFacts) -> str:
             f"{part.name} {part.images} images{f' from {groups}' if groups else ''} ({classes})"
         )
     use = "" if facts.epoch_chosen else "not "
-    return f"Three: {'; '.join(told)}. The validation part was {use}used to choose the epoch."
+    return (
+        f"Three: {'; '.join(told)}. The validation part was {use}used to choose the {facts.choice}."
+    )
 
 
 def _separation(facts: RunFacts) -> str:
@@ -278,6 +278,22 @@ def _separation(facts: RunFacts) -> str:
     )
 
 
+def _parameters(facts: RunFacts) -> str:
+    if facts.forest is not None:
+        return (
+            f"{facts.parameters:,} of the network, none of them trained, and "
+            f"{_nodes(facts.forest):,} nodes of {len(facts.forest.trees)} trees, which were fitted."
+        )
+    return (
+        f"{facts.parameters:,}, of which {facts.trained_parameters:,} were trained; given by "
+        "the network and by how far it was frozen."
+    )
+
+
+def _nodes(forest: Forest) -> int:
+    return sum(len(tree.feature) for tree in forest.trees)
+
+
 def _features(facts: RunFacts) -> str:
     settings = facts.preprocess
     planes = "1 channel" if len(settings.planes) == 1 else f"{len(settings.planes)} channels"
@@ -289,21 +305,34 @@ def _fitting(facts: RunFacts) -> str:
     train, validation, test = (
         share(found[part].metrics["accuracy"].value) for part in (TRAIN, VALIDATION, TEST)
     )
+    fitted = (
+        f"{facts.trained_parameters:,} trained parameters"
+        if facts.forest is None
+        else f"{_nodes(facts.forest):,} nodes of trees"
+    )
     return (
-        f"{facts.trained_parameters:,} trained parameters against {found[TRAIN].n} training "
-        f"images. Compare the accuracies: training {train}, validation {validation}, test {test}; "
-        "the curves are in history.csv."
+        f"{fitted} against {found[TRAIN].n} training images. Compare the accuracies: training "
+        f"{train}, validation {validation}, test {test}; the curves are in history.csv."
     )
 
 
 def _regularisation(facts: RunFacts) -> str:
-    settings = facts.recipe.training
+    settings, trees = facts.recipe.training, facts.recipe.trees
+    if facts.forest is not None:
+        views = "augmentation, " if facts.augmented else ""
+        return (
+            f"An untouched network, {views}trees of a depth of at most {trees.depth} that see "
+            f"{share(trees.features)} of the features each, the number of rounds of lowest "
+            "validation loss."
+        )
+    structure = settings.loss == "class_structure"
     done = [
         text
         for text, used in (
             (f"{facts.frozen_layers} frozen layers", facts.frozen_layers > 1),
             ("augmentation", facts.augmented),
             (f"label smoothing {settings.label_smoothing:g}", settings.label_smoothing > 0),
+            ("a loss term that draws the embeddings of a class together", structure),
             ("the epoch of lowest validation loss", settings.keep == "best"),
             (f"early stopping after {settings.early_stopping} epochs", settings.early_stopping > 0),
         )
@@ -316,8 +345,8 @@ def _interpretability(facts: RunFacts) -> str:
     maps = (
         "Class activation maps of right and wrong answers are in the report; they show where, not "
         "why."
-        if facts.network.has_class_maps
-        else "The network has no class activation maps."
+        if facts.network.has_class_maps and facts.forest is None
+        else "There are no class activation maps."
     )
     return f"Black box. {maps}"
 
@@ -342,7 +371,8 @@ def _evaluated(facts: RunFacts) -> str:
 
 def _selected(facts: RunFacts) -> str:
     if facts.recipe.training.keep == "best":
-        return f"By the lowest validation loss: epoch {facts.kept_epoch} of {facts.epochs}."
+        step = "epoch" if facts.forest is None else "round"
+        return f"By the lowest validation loss: {step} {facts.kept_epoch} of {facts.epochs}."
     if facts.epoch_chosen:
         return f"The last epoch, {facts.kept_epoch}; the validation loss decided when to stop."
     return f"The last epoch, {facts.kept_epoch}; nothing was selected."
@@ -358,7 +388,11 @@ def _training_only(facts: RunFacts) -> str:
             else "independent of other images; "
         )
         + "augmentation and fitting used training images only"
-        + (", the choice of the epoch the validation images." if facts.epoch_chosen else ".")
+        + (
+            f", the choice of the {facts.choice} the validation images."
+            if facts.epoch_chosen
+            else "."
+        )
         + leak
     )
 

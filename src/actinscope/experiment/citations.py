@@ -41,13 +41,23 @@ def citations(facts: RunFacts) -> Iterator[str]:
         yield "Russakovsky O et al. ImageNet. Int J Comput Vis 115: 211 (2015)."
     elif facts.weights == "file":
         yield "[AUTHOR: cite the source of the weights file.]"
-    yield "Kingma DP, Ba J. Adam. ICLR (2015)."
-    if facts.recipe.training.schedule == "cosine":
+    training, trained = facts.recipe.training, facts.forest is None
+    yield (
+        "Kingma DP, Ba J. Adam. ICLR (2015)."
+        if trained
+        else "Chen T, Guestrin C. XGBoost: a scalable tree boosting system. KDD (2016)."
+    )
+    if trained and training.schedule == "cosine":
         yield "Loshchilov I, Hutter F. SGDR. ICLR (2017)."
+    if training.loss == "class_structure":
+        yield (
+            "Hadsell R, Chopra S, LeCun Y. Dimensionality reduction by learning an invariant "
+            "mapping. CVPR (2006)."
+        )
     yield "Chollet F et al. Keras. https://keras.io (2015)."
     if facts.environment.get("backend") == "tensorflow":
         yield "Abadi M et al. TensorFlow. OSDI (2016)."
-    if facts.recipe.training.head_start == "logistic":
+    if trained and training.head_start == "logistic":
         yield "Pedregosa F et al. Scikit-learn. J Mach Learn Res 12: 2825 (2011)."
     yield "Harris CR et al. Array programming with NumPy. Nature 585: 357 (2020)."
     method = facts.test.interval_method

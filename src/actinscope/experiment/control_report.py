@@ -47,10 +47,12 @@ def controls_shown(results: ControlResults) -> ControlsShown:
 
 def _row(control: Control) -> ControlRow:
     title, sees = _WORDS[control.name]
-    difference = control.ahead.difference
+    difference = control.ahead
     ahead = f"{100 * difference.value:+.0f} points"
     if difference.has_interval:
         ahead += f" ({100 * difference.low:+.0f} to {100 * difference.high:+.0f})"
+    else:
+        ahead += " (no interval)"
     return ControlRow(
         title=title,
         sees=sees,

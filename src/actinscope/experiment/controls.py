@@ -81,7 +81,7 @@ def run_controls(
         controls=tuple(one for one in controls if one is not None),
         shuffled=shuffled_labels(network, seed=seed),
         resolution=_resolution(predictor, units, network, progress),
-        batches=_batches(training, manifest, seed),
+        batches=_batches(training, manifest, fitted, seed),
     )
 
 
@@ -133,7 +133,7 @@ def _resolution(
         answers = np.empty_like(network.predicted)
         for place, unit in enumerate(units):
             image = preprocess.to_network(coarsened(unit, factor))
-            output = predictor.predict_input(image, probabilities_only=True)
+            output = predictor.predict_input((image,), probabilities_only=True)
             answers[place] = int(output.probabilities[0].argmax())
             progress.advance(1)
         found.append((factor, _balanced(network, answers)))
@@ -162,20 +162,35 @@ def _balanced(network: Answers, predicted: NDArray[np.int64]) -> Estimate:
     return found.metrics["balanced_accuracy"]
 
 
-def _batches(training: Assessment, manifest: Manifest, seed: int) -> tuple[BatchControl, ...]:
-    """One entry for every column of the manifest that has batches to tell apart."""
+def _batches(
+    training: Assessment, manifest: Manifest, rows: NDArray[np.int64], seed: int
+) -> tuple[BatchControl, ...]:
+    """One entry for every column of the manifest that has batches to tell apart.
+
+    ``rows`` of the training part are looked at.
+    """
     embedding = training.output.embedding
     if embedding is None:
         return ()
     found = [
         batch_control(
-            embedding,
-            training.labels,
-            [record.groups.get(column, "") for record in training.records],
+            embedding[rows],
+            training.labels[rows],
+            [training.records[row].groups.get(column, "") for row in rows],
             column=column,
-            is_group=column == manifest.group,
+            is_group=_kept_together(manifest, column),
             seed=seed,
         )
         for column in manifest.group_columns
     ]
     return tuple(one for one in found if one is not None)
+
+
+def _kept_together(manifest: Manifest, column: str) -> bool:
+    """Whether no value of the column stands in two parts."""
+    part_of: dict[str, str] = {}
+    return all(
+        part_of.setdefault(value, record.part) == record.part
+        for record in manifest.records
+        if (value := record.groups.get(column, ""))
+    )

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from actinscope.bundle import MOST_MEMBERS
 from actinscope.errors import ManifestError, UsageError
 from actinscope.evidence import Evaluation, level_words
 from actinscope.experiment.audit import Audited, audit_before
@@ -35,6 +36,7 @@ from actinscope.experiment.crossvalidate_results import (
     write_results,
 )
 from actinscope.experiment.crossvalidate_story import FoldsStory, write_folds_report
+from actinscope.experiment.ensemble import join_bundles
 from actinscope.experiment.levels import level_rules, write_levels
 from actinscope.experiment.output import require_new_folder
 from actinscope.experiment.prepare import (
@@ -132,7 +134,7 @@ def crossvalidate(request: CrossvalidateRequest, progress: Progress) -> Crossval
     figures = metrics_json(pooled, folds, levels)
     write_results(request.output, folds, figures)
     write_levels(request.output, {OUT_OF_FOLD: levels})
-    bundle = _refit(work, figures[OUT_OF_FOLD]) if request.deploy == "refit" else None
+    bundle = _deployed(work, folds, figures[OUT_OF_FOLD])
     problems = (*unreadable(work.fingerprints), *_unpredicted(pooled))
     story = FoldsStory(
         recipe=request.recipe,
@@ -148,7 +150,7 @@ def crossvalidate(request: CrossvalidateRequest, progress: Progress) -> Crossval
         notices=work.network.notices,
         random_weights=work.network.weights.random,
         searched=request.search is not None,
-        deployed=bundle is not None,
+        deployed=request.deploy,
         synthetic=request.synthetic,
         problems=problems,
         command=request.command,
@@ -178,6 +180,12 @@ def _begin(request: CrossvalidateRequest, progress: Progress) -> _Work:
     if request.resume:
         recipe = with_network_of_run(request.recipe, request.output)
         request = replace(request, recipe=recipe)
+    models = request.folds * request.repeats
+    if request.deploy == "ensemble" and models > MOST_MEMBERS:
+        raise UsageError(
+            f"an ensemble of {models} models was asked for, and {MOST_MEMBERS} are the most",
+            remedy="Ask for fewer folds or repeats, or for --deploy refit",
+        )
     network = choose_network(request.recipe)
     recipe = recipe_as_used(request.recipe, network.entry)
     request = replace(request, recipe=recipe)
@@ -344,6 +352,21 @@ def _searched(work: _Work, base: Recipe, parts: Split, folder: Path) -> Recipe:
             progress=work.progress,
         )
     return read_recipe(folder / BEST)
+
+
+def _deployed(work: _Work, folds: Sequence[FoldResult], metrics: dict[str, Any]) -> Path | None:
+    """The bundle that was asked for."""
+    if work.request.deploy == "none":
+        return None
+    if work.request.deploy == "refit":
+        return _refit(work, metrics)
+    notice = (
+        f"This ensemble joins the {len(folds)} models of a cross-validation. The figures of the "
+        "cross-validation are of such models one by one; the ensemble was tested on no images, as "
+        "each of them trained some member."
+    )
+    places = [fold.run.bundle for fold in folds]
+    return join_bundles(places, work.request.output / "ensemble", (notice,))[0].path
 
 
 def _refit(work: _Work, metrics: dict[str, Any]) -> Path:

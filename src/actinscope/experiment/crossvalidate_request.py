@@ -12,7 +12,7 @@ from actinscope.experiment.prepare import StudySource
 from actinscope.training import Recipe
 from actinscope.training.search_space import SearchSpace
 
-Deploy = Literal["refit", "none"]
+Deploy = Literal["refit", "ensemble", "none"]
 QUESTION_FILE = "crossvalidation.json"
 
 
@@ -43,7 +43,8 @@ class CrossvalidateRequest:
         output: folder for the folds and the results.
         folds: at least 2.
         repeats: of all folds, with other seeds.
-        deploy: ``refit`` trains one more model on all images; ``none`` does not.
+        deploy: ``refit`` trains one more model on all images, ``ensemble`` joins the models of
+            the folds, ``none`` delivers nothing.
         search: settings are searched in each fold; None takes the recipe as it is.
         extras: controls and explanation in every fold, as far as the recipe has them.
         resume: go on with what is found in ``output``.

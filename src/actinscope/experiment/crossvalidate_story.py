@@ -23,6 +23,7 @@ from actinscope.evidence import (
 )
 from actinscope.experiment.audit import Audited
 from actinscope.experiment.audit_design import sentence_of
+from actinscope.experiment.crossvalidate_request import Deploy
 from actinscope.experiment.crossvalidate_results import (
     OUT_OF_FOLD,
     FoldResult,
@@ -72,7 +73,7 @@ class FoldsStory:
         notes: on how the folds were made.
         network: its title.
         searched: every fold searched its own settings.
-        deployed: a model trained on all images was written.
+        deployed: what was delivered.
         problems: (name, message) of images that were left out.
     """
 
@@ -89,7 +90,7 @@ class FoldsStory:
     notices: tuple[str, ...]
     random_weights: bool
     searched: bool
-    deployed: bool
+    deployed: Deploy
     synthetic: bool
     problems: tuple[tuple[str, str], ...]
     command: str
@@ -197,7 +198,12 @@ def _notices(story: FoldsStory) -> Iterator[str]:
         "each on a part of the images. A model trained on all of them is probably no worse, which "
         "cannot be tested without further images."
     )
-    if story.deployed:
+    if story.deployed == "ensemble":
+        yield (
+            "The bundle in ensemble/ gives the mean of the folds' models. It was tested on no "
+            "images: each of them trained some of its members."
+        )
+    if story.deployed == "refit":
         yield (
             "The model in refit/bundle was trained on all images and tested on none; its bundle "
             "names the figures of this page as what they are, an estimate for the procedure."

@@ -19,6 +19,8 @@ _DISTRIBUTIONS = (
     "opencv-python-headless",
     "tifffile",
     "scikit-learn",
+    "xgboost",
+    "xgboost-cpu",
 )
 
 

@@ -16,14 +16,14 @@ from actinscope.experiment.explanation_report import (
     explanation_findings,
     explanation_shown,
 )
-from actinscope.experiment.labelled import (
+from actinscope.experiment.known import (
+    Known,
     familiar_groups,
-    keep_test_part,
-    known_to,
-    read_labelled,
-    units_known_to,
-    unseen,
+    known_training,
+    seen_before,
+    without_known,
 )
+from actinscope.experiment.labelled import keep_test_part, read_labelled
 from actinscope.experiment.levels import (
     level_rules,
     level_section,
@@ -94,8 +94,9 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     make_folder(request.output)
     reader = CropReader(options)
     found = fingerprint_study(listed, reader, progress)
-    manifest, seen = unseen(found.manifest, request.bundle)
-    seen = (*seen, *familiar_groups(manifest, request.bundle))
+    known = known_training(bundle)
+    manifest, seen = without_known(found.manifest, known)
+    seen = (*seen, *familiar_groups(manifest, known))
     told = (*((predictor.cost,) if predictor.cost else ()), *note, *seen)
     notes = (*manifest.notes, *told)
     for text in notes:
@@ -110,7 +111,7 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
         rules=rules,
     )
     levels = (
-        with_familiar(one, units_known_to(request.bundle, one.rule.columns))
+        with_familiar(one, known.units(one.rule.columns, [unit.name for unit in one.units]))
         for one in result.levels
     )
     result = replace(result, levels=tuple(levels))
@@ -120,9 +121,11 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     write_manifest(replace(manifest, records=tested), request.output / "manifest.csv")
     write_levels(request.output, {_PART: result.levels})
     looks = Looks(predictor, result, None)
-    explained = explain(looks, reader=reader, seed=request.seed, progress=progress)
+    explained = None
+    if len(bundle.networks) == 1:  # the members of an ensemble each look for themselves
+        explained = explain(looks, reader=reader, seed=request.seed, progress=progress)
     sentence = _write_report(
-        request, looks, explained, group=manifest.group, notes=told, problems=problems
+        request, known, looks, explained, group=manifest.group, notes=told, problems=problems
     )
     said = tuple(map(level_words, result.levels))
     return EvaluateOutcome(request.output, result.evaluation, sentence, problems, said)
@@ -130,32 +133,34 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
 
 def _write_report(
     request: EvaluateRequest,
+    known: Known,
     looks: Looks,
-    explained: Explanation,
+    explained: Explanation | None,
     *,
     group: str | None,
     notes: tuple[str, ...],
     problems: tuple[tuple[str, str], ...],
 ) -> str:
     """Write the report; returns the verdict's sentence."""
-    info, result = looks.predictor.bundle.info, looks.part
+    bundle, result = looks.predictor.bundle, looks.part
+    info = bundle.info
     judged = verdict(
         result.evaluation,
         baseline=majority_rate(result.evaluation),
         by_image=False,
-        held_out=bool(known_to(request.bundle)),
+        held_out=known.complete,
         synthetic=info.synthetic,
         random_weights=info.random_weights,
         group=group or "group",
-        controls=attention_warnings(explained),
+        controls=attention_warnings(explained) if explained else (),
     )
     reader = CropReader(request.options or info.read_options)
-    pictures = Pictures(result, info.preprocess, reader, looks)
+    pictures = Pictures(result, info.preprocess, reader, looks if explained else None)
     content = ReportContent(
         title=f"{' or '.join(info.classes[:3])}: a delivered model on other images",
         question=(
             f"How well does the model in {request.bundle.name} name the class of "
-            f"{len(result.records)} labelled images? {_seen_before(request.bundle)}"
+            f"{len(result.records)} labelled images? {seen_before(known)}"
         ),
         verdict=judged,
         headline=headline(result.evaluation, _PART),
@@ -164,8 +169,13 @@ def _write_report(
         worth={_PART: result.worth} if result.worth else {},
         synthetic=info.synthetic,
         notices=info.notices,
-        findings=(*_findings(group is not None, notes), *explanation_findings(explained)),
-        explanation=explanation_shown(explained, looks, pictures, group=group or ""),
+        findings=(
+            *_findings(group is not None, notes),
+            *(explanation_findings(explained) if explained else ()),
+        ),
+        explanation=(
+            explanation_shown(explained, looks, pictures, group=group or "") if explained else None
+        ),
         examples=pictures.examples(request.seed),
         errors=pictures.errors(),
         errors_total=pictures.error_count(),
@@ -174,7 +184,9 @@ def _write_report(
         settings={"bundle": info.training, "network": info.network.model_dump()},
         environment=describe_environment(),
         file_problems=problems,
-        preprocessing=info.preprocess.description,
+        preprocessing=" ".join(
+            dict.fromkeys(one.info.preprocess.description for one in bundle.networks)
+        ),
         network=f"{info.network.title}. {info.network.weights}",
         command=request.command,
         created=now_utc(),
@@ -182,15 +194,6 @@ def _write_report(
     )
     write_report(content, request.output)
     return judged.sentence
-
-
-def _seen_before(bundle: Path) -> str:
-    if known_to(bundle):
-        return "The images that it was trained on were left out."
-    return (
-        "Whether it was trained on some of them cannot be seen from here: that is for the author "
-        "to say."
-    )
 
 
 def _findings(grouped: bool, notes: tuple[str, ...]) -> tuple[Finding, ...]:

@@ -198,7 +198,7 @@ class _Results:
 def _methods(request: ExplainRequest, predictor: Predictor) -> tuple[Method, ...]:
     preprocess = predictor.bundle.info.preprocess
     blank = np.zeros((preprocess.size, preprocess.size, len(preprocess.planes)), np.float32)
-    has_maps = predictor.predict_input(preprocess.to_network(blank)).class_maps is not None
+    has_maps = predictor.predict_input(predictor.prepare_unit(blank)).class_maps is not None
     if not has_maps and request.method in ("activation", "both"):
         raise UsageError(
             "the network has no class activation maps",
@@ -235,7 +235,7 @@ class _Explainer:
 
     def _explained(self, task: Task, unit: NDArray[np.float32]) -> _Explained:
         preprocess, classes = self.predictor.bundle.info.preprocess, self.predictor.classes
-        output = self.predictor.predict_input(preprocess.to_network(unit))
+        output = self.predictor.predict_input(self.predictor.prepare_unit(unit))
         row = output.probabilities[0]
         k = int(row.argmax())
         cell = MaskedCell(task.mask, task.object_id, task.region)

@@ -18,7 +18,7 @@ from actinscope.experiment.environment import describe_environment, now_utc
 from actinscope.networks import NetworkEntry, has_gpu
 from actinscope.preprocess import AugmentSettings, Preprocess
 from actinscope.study import TEST, Manifest
-from actinscope.training import Recipe
+from actinscope.training import Forest, Recipe
 
 if TYPE_CHECKING:
     from actinscope.experiment.story import RunStory
@@ -71,6 +71,8 @@ class RunFacts:
         environment: versions and platform.
         gpu: Keras saw one.
         created: when.
+        forest: the boosted trees that name the class, for which a round counts as an epoch; None
+            where the softmax layer of the network names it.
     """
 
     classes: tuple[str, ...]
@@ -104,6 +106,7 @@ class RunFacts:
     environment: Mapping[str, str]
     gpu: bool
     created: str
+    forest: Forest | None = None
 
     @property
     def images(self) -> int:
@@ -153,6 +156,11 @@ class RunFacts:
         return self.recipe.training.keep == "best" or self.recipe.training.early_stopping > 0
 
     @property
+    def choice(self) -> str:
+        """What the validation part chose, where it chose something."""
+        return "epoch" if self.forest is None else "number of rounds"
+
+    @property
     def augmented(self) -> bool:
         """Whether training images were varied."""
         changed = self.recipe.augmentation.model_dump(exclude={"fill"})
@@ -167,7 +175,9 @@ def run_facts(story: RunStory, assessments: Mapping[str, Assessment], left_out: 
     """Gather the facts of a finished run; ``left_out`` images could not be used."""
     prepared = story.prepared
     split, manifest = prepared.split, prepared.split.manifest
-    model = story.fitted.model
+    model, forest = story.fitted.model, story.fitted.forest
+    # With trees the network ends before its last layer, and nothing of it is trained.
+    unused = 0 if forest is None else int(model.layers[-1].count_params())
     return RunFacts(
         classes=prepared.data.classes,
         by_class=_by_class(manifest, prepared.data.classes, None),
@@ -189,8 +199,8 @@ def run_facts(story: RunStory, assessments: Mapping[str, Assessment], left_out: 
         weights_sha256=story.weights.sha256,
         frozen_layers=story.fitted.frozen_layers,
         trained_layers=story.fitted.trained_layers,
-        parameters=int(model.count_params()),
-        trained_parameters=_size(model.trainable_weights),
+        parameters=int(model.count_params()) - unused,
+        trained_parameters=_size(model.trainable_weights) if forest is None else 0,
         epochs=len(story.fitted.history),
         kept_epoch=story.fitted.kept_epoch,
         history=story.fitted.history,
@@ -200,6 +210,7 @@ def run_facts(story: RunStory, assessments: Mapping[str, Assessment], left_out: 
         environment=describe_environment(),
         gpu=has_gpu(),
         created=now_utc(),
+        forest=forest,
     )
 
 

@@ -1,16 +1,14 @@
-"""Labelled images for a delivered bundle: of the right kind, and none that trained it."""
+"""Labelled images for a delivered bundle: of the right kind, and the test part where parts are."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from actinscope.errors import SettingsError, StudyError
 from actinscope.experiment.prepare import StudySource, read_study, records_of
 from actinscope.images import ReadOptions
-from actinscope.study import TEST, TRAIN, VALIDATION, Manifest
-from actinscope.study.table import read_table
+from actinscope.study import TEST, Manifest
 from actinscope.training import Recipe
 
 
@@ -54,67 +52,6 @@ def keep_test_part(manifest: Manifest) -> tuple[Manifest, tuple[str, ...]]:
         "they are left out here, as they test nothing"
     )
     return replace(manifest, records=tested), (note,)
-
-
-def unseen(manifest: Manifest, bundle: Path) -> tuple[Manifest, tuple[str, ...]]:
-    """Without the images that trained the bundle, where its run is still around it, and a note.
-
-    Raises:
-        StudyError: no image is left.
-    """
-    known = known_to(bundle)
-    unseen = tuple(record for record in manifest.records if record.pixel_hash not in known)
-    others = len(manifest.records) - len(unseen)
-    if not others:
-        return manifest, ()
-    if not unseen:
-        raise StudyError(
-            "the model was trained on all of these images, so they test nothing",
-            where=manifest.root,
-            remedy="Give images that it never saw; how it does on its own is in the metrics.json "
-            "of its run",
-        )
-    note = (
-        f"the model was trained on {others} of the {len(manifest.records)} images; they are left "
-        "out here, as they test nothing"
-    )
-    return replace(manifest, records=unseen), (note,)
-
-
-def known_to(bundle: Path, column: str = "sha256") -> frozenset[str]:
-    """Values of ``column`` among the images that trained the bundle; by default their hashes.
-
-    Empty where the bundle does not lie in its run any more.
-    """
-    return frozenset(value for (value,) in units_known_to(bundle, (column,)))
-
-
-def units_known_to(bundle: Path, columns: Sequence[str]) -> frozenset[tuple[str, ...]]:
-    """Values of several columns together, without those of which one is empty."""
-    run = bundle.absolute().parent
-    if not all((run / name).is_file() for name in ("recipe.toml", "manifest.csv")):
-        return frozenset()  # a manifest.csv alone may be of any study
-    rows = read_table(run / "manifest.csv").rows
-    known = (
-        tuple(row.get(column) for column in columns)
-        for row in rows
-        if row.get("part") in {TRAIN, VALIDATION}
-    )
-    return frozenset(values for values in known if all(values))
-
-
-def familiar_groups(manifest: Manifest, bundle: Path) -> tuple[str, ...]:
-    """A note where images come from groups of which others trained the bundle."""
-    if manifest.group is None:
-        return ()
-    known = known_to(bundle, manifest.group)
-    familiar = sum(manifest.group_of(record) in known for record in manifest.records)
-    if not familiar:
-        return ()
-    return (
-        f"{familiar} of the {len(manifest.records)} images come from a {manifest.group} of which "
-        "other images trained the model: the result is an upper bound for a new one",
-    )
 
 
 def _other_kind(where: Path, trained_on: int | None) -> StudyError:

@@ -34,11 +34,9 @@ NEIGHBOURS = 3
 
 def probabilities_of(predictor: Predictor) -> Probabilities:
     """The predictor as a function of units; every image still goes through alone."""
-    preprocess = predictor.bundle.info.preprocess
 
     def one(unit: Unit) -> NDArray[np.float64]:
-        image = preprocess.to_network(unit)
-        output = predictor.predict_input(image, probabilities_only=True)
+        output = predictor.predict_input(predictor.prepare_unit(unit), probabilities_only=True)
         row: NDArray[np.float64] = output.probabilities[0]
         return row
 
@@ -51,10 +49,9 @@ def probabilities_of(predictor: Predictor) -> Probabilities:
 
 def maps_through(predictor: Predictor, units: list[Unit]) -> list[NetworkOutput]:
     """All outputs for units, several side by side."""
-    preprocess = predictor.bundle.info.preprocess
     with ThreadPoolExecutor(predictor.side_by_side, "actinscope-explain") as pool:
         return list(
-            pool.map(lambda unit: predictor.predict_input(preprocess.to_network(unit)), units)
+            pool.map(lambda unit: predictor.predict_input(predictor.prepare_unit(unit)), units)
         )
 
 

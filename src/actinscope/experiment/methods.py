@@ -19,6 +19,7 @@ from actinscope.evidence import (
 )
 from actinscope.experiment.citations import citations
 from actinscope.experiment.facts import RunFacts
+from actinscope.experiment.methods_training import amount, network_sentences, training_sentences
 from actinscope.study import TEST, TRAIN, VALIDATION
 
 Paragraph = tuple[str, str]
@@ -41,8 +42,8 @@ def methods_paragraphs(facts: RunFacts) -> tuple[Paragraph, ...]:
         ("Split", " ".join(_split(facts))),
         ("Preprocessing", " ".join(_preprocessing(facts))),
         ("Augmentation", " ".join(_augmentation(facts))),
-        ("Network", " ".join(_network(facts))),
-        ("Training", " ".join(_training(facts))),
+        ("Network", " ".join(network_sentences(facts))),
+        ("Training", " ".join(training_sentences(facts))),
         ("Evaluation", " ".join(_evaluation(facts))),
         *((("Levels", " ".join(_levels(facts))),) if facts.levels else ()),
         ("Software", " ".join(_software(facts))),
@@ -180,7 +181,7 @@ def _split(facts: RunFacts) -> Iterator[str]:
     if not facts.leak:
         yield (
             "Test images took no part in fitting the intensity range, in training or in the "
-            "choice of the epoch."
+            f"choice of the {facts.choice}."
         )
 
 
@@ -245,7 +246,10 @@ def _augmentation(facts: RunFacts) -> Iterator[str]:
         f"{listed([text for text, used in kinds if used])}; pixels beyond the border were filled "
         f"with mode '{settings.fill}'."
     )
-    if not training.views:
+    if facts.forest is not None:
+        was = "was" if training.views == 1 else "were"
+        yield f"{amount(training.views, 'variant')} of each image {was} used."
+    elif not training.views:
         yield "Every epoch showed a new variant of every image."
     else:
         views = "variant" if training.views == 1 else "variants"
@@ -259,80 +263,6 @@ def _augmentation(facts: RunFacts) -> Iterator[str]:
                 else "."
             )
         )
-
-
-def _network(facts: RunFacts) -> Iterator[str]:
-    units = facts.recipe.network.head_units or ()
-    dense = (
-        f"fully connected layers of {', '.join(map(str, units))} units (ReLU) and " if units else ""
-    )
-    yield (
-        f"The network was {facts.network.title} with {dense}a softmax layer over "
-        f"{len(facts.classes)} classes ({facts.parameters:,} parameters)."
-    )
-    if facts.weights in ("none", "scratch"):
-        yield "All of its weights were initialised at random."
-    else:
-        digest = (facts.weights_sha256 or "")[:12]
-        yield f"Weights at the start: {facts.weights_text} (SHA-256 {digest}...)."
-    layers = facts.frozen_layers + facts.trained_layers
-    random = " at their random values" if facts.random_weights else ""
-    if not facts.frozen_layers:
-        yield f"All {layers} layers were trained ({facts.trained_parameters:,} parameters)."
-    else:
-        yield (
-            f"Of {layers} layers the first {facts.frozen_layers} were frozen{random} and the last "
-            f"{facts.trained_layers} trained ({facts.trained_parameters:,} trained parameters)."
-        )
-    if facts.recipe.network.freeze_batch_norm:
-        yield "Batch normalisation was kept in inference mode with the statistics it began with."
-
-
-def _training(facts: RunFacts) -> Iterator[str]:
-    settings = facts.recipe.training
-    if settings.head_start == "logistic":
-        yield "The last layer was first set by logistic regression on the features before it."
-    smoothing = (
-        f" with label smoothing {settings.label_smoothing:g}" if settings.label_smoothing else ""
-    )
-    weights = (
-        ", every class weighted by the inverse of its frequency,"
-        if settings.class_weights == "balanced"
-        else ""
-    )
-    yield (
-        f"Categorical cross-entropy{smoothing}{weights} was minimised by Adam in batches of at "
-        f"most {settings.batch_size} images."
-    )
-    warm = (
-        f" after a linear rise over {settings.warmup_epochs:g} "
-        f"{'epoch' if settings.warmup_epochs == 1 else 'epochs'}"
-        if settings.warmup_epochs
-        else ""
-    )
-    if settings.schedule == "constant":
-        yield f"The learning rate was {settings.learning_rate:g}{warm}, and constant."
-    else:
-        yield (
-            f"The learning rate was {settings.learning_rate:g} at its highest{warm}, and fell to "
-            f"zero along half a cosine planned for {settings.epochs} epochs."
-        )
-    if facts.mixed_precision:
-        yield "Arithmetic was in float16 with weights in float32."
-    yield f"The training ran for {facts.epochs} epoch{'' if facts.epochs == 1 else 's'}."
-    if settings.early_stopping:
-        yield (
-            f"It was to stop after {settings.early_stopping} epochs without a lower validation "
-            f"loss, or after {settings.epochs}."
-        )
-    if settings.keep == "best":
-        yield (
-            f"The weights of epoch {facts.kept_epoch}, which had the lowest loss on the validation "
-            "part, were kept."
-        )
-    else:
-        yield f"The weights of the last epoch, {facts.kept_epoch}, were kept."
-    yield f"The seed of split, augmentation, first weights and order was {facts.recipe.seed}."
 
 
 def _evaluation(facts: RunFacts) -> Iterator[str]:
@@ -370,7 +300,11 @@ def _evaluation(facts: RunFacts) -> Iterator[str]:
     yield (
         f"For comparison, the accuracy was {listed(others)}; the model was fitted to the training "
         "images"
-        + (", and its epoch chosen by the validation images." if facts.epoch_chosen else ".")
+        + (
+            f", and its {facts.choice} chosen by the validation images."
+            if facts.epoch_chosen
+            else "."
+        )
     )
 
 
@@ -397,15 +331,17 @@ def _software(facts: RunFacts) -> Iterator[str]:
         "scikit-learn": "scikit-learn",
         "openvino": "OpenVINO",
         "onnxruntime": "ONNX Runtime",
+        **({} if facts.forest is None else {"xgboost": "XGBoost", "xgboost-cpu": "XGBoost"}),
     }
     versions = dict.fromkeys(f"{names[key]} {known[key]}" for key in names if key in known)
     yield (
         f"actinscope {known['actinscope']} ran under Python {known['python']} with installed "
         f"versions {', '.join(versions)}; Keras computed with {known['backend']}."
     )
+    steps = "epochs" if facts.forest is None else "rounds"
     device = "a GPU was at hand" if facts.gpu else "no GPU was used"
     yield (
-        f"Platform: {known['platform']}, {known['cores']} processor cores; {device}. The epochs "
+        f"Platform: {known['platform']}, {known['cores']} processor cores; {device}. The {steps} "
         f"took {facts.training_seconds / 60:.1f} minutes. [AUTHOR: processor and memory.]"
     )
     yield (

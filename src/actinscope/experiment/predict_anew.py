@@ -13,10 +13,9 @@ from actinscope.bundle import Bundle, load_bundle
 from actinscope.errors import StudyError
 from actinscope.experiment.aligned import AlignedRuns
 from actinscope.experiment.assess import check_labels
+from actinscope.experiment.known import familiar_groups, known_training
 from actinscope.experiment.labelled import (
-    familiar_groups,
     keep_test_part,
-    known_to,
     read_labelled,
 )
 from actinscope.experiment.prepare import StudySource, fingerprint_study, labels_of, unreadable
@@ -187,7 +186,7 @@ def _unseen_by_all(
     """The images that all can read and none has learnt from, and why others are left out."""
     seen: dict[ImageKey, str] = {}
     for name, bundle in bundles.items():
-        known = known_to(bundle.path)
+        known = known_training(bundle).images
         for record in manifests[name].records:
             if record.pixel_hash in known:
                 seen.setdefault(record.key, name)
@@ -216,12 +215,13 @@ def _unseen_by_all(
 
 def _pasts(bundles: Mapping[str, Bundle], compared: Manifest) -> tuple[str, ...]:
     """What is known of the images that the bundles have learnt from."""
+    pasts = {name: known_training(bundle) for name, bundle in bundles.items()}
     told = [
         f"{name}: {note}"
-        for name, bundle in bundles.items()
-        for note in familiar_groups(compared, bundle.path)
+        for name, known in pasts.items()
+        for note in familiar_groups(compared, known)
     ]
-    unknown = [name for name, bundle in bundles.items() if not known_to(bundle.path)]
+    unknown = [name for name, known in pasts.items() if not known.complete]
     if unknown:
         told.append(
             f"what {' and '.join(unknown)} learnt from is not known here: that its model never "

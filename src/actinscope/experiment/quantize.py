@@ -173,6 +173,12 @@ def _read_run(request: QuantizeRequest) -> tuple[Bundle, Manifest]:
             remedy="Give the folder that `actinscope train -o` wrote, with its bundle",
         )
     bundle = load_bundle(run / "bundle")
+    if bundle.info.head != "softmax":
+        raise UsageError(
+            "boosted trees have no 8-bit form here",
+            where=run,
+            remedy="Leave the precision at float32",
+        )
     manifest = read_manifest(
         run / "manifest.csv",
         request.data,
@@ -281,7 +287,7 @@ def _speed_ratio(exact: Predictor, coarse: Predictor, inputs: NDArray[np.float32
     for _ in range(_SPEED_ROUNDS + 1):
         for predictor in (exact, coarse):
             started = time.perf_counter()
-            predictor.predict_inputs(batch)
+            predictor.predict_inputs([batch])
             times[predictor] = time.perf_counter() - started
         ratios.append(times[exact] / times[coarse])
     return float(np.median(ratios[1:]))  # the first round allocates memory

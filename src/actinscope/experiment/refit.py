@@ -18,6 +18,7 @@ from actinscope.bundle import (
     store_reliability,
 )
 from actinscope.experiment.assess import answers_of
+from actinscope.experiment.deliver import deliver
 from actinscope.experiment.environment import describe_environment
 from actinscope.experiment.prepare import prepare, records_of
 from actinscope.experiment.reliability import fit_reliability
@@ -30,7 +31,6 @@ from actinscope.experiment.train import (
     ChosenNetwork,
     TrainRequest,
     announce,
-    deliver,
     fit_network,
 )
 from actinscope.files import make_folder, write_json_atomic

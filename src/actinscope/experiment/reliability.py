@@ -143,7 +143,7 @@ def _rules(
 
 
 def _golden_features(predictor: Predictor) -> NDArray[np.float32] | None:
-    return predictor.predict_inputs(predictor.bundle.golden().inputs).early_features
+    return predictor.predict_inputs([predictor.bundle.golden().inputs]).early_features
 
 
 def _features_of(output: NetworkOutput) -> NDArray[np.float32]:

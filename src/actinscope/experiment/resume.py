@@ -27,6 +27,8 @@ def recipe_as_used(recipe: Recipe, entry: NetworkEntry) -> Recipe:
     learned = settings.weights != "none" and not (
         entry.from_scratch and settings.weights == "imagenet"
     )
+    if recipe.training.head_model == "boosted_trees":
+        return _for_trees(recipe, entry)
     if frozen and entry.from_scratch and not learned:
         raise SettingsError(
             f"{entry.title} starts from random numbers, and {frozen} of its layers are to stay so",
@@ -52,13 +54,32 @@ def recipe_as_used(recipe: Recipe, entry: NetworkEntry) -> Recipe:
     return change_recipe(recipe, {"network": network, "training": training})
 
 
+def _for_trees(recipe: Recipe, entry: NetworkEntry) -> Recipe:
+    """Nothing of the network is trained, so its frozen layers and its head stay unsaid."""
+    settings = recipe.network
+    if entry.from_scratch and settings.weights == "imagenet":
+        raise SettingsError(
+            f"{entry.title} has no pretrained weights, and boosted trees learn from features of "
+            "a pretrained network",
+            where="training.head_model",
+            remedy="Choose a pretrained network, or name a weights file with --weights",
+        )
+    size = settings.input_size or entry.input.size
+    return change_recipe(recipe, {"network": {"name": entry.name, "input_size": size}})
+
+
 def head_of(recipe: Recipe, entry: NetworkEntry) -> Head:
     """The head that the recipe asks for, or the network's own.
+
+    Boosted trees read the mean of the last feature map: fully connected layers would be new
+    and untrained.
 
     Raises:
         SettingsError: settings of the head that do nothing.
     """
     settings = recipe.network
+    if recipe.training.head_model == "boosted_trees":
+        return Head()
     return settle_head(
         entry.head,
         kind=settings.head,

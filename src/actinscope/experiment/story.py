@@ -385,5 +385,5 @@ def _timing(story: RunStory) -> str:
     training = sum(row["seconds"] for row in story.fitted.history)
     return (
         f"{story.seconds / 60:.1f} minutes in all, {training / 60:.1f} of them in "
-        f"{len(story.fitted.history)} epochs"
+        f"{len(story.fitted.history)} {'epochs' if story.fitted.forest is None else 'rounds'}"
     )

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 from pathlib import Path
 
-import numpy as np
-
-from actinscope import __version__
 from actinscope.bundle import (
-    Bundle,
-    BundleInfo,
-    NetworkSummary,
-    save_bundle,
     store_metrics,
     store_reliability,
 )
@@ -24,7 +15,8 @@ from actinscope.evidence import Evaluation, level_words
 from actinscope.experiment.assess import answers_of, assess_answers, write_assessment
 from actinscope.experiment.audit import audit_before
 from actinscope.experiment.controls import run_controls
-from actinscope.experiment.environment import describe_environment, now_utc
+from actinscope.experiment.deliver import deliver, network_sentence
+from actinscope.experiment.environment import describe_environment
 from actinscope.experiment.explain import explain
 from actinscope.experiment.levels import level_rules, write_levels
 from actinscope.experiment.looks import Looks
@@ -53,10 +45,8 @@ from actinscope.networks import (
     PAPER_NETWORK,
     NetworkEntry,
     ResolvedWeights,
-    as_float32,
     build_network,
     default_network,
-    export_onnx,
     freeze,
     freeze_batch_norm,
     import_in_background,
@@ -65,10 +55,15 @@ from actinscope.networks import (
 )
 from actinscope.predict import Judge, Predictor
 from actinscope.progress import Progress
-from actinscope.study import Fingerprints, Record, Split, write_manifest
-from actinscope.training import Fitted, Recipe, fit, write_recipe
-
-_GOLDEN_IMAGES = 6
+from actinscope.study import Fingerprints, Split, write_manifest
+from actinscope.training import (
+    Fitted,
+    Recipe,
+    fit,
+    fit_trees,
+    require_xgboost,
+    write_recipe,
+)
 
 
 @dataclass(frozen=True)
@@ -128,6 +123,8 @@ def choose_network(recipe: Recipe) -> ChosenNetwork:
     """
     settings = recipe.network
     notices: list[str] = []
+    if recipe.training.head_model == "boosted_trees":
+        require_xgboost()
     if settings.name != "auto":
         entry = network_entry(settings.name)
     elif settings.weights == "none":
@@ -279,7 +276,7 @@ def train_on_parts(
         prepared=prepared,
         audited=audited if recipe.audit else None,
         fitted=fitted,
-        network=_network_sentence(network, fitted),
+        network=network_sentence(network, fitted),
         seconds=time.perf_counter() - started,
         controls=controls,
         looks=looks if recipe.explanation else None,
@@ -327,6 +324,15 @@ def fit_network(
         precision=request.recipe.training.precision,
         head=head_of(request.recipe, entry),
     )
+    if request.recipe.training.head_model == "boosted_trees":
+        return fit_trees(
+            model,
+            prepared.data,
+            request.recipe,
+            preprocess=prepared.preprocess,
+            folder=request.output,
+            progress=progress,
+        )
     frozen = settings.frozen_layers
     assert frozen is not None  # settled by recipe_as_used
     freeze(model, frozen)
@@ -341,95 +347,4 @@ def fit_network(
         folder=request.output,
         resume=request.resume,
         progress=progress,
-    )
-
-
-def deliver(
-    request: TrainRequest,
-    network: ChosenNetwork,
-    prepared: Prepared,
-    fitted: Fitted,
-    reader: CropReader,
-) -> Bundle:
-    """Write the bundle; its golden images are test images, or validation images without any."""
-    manifest = prepared.split.manifest
-    golden = _golden_records(records_of(manifest, "test") or records_of(manifest, "validation"))
-    images = [reader.read(record.path, record.region) for record in golden]
-    inputs = np.stack([prepared.preprocess.apply(image) for image in images])
-    entry = network.entry
-    info = BundleInfo(
-        actinscope_version=__version__,
-        created=now_utc(),
-        classes=prepared.data.classes,
-        network=NetworkSummary(
-            name=entry.name,
-            title=entry.title,
-            licence=entry.licence,
-            weights=network.weights.description,
-        ),
-        preprocess=prepared.preprocess,
-        read_options=request.recipe.images,
-        crop_size=manifest.crop_size,
-        group=manifest.group,
-        synthetic=request.synthetic,
-        random_weights=network.weights.random,
-        notices=_notices_for_users(request, network),
-        training=_training_facts(request.recipe, prepared, fitted),
-    )
-    with tempfile.TemporaryDirectory(prefix="actinscope-") as folder:
-        onnx_path = Path(folder) / "model.onnx"
-        model = as_float32(fitted.model)
-        export_onnx(model, entry, onnx_path)
-        return save_bundle(
-            request.output / "bundle",
-            onnx_path=onnx_path,
-            info=info,
-            golden_images=images,
-            golden_inputs=inputs,
-            golden_probabilities=np.asarray(model.predict_on_batch(inputs)),
-        )
-
-
-def _notices_for_users(request: TrainRequest, network: ChosenNetwork) -> tuple[str, ...]:
-    """What whoever is given the bundle must know; nothing about this computer."""
-    notices = []
-    if request.synthetic:
-        notices.append(
-            "This model was trained on SYNTHETIC images: what it says of real cells means nothing."
-        )
-    if network.weights.random:
-        notices.append("This model was trained from random weights, not from pretrained ones.")
-    return (*notices, *request.notices)
-
-
-def _golden_records(records: list[Record]) -> list[Record]:
-    """A few of the images, every class in turn."""
-    by_class: dict[str, list[Record]] = {}
-    for record in records:
-        by_class.setdefault(record.label, []).append(record)
-    turns = zip_longest(*by_class.values())
-    in_turn = [record for turn in turns for record in turn if record is not None]
-    return in_turn[:_GOLDEN_IMAGES]
-
-
-def _training_facts(
-    recipe: Recipe, prepared: Prepared, fitted: Fitted
-) -> dict[str, str | int | float | None]:
-    return {
-        "recipe": recipe.name,
-        "seed": recipe.seed,
-        "epochs": len(fitted.history),
-        "kept_epoch": fitted.kept_epoch,
-        "frozen_layers": fitted.frozen_layers,
-        "trained_layers": fitted.trained_layers,
-        "training_images": len(prepared.data.train.labels),
-    }
-
-
-def _network_sentence(network: ChosenNetwork, fitted: Fitted) -> str:
-    frozen, trained = fitted.frozen_layers, fitted.trained_layers
-    how = f"the first {frozen} frozen, the last {trained} trained" if frozen else "all trained"
-    return (
-        f"{network.entry.title}, {frozen + trained} layers: {how}, softmax over the classes. "
-        f"{network.weights.description}"
     )

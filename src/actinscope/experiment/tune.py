@@ -198,10 +198,16 @@ def require_searchable(recipe: Recipe) -> None:
     """Refuse what cannot be searched before images are read.
 
     Raises:
-        SettingsError: the recipe stores no views.
+        SettingsError: the recipe stores no views, or trains no layers.
         UsageError: the package that proposes trials is not installed.
     """
     import_optuna()
+    if recipe.training.head_model != "softmax":
+        raise SettingsError(
+            "a search trains layers of the network, and boosted trees leave it as it is",
+            where=f"recipe {recipe.name}",
+            remedy="Start from a recipe with training.head_model = 'softmax'",
+        )
     if not recipe.training.views:
         raise SettingsError(
             "a search trains on stored views, and training.views is 0",

@@ -9,19 +9,63 @@ from actinscope.networks.backend import (
     keras_backend,
     one_of_many_networks,
 )
-from actinscope.networks.blocks import block_ends, freeze_points
-from actinscope.networks.build import build_imagenet_classifier, build_network
-from actinscope.networks.cut import CutNetwork, crossing_tensors, cut_network
-from actinscope.networks.device import as_float32, dtype_policy, has_gpu
-from actinscope.networks.download import Patience
-from actinscope.networks.entry import NetworkEntry
-from actinscope.networks.export import export_onnx, inference_model
-from actinscope.networks.freeze import freeze, freeze_batch_norm, trained_layers
-from actinscope.networks.frozen import FrozenLayers
-from actinscope.networks.head import Head, HeadKind, embedding_of, settle_head
-from actinscope.networks.registry import REGISTRY, network_entry
-from actinscope.networks.sources import KerasDownload, PackageFile
-from actinscope.networks.training_graph import is_plain, training_graph
+from actinscope.networks.blocks import (
+    block_ends,
+    freeze_points,
+)
+from actinscope.networks.build import (
+    build_imagenet_classifier,
+    build_network,
+)
+from actinscope.networks.cut import (
+    CutNetwork,
+    crossing_tensors,
+    cut_network,
+)
+from actinscope.networks.device import (
+    as_float32,
+    dtype_policy,
+    has_gpu,
+)
+from actinscope.networks.download import (
+    Patience,
+)
+from actinscope.networks.entry import (
+    NetworkEntry,
+)
+from actinscope.networks.export import (
+    EMBEDDING,
+    PROBABILITIES,
+    embedding_model,
+    export_onnx,
+    inference_model,
+)
+from actinscope.networks.freeze import (
+    freeze,
+    freeze_batch_norm,
+    trained_layers,
+)
+from actinscope.networks.frozen import (
+    FrozenLayers,
+)
+from actinscope.networks.head import (
+    Head,
+    HeadKind,
+    embedding_of,
+    settle_head,
+)
+from actinscope.networks.registry import (
+    REGISTRY,
+    network_entry,
+)
+from actinscope.networks.sources import (
+    KerasDownload,
+    PackageFile,
+)
+from actinscope.networks.training_graph import (
+    is_plain,
+    training_graph,
+)
 from actinscope.networks.weights import (
     PAPER_NETWORK,
     ResolvedWeights,
@@ -32,7 +76,9 @@ from actinscope.networks.weights import (
 )
 
 __all__ = [
+    "EMBEDDING",
     "PAPER_NETWORK",
+    "PROBABILITIES",
     "REGISTRY",
     "CutNetwork",
     "FrozenLayers",
@@ -52,6 +98,7 @@ __all__ = [
     "cut_network",
     "default_network",
     "dtype_policy",
+    "embedding_model",
     "embedding_of",
     "export_onnx",
     "freeze",

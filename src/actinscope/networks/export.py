@@ -25,7 +25,9 @@ _EARLY_STRIDE = 8
 OPSET = 15
 
 
-def export_onnx(model: Any, entry: NetworkEntry, path: Path) -> None:
+def export_onnx(
+    model: Any, entry: NetworkEntry, path: Path, *, embedding_only: bool = False
+) -> None:
     """Write the inference graph of ``model`` to ``path``.
 
     The graph's input is ``image`` (N, S, S, C) float32 in the network's range, for any N.
@@ -42,6 +44,9 @@ def export_onnx(model: Any, entry: NetworkEntry, path: Path) -> None:
       the input's side, where the network has one. Training leaves it nearly or wholly as
       it is, so it still tells what the classes have in common from everything else.
 
+    With ``embedding_only`` it gives ``embedding`` and ``early_features`` alone: something else
+    names the class.
+
     Raises:
         BundleError: Keras does not run on TensorFlow, or the converter failed.
         OutputError: ``path`` cannot be written.
@@ -52,7 +57,7 @@ def export_onnx(model: Any, entry: NetworkEntry, path: Path) -> None:
             where="KERAS_BACKEND",
             remedy="Set KERAS_BACKEND=tensorflow, load the checkpoint and export again",
         )
-    graph = inference_model(model)
+    graph = embedding_model(model) if embedding_only else inference_model(model)
     with atomic_path(path) as temporary:
         with _quiet():
             _convert(graph, entry.title, temporary)
@@ -75,11 +80,23 @@ def inference_model(model: Any) -> Any:
         positions = keras.layers.Conv2D(head.units, 1, use_bias=False, name=CLASS_MAPS)
         outputs[CLASS_MAPS] = positions(features)
         positions.kernel.assign(keras.ops.expand_dims(head.kernel, (0, 1)))
-    early = _early_layer(model)
-    if early is not None:
-        pooled = keras.layers.GlobalAveragePooling2D(name=EARLY_FEATURES)
-        outputs[EARLY_FEATURES] = pooled(early.output)
+    outputs |= _early_features(model)
     return keras.Model(model.input, outputs, name=model.name)
+
+
+def embedding_model(model: Any) -> Any:
+    """Keras model with the outputs ``embedding`` and ``early_features``, as a dictionary."""
+    outputs = {EMBEDDING: embedding_of(model)} | _early_features(model)
+    return keras_backend().Model(model.input, outputs, name=model.name)
+
+
+def _early_features(model: Any) -> dict[str, Any]:
+    """The output of that name; nothing where the network has no such map."""
+    early = _early_layer(model)
+    if early is None:
+        return {}
+    pooled = keras_backend().layers.GlobalAveragePooling2D(name=EARLY_FEATURES)
+    return {EARLY_FEATURES: pooled(early.output)}
 
 
 def _early_layer(model: Any) -> Any:

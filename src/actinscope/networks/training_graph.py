@@ -32,11 +32,13 @@ def training_graph(
 ) -> Callable[[Sequence[Any]], Any]:
     """A function from values of ``inputs`` to ``output``, in training mode, for TensorFlow.
 
+    ``output`` is one Keras tensor, or a list of tensors that are computed together.
+
     Args:
         inputs: Keras tensors that ``operations`` start from.
         operations: Keras layers, and operations that are none, in topological order; for all
             of them :func:`is_plain` must hold.
-        output: the Keras tensor to compute.
+        output: the Keras tensor (or tensors) to compute.
 
     Returns:
         Takes float32 tensors in the order of ``inputs``; gradients flow through it to the
@@ -50,7 +52,7 @@ def training_graph(
         for step in steps:
             given = keras.tree.map_structure(lambda tensor: known[id(tensor)], step.layer.input)
             known[id(step.result)] = step.compute(given)
-        return known[id(output)]
+        return keras.tree.map_structure(lambda tensor: known[id(tensor)], output)
 
     return run
 

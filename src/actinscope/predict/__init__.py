@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from actinscope.bundle import NetworkOutput
+from actinscope.bundle import NetworkOutput, calibrated
 from actinscope.predict.files import PredictOptions, PredictSummary, predict_files
 from actinscope.predict.judge import (
     JUDGED,
     Judge,
     Judgement,
-    calibrated,
     judged_cells,
     set_members,
 )

@@ -7,15 +7,27 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.bundle import Bundle, InferenceSession, NetworkOutput, int8_note
+from actinscope.bundle import (
+    Bundle,
+    NetworkOutput,
+    int8_note,
+    joint_output,
+    open_sessions,
+)
+from actinscope.errors import UsageError
 from actinscope.images import Image
 from actinscope.predict.judge import Judge
+
+#: What one image becomes: for each network of the bundle (S, S, C) float32 in its range. An
+#: ensemble has several networks, other bundles have one.
+Prepared = tuple[NDArray[np.float32], ...]
 
 
 class Predictor:
     """A bundle, loaded and ready; may be used from several threads.
 
-    Every image goes through alone, so its output does not depend on its neighbours.
+    Every image goes through alone, so its output does not depend on its neighbours. For an
+    ensemble it goes through every member, and the output is the mean of their probabilities.
 
     Args:
         bundle: the delivered model.
@@ -32,10 +44,10 @@ class Predictor:
     ) -> None:
         self.bundle = bundle
         self.precision = precision
-        network = bundle.network(precision)
         #: What is said of the outputs: calibrated probabilities, sets, what is unfamiliar.
         self.judge = Judge(bundle.reliability(precision), bundle.references())
-        self._session = InferenceSession(network, backend=backend, where=str(bundle.path))
+        self._preprocess = tuple(one.info.preprocess for one in bundle.networks)
+        self._sessions = open_sessions(bundle, precision=precision, backend=backend)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -44,13 +56,13 @@ class Predictor:
 
     @property
     def backend(self) -> str:
-        """The runtime in use: ``openvino`` or ``onnxruntime``."""
-        return self._session.backend
+        """The runtime in use: ``openvino`` or ``onnxruntime``; of an ensemble perhaps both."""
+        return " and ".join(sorted({session.backend for session in self._sessions}))
 
     @property
     def fallback(self) -> str:
         """Why OpenVINO is not in use although it was to be tried; else empty."""
-        return self._session.fallback
+        return "; ".join(dict.fromkeys(one.fallback for one in self._sessions if one.fallback))
 
     @property
     def cost(self) -> str:
@@ -63,49 +75,79 @@ class Predictor:
             note += f". That was measured with {summary.backend}, this is {self.backend}"
         return note
 
-    def prepare(self, image: Image) -> NDArray[np.float32]:
-        """The network's input for one image, (S, S, C) float32.
+    def prepare(self, image: Image) -> Prepared:
+        """The input of every network for one image; raises before any network is run.
 
         Raises:
-            ImageError: the image does not fit what the network was trained on.
+            ImageError: the image does not fit what a network was trained on.
         """
-        prepared: NDArray[np.float32] = self.bundle.info.preprocess.apply(image)
-        return prepared
+        # Members that were trained on the same images mostly scale them in the same way.
+        ready: dict[int, NDArray[np.float32]] = {}
+        first_alike = [self._preprocess.index(one) for one in self._preprocess]
+        for number in first_alike:
+            if number not in ready:
+                ready[number] = self._preprocess[number].apply(image)
+        return tuple(ready[number] for number in first_alike)
+
+    def prepare_unit(self, unit: NDArray[np.float32]) -> Prepared:
+        """The network's input for an image that the preprocessing has already scaled.
+
+        Args:
+            unit: (S, S, K) float32 in 0..1, as ``preprocess.to_unit`` gives it.
+
+        Raises:
+            UsageError: an ensemble, whose members each scale images in their own way.
+        """
+        if len(self._preprocess) > 1:
+            raise UsageError(
+                "an ensemble has no scaled image of its own",
+                where=self.bundle.path,
+                remedy="Give one of its members",
+            )
+        return (self._preprocess[0].to_network(unit),)
 
     @property
     def side_by_side(self) -> int:
-        """How many images can be in the network at the same time."""
-        return self._session.side_by_side
+        """How many images can be in a network at the same time."""
+        return min(session.side_by_side for session in self._sessions)
 
     def predict_input(
-        self, image: NDArray[np.float32], *, probabilities_only: bool = False
+        self, prepared: Prepared, *, probabilities_only: bool = False
     ) -> NetworkOutput:
-        """Outputs (N = 1) for one prepared image, (S, S, C) float32 in the network's range.
+        """Outputs (N = 1) for one prepared image.
 
         With ``probabilities_only`` the other outputs are left out, but for what
-        :attr:`judge` needs. The probabilities are those of the network, not calibrated.
+        :attr:`judge` needs. The probabilities are those of the network, not calibrated; of an
+        ensemble they are the mean of what its members say, each calibrated as it says itself.
         """
-        return self._session.run_one(
-            image,
-            probabilities_only=probabilities_only,
-            early_features=self.judge.wants_features,
+        return joint_output(
+            self.bundle.networks,
+            [
+                session.run_one(
+                    array,
+                    probabilities_only=probabilities_only,
+                    early_features=self.judge.wants_features,
+                )
+                for session, array in zip(self._sessions, prepared, strict=True)
+            ],
         )
 
-    def predict_inputs(self, batch: NDArray[np.float32]) -> NetworkOutput:
-        """Outputs for prepared images, (N, S, S, C) float32 in the network's range."""
-        return self._session.run(batch)
+    def predict_inputs(self, batches: Sequence[NDArray[np.float32]]) -> NetworkOutput:
+        """Outputs for prepared images: for every network (N, S, S, C) float32 in its range."""
+        pairs = zip(self._sessions, batches, strict=True)
+        return joint_output(self.bundle.networks, [session.run(batch) for session, batch in pairs])
 
     def predict_images(self, images: Sequence[Image]) -> NetworkOutput:
         """Outputs for raw images, in their order.
 
         Raises:
-            ImageError: one of them does not fit what the network was trained on.
+            ImageError: one of them does not fit what a network was trained on.
         """
-        preprocess = self.bundle.info.preprocess
-        batch = np.empty(
-            (len(images), preprocess.size, preprocess.size, preprocess.network_channels),
-            dtype=np.float32,
-        )
+        batches = [
+            np.empty((len(images), one.size, one.size, one.network_channels), dtype=np.float32)
+            for one in self._preprocess
+        ]
         for place, image in enumerate(images):
-            batch[place] = self.prepare(image)
-        return self.predict_inputs(batch)
+            for batch, array in zip(batches, self.prepare(image), strict=True):
+                batch[place] = array
+        return self.predict_inputs(batches)

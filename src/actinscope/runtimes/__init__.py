@@ -1,6 +1,11 @@
 """Running a finished graph on the CPU, fast, and without letting a runtime call home."""
 
-from actinscope.runtimes.engines import OnnxRuntimeEngine, OpenVinoEngine, usable_cores
+from actinscope.runtimes.engines import (
+    OnnxRuntimeEngine,
+    OnnxRuntimeTable,
+    OpenVinoEngine,
+    usable_cores,
+)
 from actinscope.runtimes.imports import (
     import_onnxruntime,
     import_openvino,
@@ -9,6 +14,7 @@ from actinscope.runtimes.imports import (
 
 __all__ = [
     "OnnxRuntimeEngine",
+    "OnnxRuntimeTable",
     "OpenVinoEngine",
     "import_onnxruntime",
     "import_openvino",

@@ -146,6 +146,35 @@ class OnnxRuntimeEngine:
         return _run_all(self.run_one, array, self.side_by_side)
 
 
+class OnnxRuntimeTable:
+    """A table of features through ONNX Runtime on the CPU, from any thread, on one core each.
+
+    Args:
+        model: the bytes of an ONNX file with one input (N, D) and one output (N, K).
+
+    Raises:
+        ImportError: ONNX Runtime is missing.
+        Exception: of no common kind, where it refuses the file.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        runtime = import_onnxruntime()
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = runtime.InferenceSession(
+            model, sess_options=options, providers=["CPUExecutionProvider"]
+        )
+        self._input = self._session.get_inputs()[0]
+        self.columns = _size(self._input.shape[1])
+        self.answers = _size(self._session.get_outputs()[0].shape[1])
+
+    def run(self, table: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, K) for (N, D) float32."""
+        found: NDArray[np.float32] = self._session.run(None, {self._input.name: table})[0]
+        return found
+
+
 def _run_all(
     run_one: Callable[[NDArray[np.float32]], Arrays], array: NDArray[np.float32], threads: int
 ) -> Arrays:

@@ -33,6 +33,10 @@ from actinscope.study.parts import (
     Split,
     split,
 )
+from actinscope.study.patches import (
+    PatchSettings,
+    patches_of_fields,
+)
 from actinscope.study.records import (
     PARTS,
     TEST,
@@ -64,6 +68,7 @@ __all__ = [
     "Manifest",
     "NearPair",
     "Observation",
+    "PatchSettings",
     "Record",
     "Split",
     "StudySummary",
@@ -72,6 +77,7 @@ __all__ = [
     "grouped_folds",
     "hash_of_pixels",
     "near_duplicates",
+    "patches_of_fields",
     "read_manifest",
     "scan_folder",
     "sets_of",

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from actinscope.study.copy_candidates import Guess, guess_copies
 from actinscope.study.sketches import SIDE, Sketch
 
-LEAST_AGREEMENT = 1.06
+LEAST_AGREEMENT = 1.09
 """From here on two images count as copies; `benchmarks/audit_duplicates.py` chose it."""
 
 _FINE = (0.7, 2.0, 4.0)  # sigmas: finest and coarsest structure, neighbourhood of its contrast

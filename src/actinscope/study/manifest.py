@@ -76,7 +76,7 @@ def read_manifest(
     table = read_table(csv_path)
     _require_columns(table)
     group_columns = tuple(name for name in table.columns if name not in RESERVED_COLUMNS)
-    rows = _read_rows(table, group_columns, _Places(root, absolute(csv_path.parent)))
+    rows = _read_rows(table, group_columns, Places(root, absolute(csv_path.parent)))
     expanded = expand(table, rows, crop_size=crop_size, options=options or ReadOptions())
     if expanded.made_field:
         group_columns = (*group_columns, FIELD_COLUMN)
@@ -94,7 +94,7 @@ def read_manifest(
 
 
 @dataclass(frozen=True)
-class _Places:
+class Places:
     """Where the files of a manifest are looked for, in this order."""
 
     root: Path
@@ -137,7 +137,7 @@ def _require_columns(table: Table) -> None:
 
 
 def _read_rows(
-    table: Table, group_columns: Sequence[str], places: _Places
+    table: Table, group_columns: Sequence[str], places: Places
 ) -> tuple[ManifestRow, ...]:
     rows: list[ManifestRow] = []
     unknown: list[str] = []
@@ -188,7 +188,7 @@ def _attached_column(table: Table) -> str | None:
     return given[0] if given and given[0] != "y and x" else None
 
 
-def _find(row: Row, column: str, places: _Places, where: Path) -> tuple[Path, str] | None:
+def _find(row: Row, column: str, places: Places, where: Path) -> tuple[Path, str] | None:
     written = row.cells.get(column, "")
     if not written.strip():
         raise ManifestError(f"line {row.line} has no {column}", where=where)

@@ -1,5 +1,9 @@
 """Training: the recipe, the one loop, checkpoints, and what the frozen layers store."""
 
+from actinscope.training.forest import (
+    Forest,
+    forest_to_onnx,
+)
 from actinscope.training.head_start import (
     logistic_head,
 )
@@ -9,8 +13,6 @@ from actinscope.training.loop import (
 )
 from actinscope.training.recipe import (
     RECIPE_NAMES,
-    LevelSettings,
-    ProbabilitySettings,
     Recipe,
     change_recipe,
     load_recipe,
@@ -25,6 +27,12 @@ from actinscope.training.scratch import (
     Releaser,
     scratch_array,
 )
+from actinscope.training.sections import LevelSettings, ProbabilitySettings
+from actinscope.training.trees import (
+    fit_trees,
+    forest_sentence,
+    require_xgboost,
+)
 from actinscope.training.views import (
     LabelledImages,
 )
@@ -36,6 +44,7 @@ __all__ = [
     "HISTORY_COLUMNS",
     "RECIPE_NAMES",
     "Fitted",
+    "Forest",
     "LabelledImages",
     "LevelSettings",
     "ProbabilitySettings",
@@ -44,10 +53,14 @@ __all__ = [
     "TrainingData",
     "change_recipe",
     "fit",
+    "fit_trees",
+    "forest_sentence",
+    "forest_to_onnx",
     "load_recipe",
     "logistic_head",
     "read_recipe",
     "recipe_text",
+    "require_xgboost",
     "scratch_array",
     "write_recipe",
 ]

@@ -24,6 +24,7 @@ from actinscope.networks.backend import backend_name, keras_backend
 from actinscope.preprocess import Preprocess
 from actinscope.progress import Progress
 from actinscope.training.checkpoint import load_checkpoint, read_state
+from actinscope.training.forest import Forest
 from actinscope.training.recipe import Recipe, TrainingSettings
 from actinscope.training.saver import EpochSaver, best_file, write_history
 from actinscope.training.schedule import learning_rate_at
@@ -43,6 +44,7 @@ class Fitted:
         kept_epoch: 1-based number of the epoch whose weights were kept.
         trained_layers: number of layers that were trained.
         frozen_layers: number of layers that were not.
+        forest: the boosted trees that take the place of the last layer, or None.
     """
 
     model: Any
@@ -50,6 +52,7 @@ class Fitted:
     kept_epoch: int
     trained_layers: int
     frozen_layers: int
+    forest: Forest | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,7 +239,7 @@ def _train_epoch(
     settings = recipe.training
     order = np.random.default_rng([recipe.seed, 0, epoch]).permutation(len(bench.labels))
     pieces = np.array_split(order, steps)
-    weights = _image_weights(bench.labels, bench.classes, settings.class_weights)
+    weights = image_weights(bench.labels, bench.classes, settings.class_weights)
     targets = np.eye(bench.classes, dtype=np.float32)
     totals, seen = np.zeros(2), 0
     _seed_torch(recipe.seed, epoch)
@@ -269,7 +272,8 @@ def _check_finite(loss: float, name: str, epoch: int) -> None:
         )
 
 
-def _image_weights(labels: NDArray[np.int64], classes: int, how: str) -> NDArray[np.float32]:
+def image_weights(labels: NDArray[np.int64], classes: int, how: str) -> NDArray[np.float32]:
+    """(N,) weight of every image in the loss: 1, or where ``how`` is balanced N / (K n_k)."""
     if how == "none":
         return np.ones(len(labels), np.float32)
     counts = np.maximum(np.bincount(labels, minlength=classes), 1)

@@ -13,21 +13,23 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from actinscope.errors import SettingsError
 from actinscope.files import write_text_atomic
 from actinscope.images import ReadOptions
 from actinscope.preprocess import AugmentSettings, PreprocessSettings
+from actinscope.training.sections import (
+    LevelSettings,
+    ProbabilitySettings,
+    Section,
+    TreeSettings,
+)
 
-RECIPE_NAMES = ("default", "paper", "scratch")
+RECIPE_NAMES = ("default", "paper", "scratch", "boosted-trees")
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class NetworkSettings(_Section):
+class NetworkSettings(Section):
     """Which network, with which weights and head, frozen how far.
 
     Attributes:
@@ -64,7 +66,7 @@ class NetworkSettings(_Section):
     head_flatten: bool | None = None
 
 
-class SplitSettings(_Section):
+class SplitSettings(Section):
     """Fractions of the images for training, validation and test.
 
     Attributes:
@@ -84,15 +86,26 @@ class SplitSettings(_Section):
         return self
 
 
-class TrainingSettings(_Section):
+class TrainingSettings(Section):
     """How the trained layers are fitted.
 
     Attributes:
+        head_model: what names the class from the embedding: the network's own ``softmax``
+            layer, trained with the layers that are not frozen; or ``boosted_trees`` on the
+            embedding of the untouched network (see the section trees; needs the extra
+            ``trees``). With trees the settings of epochs, batches, steps and loss do not
+            apply and must stay at their defaults.
         epochs: passes over the training part at most.
         batch_size: images a step.
         learning_rate: Adam's step size at its highest.
         schedule: ``constant``, or ``cosine`` decay to zero at the last epoch.
         warmup_epochs: epochs over which the step size rises from zero.
+        loss: ``cross_entropy``; or ``class_structure``, which adds a term that draws the
+            embeddings of one class together and pushes those of different classes apart
+            within a batch (docs/cited-systems.md has the formula).
+        structure_weight: what that term is multiplied by; class weights do not apply to it.
+        structure_margin: squared distance, from 0 to 4, from which on two images of
+            different classes no longer push each other.
         label_smoothing: share of the target probability spread over all classes.
         class_weights: ``balanced`` weighs each class by the inverse of its frequency.
         views: 0 draws a fresh augmentation of every image in every epoch and runs the
@@ -113,11 +126,15 @@ class TrainingSettings(_Section):
             ``auto``: mixed on a GPU, float32 on a CPU.
     """
 
+    head_model: Literal["softmax", "boosted_trees"] = "softmax"
     epochs: int = Field(default=12, ge=1, le=100_000)
     batch_size: int = Field(default=16, ge=1, le=4096)
     learning_rate: float = Field(default=2e-4, gt=0, le=1)
     schedule: Literal["constant", "cosine"] = "cosine"
     warmup_epochs: float = Field(default=1.0, ge=0)
+    loss: Literal["cross_entropy", "class_structure"] = "cross_entropy"
+    structure_weight: float = Field(default=0.2, gt=0, le=100)
+    structure_margin: float = Field(default=1.0, gt=0, le=4)
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     class_weights: Literal["none", "balanced"] = "balanced"
     views: int = Field(default=4, ge=0, le=1024)
@@ -136,69 +153,52 @@ class TrainingSettings(_Section):
             raise ValueError("early_stopping must be smaller than epochs, or 0 to switch it off")
         if self.refresh > self.views > 0:
             raise ValueError("refresh must not be larger than views")
+        fields = type(self).model_fields
+        for name in ("structure_weight", "structure_margin"):
+            if self.loss == "cross_entropy" and getattr(self, name) != fields[name].default:
+                raise ValueError(f"{name} does nothing where loss is cross_entropy; leave it out")
+        if self.loss == "class_structure" and self.batch_size < 2:
+            raise ValueError("class_structure compares images: batch_size must be 2 or more")
         return self
 
 
-class LevelSettings(_Section):
-    """At which levels above the single image or cell the answers are summed up and judged.
+#: What is not used with boosted trees: a change of it would do nothing.
+_OF_SOFTMAX: dict[str, tuple[str, ...]] = {
+    "network": (
+        "frozen_layers",
+        "freeze_batch_norm",
+        "head",
+        "head_units",
+        "head_dropout",
+        "head_flatten",
+    ),
+    "training": (
+        "epochs",
+        "batch_size",
+        "learning_rate",
+        "schedule",
+        "warmup_epochs",
+        "loss",
+        "structure_weight",
+        "structure_margin",
+        "label_smoothing",
+        "refresh",
+        "storage_gb",
+        "head_start",
+        "early_stopping",
+        "keep",
+    ),
+}
+
+
+class Recipe(Section):
+    """Every setting of a run. ``recipe.toml`` of a run holds all of them as used.
 
     Attributes:
-        by: such as ``donor``, ``field:vote`` or ``plate+well:pool``: a column of the
-            manifest (several joined by ``+``), and the rule ``mean`` (of the
-            probabilities, unless said), ``vote`` or ``pool`` (geometric mean).
-        fewest_cells: a unit with fewer cells gets no answer.
-        agreement: share of its cells that must name a unit's answer, from 0 to 1; else
-            it gets none.
+        name: of the recipe.
+        seed: of everything that is drawn by lot.
+        audit: look for copies, confounds and bad images while reading, and report them.
     """
-
-    by: tuple[str, ...] = ()
-    fewest_cells: int = Field(default=1, ge=1)
-    agreement: float = Field(default=0.0, ge=0, le=1)
-
-    @model_validator(mode="after")
-    def _no_idle_options(self) -> LevelSettings:
-        if not self.by and (self.fewest_cells, self.agreement) != (1, 0.0):
-            raise ValueError("fewest_cells and agreement do nothing where by names no level")
-        return self
-
-
-class ProbabilitySettings(_Section):
-    """What is said beside the probabilities, fitted on the validation part.
-
-    Attributes:
-        coverage: share of images whose prediction set is to hold their class.
-        per_class: reach the coverage in every class by itself, for which every class needs
-            enough validation images of its own.
-        abstain: ``set`` gives no answer where the prediction set is not a single class;
-            ``accuracy`` and ``share`` where the model is least sure, so that ``target`` is
-            reached; ``never`` always answers.
-        target: accuracy of the answers, or share of images answered; only with ``accuracy``
-            or ``share``.
-        unfamiliar_share: share of images like the training images that may be flagged as
-            unfamiliar; the smaller, the odder an image must be.
-    """
-
-    coverage: float = Field(default=0.9, ge=0.5, le=0.99)
-    per_class: bool = False
-    abstain: Literal["set", "accuracy", "share", "never"] = "set"
-    target: float | None = Field(default=None, gt=0, le=1)
-    unfamiliar_share: float = Field(default=0.01, ge=0.001, le=0.2)
-
-    @model_validator(mode="after")
-    def _no_idle_options(self) -> ProbabilitySettings:
-        wanted = self.abstain in ("accuracy", "share")
-        if wanted and self.target is None:
-            raise ValueError(f"abstain = {self.abstain!r} needs a target between 0 and 1")
-        if not wanted and self.target is not None:
-            raise ValueError(
-                f"target does nothing with abstain = {self.abstain!r}: leave it out, or set "
-                "abstain to 'accuracy' or 'share'"
-            )
-        return self
-
-
-class Recipe(_Section):
-    """Every setting of a run. ``recipe.toml`` of a run holds all of them as used."""
 
     name: str = "default"
     seed: int = Field(default=0, ge=0, lt=2**31)
@@ -211,8 +211,25 @@ class Recipe(_Section):
     split: SplitSettings = SplitSettings()
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
+    trees: TreeSettings = TreeSettings()
     levels: LevelSettings = LevelSettings()
     probabilities: ProbabilitySettings = ProbabilitySettings()
+
+    @model_validator(mode="after")
+    def _no_idle_head(self) -> Recipe:
+        trees = self.training.head_model == "boosted_trees"
+        others = _OF_SOFTMAX if trees else {"trees": tuple(TreeSettings.model_fields)}
+        for section, names in others.items():
+            settings = getattr(self, section)
+            for name in names:
+                if getattr(settings, name) != type(settings).model_fields[name].default:
+                    raise ValueError(
+                        f"{section}.{name} does nothing where training.head_model is "
+                        f"{self.training.head_model}; leave it out"
+                    )
+        if trees and not self.training.views:
+            raise ValueError("boosted trees need training.views of 1 or more")
+        return self
 
 
 def load_recipe(choice: str | Path) -> Recipe:

@@ -1,7 +1,8 @@
 """One step of the optimiser: through a graph made for training on a CPU, or through Keras.
 
-Both compute the same: the mean over the batch of the weighted cross-entropy, its gradient,
-one step of Adam. A test holds them together.
+Both compute the same: the mean over the batch of the weighted cross-entropy (and, where it
+is asked for, how well the classes lie apart), its gradient, one step of Adam. A test holds
+them together.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from actinscope.networks import CutNetwork, has_gpu, is_plain, training_graph
 from actinscope.networks.backend import backend_name, keras_backend
 from actinscope.training.adam import make_adam
+from actinscope.training.losses import class_structure, structure_loss, structure_tensor
 from actinscope.training.recipe import TrainingSettings
 
 
@@ -47,14 +49,13 @@ class TrainingStep:
             # Small gradients would vanish in float16. Keras looks at the policy of the model
             # only, which a part that was cut from it does not have.
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-        self.trained.compile(
-            optimizer=optimizer,
-            loss=self._loss,
-            metrics=["accuracy"],
-            jit_compile=False,
-            auto_scale_loss=False,
-        )
-        self.optimizer = self.trained.optimizer
+        self._settings = settings
+        self._embedding = None
+        if settings.loss == "class_structure":
+            self._embedding = structure_tensor(model, cut.layers)
+        inputs = list(model.inputs) if whole else list(cut.crossing)
+        self._by_keras = self._compiled(inputs, optimizer)
+        self.optimizer = self._by_keras.optimizer
         self.optimizer.build(self.trained.trainable_variables)
         self._tail = cut.tail
         border = cut.crossing[0] if len(cut.crossing) == 1 else list(cut.crossing)
@@ -83,6 +84,23 @@ class TrainingStep:
             self._run = self._graph_step(
                 inputs, operations, model.output, "float32" if whole else "float16"
             )
+
+    def _compiled(self, inputs: Sequence[Any], optimizer: Any) -> Any:
+        """The model that Keras trains; with the class structure it also gives the embedding."""
+        model, losses = self.trained, [self._loss]
+        if self._embedding is not None:
+            given = inputs[0] if len(inputs) == 1 else list(inputs)
+            model = keras_backend().Model(given, [self.model.output, self._embedding])
+            losses.append(structure_loss(self._settings.structure_margin))
+        model.compile(
+            optimizer=optimizer,
+            loss=losses if len(losses) > 1 else losses[0],
+            loss_weights=None if len(losses) == 1 else [1.0, self._settings.structure_weight],
+            metrics=["accuracy"] if len(losses) == 1 else [["accuracy"], []],
+            jit_compile=False,
+            auto_scale_loss=False,
+        )
+        return model
 
     def trace_ahead(self) -> None:
         """Have the graphs traced, which takes seconds of one core, while others do their work."""
@@ -130,14 +148,17 @@ class TrainingStep:
             return float(loss), float(accuracy)
         arrays = [array.astype(np.float32) for array in batch]
         # Some versions of Keras start anew with every batch, others go on: always anew.
-        self.trained.reset_metrics()
-        logs = self.trained.train_on_batch(
+        self._by_keras.reset_metrics()
+        structured = self._embedding is not None
+        logs = self._by_keras.train_on_batch(
             arrays[0] if len(arrays) == 1 else arrays,
-            targets,
-            sample_weight=weights,
+            [targets, targets] if structured else targets,
+            # The structure is of the whole batch: weights of images belong to the other loss.
+            sample_weight=[weights, np.ones_like(weights)] if structured else weights,
             return_dict=True,
         )
-        return float(logs["loss"]), float(logs["accuracy"])
+        (accuracy,) = (value for name, value in logs.items() if name.endswith("accuracy"))
+        return float(logs["loss"]), float(accuracy)
 
     def probabilities(self, batch: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
         """(B, K) in inference mode, for one array (B, ...) for each tensor that crosses the cut."""
@@ -162,7 +183,10 @@ class TrainingStep:
     ) -> Any:
         import tensorflow as tf
 
-        forward = training_graph(inputs, operations, output)
+        structured, settings = self._embedding is not None, self._settings
+        forward = training_graph(
+            inputs, operations, [output, self._embedding] if structured else output
+        )
         variables = self.trained.trainable_variables
         optimizer, loss_of = self.optimizer, self._loss
 
@@ -170,8 +194,11 @@ class TrainingStep:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch([variable.value for variable in variables])
                 given = [tf.cast(array, tf.float32) for array in batch]
-                answers = forward(given)
+                answers, embedding = forward(given) if structured else (forward(given), None)
                 loss = loss_of(targets, answers, sample_weight=weights)
+                if structured:
+                    structure = class_structure(embedding, targets, settings.structure_margin)
+                    loss += settings.structure_weight * structure
             gradients = tape.gradient(loss, [variable.value for variable in variables])
             optimizer.apply(gradients, variables)
             right = tf.equal(tf.argmax(answers, axis=1), tf.argmax(targets, axis=1))

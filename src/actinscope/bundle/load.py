@@ -1,0 +1,283 @@
+"""A bundle in memory, and reading one with every check there is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from actinscope.bundle.archive import read_bundle_files, read_info_file
+from actinscope.bundle.familiar import References, unpack_references
+from actinscope.bundle.golden import Golden, unpack_golden
+from actinscope.bundle.info import (
+    FAMILIAR_FILE,
+    FORMAT_VERSION,
+    GOLDEN_FILE,
+    INFO_FILE,
+    INT8_FILE,
+    MODEL_FILE,
+    SEEN_FILE,
+    TREES_FILE,
+    BundleInfo,
+    member_folder,
+)
+from actinscope.bundle.int8 import PRECISIONS
+from actinscope.bundle.model_check import check_model, check_trees
+from actinscope.bundle.reliability import Reliability
+from actinscope.bundle.seen import Seen, read_seen
+from actinscope.errors import BundleError, UsageError
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A delivered model, checked and in memory.
+
+    Attributes:
+        path: the folder or zip it came from.
+        info: the contract (bundle.json).
+        digest: SHA-256 of bundle.json, which names the hashes of the other files:
+            two bundles with one digest give the same predictions.
+        model: the bytes of model.onnx; empty for an ensemble, which has ``members``.
+        int8_model: the bytes of model_int8.onnx, None where ``info.int8`` is None.
+        members: the bundles whose probabilities an ensemble averages, else none.
+        trees: the bytes of trees.onnx, None where ``info.head`` is not ``boosted_trees``.
+        seen: which images trained the members; None but for an ensemble.
+    """
+
+    path: Path
+    info: BundleInfo
+    digest: str
+    model: bytes = field(repr=False)
+    _golden: bytes = field(repr=False)
+    int8_model: bytes | None = field(default=None, repr=False)
+    members: tuple[Bundle, ...] = ()
+    trees: bytes | None = field(default=None, repr=False)
+    seen: Seen | None = field(default=None, repr=False)
+    _familiar: bytes | None = field(default=None, repr=False)
+
+    @property
+    def networks(self) -> tuple[Bundle, ...]:
+        """The bundles with one network each: the members, or the bundle itself."""
+        return self.members or (self,)
+
+    def golden(self) -> Golden:
+        """The golden images and outputs; the inputs of an ensemble are its first member's.
+
+        Raises:
+            BundleError: golden.npz does not hold what bundle.json announces.
+        """
+        return unpack_golden(self._golden, self.info.golden, where=self.path / GOLDEN_FILE)
+
+    def reliability(self, precision: str) -> Reliability | None:
+        """The rules for the outputs of the network that computes with ``precision``."""
+        int8 = self.info.int8
+        if precision == "int8" and int8 is not None and int8.reliability is not None:
+            return int8.reliability
+        return self.info.reliability
+
+    def references(self) -> References | None:
+        """Early features of training images; None where the bundle has no rule for them.
+
+        Raises:
+            BundleError: familiar.npz does not hold what bundle.json announces.
+        """
+        rules = self.info.reliability
+        if rules is None or rules.familiar is None or self._familiar is None:
+            return None
+        return unpack_references(
+            self._familiar, rules.familiar.references, where=self.path / FAMILIAR_FILE
+        )
+
+    def network(self, precision: str) -> bytes:
+        """The ONNX file that computes with ``precision``: ``float32`` or ``int8``.
+
+        Raises:
+            UsageError: there is no such precision, or the bundle offers none.
+        """
+        if precision not in PRECISIONS:
+            raise UsageError(
+                f"there is no precision {precision!r}",
+                remedy=f"Choose one of {', '.join(PRECISIONS)}",
+            )
+        if precision == "float32":
+            return self.model
+        if self.members:
+            raise UsageError(
+                "an ensemble computes in float32",
+                where=self.path,
+                remedy="Leave the precision at float32, or use one of its members alone",
+            )
+        if self.int8_model is None:
+            raise UsageError(
+                "the bundle holds no INT8 network with measured accuracy",
+                where=self.path,
+                remedy="Make one with `actinscope quantize RUN IMAGES` in the run that the bundle "
+                "comes from, or leave the precision at float32",
+            )
+        return self.int8_model
+
+
+def load_bundle(path: Path) -> Bundle:
+    """Read the bundle in the folder or zip ``path`` and check all that can be checked.
+
+    Raises:
+        BundleError: nothing there, files missing, changed since they were saved, of a
+            newer version, a network that is not self-contained, or members that do not
+            belong together; it names the file.
+    """
+    path = Path(path)
+    return _checked(read_bundle_files(path), path)
+
+
+def read_bundle_info(folder: Path) -> BundleInfo:
+    """Read bundle.json alone: what the bundle in ``folder`` says, not whether it is intact.
+
+    Raises:
+        BundleError: the file is missing, oversized or no bundle.json.
+    """
+    path = Path(folder)
+    return _parse_info(read_info_file(path), path / INFO_FILE)
+
+
+def load_and_prove(path: Path) -> Bundle:
+    """As :func:`load_bundle`, with the golden images looked into too."""
+    bundle = load_bundle(path)
+    bundle.golden()
+    return bundle
+
+
+def _checked(files: Mapping[str, bytes], path: Path) -> Bundle:
+    """A bundle from its files by name; those of members begin with their folder."""
+    own = {name: data for name, data in files.items() if "/" not in name}
+    info = _parse_info(own[INFO_FILE], path / INFO_FILE)
+    announced = {
+        INT8_FILE: info.int8 is not None,  # else nobody measured what it costs
+        FAMILIAR_FILE: info.reliability is not None and info.reliability.familiar is not None,
+        TREES_FILE: info.head == "boosted_trees",
+    }
+    for name in (INT8_FILE, FAMILIAR_FILE):
+        if not announced[name]:
+            own.pop(name, None)  # written, but the run was stopped before it was announced
+    for name in (*info.files, *(name for name, there in announced.items() if there)):
+        if name not in own:
+            raise BundleError(
+                f"{name} is missing, which bundle.json describes",
+                where=path,
+                remedy="Copy the whole bundle again",
+            )
+    for name in own.keys() - {INFO_FILE}:
+        if hashlib.sha256(own[name]).hexdigest() != info.files.get(name):
+            raise BundleError(
+                "the file is not the one that was saved (its SHA-256 differs from bundle.json)",
+                where=path / name,
+                remedy="Copy the whole bundle again",
+            )
+    classes = len(info.classes)
+    trees = own.get(TREES_FILE) if announced[TREES_FILE] else None
+    for name in own.keys() & {MODEL_FILE, INT8_FILE}:
+        check_model(own[name], where=path / name, classes=None if trees else classes)
+    if trees is not None:
+        check_trees(trees, where=path / TREES_FILE, classes=classes)
+    return Bundle(
+        path=path,
+        info=info,
+        digest=hashlib.sha256(own[INFO_FILE]).hexdigest(),
+        model=own.get(MODEL_FILE, b""),
+        _golden=own[GOLDEN_FILE],
+        int8_model=own.get(INT8_FILE),
+        trees=trees,
+        _familiar=own.get(FAMILIAR_FILE),
+        members=_members(files, info, path),
+        seen=read_seen(own[SEEN_FILE], where=path / SEEN_FILE) if SEEN_FILE in own else None,
+    )
+
+
+def _members(files: Mapping[str, bytes], info: BundleInfo, path: Path) -> tuple[Bundle, ...]:
+    """The members of an ensemble, each checked; they must be those that were put together."""
+    folders = [member_folder(number) for number in range(len(info.members))]
+    present = {name.rpartition("/")[0] for name in files} - {""}
+    if present != set(folders):
+        raise BundleError(
+            f"bundle.json names {len(folders)} members, there are {len(present)}",
+            where=path,
+            remedy="Copy the whole bundle again",
+        )
+    members = []
+    for folder, described in zip(folders, info.members, strict=True):
+        own = {
+            name.removeprefix(f"{folder}/"): data
+            for name, data in files.items()
+            if name.startswith(f"{folder}/")
+        }
+        member = _checked(own, path / folder)
+        if member.digest != described.digest:
+            raise BundleError(
+                "the member is not the one that the ensemble was made of",
+                where=path / folder,
+                remedy="Copy the whole bundle again",
+            )
+        members.append(member)
+    for member in members:
+        require_member(member, info)
+    return tuple(members)
+
+
+def require_member(member: Bundle, info: BundleInfo) -> None:
+    """Refuse a bundle as the member of an ensemble that answers as ``info`` says.
+
+    Raises:
+        BundleError: it is an ensemble itself, has other classes or another order of them,
+            or takes its images from the files in another way.
+    """
+    ours = member.info
+    if ours.members:
+        raise BundleError(
+            "is an ensemble itself",
+            where=member.path,
+            remedy="Name its members one by one",
+        )
+    if ours.classes != info.classes:
+        raise BundleError(
+            f"has the classes {', '.join(ours.classes)}, the first member has "
+            f"{', '.join(info.classes)}",
+            where=member.path,
+            remedy="The members must name the same classes in the same order",
+        )
+    if (ours.crop_size, ours.read_options) != (info.crop_size, info.read_options):
+        raise BundleError(
+            "reads its images in another way than the first member (crops of "
+            f"{ours.crop_size or 'no'} pixels against {info.crop_size or 'no'}, or other planes)",
+            where=member.path,
+            remedy="Train the members with the same --crop-size and the same reading options",
+        )
+
+
+def _parse_info(data: bytes, where: Path) -> BundleInfo:
+    try:
+        value: Any = json.loads(data.decode("utf-8"))
+        version = value["format_version"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BundleError(
+            "this is no bundle.json", where=where, remedy="Copy the bundle again"
+        ) from error
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise BundleError(
+            f"the bundle has format {version}, this actinscope reads up to {FORMAT_VERSION}",
+            where=where,
+            remedy="Update actinscope",
+        )
+    try:
+        return BundleInfo.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise BundleError(
+            f"{place}: {first['msg']}",
+            where=where,
+            remedy="Copy the bundle again, or update actinscope",
+        ) from error

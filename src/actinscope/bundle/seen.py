@@ -1,0 +1,56 @@
+"""Which images trained the members of an ensemble, so that none of them is taken for a test.
+
+An ordinary bundle is recognised by the run around it. An ensemble has several runs and lies in
+none of them, so it carries the hashes. They say nothing about pixels, names or places.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from actinscope.bundle.info import Sha256
+from actinscope.errors import BundleError
+
+
+class Seen(BaseModel):
+    """Images and groups of the training and validation parts of all members.
+
+    Attributes:
+        images: SHA-256 of the pixels of every such image, sorted.
+        groups: by column, :func:`group_digest` of every value among these images, sorted.
+        unknown: numbers (from 0) of the members whose images are not known.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    images: tuple[Sha256, ...] = ()
+    groups: dict[str, tuple[Sha256, ...]] = {}
+    unknown: tuple[int, ...] = ()
+
+    def as_json(self) -> bytes:
+        """The bytes of seen.json."""
+        return self.model_dump_json(indent=0).encode("utf-8") + b"\n"
+
+
+def group_digest(column: str, value: str) -> str:
+    """SHA-256 of one value of a group column; donors and slides are not handed on by name."""
+    return hashlib.sha256(f"{column}\x00{value}".encode()).hexdigest()
+
+
+def read_seen(data: bytes, *, where: Path) -> Seen:
+    """Read seen.json.
+
+    Raises:
+        BundleError: it is damaged.
+    """
+    try:
+        return Seen.model_validate_json(data)
+    except ValidationError as error:
+        raise BundleError(
+            "does not say which images trained the members",
+            where=where,
+            remedy="Copy the bundle again",
+        ) from error

@@ -1,0 +1,149 @@
+"""Sentences of the methods paragraph: the network, and how it or its trees were fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from actinscope.experiment.facts import RunFacts
+
+
+def amount(number: int, noun: str) -> str:
+    """ "1 tree", "3 trees"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def network_sentences(facts: RunFacts) -> Iterator[str]:
+    """What the network is, with which weights, and how much of it was trained."""
+    if facts.forest is None:
+        yield from _softmax_network(facts)
+        return
+    yield (
+        f"The network was {facts.network.title} up to its embedding of "
+        f"{amount(facts.forest.features, 'feature')} ({facts.parameters:,} parameters)."
+    )
+    if facts.weights in ("none", "scratch"):
+        yield "All of its weights were random numbers, and none of them was trained."
+    else:
+        yield f"Weights: {_weights(facts)}; none of its layers was trained."
+    yield (
+        f"Gradient-boosted trees (XGBoost) on the embedding named one of {len(facts.classes)} "
+        f"classes: {amount(len(facts.forest.trees), 'tree')} in "
+        f"{amount(facts.kept_epoch, 'round')}."
+    )
+
+
+def _weights(facts: RunFacts) -> str:
+    return f"{facts.weights_text} (SHA-256 {(facts.weights_sha256 or '')[:12]}...)"
+
+
+def _softmax_network(facts: RunFacts) -> Iterator[str]:
+    units = facts.recipe.network.head_units or ()
+    dense = (
+        f"fully connected layers of {', '.join(map(str, units))} units (ReLU) and " if units else ""
+    )
+    yield (
+        f"The network was {facts.network.title} with {dense}a softmax layer over "
+        f"{len(facts.classes)} classes ({facts.parameters:,} parameters)."
+    )
+    if facts.weights in ("none", "scratch"):
+        yield "All of its weights were initialised at random."
+    else:
+        yield f"Weights at the start: {_weights(facts)}."
+    layers = facts.frozen_layers + facts.trained_layers
+    random = " at their random values" if facts.random_weights else ""
+    if not facts.frozen_layers:
+        yield f"All {layers} layers were trained ({facts.trained_parameters:,} parameters)."
+    else:
+        yield (
+            f"Of {layers} layers the first {facts.frozen_layers} were frozen{random} and the last "
+            f"{facts.trained_layers} trained ({facts.trained_parameters:,} trained parameters)."
+        )
+    if facts.recipe.network.freeze_batch_norm:
+        yield "Batch normalisation was kept in inference mode with the statistics it began with."
+
+
+def training_sentences(facts: RunFacts) -> Iterator[str]:
+    """How layers or trees were fitted, and what was kept."""
+    yield from (_of_layers(facts) if facts.forest is None else _of_trees(facts))
+    yield f"The seed of split, augmentation, first weights and order was {facts.recipe.seed}."
+
+
+def _of_trees(facts: RunFacts) -> Iterator[str]:
+    settings = facts.recipe.trees
+    weights = (
+        ", every class weighted by the inverse of its frequency,"
+        if facts.recipe.training.class_weights == "balanced"
+        else ""
+    )
+    yield (
+        f"The trees were fitted to minimise the categorical cross-entropy{weights} with a depth "
+        f"of at most {settings.depth}, a learning rate of {settings.learning_rate:g} and "
+        f"{100 * settings.features:g} % of the features, drawn at random, for each tree."
+    )
+    stop = (
+        f", or until {amount(settings.patience, 'round')} went by without a lower validation loss"
+        if settings.patience
+        else ""
+    )
+    yield f"There were to be {amount(settings.rounds, 'round')} at most{stop}."
+    yield (
+        f"Of {amount(facts.epochs, 'round')} the first {facts.kept_epoch} were kept, with which "
+        "the loss on the validation part was lowest."
+    )
+    yield (
+        "Thresholds were moved to the middle between neighbouring values of the training features, "
+        "which changes no tree's answer to any of these."
+    )
+
+
+def _of_layers(facts: RunFacts) -> Iterator[str]:
+    settings = facts.recipe.training
+    if settings.head_start == "logistic":
+        yield "The last layer was first set by logistic regression on the features before it."
+    smoothing = (
+        f" with label smoothing {settings.label_smoothing:g}" if settings.label_smoothing else ""
+    )
+    weights = (
+        ", every class weighted by the inverse of its frequency,"
+        if settings.class_weights == "balanced"
+        else ""
+    )
+    yield (
+        f"Categorical cross-entropy{smoothing}{weights} was minimised by Adam in batches of at "
+        f"most {settings.batch_size} images."
+    )
+    if settings.loss == "class_structure":
+        yield (
+            f"To it was added, times {settings.structure_weight:g}, a term of the squared "
+            "distances d between the embeddings (scaled to unit length) of the images of a batch: "
+            "the mean of d over pairs of one class plus the mean of "
+            f"max(0, {settings.structure_margin:g} - d) over pairs of two classes."
+        )
+    warm = (
+        f" after a linear rise over {settings.warmup_epochs:g} "
+        f"{'epoch' if settings.warmup_epochs == 1 else 'epochs'}"
+        if settings.warmup_epochs
+        else ""
+    )
+    if settings.schedule == "constant":
+        yield f"The learning rate was {settings.learning_rate:g}{warm}, and constant."
+    else:
+        yield (
+            f"The learning rate was {settings.learning_rate:g} at its highest{warm}, and fell to "
+            f"zero along half a cosine planned for {settings.epochs} epochs."
+        )
+    if facts.mixed_precision:
+        yield "Arithmetic was in float16 with weights in float32."
+    yield f"The training ran for {facts.epochs} epoch{'' if facts.epochs == 1 else 's'}."
+    if settings.early_stopping:
+        yield (
+            f"It was to stop after {settings.early_stopping} epochs without a lower validation "
+            f"loss, or after {settings.epochs}."
+        )
+    if settings.keep == "best":
+        yield (
+            f"The weights of epoch {facts.kept_epoch}, which had the lowest loss on the validation "
+            "part, were kept."
+        )
+    else:
+        yield f"The weights of the last epoch, {facts.kept_epoch}, were kept."

@@ -1,0 +1,251 @@
+"""Patches around the objects of fields, and as many of their background: a study of two classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.errors import ImageError, ManifestError, SettingsError, StudyError
+from actinscope.images import (
+    CellObject,
+    ReadOptions,
+    Region,
+    objects_from_mask,
+    read_image,
+    read_label_mask,
+)
+from actinscope.study.manifest import Places
+from actinscope.study.objects import FIELD_COLUMN, automatic_crop_size
+from actinscope.study.records import (
+    RESERVED_COLUMNS,
+    Manifest,
+    Record,
+    absolute,
+    enumerate_some,
+    forbidden_characters,
+    tidy,
+)
+from actinscope.study.table import Row, read_table
+
+FIELD_LABEL = "field_label"
+
+
+@dataclass(frozen=True)
+class PatchSettings:
+    """What becomes a patch.
+
+    Attributes:
+        crop_size: side of the patches in pixels; None chooses it from the objects as for
+            single-cell crops.
+        object_label: class of the patches around objects.
+        background_label: class of the others.
+        most_object: largest share of object pixels in a background patch, 0 to below 1.
+        seed: of the choice of background patches.
+    """
+
+    crop_size: int | None = None
+    object_label: str = "cell"
+    background_label: str = "background"
+    most_object: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class _Field:
+    path: Path
+    name: str
+    groups: Mapping[str, str]
+    covered: NDArray[np.bool_]  # (Y, X) whether a pixel belongs to an object
+    objects: tuple[CellObject, ...]
+
+
+def patches_of_fields(
+    csv_path: Path,
+    data: Path | None,
+    settings: PatchSettings,
+    *,
+    options: ReadOptions | None = None,
+) -> Manifest:
+    """One record for each object of each field, and as many of its background.
+
+    Background patches lie within the field, hold object pixels in at most
+    ``settings.most_object`` of their area, are drawn by seed, and lie at least half a side
+    apart in rows or columns. Where a field has no room for all of them, a note says so.
+
+    Args:
+        csv_path: CSV with the columns ``path`` (the field) and ``mask`` (its label image);
+            all others are carried on, ``label`` under the name ``field_label``.
+        data: the folder that paths are relative to; the CSV's folder where None.
+        settings: what becomes a patch.
+        options: how the fields are read, to compare their size with their masks.
+
+    Raises:
+        ManifestError: the CSV, a field or a mask is missing, broken or does not fit.
+        SettingsError: sizes, shares or labels that cannot be.
+        StudyError: there is no object, or no room for any background patch.
+    """
+    _check(settings)
+    root = absolute(csv_path.parent if data is None else data)
+    table = read_table(csv_path)
+    missing = [name for name in ("path", "mask") if name not in table.columns]
+    if missing:
+        raise ManifestError(
+            f"there is no column {' and no column '.join(missing)}",
+            where=csv_path,
+            remedy="Each row needs a field (path) and its label mask (mask)",
+        )
+    places = Places(root, absolute(csv_path.parent))
+    kept = [name for name in table.columns if name not in RESERVED_COLUMNS]
+    columns = tuple(dict.fromkeys([*kept, *_added(table.columns)]))
+    fields = [_read(row, places, columns, csv_path, options or ReadOptions()) for row in table.rows]
+    names = [field.name for field in fields]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise ManifestError(
+            f"listed more than once: {enumerate_some(repeated)}",
+            where=csv_path,
+            remedy="Keep one row for each field",
+        )
+    sides = [max(one.height, one.width) for field in fields for one in field.objects]
+    if not sides:
+        raise StudyError("none of the masks has an object", where=csv_path)
+    side = settings.crop_size or automatic_crop_size(sides)
+    return _manifest(fields, columns, settings, root, side=side, where=csv_path)
+
+
+def _check(settings: PatchSettings) -> None:
+    labels = (settings.object_label, settings.background_label)
+    if not all(labels) or labels[0] == labels[1] or any(map(forbidden_characters, labels)):
+        raise SettingsError(
+            f"the labels are {labels[0]!r} and {labels[1]!r}",
+            remedy="Give two different names of ordinary characters",
+        )
+    if settings.crop_size is not None and settings.crop_size < 1:
+        raise SettingsError(f"the crop size is {settings.crop_size}", remedy="Give 1 or more")
+    if not 0 <= settings.most_object < 1:
+        raise SettingsError(
+            f"the share of object pixels is {settings.most_object:g}",
+            remedy="It must be from 0 to below 1",
+        )
+
+
+def _added(columns: Sequence[str]) -> list[str]:
+    return [FIELD_COLUMN, *([FIELD_LABEL] if "label" in columns else [])]
+
+
+def _read(
+    row: Row, places: Places, columns: Sequence[str], where: Path, options: ReadOptions
+) -> _Field:
+    found = [places.find(row.get(name)) if row.get(name) else None for name in ("path", "mask")]
+    if found[0] is None or found[1] is None:
+        name = "path" if found[0] is None else "mask"
+        raise ManifestError(
+            f"line {row.line}: there is no file {row.get(name)!r} for the {name}", where=where
+        )
+    (path, field), (mask_path, _) = found[0], found[1]
+    try:
+        mask = read_label_mask(mask_path)
+        size = read_image(path, options).pixels.shape[-2:]
+        objects = objects_from_mask(mask)
+    except ImageError as error:
+        raise ManifestError(f"line {row.line}: {error.what}", where=error.where or where) from error
+    if mask.shape != size:
+        raise ManifestError(
+            f"line {row.line}: the mask is {mask.shape[0]} x {mask.shape[1]} pixels, the field "
+            f"{size[0]} x {size[1]}",
+            where=mask_path,
+        )
+    made = {FIELD_COLUMN: str(PurePosixPath(field).with_suffix("")), FIELD_LABEL: row.get("label")}
+    groups = {name: tidy(row.get(name)) or made.get(name, "") for name in columns}
+    return _Field(path, field, groups, np.asarray(mask) > 0, objects)
+
+
+def _manifest(
+    fields: Sequence[_Field],
+    columns: tuple[str, ...],
+    settings: PatchSettings,
+    root: Path,
+    *,
+    side: int,
+    where: Path,
+) -> Manifest:
+    records: list[Record] = []
+    lacking: list[str] = []
+    for number, field in enumerate(fields):
+        wanted = len(field.objects)
+        centres = background_centres(
+            field.covered,
+            side=side,
+            count=wanted,
+            most_object=settings.most_object,
+            rng=np.random.default_rng([settings.seed, 5, number]),
+        )
+        if len(centres) < wanted:
+            lacking.append(f"{field.name} {len(centres)} of {wanted}")
+        regions = [
+            (settings.object_label, one.object_id, Region(one.y, one.x, side, side))
+            for one in field.objects
+        ]
+        regions += [
+            (settings.background_label, f"background-{place + 1}", Region(y, x, side, side))
+            for place, (y, x) in enumerate(centres)
+        ]
+        records += [
+            Record(field.path, field.name, label, field.groups, object_id=name, region=region)
+            for label, name, region in regions
+        ]
+    if all(record.label == settings.object_label for record in records):
+        raise StudyError(
+            f"no field has room for a background patch of {side} pixels",
+            where=where,
+            remedy="Choose smaller patches, or allow some object pixels in them",
+        )
+    few = f"not enough background in {len(lacking)} fields: {enumerate_some(lacking)}"
+    return Manifest(
+        records=tuple(records),
+        root=root,
+        group=FIELD_COLUMN,
+        group_columns=columns,
+        crop_size=side,
+        notes=(few,) if lacking else (),
+    )
+
+
+def background_centres(
+    covered: NDArray[Any],
+    *,
+    side: int,
+    count: int,
+    most_object: float,
+    rng: np.random.Generator,
+) -> list[tuple[int, int]]:
+    """Centres (y, x) of at most ``count`` square patches with next to no object in them.
+
+    Args:
+        covered: (Y, X) boolean, true where a pixel belongs to an object.
+        side: of the patches in pixels; they lie wholly within the field.
+        count: how many are wanted.
+        most_object: largest share of object pixels in a patch.
+        rng: draws them.
+    """
+    height, width = covered.shape
+    if side > min(height, width):
+        return []
+    # Sums over all windows from a table of sums over all corners (Crow 1984).
+    table = np.zeros((height + 1, width + 1), np.int64)
+    table[1:, 1:] = covered.astype(np.int64).cumsum(axis=0).cumsum(axis=1)
+    inside = table[side:, side:] - table[:-side, side:] - table[side:, :-side]
+    free = inside + table[:-side, :-side] <= most_object * side * side
+    apart = max(1, side // 2)
+    centres: list[tuple[int, int]] = []
+    while len(centres) < count and free.any():
+        place = int(rng.choice(np.flatnonzero(free)))
+        top, left = divmod(place, free.shape[1])
+        rows = slice(max(0, top - apart + 1), top + apart)
+        free[rows, max(0, left - apart + 1) : left + apart] = False
+        centres.append((top + side // 2, left + side // 2))
+    return centres
