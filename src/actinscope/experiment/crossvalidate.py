@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from actinscope.bundle import MOST_MEMBERS
-from actinscope.errors import ManifestError, UsageError
+from actinscope.errors import UsageError
 from actinscope.evidence import Evaluation, level_words
 from actinscope.experiment.audit import Audited, audit_before
 from actinscope.experiment.crossvalidate_request import (
@@ -25,14 +25,14 @@ from actinscope.experiment.crossvalidate_request import (
 )
 from actinscope.experiment.crossvalidate_results import (
     OUT_OF_FOLD,
-    OWN_COLUMNS,
     FoldResult,
-    Pooled,
     is_finished,
     metrics_json,
     pool,
     pooled_levels,
     read_fold,
+    require_free_columns,
+    unpredicted,
     write_results,
 )
 from actinscope.experiment.crossvalidate_story import FoldsStory, write_folds_report
@@ -135,7 +135,7 @@ def crossvalidate(request: CrossvalidateRequest, progress: Progress) -> Crossval
     write_results(request.output, folds, figures)
     write_levels(request.output, {OUT_OF_FOLD: levels})
     bundle = _deployed(work, folds, figures[OUT_OF_FOLD])
-    problems = (*unreadable(work.fingerprints), *_unpredicted(pooled))
+    problems = (*unreadable(work.fingerprints), *unpredicted(pooled))
     story = FoldsStory(
         recipe=request.recipe,
         folds=tuple(folds),
@@ -200,7 +200,7 @@ def _begin(request: CrossvalidateRequest, progress: Progress) -> _Work:
     for notice in network.notices:
         progress.say(notice)
     manifest = read_study(request.source, recipe)
-    _require_free_columns(manifest)
+    require_free_columns(manifest)
     level_rules(recipe.levels, manifest)
     import_in_background()
     reader = CropReader(recipe.images)
@@ -232,16 +232,6 @@ def _begin(request: CrossvalidateRequest, progress: Progress) -> _Work:
     write_manifest(fingerprints.manifest, request.output / "manifest.csv")
     write_json_atomic(request.output / QUESTION_FILE, question)
     return work
-
-
-def _require_free_columns(manifest: Manifest) -> None:
-    taken = [column for column in manifest.group_columns if column in OWN_COLUMNS]
-    if taken:
-        raise ManifestError(
-            f"the column {taken[0]!r} has a name that predictions.csv uses itself here",
-            where=manifest.root,
-            remedy="Rename the column",
-        )
 
 
 def _without_parts(manifest: Manifest) -> Manifest:
@@ -406,11 +396,3 @@ def _refit(work: _Work, metrics: dict[str, Any]) -> Path:
         progress=work.progress,
     )
     return bundle.path
-
-
-def _unpredicted(pooled: list[Pooled]) -> tuple[tuple[str, str], ...]:
-    return tuple(
-        (name, f"could not be predicted when it was tested (repeat {one.repeat})")
-        for one in pooled
-        for name in one.missing
-    )

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.errors import StudyError
+from actinscope.errors import ManifestError, StudyError
 from actinscope.evidence import (
     METRICS,
     Estimate,
@@ -85,6 +85,21 @@ class Pooled:
     evaluation: Evaluation
 
 
+def require_free_columns(manifest: Manifest) -> None:
+    """Refuse columns that the table of predictions has itself.
+
+    Raises:
+        ManifestError: names the first of them.
+    """
+    taken = [column for column in manifest.group_columns if column in OWN_COLUMNS]
+    if taken:
+        raise ManifestError(
+            f"the column {taken[0]!r} has a name that predictions.csv uses itself here",
+            where=manifest.root,
+            remedy="Rename the column",
+        )
+
+
 def is_finished(folder: Path) -> bool:
     """True where a fold has written all that it writes."""
     return all((folder / name).is_file() for name in _LEFT_BY_A_FOLD)
@@ -140,6 +155,15 @@ def pool(folds: Sequence[FoldResult], manifest: Manifest, *, seed: int) -> Poole
         groups=groups,
         missing=tuple(missing),
         evaluation=evaluate(labels, probabilities, classes=classes, groups=groups, seed=seed),
+    )
+
+
+def unpredicted(pooled: Sequence[Pooled]) -> tuple[tuple[str, str], ...]:
+    """(name, message) of the images that a fold could not predict."""
+    return tuple(
+        (name, f"could not be predicted when it was tested (repeat {one.repeat})")
+        for one in pooled
+        for name in one.missing
     )
 
 
