@@ -25,7 +25,13 @@ from actinscope.experiment.crossvalidate_request import (
     NestedSearch,
     require_same_question,
 )
-from actinscope.experiment.crossvalidate_results import pool, read_fold, spread_words
+from actinscope.experiment.crossvalidate_results import (
+    Pooled,
+    metrics_json,
+    pool,
+    read_fold,
+    spread_words,
+)
 from actinscope.experiment.prepare import StudySource, read_study
 from actinscope.phantoms import write_phantom_crops
 from actinscope.progress import Silent
@@ -324,6 +330,26 @@ def test_an_image_tested_twice_is_refused(place: Path, whole: Path) -> None:
 def test_the_spread_is_a_plain_standard_deviation() -> None:
     assert "standard deviation 0.1, 0.5 to 0.7" in spread_words([0.5, 0.6, 0.7])
     assert spread_words([0.5]) == "too few folds for a spread"
+
+
+def pooled_of(repeat: int, predicted: list[int]) -> Pooled:
+    """Four images, the first two of class a."""
+    labels = np.array([0, 0, 1, 1])
+    probabilities = np.eye(2)[predicted] * 0.8 + 0.1
+    figures = evaluate(labels, probabilities, classes=("a", "b"), groups=None, seed=0)
+    return Pooled(repeat, (), labels, probabilities, labels, None, (), figures)
+
+
+def test_repeats_give_a_mean_and_no_interval() -> None:
+    pooled = [pooled_of(1, [0, 0, 1, 1]), pooled_of(2, [0, 1, 1, 1])]
+    figures = metrics_json(pooled, (), ())
+    assert set(figures) == {
+        "out_of_fold", "out_of_fold_repeat_2", "mean_over_repeats", "mean_over_folds",
+    }  # fmt: skip
+    mean = figures["mean_over_repeats"]["accuracy"]
+    assert (mean["value"], mean["low"], mean["high"], mean["n"]) == (0.875, None, None, 2)
+    assert figures["out_of_fold"]["accuracy"]["count"] == 4
+    assert figures["out_of_fold_repeat_2"]["accuracy"]["count"] == 3
 
 
 def with_other_figures(folder: Path, gains: dict[str, float]) -> None:
