@@ -40,7 +40,13 @@ _GOLDEN_IMAGES = 6
 
 
 def save_ensemble(
-    folder: Path, members: Sequence[Bundle], *, seen: Seen, version: str, created: str
+    folder: Path,
+    members: Sequence[Bundle],
+    *,
+    seen: Seen,
+    version: str,
+    created: str,
+    notices: Sequence[str] = (),
 ) -> Bundle:
     """Write a bundle that averages the probabilities of ``members``; all of it or nothing.
 
@@ -50,6 +56,7 @@ def save_ensemble(
         seen: which images trained them.
         version: of actinscope.
         created: when, ISO 8601 in UTC.
+        notices: sentences that go with the bundle, beside those of the members.
 
     Raises:
         UsageError: too few or too many members, or one of them twice.
@@ -58,6 +65,7 @@ def save_ensemble(
     """
     _require_several(members)
     info = _described(members, version=version, created=created)
+    info = info.model_copy(update={"notices": (*info.notices, *notices)})
     for member in members:
         require_member(member, info)
     images = _golden_images(members)

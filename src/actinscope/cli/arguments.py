@@ -9,6 +9,7 @@ from typing import Any
 from actinscope import __version__
 from actinscope.cli.audit_command import add_audit
 from actinscope.cli.compare_command import add_compare
+from actinscope.cli.crossvalidate_command import add_crossvalidate
 from actinscope.cli.ensemble_command import add_ensemble
 from actinscope.cli.explain_command import add_explain
 from actinscope.cli.networks_command import add_networks
@@ -55,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
         add_patches,
         add_audit,
         _train,
+        add_crossvalidate,
         _evaluate,
         add_compare,
         _predict,

@@ -34,11 +34,13 @@ def deliver(
 ) -> Bundle:
     """Write the bundle of a fitted network, with its trees where they name the class.
 
+    Its golden images are test images; validation images where there is no test part.
+
     Raises:
         BundleError, OutputError: it cannot be written.
     """
     manifest = prepared.split.manifest
-    golden = _golden_records(records_of(manifest, "test"))
+    golden = _golden_records(records_of(manifest, "test") or records_of(manifest, "validation"))
     images = [reader.read(record.path, record.region) for record in golden]
     inputs = np.stack([prepared.preprocess.apply(image) for image in images])
     entry = network.entry
@@ -96,11 +98,11 @@ def _notices_for_users(request: TrainRequest, network: ChosenNetwork) -> tuple[s
         )
     if network.weights.random:
         notices.append("This model was trained from random weights, not from pretrained ones.")
-    return tuple(notices)
+    return (*notices, *request.notices)
 
 
 def _golden_records(records: list[Record]) -> list[Record]:
-    """A few test images, every class in turn."""
+    """A few of the images, every class in turn."""
     by_class: dict[str, list[Record]] = {}
     for record in records:
         by_class.setdefault(record.label, []).append(record)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actinscope import __version__
-from actinscope.bundle import Bundle, load_bundle, save_ensemble, verify_bundle
+from actinscope.bundle import Bundle, Seen, load_bundle, save_ensemble, verify_bundle
 from actinscope.experiment.environment import now_utc
 from actinscope.experiment.known import seen_by_any, seen_by_run
 from actinscope.experiment.output import require_empty_folder
@@ -35,10 +35,7 @@ def make_ensemble(sources: Sequence[Path], output: Path) -> EnsembleOutcome:
     """
     require_empty_folder(output)
     places = [_bundle_of(Path(source)) for source in sources]
-    members = [load_bundle(place) for place in places]
-    seen = seen_by_any([seen_by_run(place.absolute().parent) for place in places])
-    bundle = save_ensemble(output, members, seen=seen, version=__version__, created=now_utc())
-    verify_bundle(bundle)
+    bundle, members, seen = join_bundles(places, output)
     lines = [
         f"{output}: mean of the probabilities of {len(members)} networks for "
         f"{', '.join(bundle.info.classes)}",
@@ -54,6 +51,27 @@ def make_ensemble(sources: Sequence[Path], output: Path) -> EnsembleOutcome:
         for number in seen.unknown
     ]
     return EnsembleOutcome(bundle, tuple(lines))
+
+
+def join_bundles(
+    places: Sequence[Path], output: Path, notices: Sequence[str] = ()
+) -> tuple[Bundle, list[Bundle], Seen]:
+    """Write and verify the ensemble; a bundle that is in ``output`` already is replaced.
+
+    Args:
+        places: bundles, each in the folder of its run.
+        notices: sentences that go with the ensemble.
+
+    Returns:
+        The ensemble, its members, and which images trained them.
+    """
+    members = [load_bundle(place) for place in places]
+    seen = seen_by_any([seen_by_run(place.absolute().parent) for place in places])
+    bundle = save_ensemble(
+        output, members, seen=seen, version=__version__, created=now_utc(), notices=notices
+    )
+    verify_bundle(bundle)
+    return bundle, members, seen
 
 
 def _bundle_of(source: Path) -> Path:

@@ -104,7 +104,7 @@ def write_run_report(
     paperwork = write_paperwork(run_facts(story, assessments, len(problems)), folder)
     pictures = Pictures(test, story.prepared.preprocess, reader, story.looks)
     content = ReportContent(
-        title="Synthetic actin cells" if story.synthetic else _title(manifest),
+        title="Synthetic actin cells" if story.synthetic else title_of(manifest),
         question=_question(manifest, story.recipe),
         verdict=judged,
         headline=headline(test.evaluation),
@@ -292,7 +292,8 @@ def _by_class(
     return {name: {part: counts[part][name] for part in counts} for name in classes}
 
 
-def _title(manifest: Manifest) -> str:
+def title_of(manifest: Manifest) -> str:
+    """What a report on these images is called."""
     return " or ".join(manifest.classes) if len(manifest.classes) <= 3 else (
         f"{manifest.root.name}: {len(manifest.classes)} classes"
     )  # fmt: skip
@@ -319,9 +320,23 @@ def _history(fitted: Fitted) -> dict[str, list[float]]:
 
 
 def _findings(story: RunStory) -> tuple[Finding, ...]:
-    fingerprints = story.prepared.fingerprints
+    prepared = story.prepared
+    return data_findings(
+        prepared.fingerprints, story.audited, by_image=prepared.split.by_image,
+        reading=prepared.reading,
+    )  # fmt: skip
+
+
+def data_findings(
+    fingerprints: Fingerprints,
+    audited: Audited | None,
+    *,
+    by_image: bool,
+    reading: Sequence[str] = (),
+) -> tuple[Finding, ...]:
+    """What is to be said about the images of a study."""
     found = []
-    if story.prepared.split.by_image:
+    if by_image:
         found.append(
             Finding(
                 "warning",
@@ -340,7 +355,7 @@ def _findings(story: RunStory) -> tuple[Finding, ...]:
                 "Replace or remove them",
             )
         )
-    found += [Finding("info", note) for note in story.prepared.reading]
+    found += [Finding("info", note) for note in reading]
     found += [
         Finding(
             "warning",
@@ -359,10 +374,10 @@ def _findings(story: RunStory) -> tuple[Finding, ...]:
                 "Scan the folder again if that was not intended",
             )
         )
-    if story.audited is not None:
+    if audited is not None:
         # Said already above, in the words of a training run.
         said = {"no group", "exact copies"}
-        found += [one.plain for one in story.audited.findings if one.kind not in said]
+        found += [one.plain for one in audited.findings if one.kind not in said]
     return tuple(found)
 
 

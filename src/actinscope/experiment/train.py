@@ -77,6 +77,7 @@ class TrainRequest:
         resume: go on after the last finished epoch found in ``output``.
         synthetic: the images are phantoms; said wherever a result is shown.
         command: the command line, for the report.
+        notices: further sentences that go with the bundle.
     """
 
     source: StudySource
@@ -85,6 +86,7 @@ class TrainRequest:
     resume: bool = False
     synthetic: bool = False
     command: str = ""
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,14 +207,14 @@ def train_on_parts(
         parts=parts,
         folder=request.output.parent,
     )
-    _announce(prepared, progress)
+    announce(prepared, progress)
     if request.resume:
         require_same_images(request.output, prepared.split.manifest)
     make_folder(request.output)
     write_recipe(recipe, request.output / "recipe.toml")
     write_manifest(prepared.split.manifest, request.output / "manifest.csv")
     write_json_atomic(request.output / "environment.json", describe_environment())
-    fitted = _fit(request, network, prepared, progress)
+    fitted = fit_network(request, network, prepared, progress)
     bundle = deliver(request, network, prepared, fitted, reader)
     predictor = Predictor(bundle)
     manifest = prepared.split.manifest
@@ -298,7 +300,8 @@ def _check_output(request: TrainRequest) -> None:
         )
 
 
-def _announce(prepared: Prepared, progress: Progress) -> None:
+def announce(prepared: Prepared, progress: Progress) -> None:
+    """Say what was left out, and what was decided on splitting and reading."""
     for name, message in unreadable(prepared.fingerprints):
         progress.say(f"left out: {name}: {message}")
     for note in (*prepared.split.manifest.notes, *prepared.split.notes, *prepared.reading):
@@ -306,9 +309,10 @@ def _announce(prepared: Prepared, progress: Progress) -> None:
     progress.say(prepared.preprocess.description)
 
 
-def _fit(
+def fit_network(
     request: TrainRequest, network: ChosenNetwork, prepared: Prepared, progress: Progress
 ) -> Fitted:
+    """Build the network that a recipe (as used) asks for, and train it."""
     settings, entry = request.recipe.network, network.entry
     model = build_network(
         entry,

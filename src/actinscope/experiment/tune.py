@@ -136,6 +136,32 @@ def tune_study(request: TuneRequest, progress: Progress) -> TuneOutcome:
     parts = split(fingerprints.manifest, seed=recipe.seed, fractions=shares)
     for note in parts.notes:
         progress.say(f"note: {note}")
+    sentence, trials = tune_on_parts(
+        request, network, parts, space=space, reader=reader, ends=ends, progress=progress
+    )
+    return TuneOutcome(request.output, sentence, trials, problems)
+
+
+def tune_on_parts(
+    request: TuneRequest,
+    network: ChosenNetwork,
+    parts: Split,
+    *,
+    space: SearchSpace,
+    reader: CropReader,
+    ends: float,
+    progress: Progress,
+) -> tuple[str, tuple[TrialResult, ...]]:
+    """Search on what ``parts`` leaves outside its test part, and write all results.
+
+    Args:
+        request: its recipe is one as used.
+        ends: when no trial is begun any more, on the monotonic clock, in seconds.
+
+    Returns:
+        The sentence that sums the search up, and its finished trials.
+    """
+    recipe = request.recipe
     if request.resume:
         require_same_images(request.output, parts.manifest)
     known = replace(
@@ -147,12 +173,10 @@ def tune_study(request: TuneRequest, progress: Progress) -> TuneOutcome:
     make_folder(request.output)
     write_recipe(recipe, request.output / "recipe.toml")
     write_manifest(parts.manifest, request.output / "manifest.csv")
-    sentence, trials = _search(request, space, searched, parts, ends=ends, progress=progress)
-    return TuneOutcome(request.output, sentence, trials, problems)
+    return _search(request, space, searched, parts, ends=ends, progress=progress)
 
 
 def _check(request: TuneRequest) -> None:
-    import_optuna()
     if not request.resume and (request.output / "study.db").exists():
         raise UsageError(
             "holds a search already",
@@ -167,16 +191,27 @@ def _check(request: TuneRequest) -> None:
             where=request.output,
             remedy="Leave out --resume to start one",
         )
-    if request.recipe.training.head_model != "softmax":
+    require_searchable(request.recipe)
+
+
+def require_searchable(recipe: Recipe) -> None:
+    """Refuse what cannot be searched before images are read.
+
+    Raises:
+        SettingsError: the recipe stores no views, or trains no layers.
+        UsageError: the package that proposes trials is not installed.
+    """
+    import_optuna()
+    if recipe.training.head_model != "softmax":
         raise SettingsError(
             "a search trains layers of the network, and boosted trees leave it as it is",
-            where=f"recipe {request.recipe.name}",
+            where=f"recipe {recipe.name}",
             remedy="Start from a recipe with training.head_model = 'softmax'",
         )
-    if not request.recipe.training.views:
+    if not recipe.training.views:
         raise SettingsError(
             "a search trains on stored views, and training.views is 0",
-            where=f"recipe {request.recipe.name}",
+            where=f"recipe {recipe.name}",
             remedy="Set training.views to 1 or more in the recipe that the search starts from",
         )
 

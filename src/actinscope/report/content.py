@@ -178,6 +178,42 @@ class ControlsShown:
     batches: tuple[tuple[str, ...], ...] = ()
 
 
+@dataclass(frozen=True)
+class FoldRow:
+    """One fold of a cross-validation.
+
+    Attributes:
+        name: short, for table and chart.
+        repeat: from 1.
+        images, groups: of its test part; ``groups`` None where there are none.
+        figures: metric -> value with interval, of its test part.
+        folder: of its own report.
+    """
+
+    name: str
+    repeat: int
+    images: int
+    groups: int | None
+    figures: Mapping[str, Estimate]
+    folder: str
+
+
+@dataclass(frozen=True)
+class FoldsShown:
+    """The section on the folds of a cross-validation.
+
+    Attributes:
+        pooled: accuracy of all folds' test images together, with its interval.
+        spreads: metric -> (mean, standard deviation or NaN) over the folds.
+        note: what the spread is, and is not.
+    """
+
+    rows: tuple[FoldRow, ...]
+    pooled: Estimate
+    spreads: Mapping[str, tuple[float, float]]
+    note: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class LevelSection:
     """The result for fields, wells or donors, to which single cells were summed up.
@@ -264,6 +300,7 @@ class ReportContent:
     errors_total: int | None = None
     right: tuple[CellPicture, ...] = ()
     controls: ControlsShown | None = None
+    folds: FoldsShown | None = None
     explanation: ExplanationShown | None = None
     tables: tuple[ExtraTable, ...] = ()
     levels: tuple[LevelSection, ...] = ()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
-from actinscope.report import bars, pictures, probabilities, scatter, text
+from actinscope.report import bars, folds, pictures, probabilities, scatter, text
 from actinscope.report.content import CellPicture, Finding, ReportContent, SplitTable
 from actinscope.report.curves import curve_panels, epochs_of
 
@@ -114,6 +114,7 @@ def _view(content: ReportContent) -> dict[str, Any]:
         "main": content.evaluations.get(content.headline.part),
         "metrics": _metric_names(content, parts),
         "bars": bars,
+        "folds": folds,
         "text": text,
         "probabilities": probabilities,
         "worth": probabilities.main_worth(content.worth, content.headline.part),
@@ -152,6 +153,7 @@ def _sections(content: ReportContent) -> dict[str, str]:
         ("confusion", "Which classes are confused", True),
         ("metrics", "All figures", True),
         ("classes", "Each class", True),
+        ("folds", "Fold by fold", content.folds),
         ("levels", _levels_title(content), content.levels),
         ("probabilities", "What the probabilities are worth", content.worth),
         ("controls", "Would something simpler do as well?", content.controls),

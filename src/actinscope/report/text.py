@@ -20,6 +20,12 @@ _TITLES = {
     "ece": "Expected calibration error",
     "log_loss": "Log loss",
 }
+_PARTS = {
+    "train": "Training",
+    "validation": "Validation",
+    "test": "Test",
+    "out_of_fold": "Out-of-fold",
+}
 _SHARES = ("accuracy", "precision", "recall", "f1", "sensitivity", "specificity")
 
 
@@ -104,9 +110,7 @@ def metric_title(metric: str) -> str:
 
 def part_title(part: str) -> str:
     """The name of a part as a heading: "train" -> "Training"."""
-    return {"train": "Training", "validation": "Validation", "test": "Test"}.get(
-        part, part[:1].upper() + part[1:]
-    )
+    return _PARTS.get(part, part[:1].upper() + part[1:])
 
 
 def flatten(settings: Mapping[str, object], above: str = "") -> Iterator[tuple[str, str]]:

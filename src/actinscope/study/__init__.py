@@ -15,6 +15,7 @@ from actinscope.study.copy_search import (
 )
 from actinscope.study.folds import (
     grouped_folds,
+    train_and_validation,
 )
 from actinscope.study.manifest import (
     read_manifest,
@@ -83,5 +84,6 @@ __all__ = [
     "small_picture",
     "split",
     "summarise",
+    "train_and_validation",
     "write_manifest",
 ]

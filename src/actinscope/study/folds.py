@@ -69,6 +69,47 @@ def grouped_folds(
     )
 
 
+def train_and_validation(manifest: Manifest, *, seed: int, validation_fraction: float) -> Split:
+    """All records in the parts train and validation, none in test: for a model to deliver.
+
+    Groups and images with the same pixels stay whole, as in :func:`grouped_folds`. Parts
+    that the manifest has are ignored.
+
+    Raises:
+        SplitError: a class lies in fewer than two groups (different images, where there is
+            no group), or the train part would lack a class.
+        SettingsError: ``validation_fraction`` is out of range.
+    """
+    if not 0 < validation_fraction < 1:
+        raise SettingsError(
+            f"validation_fraction is {validation_fraction:g}", remedy="It must be between 0 and 1"
+        )
+    units = find_units(manifest)
+    require_units(units, manifest, least=2)
+    shares = (1 - validation_fraction, validation_fraction)
+    places = share_out(units.counts, shares, rng=np.random.default_rng(seed))
+    parts = (TRAIN, VALIDATION)
+    held = images_held(units, places, len(parts))
+    lacking = {
+        part: [units.classes[k] for k in np.flatnonzero(held[p] == 0)]
+        for p, part in enumerate(parts)
+    }
+    if lacking[TRAIN]:
+        raise SplitError(
+            f"the train part would have no image of {enumerate_some(map(repr, lacking[TRAIN]))}",
+            where=manifest.root,
+            remedy="Image more groups of these classes",
+        )
+    notes = [
+        f"the validation part has no image of {enumerate_some(map(repr, lacking[VALIDATION]))}"
+    ] if lacking[VALIDATION] else []  # fmt: skip
+    part_of = {
+        record.key: parts[places[unit]]
+        for record, unit in zip(units.records, units.unit_of, strict=True)
+    }
+    return with_parts(manifest, part_of, (*units.notes, *notes))
+
+
 def _one_fold(
     manifest: Manifest,
     units: Units,

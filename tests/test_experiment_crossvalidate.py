@@ -1,0 +1,415 @@
+"""``actinscope crossvalidate`` as a whole, on synthetic cells and a small network."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shlex
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import actinscope
+from actinscope.bundle import read_bundle_info
+from actinscope.cli.main import main
+from actinscope.errors import ResumeError, SplitError, StudyError, UsageError
+from actinscope.evidence import evaluate
+from actinscope.experiment import crossvalidate as module
+from actinscope.experiment.compare_folds import compare_folds
+from actinscope.experiment.crossvalidate import crossvalidate
+from actinscope.experiment.crossvalidate_request import (
+    CrossvalidateRequest,
+    NestedSearch,
+    require_same_question,
+)
+from actinscope.experiment.crossvalidate_results import pool, read_fold, spread_words
+from actinscope.experiment.prepare import StudySource, read_study
+from actinscope.phantoms import write_phantom_crops
+from actinscope.progress import Silent
+from actinscope.study import Manifest, Record, train_and_validation
+from actinscope.training import load_recipe, read_recipe, write_recipe
+
+RECIPE = """\
+base = "scratch"
+
+[network]
+name = "small-cnn"
+input_size = 32
+
+[training]
+epochs = 2
+batch_size = 8
+warmup_epochs = 0
+
+[levels]
+by = ["field:vote"]
+"""
+CLASSES = ("clustered", "elongated", "epithelial")
+SAME = ("predictions.csv", "metrics.json", "folds.csv", "level_field.csv", "manifest.csv")
+Shown = pytest.CaptureFixture[str]
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cross")
+    write_phantom_crops(
+        folder / "images",
+        fields_per_class=3,
+        cells_per_field=2,
+        difficulty=0.2,
+        seed=1,
+        crop_size=32,
+    )
+    (folder / "small.toml").write_text(RECIPE)
+    return folder
+
+
+def source(place: Path) -> StudySource:
+    images = place / "images"
+    return StudySource(images, manifest=images / "groups.csv", group="field")
+
+
+def request(place: Path, output: Path, **changes: Any) -> CrossvalidateRequest:
+    recipe = load_recipe(place / "small.toml")
+    return CrossvalidateRequest(source(place), recipe, output, folds=2, **changes)
+
+
+def run(place: Path, output: Path, *options: str) -> int:
+    images = place / "images"
+    return main(
+        ["crossvalidate", str(images), "--manifest", str(images / "groups.csv"),
+         "--group", "field", "--recipe", str(place / "small.toml"), "--folds", "2",
+         "-o", str(output), "--quiet", *options]
+    )  # fmt: skip
+
+
+DOCS = Path(actinscope.__file__).parents[2] / "docs" / "crossvalidation.md"
+
+
+@pytest.fixture(scope="module")
+def whole(place: Path) -> Path:
+    """A cross-validation that nothing disturbed."""
+    assert run(place, place / "whole") == 0
+    return place / "whole"
+
+
+def test_every_image_is_tested_exactly_once(whole: Path) -> None:
+    listed = rows_of(whole / "manifest.csv")
+    predicted = rows_of(whole / "predictions.csv")
+    assert len(listed) > 12
+    assert sorted((row["path"], row["label"]) for row in predicted) == sorted(
+        (row["path"], row["label"]) for row in listed
+    )
+    assert {row["part"] for row in predicted} == {"test"}
+    assert {(row["repeat"], row["fold"]) for row in predicted} == {("1", "1"), ("1", "2")}
+
+
+def test_rows_are_those_of_the_fold_that_tested_them(whole: Path) -> None:
+    for row in rows_of(whole / "predictions.csv"):
+        fold = rows_of(whole / f"fold-1-{row.pop('fold')}" / "predictions.csv")
+        del row["repeat"]
+        assert row in fold
+
+
+def test_no_group_is_in_two_parts_of_any_fold(whole: Path) -> None:
+    for folder in ("fold-1-1", "fold-1-2", "refit"):
+        parts: dict[str, set[str]] = {}
+        for row in rows_of(whole / folder / "manifest.csv"):
+            parts.setdefault(row["field"], set()).add(row["part"])
+        assert all(len(found) == 1 for found in parts.values()), folder
+
+
+def test_metrics_follow_from_the_pooled_predictions(whole: Path) -> None:
+    rows = rows_of(whole / "predictions.csv")
+    figures = json.loads((whole / "metrics.json").read_text())
+    right = sum(row["predicted"] == row["label"] for row in rows)
+    pooled = figures["out_of_fold"]["accuracy"]
+    assert (pooled["count"], pooled["n"]) == (right, len(rows))
+    assert pooled["low"] < pooled["value"] < pooled["high"]
+    expected = evaluate(
+        np.array([CLASSES.index(row["label"]) for row in rows]),
+        np.array([[float(row[f"probability_{name}"]) for name in CLASSES] for row in rows]),
+        classes=CLASSES,
+        groups=[row["field"] for row in rows],
+        seed=0,
+    )
+    for name in ("balanced_accuracy", "auroc", "log_loss"):
+        assert figures["out_of_fold"][name]["value"] == pytest.approx(
+            expected.metrics[name].value, abs=1e-5
+        )
+    assert "level[field].accuracy" in figures["out_of_fold"]
+
+
+def test_the_mean_over_folds_has_no_interval(whole: Path) -> None:
+    folds = rows_of(whole / "folds.csv")
+    mean = json.loads((whole / "metrics.json").read_text())["mean_over_folds"]["accuracy"]
+    values = [float(row["accuracy"]) for row in folds]
+    assert mean["value"] == pytest.approx(sum(values) / 2)
+    assert (mean["low"], mean["high"], mean["n"]) == (None, None, 2)
+    assert "the folds share training images" in mean["method"]
+    assert sum(int(row["test_images"]) for row in folds) == len(rows_of(whole / "manifest.csv"))
+
+
+def test_the_report_says_what_kind_of_estimate_it_is(whole: Path) -> None:
+    report = (whole / "report.html").read_text("utf-8")
+    assert "An estimate over 2 folds: every image was named by a model that was trained" in report
+    assert "it and its whole field" in report
+    assert ">Fold by fold<" in report
+    assert report.count('class="fold"') == 2
+    assert "no unbiased estimate of that error exists" in report
+    assert "tested on none" in report
+
+
+def test_the_model_to_deliver_proves_itself_and_says_how_it_was_tested(
+    whole: Path, capsys: Shown
+) -> None:
+    assert main(["verify", str(whole / "refit" / "bundle")]) == 0
+    assert "verified with" in capsys.readouterr().out
+    info = read_bundle_info(whole / "refit" / "bundle")
+    assert info.metrics == json.loads((whole / "metrics.json").read_text())["out_of_fold"]
+    assert any("2-fold cross-validation" in one and "tested on none" in one for one in info.notices)
+    parts = [row["part"] for row in rows_of(whole / "refit" / "manifest.csv")]
+    assert set(parts) == {"train", "validation"}
+    assert len(parts) == len(rows_of(whole / "manifest.csv"))
+
+
+def test_the_folds_can_be_joined_to_an_ensemble_later(
+    place: Path, whole: Path, tmp_path: Path, capsys: Shown
+) -> None:
+    output = tmp_path / "cross"
+    shutil.copytree(whole, output, ignore=shutil.ignore_patterns("refit"))
+    for _ in range(2):  # it is made anew, as folds may have come since
+        assert run(place, output, "--resume", "--deploy", "ensemble") == 0
+    assert main(["verify", str(output / "ensemble")]) == 0
+    assert "verified with" in capsys.readouterr().out
+    info = read_bundle_info(output / "ensemble")
+    assert len(info.members) == 2
+    assert "tested on no images" in info.notices[-1]
+    assert info.metrics == {}
+    assert (output / "metrics.json").read_bytes() == (whole / "metrics.json").read_bytes()
+    assert run(place, tmp_path / "many", "--repeats", "9", "--deploy", "ensemble") == 2
+    assert "an ensemble of 18 models was asked for" in capsys.readouterr().err
+
+
+class Interrupted(Silent):
+    """Stops when a line is said for the second time: in the second fold."""
+
+    def __init__(self, line: str) -> None:
+        self._line = line
+        self._met = 0
+
+    def say(self, line: str) -> None:
+        self._met += line.startswith(self._line)
+        if self._met == 2:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_fold_goes_on_and_a_finished_one_is_kept(
+    place: Path, whole: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "cross"
+    with pytest.raises(KeyboardInterrupt):
+        crossvalidate(request(place, output), Interrupted("epoch   1/2"))
+    kept = output / "fold-1-1" / "report.html"
+    assert kept.exists() and not (output / "fold-1-2" / "report.html").exists()
+    written = kept.stat().st_mtime_ns
+    outcome = crossvalidate(request(place, output, resume=True, deploy="none"), Silent())
+    assert outcome.bundle is None and not (output / "refit").exists()
+    assert kept.stat().st_mtime_ns == written
+    for name in SAME:
+        assert (output / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--epochs", "3"), "training.epochs was 2 and is now 3"),
+        (("--folds", "3"), "folds was 2 and is now 3"),
+        (("--fold-extras",), "extras was False and is now True"),
+    ],
+)
+def test_going_on_otherwise_touches_nothing(
+    place: Path, whole: Path, options: tuple[str, ...], message: str, capsys: Shown
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
+    assert run(place, whole, "--resume", *options) == 5
+    assert message in capsys.readouterr().err
+    assert {path: path.stat().st_mtime_ns for path in whole.rglob("*")} == before
+
+
+def test_going_on_with_other_labels_is_refused(place: Path, whole: Path, tmp_path: Path) -> None:
+    (tmp_path / "images").symlink_to(place / "images")
+    lines = (place / "images" / "groups.csv").read_text().splitlines()
+    (tmp_path / "fewer.csv").write_text("\n".join(lines[:-1]))
+    study = StudySource(tmp_path / "images", manifest=tmp_path / "fewer.csv", group="field")
+    asked = CrossvalidateRequest(
+        study, load_recipe(place / "small.toml"), whole, folds=2, resume=True
+    )
+    with pytest.raises(ResumeError, match="images, labels, groups or parts are not those"):
+        crossvalidate(asked, Silent())
+
+
+def test_repeats_may_be_added_but_not_taken_away(tmp_path: Path) -> None:
+    path = tmp_path / "crossvalidation.json"
+    path.write_text('{"folds": 2, "repeats": 2, "extras": false, "search": null}')
+    asked = {"folds": 2, "repeats": 3, "extras": False, "search": None}
+    require_same_question(path, asked)
+    with pytest.raises(ResumeError, match="repeats was 2 and is now 1; it may only grow"):
+        require_same_question(path, asked | {"repeats": 1})
+    path.write_text("[]")
+    with pytest.raises(ResumeError, match="cannot be read"):
+        require_same_question(path, asked)
+
+
+def test_options_of_the_search_need_the_search(place: Path, tmp_path: Path, capsys: Shown) -> None:
+    assert run(place, tmp_path / "cross", "--trials", "3") == 2
+    assert "--trials does nothing without --tune" in capsys.readouterr().err
+    assert run(place, tmp_path / "cross", "--folds", "1") == 2
+    assert "at least 2" in capsys.readouterr().err
+    assert not (tmp_path / "cross").exists()
+
+
+def test_each_fold_trains_with_what_its_own_search_found(
+    place: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The search is given the fold's parts; the fold is trained with what it leaves."""
+    searched: list[Path] = []
+
+    def trained(asked: Any, *_: Any, **__: Any) -> None:
+        shutil.copytree(whole / asked.output.name, asked.output)
+        write_recipe(asked.recipe, asked.output / "recipe.toml")
+
+    def found(asked: Any, network: Any, parts: Any, **_: Any) -> None:
+        del network
+        assert {record.part for record in parts.manifest.records} == {"train", "validation", "test"}
+        searched.append(asked.output)
+        asked.output.mkdir(parents=True)
+        recipe = asked.recipe
+        training = recipe.training.model_copy(update={"epochs": len(searched)})
+        write_recipe(recipe, asked.output / "recipe.toml")
+        tuned = recipe.model_copy(update={"training": training})
+        write_recipe(tuned, asked.output / "best_recipe.toml")
+        (asked.output / "report.html").touch()
+
+    monkeypatch.setattr(module, "tune_on_parts", found)
+    monkeypatch.setattr(module, "train_on_parts", trained)
+    monkeypatch.setattr(module, "require_searchable", lambda recipe: None)
+    asked = request(place, tmp_path / "cross", deploy="none", search=NestedSearch(trials=2))
+    outcome = crossvalidate(asked, Silent())
+    assert searched == [tmp_path / "cross" / f"search-1-{number}" for number in (1, 2)]
+    for number in (1, 2):
+        recipe = read_recipe(tmp_path / "cross" / f"fold-1-{number}" / "recipe.toml")
+        assert recipe.training.epochs == number
+    assert "its settings searched without them too" in outcome.verdict
+
+
+def test_an_image_tested_twice_is_refused(place: Path, whole: Path) -> None:
+    manifest = read_study(source(place), load_recipe(place / "small.toml"))
+    fold = read_fold(whole / "fold-1-1", 1, 1)
+    with pytest.raises(StudyError, match="was tested twice"):
+        pool([fold, fold], manifest, seed=0)
+    alone = pool([fold], manifest, seed=0)
+    tested = len(fold.run.predictions.rows_of("test"))
+    assert (len(alone.records), len(alone.missing)) == (tested, len(manifest.records) - tested)
+
+
+def test_the_spread_is_a_plain_standard_deviation() -> None:
+    assert "standard deviation 0.1, 0.5 to 0.7" in spread_words([0.5, 0.6, 0.7])
+    assert spread_words([0.5]) == "too few folds for a spread"
+
+
+def with_other_figures(folder: Path, gains: dict[str, float]) -> None:
+    """Every fold's accuracy gains so much."""
+    for name, gain in gains.items():
+        path = folder / name / "metrics.json"
+        figures = json.loads(path.read_text())
+        figures["test"]["accuracy"]["value"] += gain
+        path.write_text(json.dumps(figures))
+
+
+def test_two_cross_validations_are_compared_fold_by_fold(
+    whole: Path, tmp_path: Path, capsys: Shown
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(whole, other)
+    with_other_figures(other, {"fold-1-1": 0.1, "fold-1-2": 0.3})
+    target = tmp_path / "compared"
+    assert main(["compare", str(whole), str(other), "-o", str(target)]) == 0
+    shown = capsys.readouterr().out
+    assert (
+        "cannot be told apart: mean difference of the accuracy over 2 folds +20.0 points" in shown
+    )
+    found = {row["figure"]: row for row in rows_of(target / "folds_compared.csv")}
+    # Two folds: half of the images are tested, variance 0.02 counts 1/2 + 1 times.
+    assert float(found["accuracy"]["t"]) == pytest.approx(0.2 / np.sqrt(1.5 * 0.02))
+    assert float(found["mcc"]["mean_difference"]) == 0
+    differences = [float(row["accuracy"]) for row in rows_of(target / "fold_differences.csv")]
+    assert differences == pytest.approx([0.1, 0.3])
+
+
+def test_other_folds_are_not_compared(whole: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(whole, other)
+    (other / "fold-1-1").rename(other / "kept")
+    (other / "fold-1-2").rename(other / "fold-1-1")
+    (other / "kept").rename(other / "fold-1-2")
+    with pytest.raises(StudyError, match="fold-1-1 does not test the same images in both"):
+        compare_folds([whole, other], tmp_path / "compared")
+    with pytest.raises(UsageError, match="two at a time"):
+        compare_folds([whole, whole / "fold-1-1"], tmp_path / "compared")
+    (other / "folds.csv").unlink()
+    with pytest.raises(StudyError, match="not finished"):
+        compare_folds([whole, other], tmp_path / "compared")
+
+
+def study(groups: int) -> Manifest:
+    records = tuple(
+        Record(
+            Path(f"{number}.tif"), f"{number}.tif", "ab"[number % 2], {"field": f"f{number // 4}"}
+        )
+        for number in range(4 * groups)
+    )
+    return Manifest(records, Path(), group="field", group_columns=("field",))
+
+
+def test_train_and_validation_keeps_groups_whole_and_leaves_no_test_part() -> None:
+    parts = train_and_validation(study(10), seed=3, validation_fraction=0.2).manifest
+    found: dict[str, set[str]] = {}
+    for record in parts.records:
+        found.setdefault(record.groups["field"], set()).add(record.part)
+    assert sorted(map(tuple, found.values())) == [("train",)] * 8 + [("validation",)] * 2
+    assert parts == train_and_validation(study(10), seed=3, validation_fraction=0.2).manifest
+    with pytest.raises(SplitError, match="at least 2 groups"):
+        train_and_validation(study(1), seed=0, validation_fraction=0.2)
+
+
+@pytest.mark.skipif(not DOCS.is_file(), reason="installed without its documentation")
+@pytest.mark.slow
+def test_the_commands_of_the_documentation_work(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(place / "images", tmp_path / "images")
+    shutil.copy(place / "images" / "groups.csv", tmp_path / "images" / "study.csv")
+    shutil.copy(place / "small.toml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    block = DOCS.read_text("utf-8").partition("<!-- folds -->\n```console\n")[2].partition("```")[0]
+    commands = [line.removeprefix("$ actinscope ") for line in block.splitlines()]
+    assert len(commands) == 3
+    for command in commands:
+        assert main(shlex.split(command)) == 0, command
+
+
+@pytest.mark.skipif(not DOCS.is_file(), reason="installed without its documentation")
+def test_the_documentation_names_all_files(whole: Path) -> None:
+    named = DOCS.read_text("utf-8")
+    left = {path.name for path in whole.iterdir()} - {"figures", "tables", "level_field.csv"}
+    for name in {one for one in left if not one.startswith("fold-")}:
+        assert f"`{name}" in named, name
