@@ -1,6 +1,6 @@
 """The systems that the paper cites, each once, on one grouped fold of a real data set.
 
-    python benchmarks/cited_systems.py softmax
+    python benchmarks/cited_systems.py softmax small-cnn
     python benchmarks/cited_systems.py boosted-trees class-structure ensemble
     python benchmarks/cited_systems.py patches
 
@@ -40,6 +40,7 @@ _NETWORK = "efficientnet-lite0"
 _ENSEMBLE = ("softmax", "boosted-trees")
 _WHAT = {
     "softmax": "the default recipe, for comparison",
+    "small-cnn": "[5] a small CNN from scratch, recipe scratch",
     "boosted-trees": "[6] CNN features and XGBoost",
     "class-structure": "[10] class-structure-aware loss",
     "ensemble": f"[7] ensemble of {' and '.join(_ENSEMBLE)}",
@@ -84,8 +85,8 @@ class _Bench:
         return self._trained(system)
 
     def _recipe(self, system: str) -> Recipe:
-        name = system if system == "boosted-trees" else "default"
-        changes: dict[str, dict[str, Any]] = {"network": {"name": _NETWORK}}
+        name = {"boosted-trees": "boosted-trees", "small-cnn": "scratch"}.get(system, "default")
+        changes: dict[str, dict[str, Any]] = {"network": {"name": _network(system)}}
         if system == "class-structure":
             changes["training"] = {"loss": "class_structure"}
         return change_recipe(load_recipe(name), changes, seed=self._seed)
@@ -129,6 +130,10 @@ class _Bench:
         return train_study(request, Silent()).evaluations["test"]
 
 
+def _network(system: str) -> str:
+    return "small-cnn" if system == "small-cnn" else _NETWORK
+
+
 def _record(
     system: str, evaluation: Evaluation, seconds: float, arguments: argparse.Namespace
 ) -> None:
@@ -139,7 +144,7 @@ def _record(
             "data": _DATA,
             "side": system,
             "what": _WHAT[system],
-            "network": _NETWORK,
+            "network": _network(system),
             "fold": None if system == "patches" else arguments.fold,
             "seed": arguments.seed,
             "test_images": accuracy.n,

@@ -58,7 +58,7 @@ class _Source:
 
 
 def _requests(source: _Source, count: int) -> list[Any]:
-    return [(source, np.array([10]), epoch) for epoch in range(count)]
+    return [(source.batch, np.array([10]), epoch) for epoch in range(count)]
 
 
 def _fresh(settings: AugmentSettings | None = None, seed: int = 0) -> FreshViews:
@@ -165,6 +165,14 @@ def test_an_epoch_shows_what_is_at_hand_and_never_what_is_being_made(
     assert plan.first(epoch) <= epoch * plan.refresh + 1e-6 < plan.first(epoch) + 1 + 1e-6
 
 
+@pytest.mark.parametrize("refresh", [0.0, 0.5, 4.0])
+def test_at_the_start_every_image_gives_each_view_that_is_there_once(refresh: float) -> None:
+    plan = ViewPlan(views=4, refresh=refresh, seed=2)
+    views = np.array([plan.at_start(EVERYONE, number, IMAGES) for number in range(4)])
+    for image in EVERYONE:
+        assert sorted(views[:, image]) == list(plan.at_hand(0))
+
+
 def _stored(folder: Path, plan: ViewPlan, model: Any = None) -> StoredViews:
     model = tiny_network() if model is None else model
     cut = cut_network(model, FROZEN)
@@ -252,3 +260,18 @@ def test_values_beyond_half_precision_are_refused(value: float, tmp_path: Path) 
     source = _stored(tmp_path / "views", ViewPlan(1, 0.0, 0), model)
     with pytest.raises(TrainingError, match="beyond 65504"):
         source.fill(0, Silent())
+
+
+def test_the_start_reads_only_views_that_were_computed(tmp_path: Path) -> None:
+    plan = ViewPlan(views=3, refresh=1.0, seed=0)  # in epoch 1 another view is at hand
+    source = _stored(tmp_path / "views", plan)
+    source.fill(0, Silent())
+    try:
+        shown = np.stack([source.start_batch(EVERYONE, number)[0] for number in range(3)])
+    finally:
+        source.close()
+    for image in EVERYONE:
+        stored = [source.store.read(np.full(1, view), np.array([image]))[0][0] for view in range(3)]
+        for view in stored:
+            assert view.any(), "nothing was computed"
+            assert any(np.array_equal(view, one) for one in shown[:, image])

@@ -243,7 +243,7 @@ def _train_epoch(
     targets = np.eye(bench.classes, dtype=np.float32)
     totals, seen = np.zeros(2), 0
     _seed_torch(recipe.seed, epoch)
-    batches = prefetch([(bench.source, piece, epoch) for piece in pieces])
+    batches = prefetch([(bench.source.batch, piece, epoch) for piece in pieces])
     for step, (piece, batch) in enumerate(zip(pieces, batches, strict=True)):
         rate = learning_rate_at(settings, epoch + (step + 0.5) / steps)
         results = bench.step(batch, targets[bench.labels[piece]], weights[piece], rate)

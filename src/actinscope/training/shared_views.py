@@ -117,6 +117,10 @@ class ChosenRows:
         """As of the source."""
         return self._source.batch(self._rows[indices], epoch)
 
+    def start_batch(self, indices: NDArray[np.int64], number: int) -> Batch:
+        """As of the source."""
+        return self._source.start_batch(self._rows[indices], number)
+
     def begin(self, epoch: int) -> None:
         """As of the source."""
         self._source.begin(epoch)

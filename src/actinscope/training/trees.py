@@ -100,7 +100,7 @@ def _of_views(
     """(V N, D): the embedding of view 0 of all images, of view 1 and so on."""
     count = len(fresh.images.labels)
     pieces = [(view, piece) for view in range(views) for piece in in_pieces(count)]
-    inputs = prefetch([(fresh, piece, view) for view, piece in pieces])
+    inputs = prefetch([(fresh.batch, piece, view) for view, piece in pieces])
     found: NDArray[np.float32] | None = None
     for (view, piece), batch in zip(pieces, inputs, strict=True):
         (values,) = frozen(batch[0])

@@ -42,11 +42,17 @@ class LabelledImages:
     labels: NDArray[np.int64]
 
 
+TakeBatch = Callable[[NDArray[np.int64], int], Batch]
+
+
 class ViewSource(Protocol):
     """Gives the inputs of the trained model for chosen images in an epoch."""
 
     def batch(self, indices: NDArray[np.int64], epoch: int) -> Batch:
         """Arrays for the model's inputs, each with ``len(indices)`` rows."""
+
+    def start_batch(self, indices: NDArray[np.int64], number: int) -> Batch:
+        """The same of the views at hand before the first epoch, of each image the number-th."""
 
     def begin(self, epoch: int) -> None:
         """Called before the first batch of an epoch."""
@@ -79,6 +85,10 @@ class FreshViews:
         ]
         self._releaser.touched(sum(view.nbytes for view in views))
         return [self.preprocess.to_network(np.stack(views))]
+
+    def start_batch(self, indices: NDArray[np.int64], number: int) -> Batch:
+        """As :meth:`batch` of the epoch ``number``: there are as many views as are asked for."""
+        return self.batch(indices, number)
 
     def begin(self, epoch: int) -> None:
         """Nothing to prepare."""
@@ -122,6 +132,13 @@ class ViewPlan:
     def at_hand(self, epoch: int) -> range:
         """The views that an epoch may show."""
         return range(self.first(epoch), self.first(epoch) + self.views)
+
+    def at_start(self, indices: NDArray[np.int64], number: int, images: int) -> NDArray[np.int64]:
+        """The number-th of the views of each of some images before any is replaced."""
+        views: NDArray[np.int64] = _order(self.seed, 0, self.views, images)[
+            indices, number % self.views
+        ]
+        return views
 
     def shown(self, indices: NDArray[np.int64], epoch: int, images: int) -> NDArray[np.int64]:
         """The view that each of some images shows in an epoch."""
@@ -210,6 +227,11 @@ class StoredViews:
         views = self.plan.shown(indices, epoch, len(self._fresh.images.labels))
         return list(self.store.read(views % len(self.store.views), indices))
 
+    def start_batch(self, indices: NDArray[np.int64], number: int) -> Batch:
+        """Arrays (B, ...) float16 of views that :meth:`fill` computed for epoch 0."""
+        views = self.plan.at_start(indices, number, len(self._fresh.images.labels))
+        return list(self.store.read(views % len(self.store.views), indices))
+
     def close(self) -> None:
         """Stop making views."""
         self._stop.set()
@@ -226,7 +248,7 @@ class StoredViews:
         count = len(self._fresh.images.labels)
         slot = self.slot_of(view)
         pieces = in_pieces(count)
-        inputs = prefetch([(self._fresh, piece, view) for piece in pieces])
+        inputs = prefetch([(self._fresh.batch, piece, view) for piece in pieces])
         for piece, batch in zip(pieces, inputs, strict=True):
             if self._stop.is_set():
                 return
@@ -262,13 +284,18 @@ def in_pieces(count: int) -> list[NDArray[np.int64]]:
     return np.array_split(np.arange(count), max(1, -(-count // FROZEN_BATCH)))
 
 
-def prefetch(requests: Sequence[tuple[ViewSource, NDArray[np.int64], int]]) -> Iterator[Batch]:
-    """Batches in the order asked for, a few of them prepared ahead in another thread."""
+def prefetch(
+    requests: Sequence[tuple[TakeBatch, NDArray[np.int64], int]],
+) -> Iterator[Batch]:
+    """Batches in the order asked for, a few of them prepared ahead in another thread.
+
+    A request is a ``batch`` or ``start_batch`` of a source, and what it is to be called with.
+    """
     with ThreadPoolExecutor(max_workers=1) as pool:
         pending: list[Future[Batch]] = []
         try:
-            for source, indices, epoch in requests:
-                pending.append(pool.submit(source.batch, indices, epoch))
+            for take, indices, number in requests:
+                pending.append(pool.submit(take, indices, number))
                 if len(pending) > _LOOKAHEAD:
                     yield pending.pop(0).result()
             while pending:

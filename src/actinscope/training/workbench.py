@@ -220,7 +220,7 @@ def start_head(
 
     Args:
         step: of the network whose last layer it is.
-        source: gives the views; of epoch v it is taken to give the v-th one.
+        source: gives the views that are at hand before the first epoch.
         labels: (N,) of its images.
         views: how many there are.
         seed: of the choice of images, where there are too many.
@@ -230,7 +230,7 @@ def start_head(
     rows = chosen_rows(labels, seed)
     views = min(views, max(1, HEAD_ROWS // len(rows)))
     pieces = np.array_split(rows, max(1, -(-len(rows) // _EVALUATION_BATCH)))
-    requests = [(source, piece, view) for view in range(views) for piece in pieces]
+    requests = [(source.start_batch, piece, view) for view in range(views) for piece in pieces]
     progress.phase("Last layer", views * len(rows))
     parts = []
     for batch in prefetch(requests):
