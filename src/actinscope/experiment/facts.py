@@ -7,13 +7,14 @@ nothing else, so that one figure cannot stand there in two versions.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from actinscope.evidence import Estimate, Evaluation, LevelEvaluation
 from actinscope.experiment.assess import Assessment
+from actinscope.experiment.checks import Checks, checks_of
 from actinscope.experiment.environment import describe_environment, now_utc
 from actinscope.networks import NetworkEntry, has_gpu
 from actinscope.preprocess import AugmentSettings, Preprocess
@@ -71,6 +72,7 @@ class RunFacts:
         environment: versions and platform.
         gpu: Keras saw one.
         created: when.
+        checks: controls, audit, maps and what the probabilities are worth.
     """
 
     classes: tuple[str, ...]
@@ -104,6 +106,7 @@ class RunFacts:
     environment: Mapping[str, str]
     gpu: bool
     created: str
+    checks: Checks = field(default_factory=Checks)
 
     @property
     def images(self) -> int:
@@ -200,6 +203,7 @@ def run_facts(story: RunStory, assessments: Mapping[str, Assessment], left_out: 
         environment=describe_environment(),
         gpu=has_gpu(),
         created=now_utc(),
+        checks=checks_of(story, assessments),
     )
 
 
