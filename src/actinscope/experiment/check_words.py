@@ -41,10 +41,12 @@ def probability_sentences(facts: RunFacts) -> Iterator[str]:
         "over levels are of these calibrated probabilities."
     )
     meant = "of the images of every class" if rules.sets.per_class else "of the images"
+    odd = worth.unfamiliar is not None and (worth.unfamiliar.count or 0) > 0
     yield (
         f"Prediction sets, meant to hold the true class in {share(rules.sets.coverage)} {meant}, "
         f"held it in {_share(worth.coverage[''])} of the test images, with "
-        f"{worth.size[''].value:.2f} classes on average."
+        f"{worth.size[''].value:.2f} classes on average"
+        f"{' (the set of an unfamiliar image is empty)' if odd else ''}."
     )
     yield _abstained(worth)
     if rules.familiar is not None and worth.unfamiliar is not None:
