@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actinscope.evidence import evaluation_to_json
+from actinscope.evidence import Confound, evaluation_to_json
 from actinscope.experiment.card import model_card
 from actinscope.experiment.checklist_items import DOME_ITEMS, REFORMS_ITEMS
 from actinscope.experiment.checklists import checklists
@@ -401,6 +401,20 @@ def test_the_methods_tell_of_calibration_sets_and_abstaining() -> None:
     assert "where the set was not a single class:" in text
     assert "unfamiliar and are left unnamed" not in text
     assert "which still get one of them" in text
+
+
+def test_what_could_not_be_calibrated_or_told_is_not_claimed() -> None:
+    worth = toy_worth()
+    rules = worth.rules.model_copy(update={"temperature": 1.0})
+    few = AuditFacts((Confound("brightness", 0.9, 0.5, 0.4, 0.2),))
+    facts = toy_facts(checks=toy_checks(worth=replace(worth, rules=rules), audit=few))
+    assert "those that the network gives" in paragraph(facts, "Probabilities")
+    assert "logits" not in everything(facts)
+    assert "The probabilities are not calibrated" in answers_of(facts)["M2 output"][1]
+    assert "none was shown to; with so few groups only" in answers_of(facts)["6c"][1]
+    enough = answers_of(toy_facts(checks=toy_checks()))
+    assert "so few groups" not in enough["6c"][1]
+    assert "The probabilities are calibrated" in enough["M2 output"][1]
 
 
 def test_copies_between_the_parts_are_no_secret() -> None:

@@ -15,14 +15,20 @@ from actinscope.evidence import (
     counted,
     sanity_sentence,
 )
+from actinscope.experiment.audit_confounds import LEVEL
 from actinscope.experiment.checks import AuditFacts
 from actinscope.experiment.control_report import TITLES
-from actinscope.experiment.controls import ControlResults
+from actinscope.experiment.controls import MOST_IMAGES, ControlResults
 from actinscope.experiment.facts import RunFacts
 from actinscope.experiment.wording import figure, listed, share
 
 _CONFIDENCE = 0.95  # of the intervals of controls and of what probabilities are worth
 _UNFAMILIAR = "farther from the training images than nearly all images like them"
+
+
+def is_calibrated(facts: RunFacts) -> bool:
+    """Whether a temperature other than 1 was found; too few images leave it at 1."""
+    return facts.checks.worth is not None and facts.checks.worth.rules.temperature != 1
 
 
 def probability_sentences(facts: RunFacts) -> Iterator[str]:
@@ -35,11 +41,14 @@ def probability_sentences(facts: RunFacts) -> Iterator[str]:
         "" if rules.groups is None or facts.group is None
         else f" from {counted(rules.groups, facts.group)}"
     )  # fmt: skip
-    yield (
-        f"All logits were divided by one temperature, {rules.temperature:.3g}, fitted on "
-        f"{rules.images} validation images{groups}; this changes no answer. Log loss and the sums "
-        "over levels are of these calibrated probabilities."
-    )
+    if is_calibrated(facts):
+        yield (
+            f"All logits were divided by one temperature, {rules.temperature:.3g}, fitted on "
+            f"{rules.images} validation images{groups}; this changes no answer. Log loss and the "
+            "sums over levels are of these calibrated probabilities."
+        )
+    else:
+        yield "The probabilities are those that the network gives (temperature 1)."
     meant = "of the images of every class" if rules.sets.per_class else "of the images"
     odd = worth.unfamiliar is not None and (worth.unfamiliar.count or 0) > 0
     yield (
@@ -129,7 +138,8 @@ def _linear(found: ControlResults) -> str:
 
 
 def _ahead(found: ControlResults) -> str:
-    explaining = [_title(one) for one in found.controls if one.explains]
+    # Without an interval nothing is shown.
+    explaining = [_title(one) for one in found.controls if not one.ahead.difference.low > 0]
     if explaining:
         return f"The network is NOT shown to be ahead of: {listed(explaining)}."
     return "The network is ahead of each, image by image, as the 95 % intervals show."
@@ -177,9 +187,10 @@ def baselines(facts: RunFacts) -> tuple[bool, str]:
         )
     names = listed([_title(one) for one in found.controls])
     return True, (
-        f"Baselines: the commonest class, and logistic regression on {names}, with the training "
-        "images of the network, standardised features, equal weight of the classes and one fixed "
-        "penalty; they were not tuned. Name other models you compare with and how they were tuned."
+        f"Baselines: the commonest class, and logistic regression on {names}, with (at most "
+        f"{MOST_IMAGES}) training images of the network, standardised features, equal weight of "
+        "the classes and one fixed penalty; they were not tuned. Name other models "
+        "you compare with and how they were tuned."
     )
 
 
@@ -240,9 +251,11 @@ def _confounds(audit: AuditFacts) -> str:
         for one in audit.telling
     ]
     result = f"these do: {listed(told)}" if told else "none was shown to"
+    hidden = len(audit.confounds) * audit.confounds[0].least_p > LEVEL
+    doubt = "; with so few groups only the plainest could have been shown" if hidden else ""
     return (
         f"Whether something besides the cells tells the classes was tested by permutation for "
-        f"{names}: {result}."
+        f"{names}: {result}{doubt}."
     )
 
 

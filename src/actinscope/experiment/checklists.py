@@ -99,9 +99,9 @@ def _dome(facts: RunFacts) -> dict[str, Answer]:
         "M1 interpretability": _run("Black box.", check_words.maps_shown(facts)),
         "M2 output": _run(
             f"Classification: one probability for each of {len(facts.classes)} classes.",
-            "The probabilities are calibrated; beside them stand a prediction set, whether an "
-            "answer should be taken and, where the bundle can tell, whether the image is "
-            "unfamiliar."
+            f"The probabilities are {'' if check_words.is_calibrated(facts) else 'not '}"
+            "calibrated; beside them stand a prediction set, whether an answer should "
+            "be taken and, where the bundle can tell, whether the image is unfamiliar."
             if facts.checks.worth
             else "",
         ),
