@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from actinscope.evidence import Evaluation, LevelRule, evaluate, evaluate_level
+from actinscope.bundle import AbstainRule, FamiliarRule, NetworkOutput, Reliability, SetRule
+from actinscope.evidence import (
+    Answers,
+    Confound,
+    Evaluation,
+    LevelRule,
+    Worth,
+    evaluate,
+    evaluate_level,
+    judge_control,
+    shuffled_labels,
+    worth,
+)
+from actinscope.experiment.checks import AuditFacts, Checks, ExplanationFacts
+from actinscope.experiment.controls import ControlResults
 from actinscope.experiment.facts import PartFacts, RunFacts
 from actinscope.networks import network_entry
+from actinscope.predict import Judge
 from actinscope.training import Recipe
 from training_toys import tiny_preprocess
 
@@ -98,3 +114,55 @@ def toy_facts(
         "created": "2026-01-01T00:00:00+00:00",
     }
     return RunFacts(**(values | changes))
+
+
+def toy_controls(*, strong: bool = False) -> ControlResults:
+    """One control, of noise or (``strong``) of the label itself, on 41 test images."""
+    labels, chances, names = predictions(41, seed=0, groups=8)
+    answers = Answers(labels, chances.argmax(axis=1), names, CLASSES)
+    rng = np.random.default_rng(1)
+    fitted = rng.normal(size=(40, 2)) + (9 * (np.arange(40) % 2)[:, None] if strong else 0)
+    told = rng.normal(size=(41, 2)) + (9 * labels[:, None] if strong else 0)
+    control = judge_control("brightness", fitted, np.arange(40) % 2, told, answers)
+    assert control is not None
+    return ControlResults((control,), shuffled_labels(answers, seed=0), (), ())
+
+
+def toy_worth(*, familiar: bool = True) -> Worth:
+    """Of 41 test images, with the rule of familiarity or without."""
+    labels, chances, names = predictions(41, seed=0, groups=8)
+    sets = SetRule(
+        coverage=0.9, per_class=False, thresholds=(0.3, 0.3), images=30, effective=(30.0, 30.0)
+    )
+    rule = FamiliarRule(
+        neighbours=5, threshold=1.0, share=0.01, references=50, images=30, golden=()
+    )
+    rules = Reliability(
+        temperature=1.25,
+        images=30,
+        groups=4,
+        sets=sets,
+        abstain=AbstainRule(by="set"),
+        familiar=rule if familiar else None,
+    )
+    judged = Judge(rules)(NetworkOutput(chances, None, None))
+    if familiar:
+        judged = replace(judged, unfamiliarity=np.where(np.arange(41) < 2, 3.0, 0.5))
+    return worth(labels, chances, judged, rules, classes=CLASSES, groups=names, seed=0)
+
+
+def toy_checks(**changes: Any) -> Checks:
+    """Everything that the default recipe asks for, with anything changed."""
+    values: dict[str, Any] = {
+        "controls": toy_controls(),
+        "audit": AuditFacts(
+            (
+                Confound("brightness", 0.9, 0.5, 0.004, 0.001),
+                Confound("column plate", 0.6, 0.5, 0.4, 0.001),
+            ),
+            copies=3,
+        ),
+        "explanation": ExplanationFacts("occlusion map"),
+        "worth": toy_worth(),
+    }
+    return Checks(**(values | changes))

@@ -14,22 +14,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actinscope.evidence import evaluation_to_json
+from actinscope.evidence import Confound, evaluation_to_json
 from actinscope.experiment.card import model_card
 from actinscope.experiment.checklist_items import DOME_ITEMS, REFORMS_ITEMS
 from actinscope.experiment.checklists import checklists
+from actinscope.experiment.checks import AuditFacts, Checks
 from actinscope.experiment.facts import RunFacts
 from actinscope.experiment.methods import (
     cautions,
     escaped,
     methods_markdown,
     methods_paragraphs,
-    share,
 )
 from actinscope.experiment.paperwork import write_paperwork
+from actinscope.experiment.wording import share
 from actinscope.training import Recipe, change_recipe, load_recipe
 from actinscope.training.forest import Forest, Tree
-from paperwork_toys import toy_facts
+from paperwork_toys import toy_checks, toy_controls, toy_facts, toy_worth
 
 #: Words that claim independence of the test part.
 CLAIMS = ("took no part in training", "independent test", "held-out", "stayed in one part")
@@ -303,6 +304,7 @@ def test_the_text_follows_the_recipe(
         toy_facts(leak=True, split_origin="manifest", test_groups=2),
         toy_facts(load_recipe("paper"), weights="none", weights_sha256=None, synthetic=True),
         toy_facts(split_origin="caller", crop_size=64, levels=()),
+        toy_facts(checks=toy_checks()),
     ],
 )
 def test_every_item_is_answered_or_left_to_someone(facts: RunFacts) -> None:
@@ -365,3 +367,107 @@ def test_the_card_has_the_sections_of_model_cards() -> None:
         "Caveats and recommendations",
         "How to verify",
     ]
+
+
+def answers_of(facts: RunFacts) -> dict[str, tuple[str, str]]:
+    """Item -> source and answer."""
+    return {
+        item.number: (item.source, item.answer) for one in checklists(facts) for item in one.items
+    }
+
+
+def test_what_was_run_is_not_called_not_done() -> None:
+    facts = toy_facts(checks=toy_checks())
+    found = answers_of(facts)
+    for number in ("E3 comparison", "5f", "7c"):
+        assert found[number][0] == "run", number
+    text = everything(facts)
+    for false in (
+        "No other method was run",
+        "The only baseline is",
+        "No statistical test was made",
+        "which still get one of them",
+        "the model still names one",
+        "were not looked for",
+        "Other factors (day",
+    ):
+        assert false not in text, false
+    control = facts.checks.controls.controls[0]  # type: ignore[union-attr]
+    reached = f"brightness {100 * control.balanced_accuracy.value:.1f} % (95 % interval"
+    assert reached in found["E3 comparison"][1] and reached in paragraph(facts, "Checks")
+    assert "labels dealt out anew within groups (999 times)" in found["7c"][1]
+    assert "The audit made 2 permutation tests for confounds" in found["7c"][1]
+    assert "these do: brightness (balanced accuracy 90.0 %, by chance 50.0 %" in found["6c"][1]
+    assert "these do: brightness" in model_card(facts)
+    assert "Occlusion maps of right and wrong" in found["M1 interpretability"][1]
+
+
+def test_what_was_switched_off_is_called_so() -> None:
+    facts = toy_facts(checks=Checks())
+    found = answers_of(facts)
+    assert "the recipe switched the controls off" in found["E3 comparison"][1]
+    assert "No statistical test was made of the network's result" in found["7c"][1]
+    assert "which still get one of them" in found["8b"][1]
+    assert "Near copies were not looked for." in found["D3 redundancy"][1]
+    assert "The run did not look for that." in found["6c"][1]
+    assert "They were not tested." in found["M1 interpretability"][1]
+    assert not {"Probabilities", "Checks"} & set(dict(methods_paragraphs(facts)))
+    only_audit = answers_of(toy_facts(checks=toy_checks(controls=None)))
+    assert only_audit["7c"][0] == "not done"
+    assert "2 permutation tests for confounds" in only_audit["7c"][1]
+
+
+def test_a_control_that_explains_the_result_is_said() -> None:
+    controls = toy_controls(strong=True)
+    found = answers_of(toy_facts(checks=toy_checks(controls=controls)))
+    assert "NOT shown to be ahead of: brightness." in found["E3 comparison"][1]
+    facts = toy_facts(checks=toy_checks(doubts=("Brightness alone reaches 100 %.",)))
+    assert cautions(facts) == ("Brightness alone reaches 100 %.",)
+
+
+def test_the_methods_tell_of_calibration_sets_and_abstaining() -> None:
+    text = paragraph(toy_facts(checks=toy_checks()), "Probabilities")
+    assert "one temperature, 1.25, fitted on 30 validation images from 4 donors" in text
+    assert "meant to hold the true class in 90.0 % of the images" in text
+    assert "where the set was not a single class or the image was unfamiliar" in text
+    assert "4.9 % (2 of 41; " in text
+    assert "classes on average (the set of an unfamiliar image is empty)." in text
+    plain = toy_checks(worth=toy_worth(familiar=False))
+    text = everything(toy_facts(checks=plain))
+    assert "where the set was not a single class:" in text
+    assert "unfamiliar and are left unnamed" not in text
+    assert "which still get one of them" in text
+
+
+def test_what_could_not_be_calibrated_or_told_is_not_claimed() -> None:
+    worth = toy_worth()
+    rules = worth.rules.model_copy(update={"temperature": 1.0})
+    few = AuditFacts((Confound("brightness", 0.9, 0.5, 0.4, 0.2),))
+    facts = toy_facts(checks=toy_checks(worth=replace(worth, rules=rules), audit=few))
+    assert "those that the network gives" in paragraph(facts, "Probabilities")
+    assert "logits" not in everything(facts)
+    assert "The probabilities are not calibrated" in answers_of(facts)["M2 output"][1]
+    assert "none was shown to; with so few groups only" in answers_of(facts)["6c"][1]
+    enough = answers_of(toy_facts(checks=toy_checks()))
+    assert "so few groups" not in enough["6c"][1]
+    assert "The probabilities are calibrated" in enough["M2 output"][1]
+
+
+def test_copies_between_the_parts_are_no_secret() -> None:
+    audit = AuditFacts(copies=5, apart=3, apart_from_test=2)
+    facts = toy_facts(checks=toy_checks(audit=audit))
+    found = answers_of(facts)
+    for number in ("D3 redundancy", "6b"):
+        assert "5 pairs, of which 3 in two parts (2 with one image in the test" in found[number][1]
+    assert cautions(facts)[0].startswith("2 pairs of images of the same cells")
+    together = change_recipe(Recipe(), {"split": {"keep_copies": True}})
+    kept = answers_of(toy_facts(together, checks=Checks()))["6b"][1]
+    assert "Near copies (turned, shifted, recompressed) stay together, too." in kept
+    given = toy_facts(together, split_origin="manifest", checks=Checks())
+    assert "stay together" not in answers_of(given)["6b"][1]
+
+
+def test_dropout_of_the_head_is_regularisation() -> None:
+    recipe = change_recipe(Recipe(), {"network": {"head_dropout": 0.3}})
+    assert "dropout 0.3 in the new layers" in answers_of(toy_facts(recipe))["O7 regularisation"][1]
+    assert "ropout" not in answers_of(toy_facts())["O7 regularisation"][1]

@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 from actinscope.cli.main import main
+from actinscope.errors import UsageError
+from actinscope.experiment.levels import level_rules
+from actinscope.study import Manifest, Record
+from actinscope.training import LevelSettings
 
 Shown = pytest.CaptureFixture[str]
 TABLE = """\
@@ -96,6 +100,84 @@ def test_broken_tables(table: Path, capsys: Shown, old: str, new: str, message: 
     code, target = run(table, "--level", level)
     assert code in {2, 3} and not target.exists()
     assert message in capsys.readouterr().err
+
+
+def of_a_run(*parts: str) -> str:
+    """Four donors with two cells of each of the parts."""
+    lines = ["path,object,part,label,predicted,donor,field,probability_a,probability_b"]
+    for number, part in enumerate(part for part in parts for _ in range(8)):
+        label, own = ("a", "0.9,0.1") if number % 4 < 2 else ("b", "0.1,0.9")
+        lines.append(f"{number}.tif,,{part},{label},{label},d{number % 4},f{number},{own}")
+    return "\n".join(lines)
+
+
+def test_units_that_trained_the_model_are_told(table: Path, capsys: Shown) -> None:
+    """The same donors stand in both parts, each field in one."""
+    table.write_text(of_a_run("train", "test"))
+    code, target = run(table, "--level", "donor")
+    shown = capsys.readouterr().out
+    assert code == 0 and [row["cells"] for row in rows_of(target)] == ["2"] * 4
+    assert "Only the 8 cells of the test part" in shown
+    assert "Other cells of 4 donors trained the model or chose its epoch" in shown
+    target.unlink()
+    assert run(table, "--level", "field")[0] == 0
+    assert "trained the model or chose its epoch: the result" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("parts", "options", "words"),
+    [
+        (("train",), (), "8 of 8 cells trained the model"),
+        (("train", "validation"), (), "16 of 16 cells trained the model"),
+        (("train", "test"), ("--part", "all"), "8 of 16 cells trained the model"),
+        (("train", "test"), ("--part", "train"), "8 of 8 cells trained the model"),
+        (("test",), (), ""),
+    ],
+)
+def test_cells_that_are_not_new_are_told(
+    table: Path, capsys: Shown, parts: tuple[str, ...], options: tuple[str, ...], words: str
+) -> None:
+    table.write_text(of_a_run(*parts))
+    assert run(table, "--level", "donor", *options)[0] == 0
+    shown = capsys.readouterr().out
+    assert words in shown
+    assert ("too good for new cells" in shown) == bool(words)
+
+
+def test_unfamiliar_cells_have_no_vote(table: Path, capsys: Shown) -> None:
+    """As ``predict`` writes them; with labels, where they are named, they count."""
+    lines = TABLE.splitlines()
+    told = ["unfamiliar", "false", "true", "false", "false", ""]
+    lines = [f"{line},{cell}" for line, cell in zip(lines, told, strict=True)]
+    table.write_text("\n".join(lines))
+    assert run(table, "--level", "plate")[0] == 0
+    assert "unfamiliar image" not in capsys.readouterr().out
+    table.with_name("units.csv").unlink()
+    table.write_text("\n".join(lines).replace("A1,a,0.700000", "A1,,0.700000"))
+    code, target = run(table, "--level", "plate")
+    assert code == 0
+    assert [(row["cells"], row["probability_a"]) for row in rows_of(target)] == [
+        ("1", "0.900000"), ("2", "0.150000"),
+    ]  # fmt: skip
+    shown = capsys.readouterr().out
+    assert "1 rows hold an unfamiliar image, which is not named, and are left out." in shown
+    assert "1 rows hold no prediction" in shown
+    target.unlink()
+    table.write_text("\n".join([lines[0], lines[2].replace("A1,a", "A1,")]))
+    assert run(table, "--level", "plate")[0] == 3
+    assert "every image is unfamiliar" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("column", ["cells", "answer", "agreement", "label", "cells_named_a"])
+def test_a_run_refuses_levels_of_the_result_s_own_names(column: str) -> None:
+    records = tuple(
+        Record(Path(f"{n}.tif"), f"{n}.tif", "ab"[n % 2], groups={column: "x", "donor": "d"})
+        for n in range(4)
+    )
+    manifest = Manifest(records, Path("images"), group_columns=(column, "donor"))
+    with pytest.raises(UsageError, match=f"the column '{column}' of the level"):
+        level_rules(LevelSettings(by=(f"donor+{column}:vote",)), manifest)
+    assert level_rules(LevelSettings(by=("donor", "path")), manifest)
 
 
 def test_it_never_overwrites(table: Path, capsys: Shown) -> None:

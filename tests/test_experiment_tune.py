@@ -17,9 +17,12 @@ import tifffile
 import actinscope
 from actinscope.cli.main import main
 from actinscope.evidence import mean_difference
-from actinscope.experiment import tune
+from actinscope.experiment import audit, tune
+from actinscope.experiment.prepare import StudySource, fingerprint_study, read_study
 from actinscope.images import CropReader
 from actinscope.networks import keras_backend
+from actinscope.progress import Silent
+from actinscope.study import NearPair, split
 from actinscope.training import load_recipe
 
 SPACE = """\
@@ -198,6 +201,55 @@ def test_folds_hold_out_every_known_image_once_and_no_group_twice(
         fields = {row // 2 for row in fold.held_out.tolist()}
         assert not fields & {row // 2 for row in fold.train.tolist()}
         assert len(fold.train) + len(fold.held_out) == 30
+
+
+def test_copies_are_kept_together_as_training_keeps_them(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same images are held back as ``train`` tests on, with copies joined before."""
+    table = (place / "images" / "study.csv").read_text().splitlines()
+    (place / "images" / "study.csv").write_text("\n".join(line.rsplit(",", 1)[0] for line in table))
+    pairs = [NearPair(0, 7, 1.0, 1.0, "turned"), NearPair(12, 35, 1.0, 1.0, "turned")]
+    monkeypatch.setattr(audit, "near_duplicates", lambda *_, **__: pairs)
+
+    def killed(*_: Any, **__: Any) -> Any:
+        raise _Killed
+
+    monkeypatch.setattr(tune, "TrialRunner", killed)
+    parts = {}
+    for keep in ("false", "true"):
+        (place / "small.toml").write_text(f"{RECIPE}\n[split]\nkeep_copies = {keep}\n")
+        with pytest.raises(_Killed):
+            search(keep)
+        with (place / keep / "manifest.csv").open(newline="", encoding="utf-8") as stream:
+            parts[keep] = {row["path"]: row["part"] for row in csv.DictReader(stream)}
+    recipe = load_recipe(place / "small.toml")
+    source = StudySource(place / "images", place / "images" / "study.csv", "field")
+    prints = fingerprint_study(
+        read_study(source, recipe), CropReader(recipe.images), Silent(), observing=True
+    )
+    joined, _ = audit.audit_before(prints, recipe, None, Silent())
+    trained = split(joined.manifest, seed=recipe.seed, fractions=(0.8, 0.1, 0.1))
+    assert parts["true"] == {one.name: one.part for one in trained.manifest.records}
+    assert parts["true"] != parts["false"]
+    for first, second in ((0, 7), (12, 35)):
+        assert parts["true"][f"{first}.tif"] == parts["true"][f"{second}.tif"]
+
+
+def test_the_network_has_the_head_of_the_recipe(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[Any] = []
+
+    def noting(*arguments: Any, head: Any, **rest: Any) -> Any:
+        built.append(head)
+        return toy_network(*arguments, **rest)
+
+    monkeypatch.setattr(tune, "build_network", noting)
+    recipe = RECIPE.replace("frozen_layers", "head_units = [7]\nfrozen_layers")
+    (place / "small.toml").write_text(recipe)
+    assert search("found", trials=1) == 0
+    assert {head.units for head in built} == {(7,)}
 
 
 def test_a_search_that_was_killed_goes_on(

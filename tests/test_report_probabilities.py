@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from actinscope.bundle import AbstainRule, Reliability, SetRule
+from actinscope.bundle import AbstainRule, FamiliarRule, Reliability, SetRule
 from actinscope.evidence import Worth, worth
-from actinscope.predict import Judge, NetworkOutput
+from actinscope.predict import Judge, NetworkOutput, judged_cells
 from actinscope.report.probabilities import (
     calibration_rows,
     main_worth,
@@ -75,12 +76,42 @@ def test_what_could_not_be_fitted_is_said() -> None:
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
-        (AbstainRule(by="never"), "abstains never"),
+        (AbstainRule(by="never"), "The model never abstains. It answers 100.0"),
         (AbstainRule(by="share", target=0.8, confidence=0.61), "probability is below 0.610"),
     ],
 )
 def test_each_rule_has_its_words(rule: AbstainRule, words: str) -> None:
     assert words in " ".join(worth_sentences(example(rules(abstain=rule))))
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (AbstainRule(by="never"), "The model abstains only where the image is unfamiliar."),
+        (AbstainRule(by="set"), "is not a single class and where the image is unfamiliar."),
+    ],
+)
+def test_unfamiliar_images_are_counted_as_they_are_delivered(rule: AbstainRule, words: str) -> None:
+    """Each of 10 sets holds its class; those of the 3 unfamiliar images are delivered empty."""
+    plain = rules(abstain=rule)
+    labels = np.arange(10) % 2
+    raw = np.where(labels[:, None] == np.arange(2), 0.9, 0.1)
+    judged = replace(
+        Judge(plain)(NetworkOutput(raw, None, None)),
+        unfamiliarity=np.where(np.arange(10) < 3, 2.0, 0.5),
+        abstained=np.arange(10) < 3,
+    )
+    found = worth(labels, raw, judged, plain, classes=CLASSES, groups=None, seed=0)
+    assert (found.coverage[""].count, found.size[""].value) == (7, 0.7)
+    written = [judged_cells(judged, place, CLASSES)[0] for place in range(10)]
+    held = [text == CLASSES[label] for text, label in zip(written, labels, strict=True)]
+    assert sum(held) == 7 and written[:3] == ["", "", ""]
+    familiar = FamiliarRule(
+        neighbours=5, threshold=1.0, share=0.01, references=50, images=40, golden=()
+    )
+    told = " ".join(worth_sentences(replace(found, rules=rules(abstain=rule, familiar=familiar))))
+    assert "(7 of 10; the 3 unfamiliar among them have an empty set), with 0.70" in told
+    assert words in told
 
 
 def test_the_rows_hold_all_figures() -> None:

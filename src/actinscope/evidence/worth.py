@@ -55,8 +55,8 @@ class Worth:
             calibrated probabilities. The log loss after calibration is that of
             :class:`~actinscope.evidence.Evaluation`.
         points_before, points: reliability diagrams of both.
-        coverage: share of prediction sets that hold the true class; ``""`` for all images,
-            else by class.
+        coverage: share of images whose prediction set, as delivered, holds the true class;
+            ``""`` for all images, else by class. The set of an unfamiliar image is empty.
         size: mean number of classes in a set, likewise.
         curve: accuracy for every share answered, by calibrated confidence.
         aurc: its mean share of wrong answers.
@@ -102,11 +102,12 @@ def worth(
         groups: group of each image, or None.
         seed: of the bootstrap; the values do not depend on it.
     """
-    assert judged.in_set is not None
+    sets = judged.delivered
+    assert sets is not None
     makers = _Maker(len(labels), groups, seed)
     right = judged.probabilities.argmax(axis=1) == labels
-    held = judged.in_set[np.arange(len(labels)), labels]
-    sizes = judged.in_set.sum(axis=1).astype(np.float64)
+    held = sets[np.arange(len(labels)), labels]
+    sizes = sets.sum(axis=1).astype(np.float64)
     pools = {"": np.ones(len(labels), dtype=np.bool_)}
     pools |= {name: labels == k for k, name in enumerate(classes)}
     given = None if judged.abstained is None else ~judged.abstained

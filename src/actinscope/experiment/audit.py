@@ -138,11 +138,7 @@ def audit_images(
     manifest = fingerprints.manifest
     seen = fingerprints.observations
     findings = list(design_findings(manifest))
-    near = near_duplicates(
-        [one.sketch for one in seen],
-        seed=recipe.seed,
-        progress=StepCounter(progress, "Comparing images"),
-    )
+    near = _near(fingerprints, recipe, progress)
     if recipe.split.keep_copies:
         manifest = joined_copies(manifest, near)
     if parts is None:
@@ -173,6 +169,25 @@ def audit_before(
         if finding.severity != "info":
             progress.say(f"{finding.severity}: {finding.title}")
     return replace(fingerprints, manifest=audited.manifest), audited
+
+
+def with_copies_kept(fingerprints: Fingerprints, recipe: Recipe, progress: Progress) -> Manifest:
+    """The manifest as a training run splits it: copies joined where the recipe says so.
+
+    Args:
+        fingerprints: taken with ``observing`` where the recipe says ``keep_copies``.
+    """
+    if not recipe.split.keep_copies:
+        return fingerprints.manifest
+    return joined_copies(fingerprints.manifest, _near(fingerprints, recipe, progress))
+
+
+def _near(fingerprints: Fingerprints, recipe: Recipe, progress: Progress) -> Sequence[NearPair]:
+    return near_duplicates(
+        [one.sketch for one in fingerprints.observations],
+        seed=recipe.seed,
+        progress=StepCounter(progress, "Comparing images"),
+    )
 
 
 def joined_copies(manifest: Manifest, near: Sequence[NearPair]) -> Manifest:

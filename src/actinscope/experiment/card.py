@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from actinscope.evidence import counted, level_words
+from actinscope.experiment.check_words import confounds, limits, probability_sentences
 from actinscope.experiment.citations import MODEL_CARDS
 from actinscope.experiment.facts import RunFacts
 from actinscope.experiment.methods import (
     cautions,
     escaped,
-    figure,
     group_words,
-    listed,
     methods_paragraphs,
-    share,
 )
+from actinscope.experiment.wording import figure, listed, share
 from actinscope.study import TEST, TRAIN, VALIDATION
 
 CARD_FILE = "MODEL_CARD.md"
@@ -45,6 +44,7 @@ def model_card(facts: RunFacts) -> str:
         "## Quantitative analyses",
         _figures(facts),
         *(escaped(" ".join(level_words(level))) for level in facts.levels),
+        *((escaped(" ".join(probability_sentences(facts))),) if facts.checks.worth else ()),
         "## Ethical considerations",
         "[AUTHOR: consent and origin of human or animal material. The bundle holds a few of the "
         "test images with their file names (golden.npz): think before it is published.]",
@@ -96,23 +96,26 @@ def _intended(facts: RunFacts) -> Iterator[str]:
 
 def _out_of_scope(facts: RunFacts) -> Iterator[str]:
     yield "Diagnosis, treatment, or any decision about a person."
-    yield (
-        "Images that show none of the classes: the model still names one, and a high probability "
-        "does not mean that it is right."
-    )
+    odd = limits(facts)
+    yield (f"{odd[0].upper()}{odd[1:]}. A high probability does not mean that an answer is right.")
     yield "Other cells, stains, microscopes or exposures, unless tested on them."
 
 
 def _factors(facts: RunFacts) -> str:
-    if facts.group is None:
-        return (
-            "No group (field, slide, plate, donor) was known, so how much the results differ "
-            "between samples cannot be said."
-        )
-    return (
-        f"Images were grouped by {facts.group}, {counted(facts.groups or 0, facts.group)} in all. "
-        "Other factors (day, plate, operator, microscope) were not analysed."
+    grouped = (
+        "No group (field, slide, plate, donor) was known, so how much the results differ between "
+        "samples cannot be said."
+        if facts.group is None
+        else f"Images were grouped by {facts.group}, "
+        f"{counted(facts.groups or 0, facts.group)} in all."
     )
+    found = confounds(facts)
+    rest = (
+        f"{found} Factors that are not named here were not analysed."
+        if found
+        else "Other factors (day, plate, operator, microscope) were not analysed."
+    )
+    return f"{grouped} {rest}"
 
 
 def _data_of(facts: RunFacts, name: str) -> str:

@@ -9,16 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from actinscope.evidence import counted
+from actinscope.experiment import check_words
 from actinscope.experiment.checklist_items import DOME_ITEMS, REFORMS_ITEMS
 from actinscope.experiment.citations import DOME, REFORMS
 from actinscope.experiment.facts import RunFacts
-from actinscope.experiment.methods import (
-    cautions,
-    figure,
-    listed,
-    methods_paragraphs,
-    share,
-)
+from actinscope.experiment.methods import cautions, methods_paragraphs
+from actinscope.experiment.wording import figure, listed, share
 from actinscope.report import Checklist, ChecklistItem
 from actinscope.study import TEST, TRAIN, VALIDATION
 from actinscope.training import Forest
@@ -69,6 +65,12 @@ def _not_done(text: str) -> Answer:
     return "not done", text
 
 
+def _told(answer: tuple[bool, str]) -> Answer:
+    """The answer to an item that the run may have seen to, or not."""
+    done, text = answer
+    return _run(text) if done else _not_done(text)
+
+
 def _dome(facts: RunFacts) -> dict[str, Answer]:
     text = dict(methods_paragraphs(facts))
     return {
@@ -92,9 +94,14 @@ def _dome(facts: RunFacts) -> dict[str, Answer]:
             "Settings (recipe.toml), curve (history.csv) and model (bundle/) are in the run's "
             "folder. Write where you publish them, and under which licence.",
         ),
-        "M1 interpretability": _run(_interpretability(facts)),
+        "M1 interpretability": _run("Black box.", check_words.maps_shown(facts)),
         "M2 output": _run(
-            f"Classification: one probability for each of {len(facts.classes)} classes."
+            f"Classification: one probability for each of {len(facts.classes)} classes.",
+            f"The probabilities are {'' if check_words.is_calibrated(facts) else 'not '}"
+            "calibrated; beside them stand a prediction set, whether an answer should "
+            "be taken and, where the bundle can tell, whether the image is unfamiliar."
+            if facts.checks.worth
+            else "",
         ),
         "M3 execution time": _not_done(
             "The time of one prediction was not measured in this run; measure it on your computer."
@@ -106,12 +113,13 @@ def _dome(facts: RunFacts) -> dict[str, Answer]:
         "E1 evaluation": _run(_evaluated(facts), *cautions(facts)),
         "E2 measures": _run(
             "Accuracy, balanced accuracy, precision, recall, F1, Matthews correlation, AUROC, log "
-            "loss and confusion matrix, of all parts (metrics.json)."
+            "loss and confusion matrix, of all parts (metrics.json).",
+            "Of validation and test part also calibration errors, coverage and size of prediction "
+            "sets, and accuracy of the images that are answered."
+            if facts.checks.worth
+            else "",
         ),
-        "E3 comparison": _not_done(
-            "Only with always naming the commonest test class "
-            f"({share(facts.baseline)} right). No other method was run; compare with one."
-        ),
+        "E3 comparison": _told(check_words.compared(facts)),
         "E4 confidence": _run(_uncertainty(facts), _against_baseline(facts)),
         "E5 availability": (
             "author",
@@ -200,15 +208,13 @@ def _reforms_model(facts: RunFacts) -> dict[str, Answer]:
             "In this run no hyperparameter was tuned: all are those of the recipe. If several runs "
             "were compared, say which, how many, and by which part."
         ),
-        "5f": _not_done(
-            "The only baseline is the commonest class. Name the models you compare with and how "
-            "they were tuned."
-        ),
+        "5f": _told(check_words.baselines(facts)),
         "6a": _run(_training_only(facts)),
         "6b": _run(_separation(facts)),
         "6c": _author(
             "The input is pixels alone. Say whether anything in them but biology goes with the "
-            "class: plate, day, exposure, file format, crop, labels burnt in."
+            "class: plate, day, exposure, file format, crop, labels burnt in. "
+            + (check_words.confounds(facts) or "The run did not look for that.")
         ),
         "7a": (
             "author",
@@ -218,18 +224,15 @@ def _reforms_model(facts: RunFacts) -> dict[str, Answer]:
             "accuracy, not accuracy.",
         ),
         "7b": _run(_uncertainty(facts)),
-        "7c": _not_done(
-            "No statistical test was made. The interval of the accuracy can be read against the "
-            "rate of the commonest class."
-        ),
+        "7c": _told(check_words.tests_made(facts)),
         "8a": (
             "author",
             "No data from elsewhere were tested in this run: `actinscope evaluate` does that with "
             "images of another day, plate or laboratory. " + _reach(facts),
         ),
         "8b": _author(
-            "Name where it will not hold: other cells, stains, microscopes, densities, and images "
-            "that show none of the classes, which still get one of them."
+            "Name where it will not hold: other cells, stains, microscopes, densities, and "
+            f"{check_words.limits(facts)}."
         ),
     }
 
@@ -256,6 +259,10 @@ def _parts(facts: RunFacts) -> str:
 
 
 def _separation(facts: RunFacts) -> str:
+    return f"{_kept_apart(facts)} {check_words.copies(facts)}".strip()
+
+
+def _kept_apart(facts: RunFacts) -> str:
     if facts.leak:
         return (
             "NOT independent: the parts that the manifest gives divide groups or identical images."
@@ -326,11 +333,13 @@ def _regularisation(facts: RunFacts) -> str:
             "validation loss."
         )
     structure = settings.loss == "class_structure"
+    dropout = facts.recipe.network.head_dropout or 0.0
     done = [
         text
         for text, used in (
             (f"{facts.frozen_layers} frozen layers", facts.frozen_layers > 1),
             ("augmentation", facts.augmented),
+            (f"dropout {dropout:g} in the new layers", dropout > 0),
             (f"label smoothing {settings.label_smoothing:g}", settings.label_smoothing > 0),
             ("a loss term that draws the embeddings of a class together", structure),
             ("the epoch of lowest validation loss", settings.keep == "best"),
@@ -339,16 +348,6 @@ def _regularisation(facts: RunFacts) -> str:
         if used
     ]
     return f"{listed(done).capitalize()}." if done else "Nothing by the recipe."
-
-
-def _interpretability(facts: RunFacts) -> str:
-    maps = (
-        "Class activation maps of right and wrong answers are in the report; they show where, not "
-        "why."
-        if facts.network.has_class_maps and facts.forest is None
-        else "There are no class activation maps."
-    )
-    return f"Black box. {maps}"
 
 
 def _evaluated(facts: RunFacts) -> str:

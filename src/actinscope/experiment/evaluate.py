@@ -90,7 +90,7 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     require_new_folder(request.output, request.source)
     listed, note = keep_test_part(read_labelled(request.source, options, bundle.info.crop_size))
     check_labels(listed.records, bundle.info.classes, listed.root)
-    rules = level_rules(request.levels, listed)
+    rules = level_rules(request.levels, listed, bundle.info.classes)
     make_folder(request.output)
     reader = CropReader(options)
     found = fingerprint_study(listed, reader, progress)

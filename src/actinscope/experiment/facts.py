@@ -7,13 +7,14 @@ nothing else, so that one figure cannot stand there in two versions.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from actinscope.evidence import Estimate, Evaluation, LevelEvaluation
 from actinscope.experiment.assess import Assessment
+from actinscope.experiment.checks import Checks, checks_of
 from actinscope.experiment.environment import describe_environment, now_utc
 from actinscope.networks import NetworkEntry, has_gpu
 from actinscope.preprocess import AugmentSettings, Preprocess
@@ -73,6 +74,7 @@ class RunFacts:
         created: when.
         forest: the boosted trees that name the class, for which a round counts as an epoch; None
             where the softmax layer of the network names it.
+        checks: controls, audit, maps and what the probabilities are worth.
     """
 
     classes: tuple[str, ...]
@@ -107,6 +109,7 @@ class RunFacts:
     gpu: bool
     created: str
     forest: Forest | None = None
+    checks: Checks = field(default_factory=Checks)
 
     @property
     def images(self) -> int:
@@ -211,6 +214,7 @@ def run_facts(story: RunStory, assessments: Mapping[str, Assessment], left_out: 
         gpu=has_gpu(),
         created=now_utc(),
         forest=forest,
+        checks=checks_of(story, assessments),
     )
 
 

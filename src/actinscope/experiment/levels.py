@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.errors import SettingsError, StudyError
+from actinscope.errors import SettingsError, StudyError, UsageError
 from actinscope.evidence import (
     RULES,
     LevelEvaluation,
@@ -32,12 +32,17 @@ _SHOWN_UNITS = 200
 _PATH = "path"  # every image file is a unit, too
 
 
-def level_rules(settings: LevelSettings, manifest: Manifest) -> tuple[LevelRule, ...]:
+def level_rules(
+    settings: LevelSettings, manifest: Manifest, classes: Sequence[str] | None = None
+) -> tuple[LevelRule, ...]:
     """The levels of a recipe, all of them columns of the manifest, or ``path`` for the file.
+
+    ``classes`` are those of the tables, where they are not the manifest's.
 
     Raises:
         SettingsError: what is written is no level, or one stands there twice.
         StudyError: there is no such column; the nearest is suggested.
+        UsageError: a column has a name that the tables of levels use themselves.
     """
     known = (*manifest.group_columns, _PATH)
     rules = tuple(
@@ -51,6 +56,8 @@ def level_rules(settings: LevelSettings, manifest: Manifest) -> tuple[LevelRule,
     )
     for rule in rules:
         require_columns(rule, known, manifest.root)
+        header = ["part", *unit_header(rule, classes or manifest.classes, labelled=True)]
+        require_own_names(rule, header, manifest.root)
     names = [rule.name for rule in rules]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
@@ -78,6 +85,22 @@ def require_columns(rule: LevelRule, known: Sequence[str], where: Path) -> None:
             where=where,
             remedy=f"{hint}Columns that can be a level: {', '.join(known)}. A level is written "
             f"COLUMN or COLUMN:RULE with a rule of {', '.join(RULES)}",
+        )
+
+
+def require_own_names(rule: LevelRule, header: Sequence[str], where: Path) -> None:
+    """Refuse a level whose columns have names that its table uses itself.
+
+    Raises:
+        UsageError: names the column.
+    """
+    twice = [column for column in rule.columns if header.count(column) > 1]
+    if twice:
+        raise UsageError(
+            f"the column {twice[0]!r} of the level {rule.name} has a name that the result uses "
+            "itself",
+            where=where,
+            remedy="Rename the column",
         )
 
 

@@ -12,14 +12,15 @@ from collections.abc import Iterator
 from actinscope.evidence import (
     FEWEST_UNITS,
     RULE_WORDS,
-    Estimate,
     counted,
     level_words,
     plural,
 )
+from actinscope.experiment.check_words import check_sentences, probability_sentences
 from actinscope.experiment.citations import citations
 from actinscope.experiment.facts import RunFacts
 from actinscope.experiment.methods_training import amount, network_sentences, training_sentences
+from actinscope.experiment.wording import figure, listed, share
 from actinscope.study import TEST, TRAIN, VALIDATION
 
 Paragraph = tuple[str, str]
@@ -31,7 +32,6 @@ _METRICS = {
     "mcc": "Matthews correlation coefficient",
     "auroc": "area under the ROC curve",
 }
-_SHARES = {"accuracy", "balanced_accuracy"}
 
 
 def methods_paragraphs(facts: RunFacts) -> tuple[Paragraph, ...]:
@@ -45,10 +45,18 @@ def methods_paragraphs(facts: RunFacts) -> tuple[Paragraph, ...]:
         ("Network", " ".join(network_sentences(facts))),
         ("Training", " ".join(training_sentences(facts))),
         ("Evaluation", " ".join(_evaluation(facts))),
+        *_paragraph("Probabilities", probability_sentences(facts)),
         *((("Levels", " ".join(_levels(facts))),) if facts.levels else ()),
+        *_paragraph("Checks", check_sentences(facts)),
         ("Software", " ".join(_software(facts))),
         ("References", " ".join(citations(facts))),
     )
+
+
+def _paragraph(heading: str, sentences: Iterator[str]) -> tuple[Paragraph, ...]:
+    """The paragraph, or none where there is nothing to say."""
+    told = " ".join(sentences)
+    return ((heading, told),) if told else ()
 
 
 def methods_markdown(facts: RunFacts) -> str:
@@ -79,6 +87,13 @@ def cautions(facts: RunFacts) -> tuple[str, ...]:
             "Groups or identical images stand in more than one part: the test images are not new "
             "to the model, and the test figures are too good."
         )
+    audit = facts.checks.audit
+    if audit is not None and audit.apart_from_test and not facts.leak:
+        pairs = "pair of images" if audit.apart_from_test == 1 else "pairs of images"
+        found.append(
+            f"{audit.apart_from_test} {pairs} of the same cells, one of them in the test part and "
+            "one outside of it, were found: the test figures may be too good."
+        )
     if facts.by_image:
         found.append(
             "No sample (field, slide, culture, donor) was named to be kept together, so images of "
@@ -90,36 +105,7 @@ def cautions(facts: RunFacts) -> tuple[str, ...]:
             f"The test images come from {counted(facts.test.groups or 0, facts.group)} only: too "
             f"few to say how the model does on another {_word(facts)}."
         )
-    return tuple(found)
-
-
-def share(value: float) -> str:
-    """A share 0..1 as per cent with one decimal; what is not perfect is never 100 %."""
-    if not math.isfinite(value):
-        return "not defined"
-    if 0.9995 <= value < 1:
-        return "over 99.9 %"
-    return f"{100 * value:.1f} %"
-
-
-def figure(estimate: Estimate, metric: str, confidence: float) -> str:
-    """A value with its interval, or with the words that there is none."""
-    show = share if metric in _SHARES or metric.startswith("recall") else _decimal
-    text = show(estimate.value)
-    count = "" if estimate.count is None else f"{estimate.count} of {estimate.n}; "
-    if not estimate.has_interval:
-        return f"{text} ({count}no interval)"
-    low, high = show(estimate.low), show(estimate.high)
-    return f"{text} ({count}{100 * confidence:g} % interval {low} to {high})"
-
-
-def _decimal(value: float) -> str:
-    return f"{value:.3f}" if math.isfinite(value) else "not defined"
-
-
-def listed(items: list[str]) -> str:
-    """ "a", "a and b", "a, b and c"."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+    return (*found, *facts.checks.doubts)
 
 
 def group_words(count: int | None, facts: RunFacts) -> str:
@@ -167,6 +153,8 @@ def _split(facts: RunFacts) -> Iterator[str]:
         if facts.group is not None:
             yield f"All images of one {_word(facts)} stayed in one part."
         yield "Images with identical pixels stayed in one part."
+        if shares.keep_copies:
+            yield "So did images found to be changed copies of each other."
     told = [
         f"{part.images} images{group_words(part.groups, facts)} ({name})"
         for part, name in (

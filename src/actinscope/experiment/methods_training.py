@@ -45,6 +45,8 @@ def _softmax_network(facts: RunFacts) -> Iterator[str]:
         f"The network was {facts.network.title} with {dense}a softmax layer over "
         f"{len(facts.classes)} classes ({facts.parameters:,} parameters)."
     )
+    if facts.recipe.network.head_dropout:
+        yield f"Dropout at rate {facts.recipe.network.head_dropout:g} was used in the new layers."
     if facts.weights in ("none", "scratch"):
         yield "All of its weights were initialised at random."
     else:

@@ -11,22 +11,33 @@ from numpy.typing import NDArray
 
 from actinscope.errors import ManifestError, UsageError
 from actinscope.evidence import (
+    LevelRule,
     counted,
     evaluate_level,
     level_words,
     parse_level,
     sum_up,
 )
-from actinscope.experiment.levels import csv_text, require_columns, unit_header, unit_row
+from actinscope.experiment.levels import (
+    csv_text,
+    require_columns,
+    require_own_names,
+    unit_header,
+    unit_row,
+    with_familiar,
+)
 from actinscope.experiment.output import require_new_file
 from actinscope.files import write_text_atomic
-from actinscope.study import PARTS, TEST
+from actinscope.predict import JUDGED
+from actinscope.study import PARTS, TEST, TRAIN, VALIDATION
 from actinscope.study.table import Row, read_table
 from actinscope.training import LevelSettings
 
 _PROBABILITY = "probability_"
 # What was found out about a cell names no unit that it comes from.
-_NO_LEVEL = frozenset({"label", "predicted", "part", "error", "y", "x", "sha256"})
+_NO_LEVEL = frozenset({"label", "predicted", "part", "error", "y", "x", "sha256", *JUDGED})
+# Cells of these parts are not new to the model.
+_KNOWN = frozenset({TRAIN, VALIDATION})
 _SUM_TOLERANCE = 1e-3  # six decimals of each of many classes
 
 
@@ -62,6 +73,7 @@ class CellTable:
         probabilities: (N, K), each row summing to 1.
         labels: (N,) true class indices; None without a column ``label``.
         failed: rows without a prediction.
+        unfamiliar: rows that ``predict`` left unnamed, as the image is unfamiliar.
     """
 
     classes: tuple[str, ...]
@@ -70,6 +82,7 @@ class CellTable:
     probabilities: NDArray[np.float64]
     labels: NDArray[np.int64] | None
     failed: int
+    unfamiliar: int = 0
 
 
 def summarise_predictions(request: SummariseRequest) -> SummariseOutcome:
@@ -87,7 +100,8 @@ def summarise_predictions(request: SummariseRequest) -> SummariseOutcome:
             f"{len(request.levels.by)} levels for one file",
             remedy="Give --level once, and call the command again for the next level",
         )
-    table, notes = _of_part(read_cells(request.predictions), request.part, request.predictions)
+    whole = read_cells(request.predictions)
+    table, notes = _of_part(whole, request.part, request.predictions)
     columns = [name for name in table.columns if name not in _NO_LEVEL]
     rule = parse_level(
         request.levels.by[0],
@@ -97,13 +111,8 @@ def summarise_predictions(request: SummariseRequest) -> SummariseOutcome:
     )
     require_columns(rule, columns, request.predictions)
     header = unit_header(rule, table.classes, labelled=table.labels is not None)
-    if len(set(header)) < len(header):
-        raise UsageError(
-            f"a column of the level {rule.name} has a name that the result uses itself",
-            where=request.predictions,
-            remedy="Rename the column",
-        )
-    names = [tuple(row[column] for column in rule.columns) for row in table.rows]
+    require_own_names(rule, header, request.predictions)
+    names = _names(table, rule)
     units = sum_up(table.probabilities, names, rule, labels=table.labels)
     lines = [header, *(unit_row(unit, table.classes) for unit in units)]
     write_text_atomic(request.output, csv_text(lines))
@@ -113,14 +122,28 @@ def summarise_predictions(request: SummariseRequest) -> SummariseOutcome:
         said.append(f"{counted(undecided, rule.word)} without an answer; the CSV says why.")
     if table.failed:
         said.append(f"{table.failed} rows hold no prediction and are left out.")
-    if table.labels is not None and units:
-        said += level_words(
-            evaluate_level(table.labels, table.probabilities, names, rule, classes=table.classes)
+    if table.unfamiliar:
+        said.append(
+            f"{table.unfamiliar} rows hold an unfamiliar image, which is not named, and are left "
+            "out."
         )
+    if table.labels is not None and units:
+        level = evaluate_level(
+            table.labels, table.probabilities, names, rule, classes=table.classes
+        )
+        if not any(row.get("part") in _KNOWN for row in table.rows):
+            known = zip(whole.rows, _names(whole, rule), strict=True)
+            level = with_familiar(level, {n for row, n in known if row.get("part") in _KNOWN})
+        said += level_words(level)
     elif any(not all(name) for name in names):
         missing = sum(not all(name) for name in names)
         said.append(f"{missing} cells have no {rule.word} and are left out.")
     return SummariseOutcome((*notes, *said))
+
+
+def _names(table: CellTable, rule: LevelRule) -> list[tuple[str, ...]]:
+    """The unit of each cell."""
+    return [tuple(row[column] for column in rule.columns) for row in table.rows]
 
 
 def read_cells(path: Path) -> CellTable:
@@ -139,10 +162,14 @@ def read_cells(path: Path) -> CellTable:
             where=path,
             remedy="Give a CSV that `actinscope predict`, `evaluate` or `train` wrote",
         )
-    kept = [row for row in table.rows if not row.get("error")]
+    good = [row for row in table.rows if not row.get("error")]
+    kept = [row for row in good if not _unnamed(row)]
     chances = np.array([_probabilities(row, classes, path) for row in kept], dtype=np.float64)
     if not kept:
-        raise ManifestError("no row holds a prediction", where=path, remedy="Predict again")
+        what = "every image is unfamiliar" if good else "no row holds a prediction"
+        raise ManifestError(
+            what, where=path, remedy="Predict other images" if good else "Predict again"
+        )
     columns = tuple(name for name in table.columns if not name.startswith(_PROBABILITY))
     return CellTable(
         classes=classes,
@@ -150,8 +177,14 @@ def read_cells(path: Path) -> CellTable:
         rows=tuple({name: row.get(name) for name in columns} for row in kept),
         probabilities=chances / chances.sum(axis=1, keepdims=True),
         labels=_labels(kept, classes, path) if "label" in table.columns else None,
-        failed=len(table.rows) - len(kept),
+        failed=len(table.rows) - len(good),
+        unfamiliar=len(good) - len(kept),
     )
+
+
+def _unnamed(row: Row) -> bool:
+    """Whether ``predict`` gave no name; in tables with labels every image has one, and counts."""
+    return row.get("unfamiliar") == "true" and not row.get("predicted")
 
 
 def _probabilities(row: Row, classes: tuple[str, ...], path: Path) -> list[float]:
@@ -197,14 +230,26 @@ def _of_part(table: CellTable, part: str | None, where: Path) -> tuple[CellTable
         )
         return chosen, (note,)
     if part in (None, "all"):
-        return table, ()
+        return table, _not_new(table)
     if part not in present:
         raise UsageError(
             f"there is no cell of the part {part!r}",
             where=where,
             remedy=f"Parts in the file: {', '.join(sorted(present)) or 'none'}",
         )
-    return _only(table, part)[0], ()
+    chosen = _only(table, part)[0]
+    return chosen, _not_new(chosen)
+
+
+def _not_new(table: CellTable) -> tuple[str, ...]:
+    """A sentence where cells are not new to the model."""
+    known = sum(row.get("part") in _KNOWN for row in table.rows)
+    if not known:
+        return ()
+    return (
+        f"{known} of {len(table.rows)} cells trained the model or chose its epoch (parts train and "
+        "validation): the result is too good for new cells.",
+    )
 
 
 def _only(table: CellTable, part: str) -> tuple[CellTable, int]:
@@ -216,5 +261,6 @@ def _only(table: CellTable, part: str) -> tuple[CellTable, int]:
         probabilities=table.probabilities[kept],
         labels=None if table.labels is None else table.labels[kept],
         failed=table.failed,
+        unfamiliar=table.unfamiliar,
     )
     return chosen, len(kept)

@@ -1,7 +1,8 @@
 """The whole job of ``actinscope tune``: a search that never touches the test part.
 
-Of the test images only hashes are taken, with those of all others, so that the split is the
-one that ``train`` makes. They are not loaded, predicted or counted into any figure.
+Of the test images only hashes are taken, and with ``split.keep_copies`` sketches to find copies
+by, with those of all others, so that the split is the one that ``train`` makes. They are not
+predicted or counted into any figure.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from actinscope.errors import SettingsError, SplitError, TrainingError, UsageError
+from actinscope.experiment.audit import with_copies_kept
 from actinscope.experiment.output import require_new_folder
 from actinscope.experiment.prepare import (
     StudySource,
@@ -31,6 +33,7 @@ from actinscope.experiment.prepare import (
     unreadable,
 )
 from actinscope.experiment.resume import (
+    head_of,
     recipe_as_used,
     require_same_images,
     require_same_settings,
@@ -128,12 +131,15 @@ def tune_study(request: TuneRequest, progress: Progress) -> TuneOutcome:
     for notice in network.notices:
         progress.say(notice)
     reader = CropReader(recipe.images)
-    fingerprints = fingerprint_study(read_study(request.source, recipe), reader, progress)
+    fingerprints = fingerprint_study(
+        read_study(request.source, recipe), reader, progress, observing=recipe.split.keep_copies
+    )
     problems = unreadable(fingerprints)
     for name, message in problems:
         progress.say(f"left out: {name}: {message}")
     shares = (recipe.split.train, recipe.split.validation, recipe.split.test)
-    parts = split(fingerprints.manifest, seed=recipe.seed, fractions=shares)
+    manifest = with_copies_kept(fingerprints, recipe, progress)
+    parts = split(manifest, seed=recipe.seed, fractions=shares)
     for note in parts.notes:
         progress.say(f"note: {note}")
     sentence, trials = tune_on_parts(
@@ -250,6 +256,7 @@ def _builder(searched: _Searched, channels: int) -> Callable[[Recipe], Any]:
             input_channels=channels,
             seed=recipe.seed,
             precision=recipe.training.precision,
+            head=head_of(recipe, searched.network.entry),
         )
 
     return build

@@ -46,6 +46,13 @@ class Judgement:
         """(N,) whether an image is too far from all training images; not to be named."""
         return None if self.unfamiliarity is None else ~(self.unfamiliarity <= 1.0)
 
+    @property
+    def delivered(self) -> NDArray[np.bool_] | None:
+        """(N, K) the prediction sets as tables hold them: that of an unfamiliar image is empty."""
+        if self.in_set is None or self.unfamiliar is None:
+            return self.in_set
+        return self.in_set & ~self.unfamiliar[:, None]
+
 
 class Judge:
     """Applies the rules of a bundle; without rules the probabilities stay as they are.
@@ -151,12 +158,13 @@ def judged_cells(judged: Judgement, place: int, names: Sequence[str]) -> list[st
 
     The set of an unfamiliar image is empty, as it is not to be named.
     """
-    if judged.in_set is None:
+    sets = judged.delivered
+    if sets is None:
         return []
     abstained, score = judged.abstained, judged.unfamiliarity
     unfamiliar = score is not None and not score[place] <= 1.0
     return [
-        "" if unfamiliar else set_text(names, judged.in_set[place]),
+        set_text(names, sets[place]),
         "" if abstained is None else _truth(bool(abstained[place])),
         "" if score is None else _truth(unfamiliar),
         "" if score is None else f"{score[place]:.4f}",

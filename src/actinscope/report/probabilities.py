@@ -81,12 +81,15 @@ def _sets_sentence(worth: Worth) -> str:
     sets = worth.rules.sets
     meant = "of the images of every class" if sets.per_class else "of the images"
     found = worth.coverage[""]
+    odd = (worth.unfamiliar.count or 0) if worth.unfamiliar is not None else 0
+    empty = f"; the {text.whole(odd)} unfamiliar among them have an empty set" if odd else ""
     return (
         f"A prediction set holds every class that cannot be ruled out; it is meant to hold the "
         f"true class in {text.percent(sets.coverage)} {meant}. Here it does in "
-        f"{text.percent(found.value)} ({text.counts(found)}), with {worth.size[''].value:.2f} "
-        "classes on average. That promise is for images like those of the study, over many "
-        "studies; one validation part of few groups can miss it by several points."
+        f"{text.percent(found.value)} ({text.counts(found)}{empty}), with "
+        f"{worth.size[''].value:.2f} classes on average. That promise is for images like "
+        "those of the study, over many studies; one validation part of few groups can miss it by "
+        "several points."
     )
 
 
@@ -96,12 +99,17 @@ def _abstain_sentence(worth: Worth) -> str:
         "set": "where its prediction set is not a single class",
         "accuracy": f"where its probability is below {rule.confidence or 0:.3f}",
         "share": f"where its probability is below {rule.confidence or 0:.3f}",
-        "never": "never",
+        "never": "",
     }[rule.by]
     if worth.answered is None or worth.accuracy_answered is None:
         return "No rule of abstaining could be fitted; the column abstained is left empty."
+    odd = "where the image is unfamiliar" if worth.unfamiliar is not None else ""
+    reasons = " and ".join(reason for reason in (when, odd) if reason)
+    abstains = (
+        f"abstains {reasons}" if when else f"abstains only {odd}" if odd else "never abstains"
+    )
     return (
-        f"The model abstains {when}. It answers {text.percent(worth.answered.value)} of the images "
+        f"The model {abstains}. It answers {text.percent(worth.answered.value)} of the images "
         f"({text.counts(worth.answered)}); of these answers "
         f"{text.percent(worth.accuracy_answered.value)} are right "
         f"({text.counts(worth.accuracy_answered)})."
