@@ -100,6 +100,19 @@ def test_the_accuracy_is_that_of_groups_left_out() -> None:
     assert one.balanced_accuracy < 0.75  # features know the group, none knows the class
 
 
+def test_a_column_with_more_values_than_units_can_weigh_is_judged_fairly() -> None:
+    labels = np.repeat(np.arange(8), 3)
+    groups = [str(n) for n in range(24)]
+    names = (labels[:, None] == np.arange(8)) * 1.0
+    noise = np.random.default_rng(0).normal(size=(24, 30))
+    told, untold = find_confounds(
+        {"names": names, "noise": noise}, labels, groups=groups, seed=0, exchanges=99
+    )
+    assert told.balanced_accuracy == 1.0
+    assert untold.balanced_accuracy < 0.4
+    assert 0.04 < untold.expected < 0.25  # 1 / 8
+
+
 def test_within_groups_that_hold_both_classes_labels_are_exchanged_there() -> None:
     groups = [f"g{n // 4}" for n in range(40)]
     labels = np.tile([0, 0, 1, 1], 10)

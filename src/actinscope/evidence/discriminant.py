@@ -34,7 +34,7 @@ class LeftOut:
         many: bool = False,
     ) -> None:
         self._classes = classes
-        self._components = _components(features, len(features) - classes if many else None)
+        self._components, self._ridge = _components(features, len(features) - classes, many=many)
         _, number = np.unique(groups, return_inverse=True)
         self._part = number.reshape(-1) % _PARTS  # whole groups, one by one if there are few
         self._parts = int(self._part.max()) + 1
@@ -62,7 +62,7 @@ class LeftOut:
         means = sums / np.maximum(counts, 1)[:, :, None]
         scatter = self._squares - sums.transpose(0, 2, 1) @ means
         free = np.maximum(1, counts.sum(axis=1) - (counts > 0).sum(axis=1))
-        scatter = scatter / free[:, None, None] + _RIDGE * np.eye(size)
+        scatter = scatter / free[:, None, None] + self._ridge * np.eye(size)
         directions = np.linalg.solve(scatter, means.transpose(0, 2, 1))  # (P, C, K)
         offsets = 0.5 * (means * directions.transpose(0, 2, 1)).sum(axis=2)
         offsets[counts == 0] = np.inf
@@ -75,11 +75,19 @@ class LeftOut:
         return float(np.mean(found / np.bincount(labels, minlength=self._classes)))
 
 
-def _components(features: NDArray[np.float64], free: int | None) -> NDArray[np.float64]:
-    """(U, C) principal components, each of variance 1."""
+def _components(
+    features: NDArray[np.float64], free: int, *, many: bool
+) -> tuple[NDArray[np.float64], float]:
+    """(U, C) principal components, and the variance to add to their scatter.
+
+    A third as many as units are ``free`` to show their scatter have variance 1 each. Where there
+    are more, as of a column with many values, they keep their own and the scatter hardly counts.
+    """
     left, values, _ = np.linalg.svd(features, full_matrices=False)
     kept = int((values > 1e-6 * max(1.0, float(values.max(initial=0.0)))).sum())
-    if free is not None:  # a third as many as units are free to show the scatter
-        kept = min(kept, _MOST_COMPONENTS, max(1, free // 3))
-    scaled: NDArray[np.float64] = left[:, :kept] * len(features) ** 0.5
-    return scaled
+    most = max(1, free // 3)
+    if many:
+        kept = min(kept, _MOST_COMPONENTS, most)
+    if kept <= most:
+        return left[:, :kept] * len(features) ** 0.5, _RIDGE
+    return left[:, :kept] * values[:kept] / len(features) ** 0.5, 1.0
