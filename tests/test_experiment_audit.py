@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from actinscope.cli.main import main
+from actinscope.experiment.audit_confounds import _drawn
+from actinscope.experiment.audit_quality import _deviations
 from test_study_copies import texture
 
 Shown = pytest.CaptureFixture[str]
@@ -75,8 +77,10 @@ def test_a_class_from_one_slide_makes_the_question_unanswerable(tmp_path: Path) 
 
 
 def test_a_mark_in_the_corner_is_told(tmp_path: Path) -> None:
-    found = findings_of(write_study(tmp_path / "d", groups=20, mark=True), tmp_path / "o")
-    assert "corners" in found["confound"]["title"]
+    findings_of(write_study(tmp_path / "d", groups=20, mark=True), tmp_path / "o")
+    with (tmp_path / "o" / "findings.csv").open(newline="", encoding="utf-8") as stream:
+        told = [row["title"] for row in csv.DictReader(stream) if row["kind"] == "confound"]
+    assert "The class can be told from the corners of the picture" in told
 
 
 def test_results_do_not_overwrite_anything(tmp_path: Path, capsys: Shown) -> None:
@@ -85,3 +89,44 @@ def test_results_do_not_overwrite_anything(tmp_path: Path, capsys: Shown) -> Non
     (tmp_path / "o" / "mine.txt").touch()
     assert main(["audit", str(folder), "-o", str(tmp_path / "o"), "--quiet"]) == 2
     assert "never overwrite" in capsys.readouterr().err
+
+
+def test_the_page_names_only_files_that_are_there(tmp_path: Path) -> None:
+    findings_of(write_study(tmp_path / "d"), tmp_path / "o")
+    page = (tmp_path / "o" / "report.html").read_text("utf-8")
+    beside = page[page.index("The same findings are in") :]
+    assert "duplicates.csv" in beside
+    assert "review_queue.csv" not in beside
+    assert "every pair" not in page
+
+
+def test_without_groups_the_page_does_not_speak_of_them(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "d", groups=20, mark=True)
+    (folder / "study.csv").unlink()
+    assert main(["audit", str(folder), "--no-network", "-o", str(tmp_path / "o"), "--quiet"]) == 0
+    page = (tmp_path / "o" / "report.html").read_text("utf-8")
+    assert "for images that were left out" in page
+    assert "exchanged among the groups" not in page
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+def test_units_are_drawn_by_lot_in_whole_groups(grouped: bool) -> None:
+    labels = np.arange(12_000) % 2
+    groups = [f"g{n // 4}" for n in range(12_000)] if grouped else None  # two units each
+    chosen = _drawn(labels, groups, np.random.default_rng(0))
+    assert len(chosen) == (6000 if grouped else 3000)
+    if grouped:
+        assert set(np.bincount(chosen // 4).tolist()) == {0, 4}
+
+
+def test_a_small_study_is_tested_whole() -> None:
+    groups = ["a", "a", "b", "c"]
+    assert _drawn(np.array([0, 1, 0, 1]), groups, np.random.default_rng(0)).tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1000.0])
+def test_outliers_do_not_depend_on_the_unit(unit: float) -> None:
+    bright = np.r_[100 + np.random.default_rng(0).normal(size=30) * 0.1, 102.0, 200.0]
+    away = _deviations(np.log10(unit * bright), np.array(["a"] * 32))
+    assert abs(away[-2]) < 1  # 2 % more
+    assert away[-1] == pytest.approx(np.log10(2) / 0.03, rel=0.01)

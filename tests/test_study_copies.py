@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from actinscope.study import NearPair, near_duplicates, sets_of
+from actinscope.study import NearPair, copy_candidates, near_duplicates, sets_of
+from actinscope.study.copy_candidates import Guess, guess_copies
 from actinscope.study.copy_search import in_words
-from actinscope.study.sketches import mirrored_descriptors, sketch, small_picture
+from actinscope.study.sketches import Sketch, mirrored_descriptors, sketch, small_picture
 
 
 def texture(seed: int, side: int = 96) -> NDArray[np.uint8]:
@@ -91,3 +94,69 @@ def test_mirroring_descriptors_twice_changes_nothing() -> None:
 
 def test_pairs_are_joined_to_sets() -> None:
     assert sets_of([(1, 2), (5, 9), (2, 4)]) == [[1, 2, 4], [5, 9]]
+
+
+def without_points(picture: NDArray[np.uint8]) -> Sketch:
+    return Sketch(picture, np.zeros((0, 4), np.float32), np.zeros((0, 128), np.uint8))
+
+
+def test_many_pictures_without_keypoints_take_little_memory_and_copies_are_found() -> None:
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (3000, 8, 8), dtype=np.uint8)
+    pictures = [np.kron(one, np.ones((8, 8), np.uint8)) for one in coarse]
+    for n in range(20):
+        pictures[2000 + n] = np.rot90(pictures[n][:, ::-1], n % 4).copy()
+    sketches = [without_points(one) for one in pictures]
+    tracemalloc.start()
+    guesses = guess_copies(sketches)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 60e6  # eight matrices of 2048 x 3000 are 200 MB
+    found = {(one.first, one.second) for one in guesses}
+    assert {(n, 2000 + n) for n in range(20)} <= found
+    assert len(guesses) == 2 * len(sketches)
+
+
+def test_the_two_most_alike_pictures_are_those_of_all_pairs() -> None:
+    coarse = np.random.default_rng(1).normal(size=(40, 144)).astype(np.float32)
+    best = copy_candidates._Top(40)
+    for some in np.array_split(np.random.default_rng(2).permutation(40), 5):
+        alike = coarse @ coarse[some].T
+        alike[np.arange(40)[:, None] == some[None]] = -np.inf
+        for symmetry in range(2):  # seen twice: still one partner
+            best.update(np.arange(40), alike.copy(), some, symmetry)
+    everything = coarse @ coarse.T
+    np.fill_diagonal(everything, -np.inf)
+    assert best.other.tolist() == np.argsort(-everything, axis=1)[:, :2].tolist()
+    assert set(best.how.ravel().tolist()) == {0}
+
+
+def test_dropping_hopeless_guesses_on_the_way_loses_no_pair(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(copy_candidates, "_FARTHEST", 400.0)  # far more guesses than copies
+    sketches = [sketch(texture(n, 64)[None]) for n in range(40)]
+    at_once = firsts(guess_copies(sketches))
+    monkeypatch.setattr(copy_candidates, "_MOST_ROWS", 50)
+    assert firsts(guess_copies(sketches)) == at_once
+    assert len(at_once) > 40
+
+
+def firsts(guesses: list[Guess]) -> dict[tuple[int, int], list[list[float]]]:
+    """The most promising guess of each pair of images."""
+    return {(g.first, g.second): g.placing.tolist() for g in reversed(guesses)}
+
+
+def test_each_image_keeps_its_nearest_partners_and_those_that_need_it() -> None:
+    # Image 0 is near to all of 1..9; 8 and 9 have no other partner, 1..7 neither.
+    partners = np.arange(1, 10)
+    wanted = copy_candidates._among_the_best(
+        np.zeros(9, np.intp), partners, np.linspace(1, 2, 9, dtype=np.float32)
+    )
+    assert wanted.all()
+    crowd = np.array([(a, b) for a in range(10) for b in range(a + 1, 10)])
+    wanted = copy_candidates._among_the_best(
+        crowd[:, 0], crowd[:, 1], (crowd[:, 1] - crowd[:, 0]).astype(np.float32)
+    )
+    assert not wanted[(crowd == (0, 9)).all(axis=1)].any()
+    assert wanted[crowd[:, 1] - crowd[:, 0] == 1].all()

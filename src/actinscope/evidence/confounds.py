@@ -1,13 +1,14 @@
 """Can the class be told without looking at the cells? Permutation tests over whole groups.
 
-Images of one group share its day, slide and lamp, so they are not independent: the unit of
-the test is one class of one group, described by the means over its images. A linear model
-names the class of each unit from the others, its whole group left out. How well it does is
-compared with how well it does after the labels have been exchanged: among the groups that
-hold one class, and within each group that holds several. Many checks are made at once; the
-p-values are adjusted by the smallest one over all checks in each exchange (Westfall and Young,
-Resampling-based multiple testing, 1993), which holds the chance of any false alarm at the level
-asked for.
+Images of one group share its day, slide and lamp, so they are not independent: the unit of the
+test is one class of one group, described by the means over its images. A ridge regression
+explains the class of each unit from the others, its whole group left out. How much it explains is
+compared with what it explains after the labels have been exchanged: among the groups that hold
+one class, and within each group that holds several. The accuracy that is told is that of a linear
+discriminant, which names all classes where the regression is fast but masks some. Many checks are
+made at once; the p-values are adjusted by the smallest one over all checks in each exchange
+(Westfall and Young, Resampling-based multiple testing, 1993), which holds the chance of any false
+alarm at the level asked for.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.errors import StudyError
+from actinscope.evidence.discriminant import LeftOut
 
 _RIDGE = 0.01  # of the number of units, for each feature
 _MANY_FEATURES = 50  # from here on the ridge grows with their number
 _CELLS = 4_000_000  # values of exchanged labels in memory at a time
+_BY_CHANCE = 30  # exchanges from which the expected accuracy is taken
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Confound:
     Attributes:
         name: of the check.
         balanced_accuracy: of naming the class of units whose group was left out, 0..1.
-        expected: its mean over exchanged labels.
+        expected: its mean over some of the exchanged labels.
         p: adjusted for all checks.
         least_p: the smallest p that so few units can give.
     """
@@ -81,13 +84,13 @@ def find_confounds(
     arrangements = np.stack(
         [units.labels, *(_exchanged(units, rng) for _ in range(exchanges))], axis=1
     )  # (U, 1 + E)
-    results = np.stack(
-        [_told(_prepared(units.means(one)), units, arrangements) for one in checks.values()]
-    )  # (checks, 2, 1 + E)
-    explained, accuracy = results[:, 0], results[:, 1]
-    p = _ranks(explained)
+    prepared = [_prepared(units.means(one)) for one in checks.values()]
+    p = _ranks(np.stack([_explained(one, units, arrangements) for one in prepared]))
     smallest = p.min(axis=0)
-    least = max(1 / (1 + exchanges), min(1.0, math.factorial(units.classes) / _possible(units)))
+    accuracy = np.stack(
+        [_accuracies(one, units, arrangements[:, : 1 + _BY_CHANCE]) for one in prepared]
+    )
+    least = max(1 / (1 + exchanges), _least_share(units))
     return tuple(
         Confound(
             name=name,
@@ -154,14 +157,20 @@ def _exchanged(units: _Units, rng: np.random.Generator) -> NDArray[np.intp]:
     return exchanged
 
 
-def _possible(units: _Units) -> float:
-    """Number of different exchanges, at most 1e12."""
+def _least_share(units: _Units) -> float:
+    """Share, 0..1, of all exchanges that no check can tell from the labels as they are.
+
+    Classes with equal counts in every stratum can change their names: the result is the same.
+    """
     logarithm = 0.0
+    counts = []
     for stratum in np.unique(units.strata):
-        counts = Counter(units.labels[units.strata == stratum].tolist())
-        logarithm += math.lgamma(sum(counts.values()) + 1)
-        logarithm -= sum(math.lgamma(count + 1) for count in counts.values())
-    return math.exp(min(logarithm, math.log(1e12)))
+        own = np.bincount(units.labels[units.strata == stratum], minlength=units.classes)
+        logarithm += math.lgamma(int(own.sum()) + 1) - sum(math.lgamma(n + 1) for n in own.tolist())
+        counts.append(own)
+    alike = Counter(map(tuple, np.stack(counts, axis=1).tolist()))
+    names = sum(math.lgamma(number + 1) for number in alike.values())
+    return math.exp(min(0.0, names - logarithm))
 
 
 def _prepared(means: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -178,14 +187,22 @@ def _prepared(means: NDArray[np.float64]) -> NDArray[np.float64]:
     return standard
 
 
-def _told(
+def _accuracies(
     features: NDArray[np.float64], units: _Units, arrangements: NDArray[np.intp]
 ) -> NDArray[np.float64]:
-    """(2, 1 + E) share of the labels' variance explained, and balanced accuracy."""
+    """(A,) balanced accuracy of the discriminant for each arrangement of the labels."""
+    many = features.shape[1] >= 2 * _MANY_FEATURES
+    model = LeftOut(features, units.groups, classes=units.classes, many=many)
+    return np.array([model.balanced_accuracy(labels) for labels in arrangements.T])
+
+
+def _explained(
+    features: NDArray[np.float64], units: _Units, arrangements: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """(1 + E,) share of the labels' variance explained, the classes alike."""
     count, size = features.shape
     if not size:
-        same = np.ones(arrangements.shape[1])
-        return np.stack([-same, same / units.classes])
+        return -np.ones(arrangements.shape[1])
     left, values, _ = np.linalg.svd(features, full_matrices=False)
     ridge = _RIDGE * count * max(1.0, 2 * size if size >= _MANY_FEATURES else 1.0)
     shrunk = values**2 / (values**2 + ridge)
@@ -196,8 +213,7 @@ def _told(
         [
             _left_out(left, blocks, arrangements[:, start : start + step], units.classes)
             for start in range(0, arrangements.shape[1], step)
-        ],
-        axis=1,
+        ]
     )
 
 
@@ -232,10 +248,8 @@ def _left_out(
     for rows, inverse in blocks:  # what the others say of a group that is left out
         residual[rows] = inverse @ residual[rows]
     share = truth.mean(axis=0)  # (E, K)
-    scores = (truth - residual.reshape(truth.shape) - share) / np.sqrt(share * (1 - share) + 1e-12)
-    hits = scores.argmax(axis=2) == arrangements  # (U, E)
-    recalls = [hits.mean(axis=0, where=arrangements == k) for k in range(classes)]
-    # Each class counts the same in both.
+    # Each class counts the same.
     scale = share * (1 - share) * count + 1e-12
     lost = (residual.reshape(truth.shape) ** 2).sum(axis=0) / scale  # (E, K)
-    return np.stack([1 - lost.mean(axis=1), np.mean(recalls, axis=0)])
+    explained: NDArray[np.float64] = 1 - lost.mean(axis=1)
+    return explained

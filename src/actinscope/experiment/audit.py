@@ -115,7 +115,7 @@ def audit_study(request: AuditRequest, progress: Progress) -> AuditOutcome:
     write_copies(request.output, found.copies, found.parts.manifest if found.parts else None)
     if reviewed is not None:
         write_queue(request.output, fingerprints.manifest, reviewed)
-    content = _content(request, fingerprints, found, ranked, said)
+    content = _content(request, fingerprints, found, ranked, said, reviewed=reviewed is not None)
     write_audit_page(content, request.output / "report.html")
     return AuditOutcome(request.output, ranked, unreadable(fingerprints))
 
@@ -282,9 +282,10 @@ def _label_findings(reviewed: ReviewedLabels, fingerprints: Fingerprints) -> Ite
         kind="doubtful labels",
         severity="info",
         title=f"{doubted} labels deserve a second look",
-        detail="A network that has learnt from the other groups speaks for another class, as "
-        "clearly as it does for that class's own images (confident learning). Many of these are "
-        "borderline cells or its own errors, some are wrong labels; the most doubtful are shown.",
+        detail=f"A network that has learnt from the other {_others(manifest)} speaks for another "
+        "class, as clearly as it does for that class's own images (confident learning). Many of "
+        "these are borderline cells or its own errors, some are wrong labels; the most doubtful "
+        "are shown.",
         remedy="Go through review_queue.csv from the top, without looking at the suggestion first, "
         "and stop when hardly any label is wrong. Correct labels in training and test alike",
         images=tuple(manifest.records[i].title for i in review.order[:doubted]),
@@ -293,12 +294,18 @@ def _label_findings(reviewed: ReviewedLabels, fingerprints: Fingerprints) -> Ite
     )
 
 
+def _others(manifest: Manifest) -> str:
+    return "groups" if manifest.group else "images"
+
+
 def _content(
     request: AuditRequest,
     fingerprints: Fingerprints,
     found: Audited,
     findings: tuple[AuditFinding, ...],
     said: str,
+    *,
+    reviewed: bool,
 ) -> AuditContent:
     manifest = fingerprints.manifest
     count = {name: sum(f.severity == name for f in findings) for name in _GRAVITY}
@@ -312,6 +319,7 @@ def _content(
         findings=findings,
         counts=tuple(_counts(manifest)),
         group_name=manifest.group,
+        reviewed=reviewed,
         checks=tuple(
             (
                 one.name,
@@ -322,8 +330,9 @@ def _content(
             for one in found.confounds
         ),
         done=(
-            f"{len(manifest.records)} images were read; every pair was considered for copies, "
-            "turned, mirrored, shifted, rescaled or changed in brightness.",
+            f"{len(manifest.records)} images were read. The likeliest few partners of each were "
+            "compared with it as copies: turned, mirrored, shifted, stored at another size or "
+            "changed in brightness. Copies at another magnification were not looked for.",
             f"{len(found.confounds)} checks for confounds, at a chance of 5 % for any false alarm.",
             "Blank, saturated, unsharp and wrongly exposed images were looked for in each class.",
             said,

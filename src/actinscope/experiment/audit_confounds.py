@@ -17,7 +17,7 @@ LEVEL = 0.05
 _STRONG = 0.5  # strength from which a confound is a warning
 _MOST_VALUES = 40  # of a column that is compared value by value
 _MOST_DOTS = 80  # of a class in a drawing
-_MOST_UNITS = 3000  # images that are tested where no group is named
+_MOST_UNITS = 3000  # one class of one group each, or images without groups, that are tested
 
 #: Check -> its measures; the logarithm is taken of those that are scales.
 _MEASURED = {
@@ -62,20 +62,34 @@ def confound_checks(
 def run_checks(
     manifest: Manifest, observations: Sequence[Observation], *, seed: int
 ) -> tuple[Confound, ...]:
-    """All checks of a study; a random part of the images where every image stands alone."""
+    """All checks of a study; of whole groups drawn by lot where there are very many."""
     checks = confound_checks(manifest, observations)
     classes = {label: number for number, label in enumerate(manifest.classes)}
     labels = np.array([classes[record.label] for record in manifest.records])
     groups = None
-    chosen = np.arange(len(labels))
     if manifest.group is not None:
         groups = [manifest.group_of(record) for record in manifest.records]
-    elif len(labels) > _MOST_UNITS:
-        chosen = np.sort(np.random.default_rng([seed, 23]).permutation(len(labels))[:_MOST_UNITS])
+    chosen = _drawn(labels, groups, np.random.default_rng([seed, 23]))
     if not checks or len(np.unique(labels[chosen])) < 2:
         return ()
     some = {name: features[chosen] for name, features in checks.items()}
+    if groups is not None:
+        groups = [groups[number] for number in chosen]
     return find_confounds(some, labels[chosen], groups=groups, seed=seed)
+
+
+def _drawn(
+    labels: NDArray[np.int_], groups: Sequence[str] | None, rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """Images of as many whole groups, drawn by lot, as hold at most ``_MOST_UNITS`` units."""
+    own = np.arange(len(labels))
+    if groups is not None:
+        _, own = np.unique(np.asarray(groups), return_inverse=True)
+        own = own.reshape(-1)
+    units = np.bincount(np.unique(np.stack([own, labels], axis=1), axis=0)[:, 0])  # of each group
+    order = rng.permutation(len(units))
+    kept = order[np.cumsum(units[order]) <= _MOST_UNITS]
+    return np.flatnonzero(np.isin(own, kept))
 
 
 def confound_findings(

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from actinscope.report import AuditFinding
 from actinscope.study import Manifest, Record
 
 _FEW = 5
+_FILLED = 0.95  # share of the images with a value, below which a column tells nothing
+# "imaging_day", "slide 2", "day_of_staining", but not "donor_sex" or "culture_medium".
 _SAMPLES = re.compile(
-    r"(^|_|\b)(plate|slide|culture|donor|day|date|batch|patient|animal|mouse|field|movie|well|dish|"
-    r"experiment|run|session|replicate|passage|operator|microscope|group|sample|site)s?(_|\b|$)",
+    r"(^|[\W_])((plate|slide|coverslip|culture|donor|day|date|batch|patient|animal|mouse|field|movie|"
+    r"well|dish|run|session|replicate|passage|operator|microscope|sample)s?"
+    r"([\W_]*(id|no|nr|number|name|code|barcode|\d+))*[\W_]*($|[\W_]of[\W_])|date[\W_])",
     re.IGNORECASE,
 )
 
@@ -23,18 +27,15 @@ def design_findings(manifest: Manifest) -> Iterator[AuditFinding]:
     )
     for column in columns:
         held = _values(manifest, column)
-        everything = set().union(*held.values())
-        if len(everything) < 2:
+        if len(set().union(*held.values())) < 2:
             continue
         is_group = column == manifest.group
-        if not (is_group or _SAMPLES.search(column)):
-            if _one_to_one(held):
-                yield _other_name(column)
-            continue
-        single = [label for label, values in held.items() if len(values) == 1]
-        alone = [label for label in single if _only_its_own(label, held)]
-        if alone:
+        # Where many values are missing, nobody knows where the other images come from.
+        alone = _alone(held) if _filled(manifest, column) else []
+        if alone and (is_group or _SAMPLES.search(column)):
             yield _unanswerable(column, alone, held)
+        elif alone and len(alone) == len(held):
+            yield _other_name(column)
         elif is_group:
             few = {label: len(values) for label, values in held.items() if len(values) < _FEW}
             if few:
@@ -58,15 +59,21 @@ def _value(record: Record, column: str) -> str:
     return record.groups.get(column, "")
 
 
-def _one_to_one(held: dict[str, set[str]]) -> bool:
-    values = [value for found in held.values() for value in found]
-    return len(values) == len(set(values)) == len(held)
+def _filled(manifest: Manifest, column: str) -> bool:
+    """Nearly every image of every class has a value."""
+    images = Counter(record.label for record in manifest.records)
+    valued = Counter(record.label for record in manifest.records if _value(record, column))
+    return all(valued[label] >= _FILLED * count for label, count in images.items())
 
 
-def _only_its_own(label: str, held: dict[str, set[str]]) -> bool:
-    """No other class comes from the one sample of ``label``."""
-    others = set().union(*(values for other, values in held.items() if other != label))
-    return not held[label] & others
+def _alone(held: dict[str, set[str]]) -> list[str]:
+    """Classes with one value only, which no other class has."""
+    classes_of = Counter(value for values in held.values() for value in values)
+    return [
+        label
+        for label, values in held.items()
+        if len(values) == 1 and classes_of[next(iter(values))] == 1
+    ]
 
 
 def _unanswerable(column: str, alone: list[str], held: dict[str, set[str]]) -> AuditFinding:

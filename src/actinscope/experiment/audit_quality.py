@@ -15,6 +15,7 @@ _SHOWN = 12
 _SATURATED = 0.01  # share of an image's pixels
 _BLANK = 3.0  # bright structure in standard deviations of the noise
 _FAR = 6.0  # robust standard deviations from the class's median
+_LEAST_SPREAD = 0.03  # decades, 7 %: images that are all alike do not make a small difference large
 _FEWEST = 10  # images of a class, to speak of outliers
 
 
@@ -42,7 +43,10 @@ def quality_findings(
 
 
 def _deviations(values: NDArray[np.float64], labels: NDArray[np.str_]) -> NDArray[np.float64]:
-    """(N,) distance from the class's median in robust standard deviations (1.4826 MAD)."""
+    """(N,) distance from the class's median in robust standard deviations (1.4826 MAD).
+
+    Values are logarithms to base 10: the result does not depend on the unit.
+    """
     away = np.zeros(len(values))
     for label in np.unique(labels):
         own = labels == label
@@ -50,8 +54,7 @@ def _deviations(values: NDArray[np.float64], labels: NDArray[np.str_]) -> NDArra
             continue
         middle = np.median(values[own])
         spread = 1.4826 * np.median(np.abs(values[own] - middle))
-        # Images that are all alike must not make a small difference look large.
-        away[own] = (values[own] - middle) / max(float(spread), 0.02 * abs(float(middle)), 1e-9)
+        away[own] = (values[own] - middle) / max(float(spread), _LEAST_SPREAD)
     return away
 
 

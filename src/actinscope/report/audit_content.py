@@ -85,6 +85,7 @@ class AuditContent:
         findings: the gravest first.
         counts: rows of (class, images, groups or "").
         checks: rows of the confound tests: name, accuracy, expected, p, in words.
+        reviewed: the queue of labels lies beside the page.
         done: what was looked at and what was not, one sentence each.
     """
 
@@ -95,6 +96,7 @@ class AuditContent:
     counts: tuple[tuple[str, str, str], ...]
     group_name: str | None = None
     checks: tuple[tuple[str, str, str, str], ...] = ()
+    reviewed: bool = False
     done: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     command: str = ""

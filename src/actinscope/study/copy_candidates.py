@@ -2,12 +2,14 @@
 
 All pairs of keypoints of a large study are too many. The descriptors are sorted into cells
 around randomly chosen ones, each into its two nearest cells, and only those in one cell are
-compared: the time grows with the number of images, not with its square.
+compared: the time grows with the number of images, not with its square. The same is done with
+small pictures of the images that have few keypoints. A copy that falls into other cells than
+its original is missed; in a study with few descriptors all of them are in one cell.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +22,7 @@ _FARTHEST = 110.0  # distance of descriptors; copies mostly lie below 50
 _CELL = 600  # descriptors in one cell, about
 _NEIGHBOURS = 3  # nearest keypoints of other images that are looked at
 _GUESSES = 6  # of each image, the nearest first
+_MOST_ROWS = 4_000_000  # guesses in memory before all but the best are dropped
 _FEW_POINTS = 6  # images with fewer keypoints are compared as a whole, too
 _TINY = 12  # side of the pictures that are then compared
 _ROWS = 2048  # of a distance matrix at a time
@@ -42,7 +45,7 @@ class Guess:
 def guess_copies(sketches: Sequence[Sketch], *, seed: int = 0) -> list[Guess]:
     """Pairs that deserve a close look; the most promising of each image."""
     guesses = _by_keypoints(sketches, np.random.default_rng([seed, 17]))
-    return guesses + _by_picture(sketches)
+    return guesses + _by_picture(sketches, np.random.default_rng([seed, 19]))
 
 
 def _by_keypoints(sketches: Sequence[Sketch], rng: np.random.Generator) -> list[Guess]:
@@ -52,10 +55,10 @@ def _by_keypoints(sketches: Sequence[Sketch], rng: np.random.Generator) -> list[
     owners = np.repeat(np.arange(len(sketches)), [len(one.points) for one in sketches])
     plain = np.concatenate([one.descriptors for one in sketches])
     spaces = _principal(plain)
-    found: dict[tuple[int, int], list[tuple[float, int, int, bool]]] = {}
     centres = spaces[0][rng.permutation(len(plain))[: max(1, len(plain) // _CELL)]]
     homes = [_nearest_cells(space, centres) for space in spaces]
     members = [_members(home, len(centres)) for home in homes]
+    found = _Found(owners)
     for mirrored in (False, True):
         for cell in range(len(centres)):
             asked, there = members[mirrored][cell], members[0][cell]
@@ -63,13 +66,82 @@ def _by_keypoints(sketches: Sequence[Sketch], rng: np.random.Generator) -> list[
                 spaces[mirrored][asked], owners[asked], spaces[0][there], owners[there]
             )
             for distance, a, b in near:
-                one, other = int(asked[a]), int(there[b])
-                key = (int(owners[one]), int(owners[other]))
-                found.setdefault(key, []).append((distance, one, other, mirrored))
+                found.add(distance, asked[a], there[b], mirrored)
+    rows = found.best()
     return [
-        Guess(int(owners[a]), int(owners[b]), _placing(points[a], points[b], mirrored))
-        for a, b, mirrored in _most_promising(found)
+        Guess(int(owners[a]), int(owners[b]), _placing(points[a], points[b], bool(mirrored)))
+        for a, b, mirrored in rows[["first", "second", "mirrored"]].tolist()
     ]
+
+
+_ROW = np.dtype([("distance", "f4"), ("first", "i4"), ("second", "i4"), ("mirrored", "?")])
+
+
+class _Found:
+    """Pairs of keypoints; the best two of the few best pairs of each image are kept.
+
+    Rows are dropped on the way. No pair of images is lost by it: its rank among those of an image
+    can only become worse. A second row may be, where the first came only later.
+    """
+
+    def __init__(self, owners: NDArray[np.intp]) -> None:
+        self._owners = owners
+        self._kept = np.zeros(0, _ROW)
+        self._new: list[NDArray[np.void]] = []
+        self._waiting = 0
+
+    def add(
+        self,
+        distance: NDArray[np.float32],
+        first: NDArray[np.intp],
+        second: NDArray[np.intp],
+        mirrored: bool,
+    ) -> None:
+        """Take in pairs of keypoints by their numbers, at most ``_MOST_ROWS`` before sorting."""
+        rows = np.zeros(len(distance), _ROW)
+        swap = self._owners[first] > self._owners[second]
+        rows["distance"] = distance
+        rows["first"] = np.where(swap, second, first)
+        rows["second"] = np.where(swap, first, second)
+        rows["mirrored"] = mirrored
+        self._new.append(rows)
+        self._waiting += len(rows)
+        if self._waiting > _MOST_ROWS:
+            self.best()
+
+    def best(self) -> NDArray[np.void]:
+        """The nearest two rows of each pair of images that is among the best of one of them."""
+        rows = np.concatenate([self._kept, *self._new])
+        pair = self._owners[rows["first"]] * (self._owners.max() + 1) + self._owners[rows["second"]]
+        order = np.lexsort(
+            (rows["mirrored"], rows["second"], rows["first"], rows["distance"], pair)
+        )
+        rows, pair = rows[order], pair[order]
+        starts = np.flatnonzero(np.r_[True, pair[1:] != pair[:-1]][: len(pair)])
+        # The nearest row of each pair of images decides which pairs are looked at.
+        heads = rows[starts]
+        wanted = _among_the_best(
+            self._owners[heads["first"]], self._owners[heads["second"]], heads["distance"]
+        )
+        seconds = starts + 1
+        has_two = np.diff(np.r_[starts, len(rows)]) > 1
+        chosen = np.sort(np.r_[starts[wanted], seconds[wanted & has_two]])
+        self._kept, self._new, self._waiting = rows[chosen], [], 0
+        return self._kept
+
+
+def _among_the_best(
+    first: NDArray[np.intp], second: NDArray[np.intp], distance: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """(P,) pairs that are among the ``_GUESSES`` nearest of one of their two images."""
+    image = np.r_[first, second]
+    order = np.lexsort((np.r_[distance, distance], image))
+    starts = np.flatnonzero(np.r_[True, np.diff(image[order]) != 0][: len(order)])
+    lengths = np.diff(np.r_[starts, len(order)])
+    rank = np.empty(len(order), np.intp)
+    rank[order] = np.arange(len(order)) - np.repeat(starts, lengths)
+    wanted: NDArray[np.bool_] = rank.reshape(2, -1).min(axis=0) < _GUESSES
+    return wanted
 
 
 def _principal(descriptors: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -78,10 +150,16 @@ def _principal(descriptors: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDA
     mean = sample.mean(axis=0)
     _, directions = np.linalg.eigh((sample - mean).T @ (sample - mean))
     main = directions[:, -_DIMENSIONS:].astype(np.float32)
-    return (
-        (descriptors.astype(np.float32) - mean) @ main,
-        (mirrored_descriptors(descriptors).astype(np.float32) - mean) @ main,
+    plain, mirrored = (
+        np.concatenate(
+            [
+                (turn(descriptors[start : start + _ROWS]).astype(np.float32) - mean) @ main
+                for start in range(0, len(descriptors), _ROWS)
+            ]
+        )
+        for turn in (np.asarray, mirrored_descriptors)
     )
+    return plain, mirrored
 
 
 def _squared_distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -113,11 +191,10 @@ def _pairs_in_cell(
     asked_owner: NDArray[np.intp],
     there: NDArray[np.float32],
     there_owner: NDArray[np.intp],
-) -> list[tuple[float, int, int]]:
-    """(distance, row asked, row there) of the nearest keypoints of other images."""
-    found: list[tuple[float, int, int]] = []
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp]]]:
+    """(distances squared, rows asked, rows there) of the nearest keypoints of other images."""
     if not len(there):
-        return found
+        return
     for start in range(0, len(asked), _ROWS):
         distances = _squared_distances(asked[start : start + _ROWS], there)
         distances[asked_owner[start : start + _ROWS][:, None] == there_owner[None]] = np.inf
@@ -128,31 +205,8 @@ def _pairs_in_cell(
             near = np.flatnonzero(least < _FARTHEST**2)
             if not len(near):
                 break
-            found += [
-                (float(max(0.0, least[row])), start + int(row), int(nearest[row])) for row in near
-            ]
+            yield np.maximum(least[near], 0.0), start + near, nearest[near]
             distances[rows, nearest] = np.inf
-    return found
-
-
-def _most_promising(
-    found: dict[tuple[int, int], list[tuple[float, int, int, bool]]],
-) -> list[tuple[int, int, bool]]:
-    """The best two guesses of each pair, for the few best pairs of each image."""
-    ranked = sorted((min(guesses), len(guesses), pair) for pair, guesses in found.items())
-    taken: dict[int, int] = {}
-    chosen: list[tuple[int, int, bool]] = []
-    seen: set[tuple[int, int]] = set()
-    for _, _, pair in ranked:
-        unordered = (min(pair), max(pair))
-        if unordered in seen or min(taken.get(n, 0) for n in pair) >= _GUESSES:
-            continue
-        seen.add(unordered)
-        for number in pair:
-            taken[number] = taken.get(number, 0) + 1
-        both = found[pair] + [(d, a, b, m) for d, b, a, m in found.get(pair[::-1], [])]
-        chosen += [(a, b, mirrored) for _, a, b, mirrored in sorted(both)[:2]]
-    return chosen
 
 
 def _placing(
@@ -177,26 +231,76 @@ def _placing(
     return turned @ flip
 
 
-def _by_picture(sketches: Sequence[Sketch]) -> list[Guess]:
-    """The most alike image of each image with few keypoints, under all eight symmetries."""
-    few = [number for number, one in enumerate(sketches) if len(one.points) < _FEW_POINTS]
-    if not few or len(sketches) < 2:
+def _by_picture(sketches: Sequence[Sketch], rng: np.random.Generator) -> list[Guess]:
+    """The two most alike images of each image with few keypoints, under all eight symmetries."""
+    few = np.array([n for n, one in enumerate(sketches) if len(one.points) < _FEW_POINTS], np.intp)
+    if not len(few) or len(sketches) < 2:
         return []
     tiny = np.stack([_tiny(one.picture) for one in sketches])  # (N, 12, 12)
     everything = tiny.reshape(len(tiny), -1)
-    guesses = []
-    for start in range(0, len(few), _ROWS):
-        some = np.asarray(few[start : start + _ROWS])
-        alike = np.stack(
-            [turned.reshape(len(some), -1) @ everything.T for turned in _eight(tiny[some])]
-        )  # (8, B, N)
-        alike[:, np.arange(len(some)), some] = -np.inf
-        for row, number in enumerate(some):
-            best = alike[:, row].max(axis=0)
-            for other in np.argsort(-best)[:2]:
-                symmetry = int(alike[:, row, other].argmax())
-                guesses.append(Guess(int(number), int(other), _symmetry(symmetry)))
-    return guesses
+    centres = everything[rng.permutation(len(tiny))[: max(1, len(tiny) // _CELL)]]
+    there = _members(_nearest_cells(everything, centres), len(centres))
+    best = _Top(len(few))
+    for symmetry in range(8):
+        turned = _turned(tiny[few], symmetry).reshape(len(few), -1)
+        asked = _members(_nearest_cells(turned, centres), len(centres))
+        for ours, theirs in zip(asked, there, strict=True):
+            for start in range(0, len(ours) if len(theirs) else 0, _ROWS):
+                rows = ours[start : start + _ROWS]
+                alike = turned[rows] @ everything[theirs].T
+                alike[few[rows][:, None] == theirs[None]] = -np.inf
+                best.update(rows, alike, theirs, symmetry)
+    return [
+        Guess(int(few[row]), int(best.other[row, place]), _symmetry(int(best.how[row, place])))
+        for row in range(len(few))
+        for place in range(2)
+        if best.other[row, place] >= 0
+    ]
+
+
+class _Top:
+    """The two best different partners of each row so far, and under which symmetry.
+
+    ``alike`` (R, 2) float32; ``other``, ``how`` (R, 2), -1 where there is none yet.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self.alike = np.full((rows, 2), -np.inf, np.float32)
+        self.other = np.full((rows, 2), -1, np.intp)
+        self.how = np.full((rows, 2), -1, np.intp)
+
+    def update(
+        self,
+        rows: NDArray[np.intp],
+        alike: NDArray[np.float32],
+        others: NDArray[np.intp],
+        symmetry: int,
+    ) -> None:
+        """``alike`` (B, M) of ``rows`` (B,) with ``others`` (M,); it is overwritten."""
+        at = np.arange(len(rows))
+        for _ in range(2):
+            place = alike.argmax(axis=1)
+            self._insert(rows, alike[at, place], others[place], symmetry)
+            alike[at, place] = -np.inf
+
+    def _insert(
+        self,
+        rows: NDArray[np.intp],
+        alike: NDArray[np.float32],
+        other: NDArray[np.intp],
+        symmetry: int,
+    ) -> None:
+        known = self.other[rows] == other[:, None]  # (B, 2)
+        # A partner that is known is replaced by itself, another one takes the last place.
+        place = np.where(known[:, 0], 0, 1)
+        better = alike > self.alike[rows, place]
+        rows, place = rows[better], place[better]
+        self.alike[rows, place] = alike[better]
+        self.other[rows, place] = other[better]
+        self.how[rows, place] = symmetry
+        swap = rows[self.alike[rows, 1] > self.alike[rows, 0]]
+        for values in (self.alike, self.other, self.how):
+            values[swap] = values[swap, ::-1]
 
 
 def _tiny(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -208,10 +312,10 @@ def _tiny(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
     return scaled
 
 
-def _eight(pictures: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """(B, S, S) under the eight symmetries of the square; number n is :func:`_symmetry` n."""
-    flipped = pictures[:, :, ::-1]
-    return [np.rot90(one, k, axes=(1, 2)) for one in (pictures, flipped) for k in range(4)]
+def _turned(pictures: NDArray[np.float32], number: int) -> NDArray[np.float32]:
+    """(B, S, S) under one of the eight symmetries of the square, :func:`_symmetry` ``number``."""
+    mirrored = pictures[:, :, ::-1] if number >= 4 else pictures
+    return np.rot90(mirrored, number % 4, axes=(1, 2))
 
 
 def _symmetry(number: int) -> NDArray[np.float64]:
