@@ -241,6 +241,36 @@ def test_a_search_that_was_killed_goes_on(
     assert "the images, labels, groups or parts are not those" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("step", ["_Images", "write_recipe", "write_manifest"])
+def test_a_search_that_was_interrupted_before_its_first_trial_goes_on(
+    step: str, place: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tune, step, interrupted)
+        assert search("cut") == 130
+    assert "the same command with --resume goes on" in capsys.readouterr().err
+    assert search("cut") == 2
+    assert "holds a search already" in capsys.readouterr().err
+    assert search("cut", "--resume", trials=1) == 0
+    assert rows_of(place / "cut") == rows_of(whole)[:1]
+
+
+def test_a_search_that_was_interrupted_before_it_wrote_anything_starts_again(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tune, "fingerprint_study", interrupted)
+        assert search("cut") == 130
+    assert "start the same command again" in capsys.readouterr().err
+    assert not (place / "cut").exists()
+
+
 def test_time_ends_a_trial_with_its_epoch(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
 ) -> None:
@@ -275,6 +305,18 @@ def test_time_ends_a_trial_with_its_epoch(
         ({"space.toml": "[search]\nfreeze_points = [5, 8]\n"}, (), 2, "nothing is left to train"),
         ({"space.toml": "[search]\ntraining.epoch = [7]\n"}, (), 2, "unknown setting"),
         ({"small.toml": RECIPE.replace("views = 1", "views = 0")}, (), 2, "training.views is 0"),
+        (
+            {"small.toml": RECIPE.replace("frozen_layers = 5", "frozen_layers = 0")},
+            (),
+            2,
+            "no layer of EfficientNet-Lite0 is frozen. Set it to 1 or more",
+        ),
+        (
+            {"small.toml": RECIPE.replace("frozen_layers = 5\n", "")},
+            ("--network", "small-cnn"),
+            2,
+            "no layer of .* is frozen. Choose a pretrained network",
+        ),
         ({}, ("--folds", "30"), 3, "fewer folds with --folds"),
         ({}, ("--resume",), 2, "holds no search to go on with"),
     ],
@@ -292,7 +334,7 @@ def test_what_cannot_be_searched_is_refused_before_any_training(
         (place / name).write_text(text)
     assert search("found", *options) == code
     assert re.search(message, capsys.readouterr().err)
-    assert not (place / "found" / "study.db").exists()
+    assert not (place / "found").exists()
 
 
 def test_the_preprocessing_can_be_searched(place: Path) -> None:

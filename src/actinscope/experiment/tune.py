@@ -58,6 +58,7 @@ from actinscope.training.shared_views import SearchImages, Shelf
 from actinscope.training.trial import Fold, TrialRunner
 
 _STORED = "stored"
+_RECIPE = "recipe.toml"
 
 
 @dataclass(frozen=True)
@@ -116,14 +117,17 @@ def tune_study(request: TuneRequest, progress: Progress) -> TuneOutcome:
     """
     ends = math.inf if request.minutes is None else time.monotonic() + 60 * request.minutes
     _check(request)
-    if request.resume:
+    # A search that was cut off while it began has its record, and perhaps not yet its recipe.
+    begun = request.resume and (request.output / _RECIPE).exists()
+    if begun:
         recipe = with_network_of_run(request.recipe, request.output)
         request = replace(request, recipe=recipe)
     network = choose_network(request.recipe)
     recipe = recipe_as_used(request.recipe, network.entry)
     request = replace(request, recipe=recipe)
+    _require_frozen(recipe, network)
     space = load_space(request.space, recipe)
-    if request.resume:
+    if begun:
         require_same_settings(request.output, recipe)
     for notice in network.notices:
         progress.say(notice)
@@ -145,8 +149,6 @@ def tune_study(request: TuneRequest, progress: Progress) -> TuneOutcome:
     searched = _Searched(known, _folds(known, request), network, reader, request.output)
     space = _with_freeze_points(space, searched, recipe)
     make_folder(request.output)
-    write_recipe(recipe, request.output / "recipe.toml")
-    write_manifest(parts.manifest, request.output / "manifest.csv")
     sentence, trials = _search(request, space, searched, parts, ends=ends, progress=progress)
     return TuneOutcome(request.output, sentence, trials, problems)
 
@@ -179,6 +181,21 @@ def _check(request: TuneRequest) -> None:
             where=f"recipe {request.recipe.name}",
             remedy="Set training.views to 1 or more in the recipe that the search starts from",
         )
+
+
+def _require_frozen(recipe: Recipe, network: ChosenNetwork) -> None:
+    """Refuse a base recipe that stores nothing; ``recipe`` is as used."""
+    if recipe.network.frozen_layers:
+        return
+    scratch = network.entry.from_scratch
+    raise SettingsError(
+        "a search trains on what the frozen layers make of the images, and no layer of "
+        f"{network.entry.title} is frozen",
+        where=f"recipe {recipe.name}, network.frozen_layers",
+        remedy="Choose a pretrained network with --network; this one is trained from random numbers"
+        if scratch
+        else f"Set it to 1 or more, or leave it out for {network.entry.frozen_layers}",
+    )
 
 
 def _folds(known: Manifest, request: TuneRequest) -> tuple[Fold, ...]:
@@ -304,19 +321,22 @@ def _search(
     progress: Progress,
 ) -> tuple[str, tuple[TrialResult, ...]]:
     recipe, folder = request.recipe, request.output
-    images = _Images(searched, progress)
-    channels = images.of(recipe).preprocess.network_channels
-    shelf = Shelf(folder / _STORED, recipe.training.storage_gb)
-    runner = TrialRunner(
-        _builder(searched, channels),
-        searched.folds,
-        shelf=shelf,
-        most_views=_most_views(space, recipe),
-        classes=len(searched.manifest.classes),
-        scratch=folder,
-    )
     settings = {"space": space.described(), "folds": request.folds, "seed": recipe.seed}
     with Search(folder / "study.db", space, recipe, seed=recipe.seed, settings=settings) as search:
+        # Behind the record: --resume goes on wherever there is one, also from here.
+        write_recipe(recipe, folder / _RECIPE)
+        write_manifest(parts.manifest, folder / "manifest.csv")
+        images = _Images(searched, progress)
+        channels = images.of(recipe).preprocess.network_channels
+        shelf = Shelf(folder / _STORED, recipe.training.storage_gb)
+        runner = TrialRunner(
+            _builder(searched, channels),
+            searched.folds,
+            shelf=shelf,
+            most_views=_most_views(space, recipe),
+            classes=len(searched.manifest.classes),
+            scratch=folder,
+        )
         while len(results := search.results()) < request.trials and time.monotonic() < ends:
             _one_trial(search, runner, images, recipe, ends=ends, progress=progress,
                        folds=len(searched.folds))  # fmt: skip
