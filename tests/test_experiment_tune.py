@@ -146,6 +146,8 @@ def test_a_search_leaves_what_the_documentation_names(whole: Path) -> None:
     assert page.count("data:image/svg+xml;base64,") == 3
     assert not re.search(r'(?:src|href)="(?!data:|#)', page)
     assert re.search("The best of 3 trials|Of 3 trials none", page)
+    assert "Which settings mattered is not judged" in page
+    assert "lies outside the space" not in page
 
 
 def test_the_test_part_is_not_looked_at(
@@ -317,6 +319,33 @@ def test_time_ends_a_trial_with_its_epoch(
             2,
             "no layer of .* is frozen. Choose a pretrained network",
         ),
+        (
+            {
+                "space.toml": "[search]\nnetwork.input_size = [64, 96]\n",
+                "small.toml": RECIPE.replace("input_size = 32", "input_size = 96"),
+            },
+            ("--network", "inception-v3"),
+            2,
+            "input_size = 64 is not possible: the input size 64 is too small for Inception",
+        ),
+        (
+            {},
+            ("--network", "inception-v3"),
+            2,
+            "the input size 32 is too small for Inception.*at least 75 pixels",
+        ),
+        (
+            {"small.toml": RECIPE.replace("= 5", "= 500")},
+            (),
+            2,
+            "500 layers are to stay frozen, and EfficientNet-Lite0 has [0-9]+: nothing is left",
+        ),
+        (
+            {"space.toml": "[search]\nnetwork.head_units = [[8], [16]]\n"},
+            (),
+            2,
+            "head_units and head_flatten do nothing",
+        ),
         ({}, ("--folds", "30"), 3, "fewer folds with --folds"),
         ({}, ("--resume",), 2, "holds no search to go on with"),
     ],
@@ -339,12 +368,14 @@ def test_what_cannot_be_searched_is_refused_before_any_training(
 
 def test_the_preprocessing_can_be_searched(place: Path) -> None:
     (place / "space.toml").write_text(
-        "[search]\npreprocess.low_percentile = [0.1, 5.0]\ntraining.epochs = [1, 2]\n"
+        "[search]\npreprocess.low_percentile = [0.1, 5.0]\ntraining.epochs = [1, 3]\n"
     )
     assert search("found", trials=2) == 0
     rows = rows_of(place / "found")
     assert {row["preprocess.low_percentile"] for row in rows} <= {"0.1", "5.0"}
     assert all(row["state"] == "complete" for row in rows)
+    page = (place / "found" / "report.html").read_text("utf-8")
+    assert "lies outside the space in training.epochs (2)" in page
 
 
 def test_the_interval_of_a_mean_difference() -> None:

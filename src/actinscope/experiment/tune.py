@@ -32,6 +32,7 @@ from actinscope.experiment.prepare import (
 )
 from actinscope.experiment.resume import (
     recipe_as_used,
+    require_buildable,
     require_same_images,
     require_same_settings,
     with_network_of_run,
@@ -40,7 +41,7 @@ from actinscope.experiment.train import ChosenNetwork, choose_network
 from actinscope.experiment.tune_story import TuneStory, write_trials, write_tuning
 from actinscope.files import make_folder
 from actinscope.images import CropReader
-from actinscope.networks import build_network, freeze, freeze_points
+from actinscope.networks import NetworkEntry, build_network, freeze, freeze_points
 from actinscope.preprocess import fit_preprocess
 from actinscope.progress import Progress, Silent
 from actinscope.study import TEST, Manifest, Split, grouped_folds, split, write_manifest
@@ -126,7 +127,8 @@ def tune_study(request: TuneRequest, progress: Progress) -> TuneOutcome:
     recipe = recipe_as_used(request.recipe, network.entry)
     request = replace(request, recipe=recipe)
     _require_frozen(recipe, network)
-    space = load_space(request.space, recipe)
+    require_buildable(recipe, network.entry)
+    space = load_space(request.space, recipe, check=_buildable_with(network.entry))
     if begun:
         require_same_settings(request.output, recipe)
     for notice in network.notices:
@@ -196,6 +198,11 @@ def _require_frozen(recipe: Recipe, network: ChosenNetwork) -> None:
         if scratch
         else f"Set it to 1 or more, or leave it out for {network.entry.frozen_layers}",
     )
+
+
+def _buildable_with(entry: NetworkEntry) -> Callable[[Recipe], None]:
+    """Refuses a trial's recipe that the network cannot be built from."""
+    return lambda recipe: require_buildable(recipe_as_used(recipe, entry), entry)
 
 
 def _folds(known: Manifest, request: TuneRequest) -> tuple[Fold, ...]:
