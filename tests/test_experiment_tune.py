@@ -149,6 +149,8 @@ def test_a_search_leaves_what_the_documentation_names(whole: Path) -> None:
     assert page.count("data:image/svg+xml;base64,") == 3
     assert not re.search(r'(?:src|href)="(?!data:|#)', page)
     assert re.search("The best of 3 trials|Of 3 trials none", page)
+    assert "Which settings mattered is not judged" in page
+    assert "lies outside the space" not in page
 
 
 def test_the_test_part_is_not_looked_at(
@@ -293,6 +295,36 @@ def test_a_search_that_was_killed_goes_on(
     assert "the images, labels, groups or parts are not those" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("step", ["_Images", "write_recipe", "write_manifest"])
+def test_a_search_that_was_interrupted_before_its_first_trial_goes_on(
+    step: str, place: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tune, step, interrupted)
+        assert search("cut") == 130
+    assert "the same command with --resume goes on" in capsys.readouterr().err
+    assert search("cut") == 2
+    assert "holds a search already" in capsys.readouterr().err
+    assert search("cut", "--resume", trials=1) == 0
+    assert rows_of(place / "cut") == rows_of(whole)[:1]
+
+
+def test_a_search_that_was_interrupted_before_it_wrote_anything_starts_again(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tune, "fingerprint_study", interrupted)
+        assert search("cut") == 130
+    assert "start the same command again" in capsys.readouterr().err
+    assert not (place / "cut").exists()
+
+
 def test_time_ends_a_trial_with_its_epoch(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
 ) -> None:
@@ -327,6 +359,45 @@ def test_time_ends_a_trial_with_its_epoch(
         ({"space.toml": "[search]\nfreeze_points = [5, 8]\n"}, (), 2, "nothing is left to train"),
         ({"space.toml": "[search]\ntraining.epoch = [7]\n"}, (), 2, "unknown setting"),
         ({"small.toml": RECIPE.replace("views = 1", "views = 0")}, (), 2, "training.views is 0"),
+        (
+            {"small.toml": RECIPE.replace("frozen_layers = 5", "frozen_layers = 0")},
+            (),
+            2,
+            "no layer of EfficientNet-Lite0 is frozen. Set it to 1 or more",
+        ),
+        (
+            {"small.toml": RECIPE.replace("frozen_layers = 5\n", "")},
+            ("--network", "small-cnn"),
+            2,
+            "no layer of .* is frozen. Choose a pretrained network",
+        ),
+        (
+            {
+                "space.toml": "[search]\nnetwork.input_size = [64, 96]\n",
+                "small.toml": RECIPE.replace("input_size = 32", "input_size = 96"),
+            },
+            ("--network", "inception-v3"),
+            2,
+            "input_size = 64 is not possible: the input size 64 is too small for Inception",
+        ),
+        (
+            {},
+            ("--network", "inception-v3"),
+            2,
+            "the input size 32 is too small for Inception.*at least 75 pixels",
+        ),
+        (
+            {"small.toml": RECIPE.replace("= 5", "= 500")},
+            (),
+            2,
+            "500 layers are to stay frozen, and EfficientNet-Lite0 has [0-9]+: nothing is left",
+        ),
+        (
+            {"space.toml": "[search]\nnetwork.head_units = [[8], [16]]\n"},
+            (),
+            2,
+            "head_units and head_flatten do nothing",
+        ),
         ({}, ("--folds", "30"), 3, "fewer folds with --folds"),
         ({}, ("--resume",), 2, "holds no search to go on with"),
     ],
@@ -344,17 +415,19 @@ def test_what_cannot_be_searched_is_refused_before_any_training(
         (place / name).write_text(text)
     assert search("found", *options) == code
     assert re.search(message, capsys.readouterr().err)
-    assert not (place / "found" / "study.db").exists()
+    assert not (place / "found").exists()
 
 
 def test_the_preprocessing_can_be_searched(place: Path) -> None:
     (place / "space.toml").write_text(
-        "[search]\npreprocess.low_percentile = [0.1, 5.0]\ntraining.epochs = [1, 2]\n"
+        "[search]\npreprocess.low_percentile = [0.1, 5.0]\ntraining.epochs = [1, 3]\n"
     )
     assert search("found", trials=2) == 0
     rows = rows_of(place / "found")
     assert {row["preprocess.low_percentile"] for row in rows} <= {"0.1", "5.0"}
     assert all(row["state"] == "complete" for row in rows)
+    page = (place / "found" / "report.html").read_text("utf-8")
+    assert "lies outside the space in training.epochs (2)" in page
 
 
 def test_the_interval_of_a_mean_difference() -> None:

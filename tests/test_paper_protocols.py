@@ -14,7 +14,15 @@ from hypothesis.extra import numpy as hnp
 
 from actinscope.errors import SettingsError, SplitError, StudyError
 from actinscope.images import CropReader, Image, ReadOptions, read_image
-from actinscope.paper.copies import COPY, COPY_OF, READ_COPIES, originals_of, vary, write_copies
+from actinscope.paper.copies import (
+    COPY,
+    COPY_OF,
+    READ_COPIES,
+    list_copies,
+    originals_of,
+    vary,
+    write_copies,
+)
 from actinscope.paper.protocols import (
     BY_IMAGE,
     HONEST,
@@ -267,3 +275,33 @@ def test_choices() -> None:
     assert chosen_protocols("both", grouped=False) == (PUBLISHED, HONEST)
     with pytest.raises(SettingsError, match="no protocol called 'fair'"):
         chosen_protocols("fair", grouped=True)
+
+
+def test_near_copies_under_two_group_names_are_never_held_out_and_trained_on_at_once(
+    study: Fingerprints, tmp_path: Path
+) -> None:
+    """An image of the first field of each class is marked as a copy of one of the second."""
+    name = {f"{label}{field}_0.tif": label for label in "ab" for field in (0, 1)}
+    records = tuple(replace(r, copy_set=name.get(r.name, "")) for r in study.manifest.records)
+    marked = replace(study.manifest, records=records)
+    copies = list_copies(marked, copies=COPIES, folder=tmp_path)
+    repeats = plan_repeats(copies, tuple(PROTOCOLS.values()), repeats=5, seed=0, fractions=SHARES)
+    plain = list_copies(study.manifest, copies=COPIES, folder=tmp_path)
+    untold = plan_repeats(plain, (HONEST,), repeats=5, seed=0, fractions=SHARES)
+    assert any(torn(repeat.held_out, name) for repeat in untold)
+    for repeat in repeats:
+        assert not torn(repeat.held_out, name)
+        for protocol in (BY_IMAGE, HONEST):
+            records = repeat.parts[protocol.name].manifest.records
+            for part in ("train", "validation", "test"):
+                assert not torn(tuple(r for r in records if r.part == part), name)
+    # The published order divides copies one by one, near ones too.
+    published = (repeat.parts["published"].manifest.records for repeat in repeats)
+    assert any(torn(tuple(r for r in found if r.part == "test"), name) for found in published)
+
+
+def torn(records: tuple[Record, ...], name: dict[str, str]) -> bool:
+    """Whether ``records`` hold a set of copies only in part."""
+    held = {r.groups[COPY_OF] for r in records} & set(name)
+    sets = {name[one] for one in held}
+    return held != {one for one in name if name[one] in sets}

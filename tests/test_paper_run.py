@@ -8,16 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import tifffile
 
 from actinscope.cli.main import main
 from actinscope.files import sha256_of_file
 from actinscope.networks import KerasDownload, NetworkEntry, keras_backend, registry, weights
 from actinscope.networks.download import DownloadError
+from actinscope.paper import runs
 from actinscope.paper.networks import PlannedNetwork
 from actinscope.paper.tables import NetworkResults, table_ii, table_iii, table_iv
 from actinscope.phantoms import write_phantom_crops
 from actinscope.preprocess import NetworkInput
+from actinscope.study import Fingerprints, Manifest
 from actinscope.training import Recipe, change_recipe
 
 RECIPE = """\
@@ -274,6 +278,43 @@ def test_what_cannot_be_done_is_refused_at_once(
     assert run(place, "refused", "--quiet", *options) == code
     assert message in capsys.readouterr().err
     assert not (place / "refused").exists()
+
+
+def test_near_copies_are_joined_and_given_parts_are_told(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    """A turned copy of one cell under the name of another field; the experiment stops there."""
+    seen: list[Manifest] = []
+
+    def noting(found: Fingerprints, *_: Any, **__: Any) -> Manifest:
+        seen.append(found.manifest)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs, "write_copies", noting)
+    with (place / "images" / "groups.csv").open(newline="") as table:
+        columns, *rows = [row for row in csv.reader(table) if "empty" not in row[0]]
+    named = dict(zip(columns, rows[0], strict=True))
+    pixels = tifffile.imread(place / "images" / named["path"])
+    tifffile.imwrite(place / "turned.tif", np.ascontiguousarray(np.rot90(pixels)))
+    other = next(row for row in rows if row[1] == named["label"] and row[2] != named["field"])
+    rows.append(["../turned.tif", *other[1:]])
+    parts = ["train", "validation", "test"]
+    lines = [",".join([*row, parts[n % 3]]) for n, row in enumerate(rows)]
+    (place / "parts.csv").write_text("\n".join([",".join([*columns, "part"]), *lines]))
+    (place / "keep.toml").write_text(RECIPE + "[split]\nkeep_copies = true\n")
+    for recipe in ("keep", "small"):
+        code = main(
+            ["paper", str(place / "images"), "--manifest", str(place / "parts.csv"),
+             "--group", "field", "--recipe", str(place / f"{recipe}.toml"),
+             "--networks", "tiny", "--weights", "none", "-o", str(place / recipe)]
+        )  # fmt: skip
+        assert code == 130
+        assert "the parts that the manifest gives are not used" in capsys.readouterr().err
+    kept, plain = seen
+    joined = {record.path.name for record in kept.records if record.copy_set}
+    assert {"turned.tif", Path(named["path"]).name} <= joined
+    assert len({record.groups["field"] for record in kept.records if record.copy_set}) >= 2
+    assert not any(record.copy_set for record in plain.records)
 
 
 def test_the_papers_row_is_never_called_random() -> None:

@@ -15,7 +15,7 @@ from actinscope.networks import block_ends, freeze_points
 from actinscope.progress import Silent
 from actinscope.training import LabelledImages, Recipe, change_recipe
 from actinscope.training.search import Search, TrialResult, is_hopeless, place_of
-from actinscope.training.search_space import Choices, Range, SearchSpace
+from actinscope.training.search_space import Choices, Range, SearchSpace, load_space
 from actinscope.training.shared_views import SearchImages, Shelf
 from actinscope.training.trial import Fold, FoldFigures, TrialOutcome, TrialRunner
 from training_toys import (
@@ -174,6 +174,37 @@ def test_importances_need_trials_and_find_what_matters(tmp_path: Path) -> None:
         found = search.importances()
     assert next(iter(found)) == "training.learning_rate"
     assert sum(found.values()) == pytest.approx(1)
+
+
+def test_a_base_recipe_outside_the_space_hides_nothing_that_mattered(tmp_path: Path) -> None:
+    """The epochs alone decide, and the base recipe's 12 are not among them."""
+    space = SearchSpace(
+        {
+            "training.epochs": Choices((6, 20)),
+            "training.learning_rate": Range(1e-4, 1e-1, log=True),
+            "training.batch_size": Choices((16,)),
+        }
+    )
+    with Search(tmp_path / "study.db", space, Recipe(), seed=0, settings={}) as search:
+        for count in range(11):
+            proposal = search.propose()
+            assert ("training.epochs" in proposal.values) == (count > 0)
+            search.finish(outcome(1.0 / float(str(proposal.values.get("training.epochs", 12)))))
+            assert bool(search.importances()) == (count == 10)
+        found = search.importances()
+    # A single value of the batch size says nothing about it.
+    assert list(found) == ["training.epochs", "training.learning_rate"]
+    assert found["training.epochs"] > 0.9
+
+
+@pytest.mark.parametrize("text", ["warmup_epochs = [0, 1, 2]", "refresh = [0.25, 1]"])
+def test_whole_numbers_for_a_decimal_setting_can_be_searched(text: str, tmp_path: Path) -> None:
+    (tmp_path / "space.toml").write_text(f"[search]\ntraining.{text}\n")
+    space = load_space(tmp_path / "space.toml", Recipe())
+    with Search(tmp_path / "study.db", space, Recipe(), seed=0, settings={}) as search:
+        (own,) = search.propose().values.items()
+    assert own in {("training.warmup_epochs", 1.0), ("training.refresh", 0.25)}
+    assert isinstance(own[1], float)
 
 
 def rival(number: int, rungs: dict[int, float], state: str = "complete") -> TrialResult:

@@ -104,11 +104,40 @@ def test_ranges_and_choices_are_read(tmp_path: Path) -> None:
         ("network.frozen_layers = [3]", "searched as freeze_points"),
         ("training.storage_gb = [1, 2]", "how to compute"),
         ("training.epochs = [2", "is not valid TOML"),
+        ("training.schedule = { low = 1, high = 2 }", "schedule is no number, so it has no range"),
+        ("network.freeze_batch_norm = { low = 0, high = 1 }", "is no number, so it has no range"),
+        ("network.head_units = { low = 8, high = 16 }", "is no number, so it has no range"),
+        ("training.label_smoothing = [0, 0.0]", "names a choice twice"),
+        ("training.views = [0, 4]", "trains on stored views, of which there would be none"),
+        ("levels.fewest_cells = [1, 2]", "does not change how a network is trained"),
+        ("probabilities.coverage = [0.8, 0.9]", "does not change how a network is trained"),
+        ("trees.depth = [2, 3]", "boosted trees are not searched"),
+        ('training.head_model = ["softmax"]', "boosted trees are not searched"),
     ],
 )
 def test_what_is_impossible_is_refused(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=message):
         space(tmp_path, text)
+
+
+def test_choices_are_what_the_recipe_makes_of_them(tmp_path: Path) -> None:
+    """Whole numbers for a setting that is a decimal one, and lists for pairs."""
+    found = space(tmp_path, "training.warmup_epochs = [0, 1, 2]\naugmentation.zoom = [0, [1, 1.2]]")
+    assert found.dimensions["training.warmup_epochs"] == Choices((0.0, 1.0, 2.0))
+    written = [repr(value) for one in found.dimensions.values() for value in one.ends]
+    assert written == ["0.0", "1.0", "2.0", "0.0", "(1.0, 1.2)"]
+
+
+def test_every_end_is_checked(tmp_path: Path) -> None:
+    def check(recipe: Recipe) -> None:
+        if (recipe.network.input_size or 0) < 75 and recipe.network.head_dropout:
+            raise SettingsError("it is too small")
+
+    text = "network.input_size = [64, 96]\nnetwork.head_dropout = [0.0, 0.5]"
+    (tmp_path / "space.toml").write_text(f"[search]\n{text}")
+    base = change_recipe(Recipe(), {"network": {"input_size": 96}})
+    with pytest.raises(SettingsError, match=r"input_size = 64 with .*head_dropout = 0\.5 is not"):
+        load_space(tmp_path / "space.toml", base, check=check)
 
 
 def test_values_that_contradict_each_other_are_refused(tmp_path: Path) -> None:

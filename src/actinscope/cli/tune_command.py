@@ -133,5 +133,5 @@ def _minutes(text: str) -> float:
 
 def _hint(arguments: argparse.Namespace) -> str:
     if (arguments.output / "study.db").exists():
-        return " The finished trials are kept: the same command with --resume goes on."
+        return " What is finished is kept: the same command with --resume goes on."
     return " Nothing was written yet: start the same command again."

@@ -54,6 +54,30 @@ def recipe_as_used(recipe: Recipe, entry: NetworkEntry) -> Recipe:
     return change_recipe(recipe, {"network": network, "training": training})
 
 
+def require_buildable(recipe: Recipe, entry: NetworkEntry) -> None:
+    """See that the network can be built as ``recipe`` (as used) asks, without building it.
+
+    Raises:
+        SettingsError: the input is too small for it, or no layer is left to train.
+    """
+    size = recipe.network.input_size or entry.input.size
+    if size < entry.smallest:
+        raise SettingsError(
+            f"the input size {size} is too small for {entry.title}",
+            where="network.input_size",
+            remedy=f"Choose at least {entry.smallest} pixels",
+        )
+    layers = entry.layer_count - entry.head.layer_count + head_of(recipe, entry).layer_count
+    frozen = recipe.network.frozen_layers or 0
+    if frozen >= layers:
+        raise SettingsError(
+            f"{frozen} layers are to stay frozen, and {entry.title} has {layers}: nothing is left "
+            "to train",
+            where="network.frozen_layers",
+            remedy=f"Freeze at most {layers - 1} layers",
+        )
+
+
 def _for_trees(recipe: Recipe, entry: NetworkEntry) -> Recipe:
     """Nothing of the network is trained, so its frozen layers and its head stay unsaid."""
     settings = recipe.network

@@ -35,6 +35,7 @@ from actinscope.experiment.prepare import (
 from actinscope.experiment.resume import (
     head_of,
     recipe_as_used,
+    require_buildable,
     require_same_images,
     require_same_settings,
     with_network_of_run,
@@ -43,7 +44,7 @@ from actinscope.experiment.train import ChosenNetwork, choose_network
 from actinscope.experiment.tune_story import TuneStory, write_trials, write_tuning
 from actinscope.files import make_folder
 from actinscope.images import CropReader
-from actinscope.networks import build_network, freeze, freeze_points
+from actinscope.networks import NetworkEntry, build_network, freeze, freeze_points
 from actinscope.preprocess import fit_preprocess
 from actinscope.progress import Progress, Silent
 from actinscope.study import TEST, Manifest, Split, grouped_folds, split, write_manifest
@@ -61,6 +62,7 @@ from actinscope.training.shared_views import SearchImages, Shelf
 from actinscope.training.trial import Fold, TrialRunner
 
 _STORED = "stored"
+_RECIPE = "recipe.toml"
 
 
 @dataclass(frozen=True)
@@ -119,14 +121,18 @@ def tune_study(request: TuneRequest, progress: Progress) -> TuneOutcome:
     """
     ends = math.inf if request.minutes is None else time.monotonic() + 60 * request.minutes
     _check(request)
-    if request.resume:
+    # A search that was cut off while it began has its record, and perhaps not yet its recipe.
+    begun = request.resume and (request.output / _RECIPE).exists()
+    if begun:
         recipe = with_network_of_run(request.recipe, request.output)
         request = replace(request, recipe=recipe)
     network = choose_network(request.recipe)
     recipe = recipe_as_used(request.recipe, network.entry)
     request = replace(request, recipe=recipe)
-    space = load_space(request.space, recipe)
-    if request.resume:
+    _require_frozen(recipe, network)
+    require_buildable(recipe, network.entry)
+    space = load_space(request.space, recipe, check=_buildable_with(network.entry))
+    if begun:
         require_same_settings(request.output, recipe)
     for notice in network.notices:
         progress.say(notice)
@@ -168,7 +174,7 @@ def tune_on_parts(
         The sentence that sums the search up, and its finished trials.
     """
     recipe = request.recipe
-    if request.resume:
+    if request.resume and (request.output / "manifest.csv").exists():
         require_same_images(request.output, parts.manifest)
     known = replace(
         parts.manifest,
@@ -177,8 +183,6 @@ def tune_on_parts(
     searched = _Searched(known, _folds(known, request), network, reader, request.output)
     space = _with_freeze_points(space, searched, recipe)
     make_folder(request.output)
-    write_recipe(recipe, request.output / "recipe.toml")
-    write_manifest(parts.manifest, request.output / "manifest.csv")
     return _search(request, space, searched, parts, ends=ends, progress=progress)
 
 
@@ -220,6 +224,26 @@ def require_searchable(recipe: Recipe) -> None:
             where=f"recipe {recipe.name}",
             remedy="Set training.views to 1 or more in the recipe that the search starts from",
         )
+
+
+def _require_frozen(recipe: Recipe, network: ChosenNetwork) -> None:
+    """Refuse a base recipe that stores nothing; ``recipe`` is as used."""
+    if recipe.network.frozen_layers:
+        return
+    scratch = network.entry.from_scratch
+    raise SettingsError(
+        "a search trains on what the frozen layers make of the images, and no layer of "
+        f"{network.entry.title} is frozen",
+        where=f"recipe {recipe.name}, network.frozen_layers",
+        remedy="Choose a pretrained network with --network; this one is trained from random numbers"
+        if scratch
+        else f"Set it to 1 or more, or leave it out for {network.entry.frozen_layers}",
+    )
+
+
+def _buildable_with(entry: NetworkEntry) -> Callable[[Recipe], None]:
+    """Refuses a trial's recipe that the network cannot be built from."""
+    return lambda recipe: require_buildable(recipe_as_used(recipe, entry), entry)
 
 
 def _folds(known: Manifest, request: TuneRequest) -> tuple[Fold, ...]:
@@ -346,19 +370,22 @@ def _search(
     progress: Progress,
 ) -> tuple[str, tuple[TrialResult, ...]]:
     recipe, folder = request.recipe, request.output
-    images = _Images(searched, progress)
-    channels = images.of(recipe).preprocess.network_channels
-    shelf = Shelf(folder / _STORED, recipe.training.storage_gb)
-    runner = TrialRunner(
-        _builder(searched, channels),
-        searched.folds,
-        shelf=shelf,
-        most_views=_most_views(space, recipe),
-        classes=len(searched.manifest.classes),
-        scratch=folder,
-    )
     settings = {"space": space.described(), "folds": request.folds, "seed": recipe.seed}
     with Search(folder / "study.db", space, recipe, seed=recipe.seed, settings=settings) as search:
+        # Behind the record: --resume goes on wherever there is one, also from here.
+        write_recipe(recipe, folder / _RECIPE)
+        write_manifest(parts.manifest, folder / "manifest.csv")
+        images = _Images(searched, progress)
+        channels = images.of(recipe).preprocess.network_channels
+        shelf = Shelf(folder / _STORED, recipe.training.storage_gb)
+        runner = TrialRunner(
+            _builder(searched, channels),
+            searched.folds,
+            shelf=shelf,
+            most_views=_most_views(space, recipe),
+            classes=len(searched.manifest.classes),
+            scratch=folder,
+        )
         while len(results := search.results()) < request.trials and time.monotonic() < ends:
             _one_trial(search, runner, images, recipe, ends=ends, progress=progress,
                        folds=len(searched.folds))  # fmt: skip

@@ -19,7 +19,7 @@ from actinscope.files import write_text_atomic
 from actinscope.report.tuning import TrialLine, TuningContent, write_tuning_report
 from actinscope.study import Manifest
 from actinscope.training import Recipe, recipe_text, write_recipe
-from actinscope.training.search import TrialResult
+from actinscope.training.search import FEWEST_FOR_IMPORTANCE, TrialResult
 from actinscope.training.search_space import Choices, Range, SearchSpace, recipe_with
 
 BEST = "best_recipe.toml"
@@ -245,7 +245,40 @@ def _notices(story: TuneStory) -> tuple[str, ...]:
             "No group was named: images of one sample may be held out and trained on at once, "
             "and the search may have chosen what remembers samples best."
         )
-    return tuple(said)
+    return (*said, *_unjudged(story))
+
+
+def _unjudged(story: TuneStory) -> list[str]:
+    """What "What mattered" does not cover, and why."""
+    said = []
+    own = _base_values(story.space, story.recipe)
+    outside = [
+        f"{name} ({_plain(own[name])})"
+        for name in story.space.dimensions
+        if name not in story.trials[0].values
+    ]
+    if outside:
+        said.append(
+            f"The base recipe lies outside the space in {', '.join(outside)}. All trials are "
+            "compared with it, but what mattered is judged from the others."
+        )
+    if not story.importances:
+        said.append(
+            "Which settings mattered is not judged: that takes at least "
+            f"{FEWEST_FOR_IMPORTANCE} complete trials in the space, with different results."
+        )
+        return said
+    missing = [name for name in story.space.dimensions if name not in story.importances]
+    if missing:
+        said.append(
+            f"What {', '.join(missing)} mattered cannot be judged: no two values of it were tried "
+            "to the end."
+        )
+    return said
+
+
+def _plain(value: object) -> str:
+    return "the network's own" if value is None else str(value)
 
 
 def _question(story: TuneStory) -> str:

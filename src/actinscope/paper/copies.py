@@ -48,7 +48,8 @@ def write_copies(
 
     Copy 0 is the image itself, the others are augmented, with the values, type and channel
     names of the image. Files that are there already are kept. Records have the groups of
-    their image and the columns :data:`COPY_OF` and :data:`COPY`; the pixels' hashes are set.
+    their image, its set of near copies, and the columns :data:`COPY_OF` and :data:`COPY`; the
+    pixels' hashes are set. Parts that the study gives are left out: each protocol divides anew.
 
     Raises:
         SettingsError: the settings change intensities, or ``copies`` is below 1.
@@ -91,6 +92,7 @@ def list_copies(study: Manifest, *, copies: int, folder: Path) -> Manifest:
             label=record.label,
             groups={**record.groups, COPY_OF: record.title, COPY: str(copy)},
             pixel_hash="" if copy else record.pixel_hash,
+            copy_set=record.copy_set,
         )
         for number, record in enumerate(_in_order(study))
         for copy in range(copies)

@@ -176,7 +176,7 @@ def divide(
 
 def _divide_copies(pool: Manifest, seed: int, fractions: tuple[float, float, float]) -> Split:
     """Copies one by one. Equal pixels are not kept together either: that is the point."""
-    blind = tuple(replace(record, pixel_hash="") for record in pool.records)
+    blind = tuple(replace(record, pixel_hash="", copy_set="") for record in pool.records)
     parts = split(replace(pool, records=blind, group=None), seed=seed, fractions=fractions)
     part_of = {record.key: record.part for record in parts.manifest.records}
     records = tuple(replace(record, part=part_of[record.key]) for record in pool.records)

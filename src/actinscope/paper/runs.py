@@ -10,12 +10,13 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from actinscope.bundle import load_bundle
 from actinscope.errors import ResumeError, UsageError
 from actinscope.experiment.assess import assess, write_assessment
+from actinscope.experiment.audit import joined_copies
 from actinscope.experiment.output import require_new_folder
 from actinscope.experiment.prepare import (
     StudySource,
@@ -34,8 +35,8 @@ from actinscope.paper.protocols import Protocol, Repeat, chosen_protocols, plan_
 from actinscope.paper.results import UNSEEN, run_folder
 from actinscope.paper.story import Experiment, write_paper_report
 from actinscope.predict import Predictor
-from actinscope.progress import Progress
-from actinscope.study import Fingerprints, Manifest
+from actinscope.progress import Progress, StepCounter
+from actinscope.study import Fingerprints, Manifest, near_duplicates
 from actinscope.training import Recipe, change_recipe
 
 _IDENTITY = "experiment.json"
@@ -102,7 +103,7 @@ def run_paper(request: PaperRequest, progress: Progress) -> PaperOutcome:
         for notice in one.network.notices if one.network else ():
             progress.say(notice)
     reader = CropReader(request.recipe.images)
-    found = fingerprint_study(read_study(request.source, request.recipe), reader, progress)
+    found = _fingerprints(request, reader, progress)
     import_in_background()
     protocols = chosen_protocols(request.protocol, grouped=found.manifest.group is not None)
     folder = request.output / COPIES_FOLDER
@@ -135,6 +136,26 @@ def run_paper(request: PaperRequest, progress: Progress) -> PaperOutcome:
     shutil.rmtree(folder)
     untrained = tuple((one.title, one.problem) for one in networks if one.problem)
     return PaperOutcome(request.output, sentence, untrained, unreadable(found))
+
+
+def _fingerprints(request: PaperRequest, reader: CropReader, progress: Progress) -> Fingerprints:
+    """The images as read, with near copies joined where the recipe says ``keep_copies``."""
+    study = read_study(request.source, request.recipe)
+    if any(record.part for record in study.records):
+        progress.say(
+            "note: the parts that the manifest gives are not used: every protocol divides the "
+            "images itself"
+        )
+    keep = request.recipe.split.keep_copies
+    found = fingerprint_study(study, reader, progress, observing=keep)
+    if not keep:
+        return found
+    near = near_duplicates(
+        [one.sketch for one in found.observations],
+        seed=request.recipe.seed,
+        progress=StepCounter(progress, "Comparing images"),
+    )
+    return replace(found, manifest=joined_copies(found.manifest, near), observations=())
 
 
 def _plan(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -36,6 +36,10 @@ _FIXED = {
     "network.name": "networks are compared by trainings of their own",
     "network.weights": "networks are compared by trainings of their own",
     "network.frozen_layers": f"it is searched as {FREEZE}",
+    "levels": "it does not change how a network is trained",
+    "probabilities": "it does not change how a network is trained",
+    "trees": "boosted trees are not searched",
+    "training.head_model": "boosted trees are not searched",
     "training.precision": "it says how to compute, not what",
     "training.storage_gb": "it says how to compute, not what",
 }
@@ -183,8 +187,16 @@ def default_space_text() -> str:
     return spaces.read_text("utf-8")
 
 
-def load_space(path: Path | None, recipe: Recipe) -> SearchSpace:
+def load_space(
+    path: Path | None, recipe: Recipe, *, check: Callable[[Recipe], object] = lambda _: None
+) -> SearchSpace:
     """The space in a TOML file (None: the default), checked against ``recipe``.
+
+    Args:
+        path: of the file.
+        recipe: that the search starts from.
+        check: raises SettingsError for a recipe that cannot be trained; it is given the recipe of
+            every end of the space.
 
     Raises:
         SettingsError: no valid TOML, an unknown setting, an empty or impossible range, or
@@ -204,8 +216,8 @@ def load_space(path: Path | None, recipe: Recipe) -> SearchSpace:
     if found or not isinstance(table, dict):
         raise SettingsError("must hold the table [search] alone", where=where, remedy=_SEE)
     space = _space_of(table, where)
-    _require_possible(space, recipe, where)
-    return space
+    _require_possible(space, recipe, where, check)
+    return _normalised(space, recipe, where)
 
 
 def _space_of(table: Mapping[str, Any], where: str) -> SearchSpace:
@@ -290,8 +302,7 @@ def _choices(name: str, written: Any, where: str) -> Choices:
         flat = value if isinstance(value, tuple) else (value,)
         if not all(isinstance(one, str | int | float) and _is_finite(one) for one in flat):
             raise SettingsError(f"{name}: {value!r} is no possible choice", where=where)
-    if len({repr(value) for value in values}) < len(values):
-        raise SettingsError(f"{name} names a choice twice", where=where, remedy="Leave one out")
+    _require_different(name, values, where)
     if not 1 <= len(values) <= _MOST_CHOICES:
         raise SettingsError(
             f"{name} has {len(values)} choices",
@@ -299,6 +310,11 @@ def _choices(name: str, written: Any, where: str) -> Choices:
             remedy=f"Give 1 to {_MOST_CHOICES}, or a range",
         )
     return Choices(values)
+
+
+def _require_different(name: str, values: Sequence[Value], where: str) -> None:
+    if len({repr(value) for value in values}) < len(values):
+        raise SettingsError(f"{name} names a choice twice", where=where, remedy="Leave one out")
 
 
 def _is_finite(value: object) -> bool:
@@ -314,6 +330,11 @@ def _range(name: str, written: Mapping[str, Any], where: str) -> Range:
             where=where,
             remedy="Write it as { low = 0.001, high = 0.1, log = true }",
         )
+    kinds = _kinds_of(name)
+    if not kinds & {int, float}:
+        raise SettingsError(
+            f"{name} is no number, so it has no range", where=where, remedy="Give a list of choices"
+        )
     low, high, step = written["low"], written["high"], written.get("step")
     log = written.get("log", False)
     numbers = [low, high] if step is None else [low, high, step]
@@ -323,7 +344,7 @@ def _range(name: str, written: Mapping[str, Any], where: str) -> Range:
     ):
         raise SettingsError(f"{name}: low, high and step are numbers, log is true or false",
                             where=where)  # fmt: skip
-    whole = _is_whole(name)
+    whole = float not in kinds
     wrong = ""
     if low >= high:
         wrong = f"low ({low:g}) is not below high ({high:g})"
@@ -344,17 +365,31 @@ def _range(name: str, written: Mapping[str, Any], where: str) -> Range:
     return Range(float(low), float(high), log, None if step is None else float(step))
 
 
-def _is_whole(name: str) -> bool:
-    """Whether the recipe takes whole numbers for a setting."""
+def _kinds_of(name: str) -> set[Any]:
+    """The types that the recipe takes for a setting."""
     section, _, key = name.partition(".")
     model = Recipe.model_fields[section].annotation
     assert isinstance(model, type) and issubclass(model, BaseModel)
     annotation = model.model_fields[key].annotation
-    kinds = set(get_args(annotation)) or {annotation}
-    return int in kinds and float not in kinds
+    return set(get_args(annotation)) or {annotation}
 
 
-def _require_possible(space: SearchSpace, recipe: Recipe, where: str) -> None:
+def _normalised(space: SearchSpace, recipe: Recipe, where: str) -> SearchSpace:
+    """The space with every choice as the recipe's model has it, such as 1.0 for 1."""
+    dimensions = dict(space.dimensions)
+    for name, dimension in dimensions.items():
+        if isinstance(dimension, Choices) and name not in (FREEZE, STRENGTH):
+            values = tuple(
+                _value_in(recipe_with(recipe, {name: value}), name) for value in dimension.values
+            )
+            _require_different(name, values, where)
+            dimensions[name] = Choices(values)
+    return replace(space, dimensions=dimensions)
+
+
+def _require_possible(
+    space: SearchSpace, recipe: Recipe, where: str, check: Callable[[Recipe], object]
+) -> None:
     """Try every end of every dimension, alone and with every end of every other one."""
     ends = [
         (name, end)
@@ -362,15 +397,20 @@ def _require_possible(space: SearchSpace, recipe: Recipe, where: str) -> None:
         for end in dimension.ends
     ]  # fmt: skip
     for name, end in ends:
-        _try(recipe, {name: end}, where)
+        _try(recipe, {name: end}, where, check)
     for (name, end), (other, far) in itertools.combinations(ends, 2):
         if name != other and name.partition(".")[0] == other.partition(".")[0]:
-            _try(recipe, {name: end, other: far}, where)
+            _try(recipe, {name: end, other: far}, where, check)
 
 
-def _try(recipe: Recipe, values: Mapping[str, Value], where: str) -> None:
+def _try(
+    recipe: Recipe, values: Mapping[str, Value], where: str, check: Callable[[Recipe], object]
+) -> None:
     try:
-        recipe_with(recipe, values)
+        changed = recipe_with(recipe, values)
+        if recipe.training.views and not changed.training.views:
+            raise SettingsError("a search trains on stored views, of which there would be none")
+        check(changed)
     except SettingsError as error:
         tried = " with ".join(f"{name} = {value!r}" for name, value in values.items())
         raise SettingsError(
