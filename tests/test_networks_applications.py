@@ -119,7 +119,8 @@ def test_a_colour_picture_has_the_features_that_keras_gives_it(name: str, tmp_pa
     theirs = getattr(applications, function)(
         include_top=False, weights=None, input_shape=(size, size, 3), pooling=pooling
     )
-    shaken(theirs, seed=3)
+    # Larger kernels make EfficientNetV2's gates so steep that rounding shows.
+    shaken(theirs, seed=3, kernels=0.1 if name.startswith("efficientnetv2") else None)
     if name.startswith("efficientnet-b"):
         # What the published file holds, and the layer that Keras adds for it, in one:
         # (x - mean) / sqrt(deviation) / sqrt(deviation).
@@ -246,7 +247,9 @@ def test_a_file_with_another_layer_is_refused_for_convnext(tmp_path: Path) -> No
     path = tmp_path / "notop.h5"
     write_legacy(theirs, path, grouped=True, without="convnext_tiny_stem")
     entry = network_entry("convnext-tiny")
-    with pytest.raises(WeightsCorrupt, match=r"2 layers are missing"):
+    with pytest.raises(
+        WeightsCorrupt, match=r"layers are missing, for example 'convnext_tiny_stem_conv'"
+    ):
         build_network(
             entry,
             classes=2,
