@@ -119,7 +119,7 @@ def test_a_colour_picture_has_the_features_that_keras_gives_it(name: str, tmp_pa
     theirs = getattr(applications, function)(
         include_top=False, weights=None, input_shape=(size, size, 3), pooling=pooling
     )
-    shaken(theirs, seed=3)
+    shaken(theirs, seed=3, kernels=_kernels(name))
     if name.startswith("efficientnet-b"):
         # What the published file holds, and the layer that Keras adds for it, in one:
         # (x - mean) / sqrt(deviation) / sqrt(deviation).
@@ -147,6 +147,12 @@ def test_a_colour_picture_has_the_features_that_keras_gives_it(name: str, tmp_pa
     scale = float(np.abs(expected).max())
     assert scale > 1e-6
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-4 * scale)
+
+
+def _kernels(name: str) -> float | None:
+    """Deviation of random kernels: larger ones make EfficientNetV2's gates so steep that
+    rounding shows."""
+    return 0.1 if name.startswith("efficientnetv2") else None
 
 
 def _network_input(pixels: Any, entry: NetworkEntry, size: int) -> Any:
@@ -246,7 +252,9 @@ def test_a_file_with_another_layer_is_refused_for_convnext(tmp_path: Path) -> No
     path = tmp_path / "notop.h5"
     write_legacy(theirs, path, grouped=True, without="convnext_tiny_stem")
     entry = network_entry("convnext-tiny")
-    with pytest.raises(WeightsCorrupt, match=r"2 layers are missing"):
+    with pytest.raises(
+        WeightsCorrupt, match=r"layers are missing, for example 'convnext_tiny_stem_conv'"
+    ):
         build_network(
             entry,
             classes=2,
@@ -315,7 +323,7 @@ def _assert_exported(name: str, folder: Path) -> None:
     import openvino
 
     entry = network_entry(name)
-    model = shaken(_random(name), seed=5)
+    model = shaken(_random(name), seed=5, kernels=_kernels(name))
     export_onnx(model, entry, folder / "model.onnx")
     images = _noise((2, entry.smallest, entry.smallest, 3))
     expected = {key: np.asarray(one) for key, one in inference_model(model)(images).items()}

@@ -141,3 +141,17 @@ def test_exporting_says_nothing(
     export_onnx(model, entry, tmp_path / "model.onnx")
     assert capfd.readouterr() == ("", "")
     assert caplog.records == []
+
+
+def test_operations_that_onnx_does_not_know_are_refused(tmp_path: Path) -> None:
+    def build(shape: tuple[int, int, int]) -> Any:
+        keras = keras_backend()
+        image = keras.Input(shape)
+        return keras.Model(image, keras.layers.Activation("gelu")(image))
+
+    entry = replace(network_entry("efficientnet-lite0"), builder=build)
+    weights = resolve_weights(entry, "none")
+    model = build_network(entry, classes=2, weights=weights, input_size=32, seed=0)
+    with pytest.raises(BundleError, match="ONNX does not know: Erfc"):
+        export_onnx(model, entry, tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from actinscope.errors import SettingsError, WeightsCorrupt
 from actinscope.networks.backend import keras_backend
-from actinscope.networks.convnext import ConvNeXt
+from actinscope.networks.convnext import ConvNeXt, depthwise_kernel
 from actinscope.networks.device import Precision, dtype_policy
 from actinscope.networks.entry import NetworkEntry
 from actinscope.networks.head import Head, attach_head, is_head_layer
@@ -148,17 +148,18 @@ def _stored_layers(entry: NetworkEntry, weights: ResolvedWeights) -> StoredLayer
 
 
 def _taken_apart(entry: NetworkEntry, stored: StoredLayers, model: Any) -> StoredLayers:
-    """``stored`` with the groups that Keras' file of a ConvNeXt has split into layers."""
-    groups = entry.builder.groups() if isinstance(entry.builder, ConvNeXt) else {}
-    if not set(groups) & set(stored.layers):
+    """``stored`` layer by layer as the network has them, which differs from Keras' ConvNeXt."""
+    if not isinstance(entry.builder, ConvNeXt):
         return stored
+    groups = entry.builder.groups()
     layers: dict[str, StoredLayer] = {}
     for name, found in stored.layers.items():
         start = 0
         for part in groups.get(name, (name,)):
             count = len(model.get_layer(part).weights) if name in groups else len(found.arrays)
             stop = start + count
-            layers[part] = StoredLayer(found.names[start:stop], found.arrays[start:stop])
+            arrays = depthwise_kernel(part, found.arrays[start:stop])
+            layers[part] = StoredLayer(found.names[start:stop], arrays)
             start = stop
         if start != len(found.arrays):
             raise WeightsCorrupt(f"the group {name!r} has {len(found.arrays)} arrays, not {start}")

@@ -1,15 +1,22 @@
 """ConvNeXt of Keras Applications, with all its layers in one row.
 
 Keras hides the stem and the three downsampling blocks in models of their own, which can
-neither be cut nor be given weights layer by layer; here their layers stand in the open.
+neither be cut nor be given weights layer by layer; here their layers stand in the open. Keras'
+GELU is computed with TensorFlow's complementary error function, for which ONNX has no word; here
+it is written with the error function, which is the same in exact arithmetic. And Keras writes
+depthwise convolutions as grouped ones, which TensorFlow has only within XLA on a CPU.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
+
+from numpy.typing import NDArray
 
 from actinscope.networks.backend import keras_backend
 
@@ -57,7 +64,42 @@ class ConvNeXt:
 def _copied(layer: Any) -> Any:
     if isinstance(layer, keras_backend().Sequential):
         return layer  # taken apart where it is called
+    if getattr(layer, "groups", 1) > 1:
+        return keras_backend().layers.DepthwiseConv2D(
+            layer.kernel_size, padding=layer.padding, name=layer.name, dtype=layer.dtype_policy
+        )
+    if getattr(layer, "activation", None) is keras_backend().activations.gelu:
+        return _gelu_layer()(name=layer.name, dtype=layer.dtype_policy)
     return type(layer).from_config(layer.get_config())
+
+
+def depthwise_kernel(name: str, arrays: tuple[NDArray[Any], ...]) -> tuple[NDArray[Any], ...]:
+    """Arrays of a layer in Keras' file as the layer here has them.
+
+    The kernel of a convolution in C groups is (7, 7, 1, C), of a depthwise one (7, 7, C, 1).
+    """
+    if not name.endswith("_depthwise_conv"):
+        return arrays
+    return tuple(
+        one.transpose(0, 1, 3, 2) if one.ndim == 4 and one.shape[2] == 1 else one for one in arrays
+    )
+
+
+@cache
+def _gelu_layer() -> Any:
+    """The class of a layer x Phi(x), Phi the normal distribution (Hendrycks and Gimpel 2016)."""
+    keras = keras_backend()
+
+    class ExactGelu(keras.layers.Layer):  # type: ignore[misc, name-defined, unused-ignore]
+        """(N, ...) to the same shape."""
+
+        def call(self, x: Any) -> Any:
+            return 0.5 * x * (1.0 + keras.ops.erf(x / math.sqrt(2.0)))
+
+        def compute_output_shape(self, input_shape: Any) -> Any:
+            return input_shape
+
+    return ExactGelu
 
 
 def _called(layer: Any, *arguments: Any, **options: Any) -> Any:

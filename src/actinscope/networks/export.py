@@ -61,7 +61,7 @@ def export_onnx(
     with atomic_path(path) as temporary:
         with _quiet():
             _convert(graph, entry.title, temporary)
-        _check_names(temporary, expected=list(graph.output))
+        _check_graph(temporary, expected=list(graph.output))
 
 
 def inference_model(model: Any) -> Any:
@@ -132,12 +132,19 @@ def _convert(graph: Any, title: str, path: Path) -> None:
         ) from error
 
 
-def _check_names(path: Path, *, expected: list[str]) -> None:
+def _check_graph(path: Path, *, expected: list[str]) -> None:
     import onnx
 
     graph = onnx.load(path).graph
     inputs = [value.name for value in graph.input]
     outputs = [value.name for value in graph.output]
+    # The converter leaves operations that it does not know as they are.
+    foreign = sorted({node.op_type for node in graph.node if not onnx.defs.has(node.op_type)})
+    if foreign:
+        raise BundleError(
+            f"the network has operations that ONNX does not know: {', '.join(foreign)}",
+            where=path.name,
+        )
     if inputs != [INPUT_NAME] or sorted(outputs) != sorted(expected):
         raise BundleError(
             f"the converter named the tensors {inputs} and {outputs}, "
