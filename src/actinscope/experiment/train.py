@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from actinscope.bundle import (
+    Bundle,
     store_metrics,
     store_reliability,
 )
 from actinscope.errors import SettingsError, UsageError
 from actinscope.evidence import Evaluation, level_words
-from actinscope.experiment.assess import answers_of, assess_answers, write_assessment
+from actinscope.experiment.assess import (
+    Assessment,
+    answers_of,
+    assess_answers,
+    write_assessment,
+)
 from actinscope.experiment.audit import audit_before
-from actinscope.experiment.controls import run_controls
+from actinscope.experiment.controls import ControlResults, run_controls
 from actinscope.experiment.deliver import deliver, network_sentence
 from actinscope.experiment.environment import describe_environment
-from actinscope.experiment.explain import explain
+from actinscope.experiment.explain import Explanation, explain
 from actinscope.experiment.levels import level_rules, write_levels
 from actinscope.experiment.looks import Looks
 from actinscope.experiment.output import require_new_folder
@@ -193,7 +200,7 @@ def train_on_parts(
     entry = network.entry
     recipe = recipe_as_used(request.recipe, entry)
     request = replace(request, recipe=recipe)
-    rules = level_rules(recipe.levels, fingerprints.manifest)
+    level_rules(recipe.levels, fingerprints.manifest)  # a wrong column shows before training
     make_folder(request.output.parent)  # large studies put temporary files there
     audited = None
     if fingerprints.observations:
@@ -217,7 +224,47 @@ def train_on_parts(
     fitted = fit_network(request, network, prepared, progress)
     bundle = deliver(request, network, prepared, fitted, reader)
     predictor = Predictor(bundle)
-    manifest = prepared.split.manifest
+    assessments = _judge_parts(
+        request, bundle, predictor, prepared, reader=reader, progress=progress
+    )
+    controls, looks, explanation = _look_closer(
+        request.recipe, predictor, assessments, prepared, reader=reader, progress=progress
+    )
+    story = RunStory(
+        recipe=recipe,
+        synthetic=request.synthetic,
+        random_weights=network.weights.random,
+        command=request.command,
+        notices=network.notices,
+        entry=network.entry,
+        weights=network.weights,
+        prepared=prepared,
+        audited=audited if recipe.audit else None,
+        fitted=fitted,
+        network=network_sentence(network, fitted),
+        seconds=time.perf_counter() - started,
+        controls=controls,
+        looks=looks,
+        explanation=explanation,
+    )
+    verdict = write_run_report(story, assessments, reader, request.output)
+    evaluations = {part: assessment.evaluation for part, assessment in assessments.items()}
+    problems = file_problems(fingerprints, assessments)
+    levels = tuple(map(level_words, assessments["test"].levels))
+    return TrainOutcome(request.output, evaluations, verdict, fitted, problems, levels)
+
+
+def _judge_parts(
+    request: TrainRequest,
+    bundle: Bundle,
+    predictor: Predictor,
+    prepared: Prepared,
+    *,
+    reader: CropReader,
+    progress: Progress,
+) -> dict[str, Assessment]:
+    """Predict all parts, calibrate on the validation part, judge; writes the figures."""
+    recipe, manifest = request.recipe, prepared.split.manifest
     answers = {
         part: answers_of(
             predictor, records_of(manifest, part), manifest, reader=reader, progress=progress
@@ -241,7 +288,7 @@ def train_on_parts(
             judge,
             predictor.classes,
             manifest,
-            rules=rules,
+            rules=level_rules(recipe.levels, manifest),
             seed=recipe.seed,
             trained=part == "train",
         )
@@ -250,43 +297,35 @@ def train_on_parts(
     write_assessment(request.output, assessments, manifest)
     write_levels(request.output, {part: one.levels for part, one in assessments.items()})
     store_metrics(bundle, assessments["test"].to_json())
+    return assessments
+
+
+def _look_closer(
+    recipe: Recipe,
+    predictor: Predictor,
+    assessments: Mapping[str, Assessment],
+    prepared: Prepared,
+    *,
+    reader: CropReader,
+    progress: Progress,
+) -> tuple[ControlResults | None, Looks | None, Explanation | None]:
+    """Controls and explanation, as far as the recipe wants them."""
+    test, training = assessments["test"], assessments["train"]
     controls = None
     if recipe.controls:
         controls = run_controls(
             predictor,
-            assessments["train"],
-            assessments["test"],
-            manifest,
+            training,
+            test,
+            prepared.split.manifest,
             reader=reader,
             seed=recipe.seed,
             progress=progress,
         )
-    looks = Looks(predictor, assessments["test"], assessments["train"])
-    explanation = None
-    if recipe.explanation:
-        explanation = explain(looks, reader=reader, seed=recipe.seed, progress=progress)
-    story = RunStory(
-        recipe=recipe,
-        synthetic=request.synthetic,
-        random_weights=network.weights.random,
-        command=request.command,
-        notices=network.notices,
-        entry=network.entry,
-        weights=network.weights,
-        prepared=prepared,
-        audited=audited if recipe.audit else None,
-        fitted=fitted,
-        network=network_sentence(network, fitted),
-        seconds=time.perf_counter() - started,
-        controls=controls,
-        looks=looks if recipe.explanation else None,
-        explanation=explanation,
-    )
-    verdict = write_run_report(story, assessments, reader, request.output)
-    evaluations = {part: assessment.evaluation for part, assessment in assessments.items()}
-    problems = file_problems(fingerprints, assessments)
-    levels = tuple(map(level_words, assessments["test"].levels))
-    return TrainOutcome(request.output, evaluations, verdict, fitted, problems, levels)
+    if not recipe.explanation:
+        return controls, None, None
+    looks = Looks(predictor, test, training)
+    return controls, looks, explain(looks, reader=reader, seed=recipe.seed, progress=progress)
 
 
 def _check_output(request: TrainRequest) -> None:
