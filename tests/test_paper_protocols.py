@@ -266,8 +266,33 @@ def test_training_parts_of_the_protocols_are_alike_in_size(copies: Manifest) -> 
 def test_too_few_groups_stop_before_training(tmp_path: Path) -> None:
     (tmp_path / "s").mkdir()
     few = make(write_study(tmp_path / "s", fields=3), tmp_path / "c", copies=1)
-    with pytest.raises(SplitError, match="every class needs at least 3 groups"):
+    with pytest.raises(SplitError, match=r"every class needs at least 3 .*in at least 4 groups"):
         plan_repeats(few, (HONEST,), repeats=1, seed=0, fractions=SHARES)
+
+
+@pytest.mark.parametrize("donors", ["A", "AB", "ABC", "ABCD"])
+def test_fewer_than_five_groups_are_held_out_one_by_one(donors: str, tmp_path: Path) -> None:
+    """Each donor has both classes; one that is held out leaves three, for the three parts."""
+    records = tuple(
+        Record(tmp_path / f"{donor}{label}{n}.tif", f"{donor}{label}{n}.tif", label,
+               {"donor": donor}, pixel_hash=f"{donor}{label}{n}")
+        for donor in donors for label in "xy" for n in range(5)
+    )  # fmt: skip
+    few = Manifest(records, tmp_path, group="donor", group_columns=("donor",))
+    copies = list_copies(few, copies=2, folder=tmp_path)
+    protocols = tuple(PROTOCOLS.values())
+    if len(donors) < 4:
+        with pytest.raises(SplitError, match="needs each class in at least 4 groups"):
+            plan_repeats(copies, protocols, repeats=1, seed=0, fractions=SHARES)
+        return
+    repeats = plan_repeats(copies, protocols, repeats=5, seed=0, fractions=SHARES)
+    held = [{record.groups["donor"] for record in repeat.held_out} for repeat in repeats]
+    assert [len(found) for found in held] == [1] * 5
+    assert set.union(*held[:4]) == set("ABCD")
+    assert {repeat.folds for repeat in repeats} == {4}
+    for repeat in repeats:
+        parts = parts_of(repeat.parts["honest"].manifest.records, "donor")
+        assert sorted(found for (found,) in parts.values()) == ["test", "train", "validation"]
 
 
 def test_choices() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,12 @@ from actinscope.files import sha256_of_file
 from actinscope.networks import KerasDownload, NetworkEntry, keras_backend, registry, weights
 from actinscope.networks.download import DownloadError
 from actinscope.paper import runs
-from actinscope.paper.networks import PlannedNetwork
+from actinscope.paper.networks import PlannedNetwork, plan_networks
 from actinscope.paper.tables import NetworkResults, table_ii, table_iii, table_iv
 from actinscope.phantoms import write_phantom_crops
 from actinscope.preprocess import NetworkInput
 from actinscope.study import Fingerprints, Manifest
-from actinscope.training import Recipe, change_recipe
+from actinscope.training import Recipe, change_recipe, load_recipe
 
 RECIPE = """\
 base = "paper"
@@ -84,7 +85,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         table.write("cells/elongated/empty.tif,elongated,elongated_field_01,slide_01\n")
     (folder / "small.toml").write_text(RECIPE)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "REGISTRY", {**registry.REGISTRY, "tiny": ENTRY})
+        large = replace(ENTRY, name="large", title="Large", smallest=75)
+        greedy = replace(ENTRY, name="greedy", title="Greedy", frozen_layers=7)
+        more = {"tiny": ENTRY, "large": large, "greedy": greedy}
+        patch.setattr(registry, "REGISTRY", {**registry.REGISTRY, **more})
         patch.setattr(weights, "fetch", refuse)
         patch.setattr(KerasDownload, "local_path", lambda self: folder / "none" / self.file_name)
         yield folder
@@ -270,6 +274,9 @@ def test_too_few_fields_leave_nothing_behind(place: Path, capsys: Shown) -> None
         (("--networks", "tiny", "--weights", "tiny="), 2, "no file is named"),
         (("--networks", "tiny", "--weights", "tiny=a.pkl"), 2, "never loaded"),
         (("--resume",), 2, "holds no experiment to go on with"),
+        (("--networks", "tiny", "--vgg-epochs", "9"), 2, "--vgg-epochs: no VGG network is trained"),
+        (("--networks", "greedy"), 2, "none of the networks can be trained: network.frozen_layers"),
+        (("--networks", "large", "greedy"), 2, "the input size 32 is too small for Large"),
     ],
 )
 def test_what_cannot_be_done_is_refused_at_once(
@@ -315,6 +322,19 @@ def test_near_copies_are_joined_and_given_parts_are_told(
     assert {"turned.tif", Path(named["path"]).name} <= joined
     assert len({record.groups["field"] for record in kept.records if record.copy_set}) >= 2
     assert not any(record.copy_set for record in plain.records)
+
+
+def test_networks_that_cannot_be_built_are_left_out_before_images_are_read(place: Path) -> None:
+    planned = plan_networks(
+        ("large", "tiny", "greedy"),
+        load_recipe(place / "small.toml"),
+        weights=dict.fromkeys(("large", "tiny", "greedy"), "none"),
+        vgg_epochs=None,
+    )
+    assert [bool(one.network) for one in planned] == [False, True, False]
+    assert "the input size 32 is too small for Large. Choose at least 75" in planned[0].problem
+    assert not planned[1].problem
+    assert "7 layers are to stay frozen, and Greedy has 7" in planned[2].problem
 
 
 def test_the_papers_row_is_never_called_random() -> None:

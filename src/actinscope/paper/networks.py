@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actinscope.errors import SettingsError, UsageError, WeightsError, WeightsUnavailable
+from actinscope.experiment.resume import recipe_as_used, require_buildable
 from actinscope.experiment.train import ChosenNetwork, choose_network
 from actinscope.networks import network_entry
 from actinscope.paper.copies import READ_COPIES
@@ -24,8 +25,10 @@ class PlannedNetwork:
         name: in the registry.
         title: in tables.
         recipe: the settings of its runs.
-        network: what is trained; None where its weights are not to be had.
-        problem: why not, and how to get them; empty where they are there.
+        network: what is trained; None where its weights are not to be had, or where it cannot
+            be built as the recipe asks.
+        problem: why not, and what to do; empty where it is trained.
+        impossible: the recipe is the problem.
     """
 
     name: str
@@ -33,6 +36,7 @@ class PlannedNetwork:
     recipe: Recipe
     network: ChosenNetwork | None
     problem: str = ""
+    impossible: bool = False
 
     @property
     def random(self) -> bool:
@@ -73,15 +77,28 @@ def plan_networks(
     """Settle networks and weights before any image is read.
 
     Raises:
-        SettingsError: a name is not registered, or comes twice.
+        SettingsError: a name is not registered, or comes twice; or none of the networks can be
+            built as the recipe asks.
+        UsageError: ``vgg_epochs`` is given, and no network is a VGG.
         WeightsUnavailable: the weights of none of the networks are to be had.
     """
     if len(set(names)) < len(names):
         raise SettingsError("a network is named twice", where="--networks")
+    if vgg_epochs is not None and not any(_is_vgg(name) for name in names):
+        raise UsageError(
+            "no VGG network is trained, so it does nothing",
+            where="--vgg-epochs",
+            remedy="Leave it out, or name one such as vgg16 with --networks",
+        )
     planned = tuple(
         _plan(name, recipe, weights.get(name, "imagenet"), vgg_epochs) for name in names
     )
     if not any(one.network for one in planned):
+        if all(one.impossible for one in planned):
+            raise SettingsError(
+                f"none of the networks can be trained: {planned[0].problem.rstrip('.')}",
+                remedy="Change the recipe, or name other networks with --networks",
+            )
         raise WeightsUnavailable(
             f"none of the networks can be trained: {planned[0].problem.rstrip('.')}",
             remedy="Name networks whose weights are installed with --networks",
@@ -93,11 +110,19 @@ def _plan(name: str, recipe: Recipe, weights: str, vgg_epochs: int | None) -> Pl
     entry = network_entry(name)
     own = recipe_for(name, recipe, weights=weights, vgg_epochs=vgg_epochs)
     try:
+        require_buildable(recipe_as_used(own, entry), entry)
+    except SettingsError as error:
+        return PlannedNetwork(name, entry.title, own, None, str(error), impossible=True)
+    try:
         return PlannedNetwork(name, entry.title, own, choose_network(own))
     except WeightsError as error:
         # It goes into the report: without the name of the person whose home it is.
         problem = str(error).replace(str(Path.home()), "~")
         return PlannedNetwork(name, entry.title, own, None, problem)
+
+
+def _is_vgg(name: str) -> bool:
+    return name.startswith("vgg")
 
 
 def recipe_for(
@@ -111,7 +136,7 @@ def recipe_for(
     settings = recipe.network
     frozen = settings.frozen_layers if settings.name == name else None
     training: dict[str, object] = {"views": min(1, recipe.training.views), "refresh": 0.0}
-    if vgg_epochs is not None and name.startswith("vgg"):
+    if vgg_epochs is not None and _is_vgg(name):
         training["epochs"] = vgg_epochs
     return change_recipe(
         recipe,

@@ -12,12 +12,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from actinscope.errors import SettingsError
+from actinscope.errors import SettingsError, SplitError
 from actinscope.paper.copies import COPY, COPY_OF, originals_of
-from actinscope.study import TEST, TRAIN, Manifest, Record, Split, grouped_folds, split
+from actinscope.study import TEST, TRAIN, Manifest, Record, Split, find_units, grouped_folds, split
 
 UNSEEN_FOLDS = 5
-"""One part in so many is held out by group in each repeat; five repeats hold out each once."""
+"""One part in so many, or in as many as there are groups, is held out in each repeat."""
+
+_FEWEST_GROUPS = 4  # of a class: one held out, and one for each part of what is left
 
 
 @dataclass(frozen=True)
@@ -81,12 +83,14 @@ class Repeat:
         seed: of division and training.
         held_out: the held-out images with all their copies.
         parts: protocol name -> its division of the pool.
+        folds: one part in so many is held out.
     """
 
     number: int
     seed: int
     held_out: tuple[Record, ...]
     parts: Mapping[str, Split]
+    folds: int = UNSEEN_FOLDS
 
     def unseen(self, protocol: Protocol) -> tuple[Record, ...]:
         """The held-out images of the kind that the protocol's own test part is made of."""
@@ -118,8 +122,9 @@ def plan_repeats(
 ) -> tuple[Repeat, ...]:
     """Hold out groups and divide the rest, for every repeat, before anything is trained.
 
-    Repeat r holds out fold r of five grouped folds (new folds after five repeats), so what it
-    does depends on its number and the seed, not on how many repeats there are.
+    Repeat r holds out fold r of five grouped folds, or of as many as there are groups where
+    these are fewer (new folds after the last), so what it does depends on its number and the
+    seed, not on how many repeats there are.
 
     Args:
         copies: all images with their copies, as :func:`write_copies` gives them.
@@ -132,21 +137,54 @@ def plan_repeats(
         SplitError: too few groups or images of a class.
     """
     originals = originals_of(copies)
+    count = min(UNSEEN_FOLDS, max(2, len(find_units(originals).counts)))
     planned = []
     for index in range(repeats):
         own_seed = seed + index
-        turn, fold = divmod(index, UNSEEN_FOLDS)
-        folds = grouped_folds(originals, folds=UNSEEN_FOLDS, seed=seed + turn)
+        turn, fold = divmod(index, count)
+        folds = _held_out_folds(originals, count, seed=seed + turn)
         away = {r.groups[COPY_OF] for r in folds[fold].manifest.records if r.part == TEST}
         held_out = tuple(record for record in copies.records if record.groups[COPY_OF] in away)
         kept = tuple(record for record in copies.records if record.groups[COPY_OF] not in away)
         pool = replace(copies, records=kept)
         parts = {
-            protocol.name: divide(pool, protocol, seed=own_seed, fractions=fractions)
+            protocol.name: _divide_rest(pool, protocol, seed=own_seed, fractions=fractions)
             for protocol in protocols
         }
-        planned.append(Repeat(index + 1, own_seed, held_out, parts))
+        planned.append(Repeat(index + 1, own_seed, held_out, parts, count))
     return tuple(planned)
+
+
+def _held_out_folds(originals: Manifest, count: int, *, seed: int) -> tuple[Split, ...]:
+    try:
+        return grouped_folds(originals, folds=count, seed=seed)
+    except SplitError as error:
+        raise SplitError(
+            f"no groups can be held out: {error.what}", where=error.where, remedy=_remedy(originals)
+        ) from error
+
+
+def _divide_rest(
+    pool: Manifest, protocol: Protocol, *, seed: int, fractions: tuple[float, float, float]
+) -> Split:
+    try:
+        return divide(pool, protocol, seed=seed, fractions=fractions)
+    except SplitError as error:
+        raise SplitError(
+            f"{protocol.title}, of what is left when groups are held out: {error.what}",
+            where=error.where,
+            remedy=_remedy(pool),
+        ) from error
+
+
+def _remedy(study: Manifest) -> str:
+    if study.group is None:
+        return f"The experiment needs at least {_FEWEST_GROUPS} different images of each class"
+    return (
+        f"The experiment needs each class in at least {_FEWEST_GROUPS} groups: one held out, and "
+        "one each to train, validate and test. Image more of them, choose a finer group column, "
+        "or go by image with --group none (nothing then tells of new samples)"
+    )
 
 
 def divide(

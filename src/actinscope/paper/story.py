@@ -244,10 +244,10 @@ def _steps(networks: Sequence[NetworkResults]) -> tuple[LeakStep, ...]:
 def _leak_note(experiment: Experiment, leak: Sequence[LeakRow]) -> str:
     unit = experiment.group or "image"
     return (
-        f"In {_times(len(experiment.repeats))} one fifth of the images was held out by "
-        f"{unit}; each protocol had the rest, and its network was then asked about the held-out "
-        "part, in the form that its own test part has: augmented copies under the published "
-        "protocol, images as they are under the others. "
+        f"In {_times(len(experiment.repeats))} one part in {experiment.repeats[0].folds} "
+        f"of the images was held out by {unit}; each protocol had the rest, and its network was "
+        "then asked about the held-out part, in the form that its own test part has: augmented "
+        "copies under the published protocol, images as they are under the others. "
         f"Intervals (95 %) go by {unit} over all repeats together, so they tell what other "
         "samples would give, not what other seeds would. Dots are the single repeats."
         + ("" if leak else " No network was trained.")

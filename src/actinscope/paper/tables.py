@@ -215,7 +215,7 @@ def _recipe_words(recipe: Recipe, networks: Sequence[PlannedNetwork]) -> dict[st
         ),
         "split": (
             f"{100 * split.train:g} % training, {100 * split.validation:g} % validation, "
-            f"{100 * split.test:g} % test, in the order that the protocol says; one fifth of the "
+            f"{100 * split.test:g} % test, in the order that the protocol says; some of the "
             f"groups held out beforehand (protocol {HONEST.name} and the others alike)"
         ),
         "network": "; ".join(

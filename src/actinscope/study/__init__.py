@@ -55,6 +55,9 @@ from actinscope.study.summary import (
     StudySummary,
     summarise,
 )
+from actinscope.study.units import (
+    find_units,
+)
 
 __all__ = [
     "CORNER",
@@ -73,6 +76,7 @@ __all__ = [
     "Split",
     "StudySummary",
     "automatic_crop_size",
+    "find_units",
     "fingerprint",
     "grouped_folds",
     "hash_of_pixels",
