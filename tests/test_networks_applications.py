@@ -215,7 +215,7 @@ def test_vgg_has_two_fully_connected_layers() -> None:
         "avg_pool", "fc1", "fc1_dropout", "fc2", "fc2_dropout", "predictions",
     ]  # fmt: skip
     assert [model.get_layer(name).units for name in ("fc1", "fc2")] == [256, 256]
-    assert set(inference_model(model).output) == {"probabilities", "embedding"}
+    assert set(inference_model(model).output) == {"probabilities", "embedding", "early_features"}
     assert embedding_of(model) is model.get_layer("fc2").output
 
 
