@@ -22,6 +22,7 @@ COMMANDS = (
     "patches",
     "audit",
     "train",
+    "crossvalidate",
     "evaluate",
     "compare",
     "predict",

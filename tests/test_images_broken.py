@@ -10,7 +10,7 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
@@ -139,6 +139,7 @@ STARTS = [
 
 
 @settings(max_examples=150, deadline=None)
+@example(suffix=".jpg", start=b"\xff\xd8\xff", rest=b"\xd9")  # an end without a picture
 @given(
     suffix=st.sampled_from(sorted(IMAGE_SUFFIXES)),
     start=st.sampled_from(STARTS),

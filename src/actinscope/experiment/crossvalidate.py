@@ -57,7 +57,8 @@ from actinscope.experiment.train import (
     choose_network,
     train_on_parts,
 )
-from actinscope.experiment.tune import TuneRequest, require_searchable, tune_on_parts
+from actinscope.experiment.tune import TuneRequest, tune_on_parts
+from actinscope.experiment.tune_checks import require_searchable
 from actinscope.experiment.tune_story import BEST
 from actinscope.files import make_folder, write_json_atomic
 from actinscope.images import CropReader

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from actinscope.errors import SettingsError, SplitError, TrainingError, UsageError
+from actinscope.errors import SplitError, TrainingError, UsageError
 from actinscope.experiment.audit import with_copies_kept
 from actinscope.experiment.output import require_new_folder
 from actinscope.experiment.prepare import (
@@ -41,10 +41,11 @@ from actinscope.experiment.resume import (
     with_network_of_run,
 )
 from actinscope.experiment.train import ChosenNetwork, choose_network
+from actinscope.experiment.tune_checks import buildable_with, require_frozen, require_searchable
 from actinscope.experiment.tune_story import TuneStory, write_trials, write_tuning
 from actinscope.files import make_folder
 from actinscope.images import CropReader
-from actinscope.networks import NetworkEntry, build_network, freeze, freeze_points
+from actinscope.networks import build_network, freeze, freeze_points
 from actinscope.preprocess import fit_preprocess
 from actinscope.progress import Progress, Silent
 from actinscope.study import TEST, Manifest, Split, grouped_folds, split, write_manifest
@@ -53,7 +54,6 @@ from actinscope.training.search import (
     FINISHED,
     Search,
     TrialResult,
-    import_optuna,
     is_hopeless,
     place_of,
 )
@@ -129,9 +129,9 @@ def tune_study(request: TuneRequest, progress: Progress) -> TuneOutcome:
     network = choose_network(request.recipe)
     recipe = recipe_as_used(request.recipe, network.entry)
     request = replace(request, recipe=recipe)
-    _require_frozen(recipe, network)
+    require_frozen(recipe, network)
     require_buildable(recipe, network.entry)
-    space = load_space(request.space, recipe, check=_buildable_with(network.entry))
+    space = load_space(request.space, recipe, check=buildable_with(network.entry))
     if begun:
         require_same_settings(request.output, recipe)
     for notice in network.notices:
@@ -202,48 +202,6 @@ def _check(request: TuneRequest) -> None:
             remedy="Leave out --resume to start one",
         )
     require_searchable(request.recipe)
-
-
-def require_searchable(recipe: Recipe) -> None:
-    """Refuse what cannot be searched before images are read.
-
-    Raises:
-        SettingsError: the recipe stores no views, or trains no layers.
-        UsageError: the package that proposes trials is not installed.
-    """
-    import_optuna()
-    if recipe.training.head_model != "softmax":
-        raise SettingsError(
-            "a search trains layers of the network, and boosted trees leave it as it is",
-            where=f"recipe {recipe.name}",
-            remedy="Start from a recipe with training.head_model = 'softmax'",
-        )
-    if not recipe.training.views:
-        raise SettingsError(
-            "a search trains on stored views, and training.views is 0",
-            where=f"recipe {recipe.name}",
-            remedy="Set training.views to 1 or more in the recipe that the search starts from",
-        )
-
-
-def _require_frozen(recipe: Recipe, network: ChosenNetwork) -> None:
-    """Refuse a base recipe that stores nothing; ``recipe`` is as used."""
-    if recipe.network.frozen_layers:
-        return
-    scratch = network.entry.from_scratch
-    raise SettingsError(
-        "a search trains on what the frozen layers make of the images, and no layer of "
-        f"{network.entry.title} is frozen",
-        where=f"recipe {recipe.name}, network.frozen_layers",
-        remedy="Choose a pretrained network with --network; this one is trained from random numbers"
-        if scratch
-        else f"Set it to 1 or more, or leave it out for {network.entry.frozen_layers}",
-    )
-
-
-def _buildable_with(entry: NetworkEntry) -> Callable[[Recipe], None]:
-    """Refuses a trial's recipe that the network cannot be built from."""
-    return lambda recipe: require_buildable(recipe_as_used(recipe, entry), entry)
 
 
 def _folds(known: Manifest, request: TuneRequest) -> tuple[Fold, ...]:

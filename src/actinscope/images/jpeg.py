@@ -73,7 +73,11 @@ def _walk(path: Path, data: bytes, options: ReadOptions) -> _Frame:
             continue
         if marker == 0xD9:
             if frame is None:
-                raise ImageUnreadable("the JPEG file holds no picture", where=path)
+                raise ImageUnreadable(
+                    "the JPEG file holds no picture",
+                    where=path,
+                    remedy="Export the image again, or leave it out",
+                )
             return _Frame(frame.bits, frame.height, frame.width, frame.samples, rotated)
         if marker in _NO_LENGTH:
             at += 2

@@ -50,7 +50,11 @@ def check_size(path: Path, shape: Sequence[int], max_pixels: int) -> None:
     """
     sides = " x ".join(str(length) for length in shape)
     if any(length < 0 for length in shape):
-        raise ImageUnreadable(f"the header gives impossible sizes ({sides})", where=path)
+        raise ImageUnreadable(
+            f"the header gives impossible sizes ({sides})",
+            where=path,
+            remedy="Export the image again, or leave it out",
+        )
     if math.prod(shape) == 0:
         raise ImageEmpty(
             f"the image has no pixels ({sides})", where=path, remedy="Remove or replace the file"

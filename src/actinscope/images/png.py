@@ -66,7 +66,11 @@ def read_png(path: Path, options: ReadOptions, *, as_mask: bool = False) -> Stor
     chunks = _check_chunks(path, data)
     array = _palette_indices(data) if keep_indices else imagecodecs.png_decode(data)
     if array.shape[:2] != shape[:2]:
-        raise ImageUnreadable("the decoded picture has another size than its header", where=path)
+        raise ImageUnreadable(
+            "the decoded picture has another size than its header",
+            where=path,
+            remedy="Export the image again, or leave it out",
+        )
     notes: list[str] = []
     samples = array.shape[2] if array.ndim == 3 else 1
     if samples in (2, 4):
