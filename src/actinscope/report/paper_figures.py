@@ -70,10 +70,16 @@ def _matrices(protocol: ProtocolFigures) -> Figure:
     grid = figure.subplots(down, across, squeeze=False).ravel()
     for axes, (title, evaluation) in zip(grid, shown, strict=False):
         draw_matrix(axes, evaluation)
-        axes.set_title(text.shorten(title, 40), fontsize=7.5, color=INK)
+        axes.set_title(_in_lines(title), fontsize=7.5, color=INK)
     for axes in grid[len(shown) :]:
         axes.set_axis_off()
     return figure
+
+
+def _in_lines(title: str) -> str:
+    """A title that a narrow panel has room for: what stands in brackets goes to a second line."""
+    name, bracket, rest = text.shorten(title, 40).partition(" (")
+    return f"{name}\n({rest}" if bracket else name
 
 
 def _leak(rows: Sequence[LeakRow]) -> Figure:
