@@ -15,8 +15,10 @@ from actinscope.cli.explain_command import add_explain
 from actinscope.cli.networks_command import add_networks
 from actinscope.cli.options import (
     add_levels,
+    add_network,
     add_precision,
     add_reading,
+    add_recipe,
     add_study,
     again_hint,
     new_command,
@@ -99,19 +101,8 @@ def _train(commands: Any) -> None:
         "DATA holds one folder of images a class.",
     )
     add_study(parser)
-    parser.add_argument(
-        "--network", metavar="NAME", help="a name that `actinscope networks` lists, or auto"
-    )
-    parser.add_argument(
-        "--weights", metavar="imagenet|none|FILE", help="pretrained weights (default imagenet)"
-    )
-    parser.add_argument(
-        "--recipe",
-        default="default",
-        metavar="NAME|FILE.toml",
-        help="default, paper, scratch, boosted-trees, or a TOML file with your settings",
-    )
-    parser.add_argument("--epochs", type=positive_number, metavar="N", help="epochs at most")
+    add_network(parser)
+    add_recipe(parser)
     parser.add_argument(
         "--seed", type=whole_number, metavar="N", help="seed of split, views and training"
     )

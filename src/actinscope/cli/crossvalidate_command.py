@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from actinscope.cli.options import (
     add_levels,
+    add_network,
+    add_recipe,
     add_study,
     new_command,
     positive_number,
@@ -39,19 +41,8 @@ def add_crossvalidate(commands: Any) -> None:
         module="crossvalidate_command",
     )
     add_study(parser)
-    parser.add_argument(
-        "--network", metavar="NAME", help="a name that `actinscope networks` lists, or auto"
-    )
-    parser.add_argument(
-        "--weights", metavar="imagenet|none|FILE", help="pretrained weights (default imagenet)"
-    )
-    parser.add_argument(
-        "--recipe",
-        default="default",
-        metavar="NAME|FILE.toml",
-        help="default, paper, scratch, or a TOML file with your settings",
-    )
-    parser.add_argument("--epochs", type=positive_number, metavar="N", help="epochs at most")
+    add_network(parser)
+    add_recipe(parser)
     parser.add_argument(
         "--seed",
         type=whole_number,

@@ -174,3 +174,24 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     reading.add_argument("--time", type=whole_number, metavar="N", help="time point, from 0")
     reading.add_argument("--scene", type=whole_number, metavar="N", help="scene or series, from 0")
     reading.add_argument("--axes", metavar="LETTERS", help="order of axes such as ZYX or CYX")
+
+
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """Which network is trained, from which weights."""
+    parser.add_argument(
+        "--network", metavar="NAME", help="a name that `actinscope networks` lists, or auto"
+    )
+    parser.add_argument(
+        "--weights", metavar="imagenet|none|FILE", help="pretrained weights (default imagenet)"
+    )
+
+
+def add_recipe(parser: argparse.ArgumentParser) -> None:
+    """The recipe, and for how long it trains."""
+    parser.add_argument(
+        "--recipe",
+        default="default",
+        metavar="NAME|FILE.toml",
+        help="default, paper, scratch, boosted-trees, or a TOML file with your settings",
+    )
+    parser.add_argument("--epochs", type=positive_number, metavar="N", help="epochs at most")

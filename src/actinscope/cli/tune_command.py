@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from actinscope.cli.options import add_study, new_command, positive_number, whole_number
+from actinscope.cli.options import (
+    add_network,
+    add_study,
+    new_command,
+    positive_number,
+    whole_number,
+)
 
 
 def add_tune(commands: Any) -> None:
@@ -21,12 +27,7 @@ def add_tune(commands: Any) -> None:
         module="tune_command",
     )
     add_study(parser)
-    parser.add_argument(
-        "--network", metavar="NAME", help="efficientnetv2-b0, efficientnet-lite0, ... or auto"
-    )
-    parser.add_argument(
-        "--weights", metavar="imagenet|none|FILE", help="pretrained weights (default imagenet)"
-    )
+    add_network(parser)
     parser.add_argument(
         "--recipe",
         default="default",

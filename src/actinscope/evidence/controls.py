@@ -167,16 +167,17 @@ def judge_control(
     probabilities = linear_control(
         train[fit], train_labels[fit], test[told], classes=len(network.classes)
     )
-    labels, predicted = network.labels[told], network.predicted[told]
     groups = None
     if network.groups is not None:
         groups = np.asarray(network.groups, dtype=np.str_)[told].tolist()
+    asked = Answers(network.labels[told], network.predicted[told], groups, network.classes)
+    answered = probabilities.argmax(axis=1)
     return Control(
         name=name,
         images=int(told.sum()),
-        balanced_accuracy=_balanced(labels, probabilities, groups, network.classes),
-        network=_balanced(labels, np.eye(len(network.classes))[predicted], groups, network.classes),
-        ahead=lead(labels, probabilities.argmax(axis=1), predicted, groups),
+        balanced_accuracy=balanced_of(asked, answered),
+        network=balanced_of(asked, asked.predicted),
+        ahead=lead(asked.labels, answered, asked.predicted, groups),
     )
 
 
@@ -210,13 +211,16 @@ def lead(
     return bootstrap_estimate(value, drawn, resampling=resampling, n=len(labels))
 
 
-def _balanced(
-    labels: NDArray[np.int64],
-    probabilities: Floats,
-    groups: Sequence[str] | None,
-    classes: tuple[str, ...],
-) -> Estimate:
-    found = evaluate(labels, probabilities, classes=classes, groups=groups, seed=0, resamples=500)
+def balanced_of(network: Answers, predicted: NDArray[np.int64]) -> Estimate:
+    """Balanced accuracy of some answers (N,) to the images of ``network``, with its interval."""
+    found = evaluate(
+        network.labels,
+        np.eye(len(network.classes))[predicted],
+        classes=network.classes,
+        groups=network.groups,
+        seed=0,
+        resamples=500,
+    )
     return found.metrics["balanced_accuracy"]
 
 

@@ -15,9 +15,9 @@ from actinscope.evidence import (
     BatchControl,
     Control,
     ShuffledLabels,
+    balanced_of,
     batch_control,
     control_features,
-    evaluate,
     judge_control,
     shuffled_labels,
 )
@@ -127,7 +127,7 @@ def _resolution(
     network: Answers,
     progress: Progress,
 ) -> tuple[tuple[int, Estimate], ...]:
-    found = [(1, _balanced(network, network.predicted))]
+    found = [(1, balanced_of(network, network.predicted))]
     preprocess = predictor.bundle.info.preprocess
     for factor in _FACTORS:
         answers = np.empty_like(network.predicted)
@@ -136,7 +136,7 @@ def _resolution(
             output = predictor.predict_input((image,), probabilities_only=True)
             answers[place] = int(output.probabilities[0].argmax())
             progress.advance(1)
-        found.append((factor, _balanced(network, answers)))
+        found.append((factor, balanced_of(network, answers)))
     return tuple(found)
 
 
@@ -147,19 +147,6 @@ def coarsened(unit: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
     reduced = cv2.resize(unit, (small, small), interpolation=cv2.INTER_AREA)
     whole = cv2.resize(reduced, (side, side), interpolation=cv2.INTER_LINEAR)
     return np.ascontiguousarray(whole.reshape(unit.shape), dtype=np.float32)
-
-
-def _balanced(network: Answers, predicted: NDArray[np.int64]) -> Estimate:
-    probabilities = np.eye(len(network.classes))[predicted]
-    found = evaluate(
-        network.labels,
-        probabilities,
-        classes=network.classes,
-        groups=network.groups,
-        seed=0,
-        resamples=500,
-    )
-    return found.metrics["balanced_accuracy"]
 
 
 def _batches(
