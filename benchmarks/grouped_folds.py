@@ -165,7 +165,9 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
         place, _, value = item.partition("=")
         section, _, key = place.partition(".")
         changes.setdefault(section, {})[key] = _parsed(value)
-    return change_recipe(load_recipe(arguments.recipe), changes)
+    recipe = change_recipe(load_recipe(arguments.recipe), changes)
+    # Only the answers are asked for here: what else a report tells does not change them.
+    return recipe.model_copy(update={"audit": False, "controls": False, "explanation": False})
 
 
 def _parsed(text: str) -> Any:

@@ -14,6 +14,7 @@ from actinscope.evidence.intervals import (
     Resampling,
     bootstrap_estimate,
     bounded_estimate,
+    degrees_of_freedom,
     draw_weights,
     expanded_level,
     grouped_proportion,
@@ -54,14 +55,16 @@ def test_no_images_give_no_proportion() -> None:
 
 def test_grouped_proportion_by_hand() -> None:
     # Five groups of four images with 4, 4, 3, 2, 2 hits: p = 0.75; residuals 1, 1, 0, -1, -1.
+    # Three groups have a miss: 3 degrees of freedom.
     units = np.repeat([7, 3, 5, 1, 9], 4)
     hits = np.array([1, 1, 1, 1] * 2 + [1, 1, 1, 0] + [1, 1, 0, 0] * 2, dtype=bool)
     estimate = grouped_proportion(hits, units)
     variance = 5 / 4 * 4 / 20**2
-    low, high = wilson(0.75, 0.75 * 0.25 / variance, quantile=t.ppf(0.975, 4))
+    effective = 0.75 * 0.25 / variance * (1.959964 / 3.182446) ** 2
+    low, high = wilson(0.75, effective, quantile=norm.ppf(0.975))
     assert (estimate.low, estimate.high) == pytest.approx((low, high))
     assert (estimate.value, estimate.n, estimate.count) == (0.75, 20, 15)
-    assert estimate.method == "Wilson with n = 15.0 (effective, 20 images in 5 groups)"
+    assert estimate.method == "Wilson with n = 5.7 (effective, 20 images in 5 groups)"
 
 
 def test_groups_that_stand_or_fall_together_widen_the_interval() -> None:
@@ -140,9 +143,32 @@ def test_a_bounded_figure_takes_the_interval_of_a_proportion_with_its_variance()
     drawn = 0.9 + math.sqrt(0.0099) * np.array([-1.0, 1.0])
     estimate = bounded_estimate(0.9, drawn, resampling=_resampling(10), n=40)
     assert (estimate.low, estimate.high) == pytest.approx(
-        wilson(0.9, 0.09 / 0.011, quantile=t.ppf(0.975, 9))
+        wilson(0.9, 0.09 / 0.011, quantile=t.ppf(0.975, 9)), rel=1e-9
     )
-    assert estimate.method == "Wilson with n = 8.2 (effective, from 2 resamples of 10 groups)"
+    assert estimate.method == "Wilson with n = 6.1 (effective, from 2 resamples of 10 groups)"
+
+
+def test_few_groups_that_tell_widen_the_interval_of_a_bounded_figure() -> None:
+    drawn = 0.9 + math.sqrt(0.0099) * np.array([-1.0, 1.0])
+    few = Resampling(units=10, unit_name="groups", confidence=0.95, freedom=3)
+    estimate = bounded_estimate(0.9, drawn, resampling=few, n=40)
+    assert (estimate.low, estimate.high) == pytest.approx(
+        wilson(0.9, 0.09 / 0.011, quantile=3.182446), rel=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("misses", "expected"),
+    [
+        ([1, 1, 1, 0, 0, 0], 3),  # three groups have a miss
+        ([1, 0, 0, 0, 0, 0], 2),  # never fewer than two
+        ([1, 1, 1, 1, 1, 1], 5),  # every group has one: groups - 1
+        ([4, 4, 4, 4, 0, 0], 2),  # two groups have a hit
+    ],
+)
+def test_degrees_of_freedom_are_those_of_the_groups_that_tell(misses: list, expected: int) -> None:
+    hits = np.concatenate([np.arange(4) >= missed for missed in misses])
+    assert degrees_of_freedom(hits, np.repeat(np.arange(6), 4)) == expected
 
 
 def test_bounds_stretch_the_interval() -> None:

@@ -20,6 +20,7 @@ from actinscope.evidence.intervals import (
     Resampling,
     bootstrap_estimate,
     bounded_estimate,
+    degrees_of_freedom,
     draw_weights,
     grouped_proportion,
     proportion_of_images,
@@ -272,10 +273,16 @@ class _IntervalMaker:
         bounds: tuple[float, float] | None = (0.0, 1.0),
     ) -> Estimate:
         """``bounds`` None is a figure that has no upper end."""
+        present, unit = np.unique(self.units[images], return_inverse=True)
+        freedom = None
+        if self.by_group and len(present) >= FEWEST_UNITS:
+            right = self.scored.labels == self.scored.predicted
+            freedom = degrees_of_freedom(right[images], unit)
         resampling = Resampling(
-            units=len(np.unique(self.units[images])),
+            units=len(present),
             unit_name="groups" if self.by_group else "images",
             confidence=self.confidence,
+            freedom=freedom,
         )
         n = int(images.sum())
         if bounds is None:

@@ -4,11 +4,15 @@ Images of one group (field of view, donor, plate) resemble each other, so that a
 interval that takes images as independent is too narrow. Where groups are known:
 
 - Proportions (accuracy, recall, precision) take Wilson's interval with an
-  *effective* number of images and Student's t: n_eff = p (1 - p) / v, at most n,
-  where v is the variance of p between groups (linearised ratio estimator, Cochran,
-  Sampling Techniques, 1977). The same idea serves surveys, see Korn and
-  Graubard, Survey Methodology 24: 193 (1998). Where v is 0, for example at 100 %
-  correct, nothing tells how groups differ, and n_eff is the number of groups.
+  *effective* number of images, n_eff = (p (1 - p) / v) (z / t)^2, at most n, where v is
+  the variance of p between groups (linearised ratio estimator, Cochran, Sampling
+  Techniques, 1977) and t allows for v being an estimate: Student's t beside z of the
+  normal distribution. This is how Korn and Graubard, Survey Methodology 24: 193 (1998),
+  treat surveys. They count the degrees of freedom of all groups. Near 100 % most groups
+  are without an error, and how much groups differ is known from the few that have some:
+  here the degrees of freedom are the number of groups with an error (with a hit, where
+  these are fewer), at most groups - 1. Where v is 0, for example at 100 % correct,
+  nothing tells how groups differ, and n_eff is the number of groups.
 - Other figures between two bounds (balanced accuracy, F1, Matthews correlation, AUROC)
   are treated alike, with v from the cluster bootstrap, in which whole groups are
   drawn: n_eff is the number of images that a proportion of this size and variance
@@ -42,6 +46,7 @@ what the next group would look like from four."""
 
 _MOST_UNDEFINED = 0.1
 _ALIKE = 1e-12
+_FEWEST_FREEDOM = 2
 
 
 @dataclass(frozen=True)
@@ -116,7 +121,7 @@ def grouped_proportion(
         units: (n,) number of the group of each image.
         confidence: of the interval.
     """
-    from scipy.stats import norm, t
+    from scipy.stats import norm
 
     n, count = len(hits), int(hits.sum())
     if n == 0:
@@ -130,14 +135,39 @@ def grouped_proportion(
         return without_interval(share, n, count=count, why=why)
     residuals = np.bincount(unit, weights=hits) - share * sizes
     variance = groups / (groups - 1) * float((residuals**2).sum()) / n**2
+    quantile = float(norm.ppf(0.5 + confidence / 2))
     if variance <= _ALIKE:
-        low, high = wilson(share, groups, quantile=float(norm.ppf(0.5 + confidence / 2)))
+        low, high = wilson(share, groups, quantile=quantile)
         method = f"Wilson with n = {groups} groups, as the groups do not differ"
         return Estimate(share, low, high, n, count, method)
-    effective = min(float(n), share * (1 - share) / variance)
-    low, high = wilson(share, effective, quantile=float(t.ppf(0.5 + confidence / 2, groups - 1)))
+    freedom = degrees_of_freedom(hits, unit)
+    effective = _effective(share, variance, n=n, freedom=freedom, confidence=confidence)
+    low, high = wilson(share, effective, quantile=quantile)
     method = f"Wilson with n = {effective:.1f} (effective, {n} images in {groups} groups)"
     return Estimate(share, low, high, n, count, method)
+
+
+def degrees_of_freedom(hits: NDArray[np.bool_], unit: NDArray[np.integer]) -> int:
+    """Degrees of freedom of the variance between groups, from 2 to groups - 1.
+
+    The number of groups with a miss, or of those with a hit where these are fewer.
+
+    Args:
+        hits: (n,) whether each image is a hit.
+        unit: (n,) group of each image, 0..G-1, all used, G > 2.
+    """
+    groups = int(unit.max()) + 1
+    telling = min(len(np.unique(unit[hits])), len(np.unique(unit[~hits])))
+    return min(max(telling, _FEWEST_FREEDOM), groups - 1)
+
+
+def _effective(share: float, variance: float, *, n: int, freedom: int, confidence: float) -> float:
+    """How many independent images a share with this variance is worth, at most n."""
+    from scipy.stats import norm, t
+
+    tail = 0.5 + confidence / 2
+    unsure = float(norm.ppf(tail) / t.ppf(tail, freedom)) ** 2
+    return min(float(n), share * (1 - share) / variance * unsure)
 
 
 def draw_weights(
@@ -180,11 +210,14 @@ class Resampling:
         units: number of groups, or of images where there are no groups.
         unit_name: "groups" or "images".
         confidence: for example 0.95.
+        freedom: degrees of freedom of what the resamples vary by, see
+            :func:`degrees_of_freedom`; None for units - 1.
     """
 
     units: int
     unit_name: str
     confidence: float
+    freedom: int | None = None
 
 
 def bounded_estimate(
@@ -205,7 +238,7 @@ def bounded_estimate(
         n: images that the figure rests on.
         bounds: lowest and highest value that the figure can have.
     """
-    from scipy.stats import norm, t
+    from scipy.stats import norm
 
     units, name = resampling.units, resampling.unit_name
     why = _no_interval(value, resampled, resampling)
@@ -215,13 +248,19 @@ def bounded_estimate(
     share = min(1.0, max(0.0, (value - low) / width))
     # The bootstrap's variance is too small by the factor (U - 1) / U.
     variance = float(np.nanvar(resampled)) / width**2 * units / (units - 1)
-    tail = 0.5 + resampling.confidence / 2
+    quantile = float(norm.ppf(0.5 + resampling.confidence / 2))
     if variance <= _ALIKE or share in (0.0, 1.0):
-        ends = wilson(share, units, quantile=float(norm.ppf(tail)))
+        ends = wilson(share, units, quantile=quantile)
         method = f"Wilson with n = {units} {name}, as all resamples agree"
     else:
-        effective = min(float(n), share * (1 - share) / variance)
-        ends = wilson(share, effective, quantile=float(t.ppf(tail, units - 1)))
+        effective = _effective(
+            share,
+            variance,
+            n=n,
+            freedom=resampling.freedom or units - 1,
+            confidence=resampling.confidence,
+        )
+        ends = wilson(share, effective, quantile=quantile)
         method = (
             f"Wilson with n = {effective:.1f} (effective, from {len(resampled)} resamples of "
             f"{units} {name})"
