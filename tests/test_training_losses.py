@@ -12,7 +12,6 @@ from actinscope.errors import SettingsError
 from actinscope.networks import cut_network, freeze, keras_backend
 from actinscope.progress import Silent
 from actinscope.training import Recipe, TrainingData, change_recipe, fit, load_recipe
-from actinscope.training import step as step_module
 from actinscope.training.losses import class_structure, structure_tensor
 from actinscope.training.step import TrainingStep
 from training_toys import (
@@ -64,38 +63,6 @@ def test_the_gradient_by_hand() -> None:
         loss = class_structure(embedding, targets, 1.0)
     # d/df_1 (2 - 2 z_1 z_2) = -2 (z_2 - (z_1 z_2) z_1) / |f_1|
     np.testing.assert_allclose(tape.gradient(loss, embedding), [[0, -1], [-2, 0]], atol=1e-6)
-
-
-def step_of(*, whole: bool, **changes: Any) -> tuple[Any, TrainingStep, list[Any]]:
-    model = tiny_network()
-    freeze(model, FROZEN)
-    cut = cut_network(model, FROZEN)
-    shapes = [tuple(model.input.shape[1:])] if whole else list(cut.shapes)
-    rng = np.random.default_rng(4)
-    kind = np.float32 if whole else np.float16
-    batch = [rng.normal(size=(5, *shape)).astype(kind) for shape in shapes]
-    settings = tiny_recipe(**(STRUCTURED | changes)).training
-    return model, TrainingStep(model, cut, whole=whole, settings=settings), batch
-
-
-@pytest.mark.parametrize("whole", [True, False])
-def test_the_graph_takes_the_steps_that_keras_takes(
-    whole: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model, step, batch = step_of(whole=whole)
-    assert step.in_graph
-    monkeypatch.setattr(step_module, "has_gpu", lambda: True)
-    other, by_keras, _ = step_of(whole=whole)
-    assert not by_keras.in_graph
-    for _ in range(4):
-        found = step(batch, TARGETS, WEIGHTS, 0.01)
-        expected = by_keras(batch, TARGETS, WEIGHTS, 0.01)
-        np.testing.assert_allclose(found, expected, rtol=1e-4)
-    for own, theirs in zip(weights_of(model), weights_of(other), strict=True):
-        np.testing.assert_allclose(own, theirs, atol=4 * 0.01)
-    own, theirs = (one.trained.get_layer("head").get_weights()[0] for one in (step, by_keras))
-    np.testing.assert_allclose(own, theirs, rtol=1e-3, atol=1e-4)
-    assert len(step.variables) == len(by_keras.variables), "checkpoints hold the same"
 
 
 def test_the_loss_is_the_weighted_cross_entropy_and_the_term() -> None:

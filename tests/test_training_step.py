@@ -30,11 +30,14 @@ from training_toys import (
     weights_of,
 )
 
+# Settings of the loss whose steps must be the same in the graph and in Keras.
+PLAIN: dict[str, Any] = {}
+STRUCTURED = {"loss": "class_structure", "structure_weight": 0.5, "structure_margin": 1.5}
 TARGETS = np.eye(3, dtype=np.float32)[[0, 1, 2, 0, 1]]
 WEIGHTS = np.array([1, 2, 0.5, 1, 1], np.float32)
 
 
-def _step(*, whole: bool) -> tuple[Any, TrainingStep, list[Any]]:
+def _step(*, whole: bool, **loss: Any) -> tuple[Any, TrainingStep, list[Any]]:
     model = tiny_network()
     freeze(model, FROZEN)
     cut = cut_network(model, FROZEN)
@@ -42,17 +45,19 @@ def _step(*, whole: bool) -> tuple[Any, TrainingStep, list[Any]]:
     kind = np.float32 if whole else np.float16
     rng = np.random.default_rng(4)
     batch = [rng.normal(size=(5, *shape)).astype(kind) for shape in shapes]
-    return model, TrainingStep(model, cut, whole=whole, settings=tiny_recipe().training), batch
+    settings = tiny_recipe(**loss).training
+    return model, TrainingStep(model, cut, whole=whole, settings=settings), batch
 
 
+@pytest.mark.parametrize("loss", [PLAIN, STRUCTURED], ids=["plain", "structured"])
 @pytest.mark.parametrize("whole", [True, False])
 def test_the_graph_takes_the_steps_that_keras_takes(
-    whole: bool, monkeypatch: pytest.MonkeyPatch
+    whole: bool, loss: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, step, batch = _step(whole=whole)
+    model, step, batch = _step(whole=whole, **loss)
     assert step.in_graph
     monkeypatch.setattr(step_module, "has_gpu", lambda: True)
-    other, by_keras, _ = _step(whole=whole)
+    other, by_keras, _ = _step(whole=whole, **loss)
     assert not by_keras.in_graph
     for _ in range(4):
         found = step(batch, TARGETS, WEIGHTS, 0.01)
