@@ -15,6 +15,7 @@ from actinscope.report.text import (
     clean,
     counts,
     flatten,
+    groups,
     interval,
     metric_title,
     number,
@@ -117,3 +118,7 @@ def test_ticks_rise_are_few_and_enclose_the_values(ends: tuple[float, float]) ->
 )
 def test_ticks_are_round(low: float, high: float, ticks: list[float]) -> None:
     assert nice_ticks(low, high) == ticks
+
+
+def test_one_group_is_no_groups() -> None:
+    assert (groups(1), groups(1234)) == ("1 group", "1,234 groups")

@@ -112,7 +112,8 @@ def confound_findings(
             detail=f"These name the class rather well: {names} (balanced accuracy). But so few "
             f"groups can be exchanged in few ways only: the smallest p that a check can reach is "
             f"{hidden[0].least_p:.2g}, before all {len(found)} checks are allowed for.",
-            remedy="Look at the values below; image more groups of each class",
+            remedy="Compare these values between the classes (the page of `actinscope audit` draws "
+            "them); image more groups of each class",
             numbers={one.name: one.balanced_accuracy for one in hidden},
             dots=_dots(hidden[0].name, manifest, observations),
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from actinscope.report.svg import join, tag
-from actinscope.report.text import clean, percent, whole
+from actinscope.report.text import clean, groups, percent, whole
 
 if TYPE_CHECKING:
     from actinscope.evidence import Estimate
@@ -77,7 +77,7 @@ def group_strip(members: Mapping[str, int], total: int) -> Markup:
         place = {"x": along(at), "width": along(wide), "y": 0, "height": 20}
         pieces.append(tag("rect", title, class_=look, **place))
         at += wide
-    words = f"{whole(len(members))} groups, {whole(sum(members.values()))} images"
+    words = f"{groups(len(members))}, {whole(sum(members.values()))} images"
     return _stretched(pieces, class_="strip", height=20, role="img", aria_label=words)
 
 

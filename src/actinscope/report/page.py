@@ -64,6 +64,7 @@ def environment() -> Environment:
     environment.filters |= {
         "name": foreign,
         "percent": text.percent,
+        "groups": text.groups,
         "whole": text.whole,
         "part": text.part_title,
         "metric": text.metric_title,

@@ -47,7 +47,7 @@ def worth_sentences(worth: Worth) -> list[str]:
     rules = worth.rules
     fitted = f"{text.whole(rules.images)} validation images"
     if rules.groups is not None:
-        fitted += f" from {text.whole(rules.groups)} groups"
+        fitted += f" from {text.groups(rules.groups)}"
     told = [
         f"The probabilities in this report are calibrated: all logits are divided by one "
         f"temperature, {rules.temperature:.2f}, which was fitted on {fitted}. "

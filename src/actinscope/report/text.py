@@ -96,6 +96,11 @@ def whole(value: int) -> str:
     return f"{int(value):,}"
 
 
+def groups(count: int) -> str:
+    """How many groups: "1 group", "1,234 groups"."""
+    return f"{whole(count)} group{'' if count == 1 else 's'}"
+
+
 def metric_title(metric: str) -> str:
     """A metric's key as a reader says it: "f1_macro" -> "F1, macro"."""
     key = metric.lower()
