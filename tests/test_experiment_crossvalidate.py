@@ -185,6 +185,43 @@ def test_the_model_to_deliver_proves_itself_and_says_how_it_was_tested(
     parts = [row["part"] for row in rows_of(whole / "refit" / "manifest.csv")]
     assert set(parts) == {"train", "validation"}
     assert len(parts) == len(rows_of(whole / "manifest.csv"))
+    card = (whole / "refit" / "bundle" / "MODEL_CARD.md").read_text("utf-8")
+    first = card.split("\n\n")[1]
+    assert first.startswith("> **This very model was tested on no image: every figure here is an")
+    accuracy = info.metrics["accuracy"]
+    counted = f"({accuracy['count']} of {accuracy['n']}; "
+    assert f"| accuracy | {100 * accuracy['value']:.1f} % {counted}" in card
+    assert "Test: " not in card
+    assert f"weights of epoch {info.training['kept_epoch']} of 2." in card
+
+
+def test_methods_and_checklists_have_the_figures_of_this_cross_validation(whole: Path) -> None:
+    methods = (whole / "methods.md").read_text("utf-8")
+    pooled = json.loads((whole / "metrics.json").read_text())["out_of_fold"]["accuracy"]
+    folds = rows_of(whole / "folds.csv")
+    accuracies = [float(row["accuracy"]) for row in folds]
+    tested = sorted(int(row["test_images"]) for row in folds)
+    kept = sorted({int(row["kept_epoch"]) for row in folds})
+    listed = rows_of(whole / "manifest.csv")
+    for words in (
+        f"The data were {len(listed)} images from {len({row['field'] for row in listed})} fields",
+        "into 2 folds",
+        f"the accuracy was {100 * pooled['value']:.1f} % ({pooled['count']} of {pooled['n']}; ",
+        f"the accuracy was {100 * min(accuracies):.1f} % to {100 * max(accuracies):.1f} %",
+        f"on average {100 * sum(accuracies) / 2:.1f} %",
+        f"{' to '.join(map(str, dict.fromkeys(tested)))} test images",
+        f"{' to '.join(map(str, kept))})",
+        "This model was tested on no image",
+        "[AUTHOR: cells, staining,",
+        "Bengio Y, Grandvalet Y.",
+    ):
+        assert words in methods, words
+    rows = rows_of(whole / "checklists.csv")
+    assert [row["checklist"] for row in rows].count("DOME") == 21
+    assert [row["checklist"] for row in rows].count("REFORMS") == 32
+    report = (whole / "report.html").read_text("utf-8")
+    assert 'id="methods"' in report and 'id="checklists"' in report
+    assert "DOME: 14 of 21 items answered by the run" in report
 
 
 def test_the_folds_can_be_joined_to_an_ensemble_later(
@@ -199,6 +236,11 @@ def test_the_folds_can_be_joined_to_an_ensemble_later(
     info = read_bundle_info(output / "ensemble")
     assert len(info.members) == 2
     assert "tested on no images" in info.notices[-1]
+    card = (output / "ensemble" / "MODEL_CARD.md").read_text("utf-8")
+    assert "This ensemble was tested on no image" in card and "its 2 members one by one" in card
+    methods = (output / "methods.md").read_text("utf-8")
+    assert "the mean of the probabilities of the 2 models" in methods
+    assert "refit" not in methods
     assert info.metrics == {}
     assert (output / "metrics.json").read_bytes() == (whole / "metrics.json").read_bytes()
     assert run(place, tmp_path / "many", "--repeats", "9", "--deploy", "ensemble") == 2
@@ -315,6 +357,14 @@ def test_each_fold_trains_with_what_its_own_search_found(
         recipe = read_recipe(tmp_path / "cross" / f"fold-1-{number}" / "recipe.toml")
         assert recipe.training.epochs == number
     assert "its settings searched without them too" in outcome.verdict
+    methods = (tmp_path / "cross" / "methods.md").read_text("utf-8")
+    assert "on what the fold does not test: 2 trials at most, judged by 3 inner folds." in methods
+    assert "from the start: training.epochs 2 became 1, 2." in methods
+    assert "way of training and searching settings, not of one model" in methods
+    assert "No model for new images was asked for." in methods
+    rows = rows_of(tmp_path / "cross" / "checklists.csv")
+    (tuned,) = (row for row in rows if row["item"] == "5e")
+    assert tuned["source"] == "run" and "2 trials at most" in tuned["answer"]
 
 
 def test_an_image_tested_twice_is_refused(place: Path, whole: Path) -> None:

@@ -22,12 +22,11 @@ from actinscope.experiment.checks import AuditFacts, Checks
 from actinscope.experiment.facts import RunFacts
 from actinscope.experiment.methods import (
     cautions,
-    escaped,
     methods_markdown,
     methods_paragraphs,
 )
 from actinscope.experiment.paperwork import write_paperwork
-from actinscope.experiment.wording import share
+from actinscope.experiment.wording import escaped, share
 from actinscope.training import Recipe, change_recipe, load_recipe
 from actinscope.training.forest import Forest, Tree
 from paperwork_toys import toy_checks, toy_controls, toy_facts, toy_worth
@@ -39,7 +38,7 @@ CLAIMS = ("took no part in training", "independent test", "held-out", "stayed in
 def everything(facts: RunFacts) -> str:
     """All that is written about a run, as one text."""
     answers = [item.answer for one in checklists(facts) for item in one.items]
-    return "\n".join([methods_markdown(facts), model_card(facts), *answers])
+    return "\n".join([methods_markdown(methods_paragraphs(facts)), model_card(facts), *answers])
 
 
 def paragraph(facts: RunFacts, heading: str) -> str:
@@ -133,7 +132,9 @@ def test_synthetic_and_random_come_first() -> None:
     facts = toy_facts(synthetic=True, weights="none", weights_sha256=None)
     first, second = cautions(facts)
     assert first.startswith("The images are SYNTHETIC") and "RANDOM weights" in second
-    assert methods_markdown(facts).startswith(f"# Methods\n\n**Caution.** {first}")
+    assert methods_markdown(methods_paragraphs(facts)).startswith(
+        f"# Methods\n\n**Caution.** {first}"
+    )
     assert model_card(facts).split("\n\n")[1] == f"> **{first}**"
     text = everything(facts)
     assert "Russakovsky" not in text, "no ImageNet where no such weights were used"
@@ -337,14 +338,16 @@ def test_foreign_names_bring_no_markup() -> None:
         "a\\|b \\<script> [x]\\(http://evil) \\`c\\` \\*d\\*"
     )
     facts = toy_facts(by_class={"<b>x": 1, "a|b": 2})
-    assert "<b>" not in methods_markdown(facts).replace("\\<b>", "")
+    assert "<b>" not in methods_markdown(methods_paragraphs(facts)).replace("\\<b>", "")
 
 
 def test_the_files(tmp_path: Path) -> None:
     (tmp_path / "bundle").mkdir()
     facts = toy_facts()
     paperwork = write_paperwork(facts, tmp_path)
-    assert (tmp_path / "methods.md").read_text("utf-8") == methods_markdown(facts)
+    assert (tmp_path / "methods.md").read_text("utf-8") == methods_markdown(
+        methods_paragraphs(facts)
+    )
     assert (tmp_path / "bundle" / "MODEL_CARD.md").read_text("utf-8") == model_card(facts)
     rows = list(csv.reader(io.StringIO((tmp_path / "checklists.csv").read_text("utf-8"))))
     assert rows[0] == ["checklist", "item", "question", "answer", "source"]

@@ -179,9 +179,40 @@ def test_images_that_changed(place: Path, capsys: Shown) -> None:
 
 def test_a_manifest_without_parts(place: Path, capsys: Shown) -> None:
     table = place / "run" / "manifest.csv"
-    table.write_text(table.read_text("utf-8").replace(",test,", ",train,"), "utf-8")
+    table.write_text(table.read_text("utf-8").replace(",validation,", ",train,"), "utf-8")
     assert quantize(place) == 3
-    assert "no image is marked as test" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert "no image is marked as validation" in shown and "the folder `refit`" in shown
+
+
+def without_test_part(place: Path) -> None:
+    """As the model that a cross-validation trains on all images."""
+    table = place / "run" / "manifest.csv"
+    table.write_text(table.read_text("utf-8").replace(",test,", ",train,"), "utf-8")
+
+
+def test_without_a_test_part_validation_decides(place: Path, tmp_path: Path, capsys: Shown) -> None:
+    without_test_part(place)
+    assert quantize(place) == 0
+    shown = capsys.readouterr().out
+    assert "of float32 on 15 validation images" in shown
+    assert "measured on the validation part alone" in shown
+    assert "test images" not in shown
+    bundle = place / "run" / "bundle"
+    summary = load_bundle(bundle).info.int8
+    assert summary is not None and set(summary.parts) == {"validation"}
+    assert summary.judged_on == "validation"
+    command = ["predict", str(bundle), str(place / "data"), "--precision", "int8"]
+    assert main([*command, "-o", str(tmp_path / "int8.csv")]) == 0
+    assert "of float32 on 15 validation images" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("costly")
+def test_without_a_test_part_a_costly_network_is_not_stored(place: Path, capsys: Shown) -> None:
+    without_test_part(place)
+    assert quantize(place) == 6
+    assert "INT8 costs too much: on 15 validation images" in capsys.readouterr().err
+    assert not (place / "run" / "bundle" / INT8_FILE).exists()
 
 
 def records(**counts: int) -> list[Record]:

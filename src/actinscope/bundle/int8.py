@@ -14,6 +14,7 @@ PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 #: The part of :attr:`Int8Summary.parts` that holds validation and test together.
 MEASURED = "validation and test"
+_VALIDATION = "validation"
 #: Points of accuracy that INT8 may lose on validation and test together.
 MOST_POINTS_LOST = 2.0
 #: Share of the answers that INT8 may change there. Answers can change without a loss, in both
@@ -73,7 +74,8 @@ class Int8Summary(BaseModel):
     Attributes:
         calibration_images: training images that the ranges of the layers were taken from.
         seed: of their choice and of the intervals.
-        parts: ``validation``, ``test`` and both together.
+        parts: ``validation``, ``test`` and both together; ``validation`` alone where the model
+            was trained on all images and none was left to test it.
         speed_ratio: time of float32 over time of INT8, taken in turns on one machine.
         backend: the runtime that all of it was measured with.
         golden_probabilities: (n, K), what INT8 gives for the golden images.
@@ -95,11 +97,20 @@ class Int8Summary(BaseModel):
 
     @model_validator(mode="after")
     def _complete(self) -> Int8Summary:
-        if MEASURED not in self.parts:
+        if MEASURED not in self.parts and set(self.parts) != {_VALIDATION}:
             raise ValueError(f"INT8 was not measured on {MEASURED} together")
         if len({len(row) for row in self.golden_probabilities}) != 1:
             raise ValueError("the golden probabilities of INT8 have rows of different length")
         return self
+
+    @property
+    def judged_on(self) -> str:
+        """The part that decides whether INT8 costs too much: all images that were measured."""
+        return _judged_on(self.parts)
+
+
+def _judged_on(parts: Mapping[str, Int8Part]) -> str:
+    return MEASURED if MEASURED in parts else _VALIDATION
 
 
 def cost_sentence(part: Int8Part, where: str) -> str:
@@ -114,17 +125,18 @@ def cost_sentence(part: Int8Part, where: str) -> str:
 
 def int8_note(summary: Int8Summary) -> str:
     """The sentence that stands beside every prediction made with INT8."""
-    where = "test" if "test" in summary.parts else MEASURED
+    where = "test" if "test" in summary.parts else summary.judged_on
     warning = f". WARNING: {summary.warning}" if summary.warning else ""
     return f"{cost_sentence(summary.parts[where], where)}{warning}"
 
 
 def too_costly(parts: Mapping[str, Int8Part]) -> str:
-    """Why INT8 should not be used, or nothing: judged on validation and test together.
+    """Why INT8 should not be used, or nothing: judged on all images that were measured.
 
     A single image is no reason, however large a share of a small part it is.
     """
-    part = parts[MEASURED]
+    where = _judged_on(parts)
+    part = parts[where]
     reasons = []
     lost = part.only_float32_right - part.only_int8_right
     if lost > 1 and part.points < -MOST_POINTS_LOST:
@@ -138,7 +150,7 @@ def too_costly(parts: Mapping[str, Int8Part]) -> str:
         )
     if not reasons:
         return ""
-    return f"INT8 costs too much: on {part.images} {MEASURED} images {' and '.join(reasons)}"
+    return f"INT8 costs too much: on {part.images} {where} images {' and '.join(reasons)}"
 
 
 def _percent(figure: Figure) -> str:

@@ -195,7 +195,12 @@ def _quantize(commands: Any) -> None:
         "Ranges are taken from training images; the accuracy is measured on the validation and "
         "test images and stored with the network. Where it falls too far nothing is stored.",
     )
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a finished run")
+    parser.add_argument(
+        "run_folder",
+        type=Path,
+        metavar="RUN",
+        help="folder of a finished run, or `refit` of a cross-validation",
+    )
     parser.add_argument(
         "data", type=Path, metavar="DATA", help="folder of images that the run was trained on"
     )

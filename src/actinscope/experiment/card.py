@@ -2,89 +2,123 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from actinscope.evidence import counted, level_words
+from actinscope.evidence import Evaluation, counted, level_words
 from actinscope.experiment.check_words import confounds, limits, probability_sentences
 from actinscope.experiment.citations import MODEL_CARDS
-from actinscope.experiment.facts import RunFacts
-from actinscope.experiment.methods import (
-    cautions,
-    escaped,
-    group_words,
-    methods_paragraphs,
-)
-from actinscope.experiment.wording import figure, listed, share
+from actinscope.experiment.facts import PartFacts, RunFacts, StudyFacts, Trained
+from actinscope.experiment.methods import cautions, methods_paragraphs
+from actinscope.experiment.methods_images import group_words
+from actinscope.experiment.wording import escaped, figure, listed, share
+from actinscope.preprocess import Preprocess
 from actinscope.study import TEST, TRAIN, VALIDATION
+from actinscope.training import Recipe
 
 CARD_FILE = "MODEL_CARD.md"
 _OVERALL = ("accuracy", "balanced_accuracy", "f1_macro", "mcc", "auroc", "log_loss")
 
 
+VERIFY = (
+    "`actinscope verify BUNDLE` checks the hashes of all files that bundle.json names and "
+    "replays the golden images. This card is not among them: the figures that count are those "
+    "in bundle.json."
+)
+TRY_IT = "Test it on labelled images of your own before you rely on it: actinscope evaluate."
+
+
 def model_card(facts: RunFacts) -> str:
     """The card as Markdown; what must be known before any figure comes first."""
+    unnamed = facts.checks.leaves_unfamiliar_unnamed
+    made = (facts.created, facts.environment["actinscope"])
+    heading = f"Test part, {facts.test.n} images:"
+    return lay_out(
+        facts.classes,
+        cautions(facts),
+        {
+            "Model details": [bullets(details(facts, facts.recipe, facts.trained, made))],
+            "Intended use": [bullets(intended(facts, facts.preprocess))],
+            "Out of scope": [bullets(out_of_scope(unnamed=unnamed))],
+            "Factors": [escaped(factors(facts))],
+            "Metrics": [f"{escaped(facts.test.interval_method)} All figures are in bundle.json."],
+            "Evaluation data": [escaped(part_words(facts, facts.part(TEST)))],
+            "Training data": [
+                escaped(
+                    f"{part_words(facts, facts.part(TRAIN))} "
+                    f"{part_words(facts, facts.part(VALIDATION))}"
+                ),
+                escaped(dict(methods_paragraphs(facts))["Preprocessing"]),
+            ],
+            "Quantitative analyses": [
+                figures_table(facts.test, heading, facts.baseline),
+                *(escaped(" ".join(level_words(level))) for level in facts.levels),
+                *((escaped(" ".join(probability_sentences(facts))),) if facts.checks.worth else ()),
+            ],
+            "Ethical considerations": [ethics("test")],
+            "Caveats and recommendations": [bullets(_caveats(facts))],
+            "How to verify": [VERIFY],
+        },
+    )
+
+
+def lay_out(
+    classes: Sequence[str], warnings: Sequence[str], sections: Mapping[str, Sequence[str]]
+) -> str:
+    """A card: title, what must be known first, then blocks of Markdown under their headings."""
     blocks = [
-        f"# Model card: {escaped(listed(list(facts.classes)))}",
-        *(f"> **{escaped(text)}**" for text in cautions(facts)),
-        "## Model details",
-        _bullets(_details(facts)),
-        "## Intended use",
-        _bullets(_intended(facts)),
-        "## Out of scope",
-        _bullets(_out_of_scope(facts)),
-        "## Factors",
-        escaped(_factors(facts)),
-        "## Metrics",
-        f"{escaped(facts.test.interval_method)} All figures are in bundle.json.",
-        "## Evaluation data",
-        escaped(_data_of(facts, TEST)),
-        "## Training data",
-        escaped(f"{_data_of(facts, TRAIN)} {_data_of(facts, VALIDATION)}"),
-        escaped(dict(methods_paragraphs(facts))["Preprocessing"]),
-        "## Quantitative analyses",
-        _figures(facts),
-        *(escaped(" ".join(level_words(level))) for level in facts.levels),
-        *((escaped(" ".join(probability_sentences(facts))),) if facts.checks.worth else ()),
-        "## Ethical considerations",
-        "[AUTHOR: consent and origin of human or animal material. The bundle holds a few of the "
-        "test images with their file names (golden.npz): think before it is published.]",
-        "## Caveats and recommendations",
-        _bullets(_caveats(facts)),
-        "## How to verify",
-        "`actinscope verify BUNDLE` checks the hashes of all files that bundle.json names and "
-        "replays the golden images. This card is not among them: the figures that count are those "
-        "in bundle.json.",
-        f"Layout after: {MODEL_CARDS}",
+        f"# Model card: {escaped(listed(list(classes)))}",
+        *(f"> **{escaped(text)}**" for text in warnings),
     ]
-    return "\n\n".join(blocks) + "\n"
+    for heading, own in sections.items():
+        blocks += [f"## {heading}", *own]
+    return "\n\n".join([*blocks, f"Layout after: {MODEL_CARDS}"]) + "\n"
 
 
-def _bullets(sentences: Iterator[str]) -> str:
+def ethics(part: str) -> str:
+    """What to think of before the bundle, which holds images of ``part``, is given away."""
+    return (
+        "[AUTHOR: consent and origin of human or animal material. The bundle holds a few of the "
+        f"{part} images with their file names (golden.npz): think before it is published.]"
+    )
+
+
+def bullets(sentences: Iterable[str]) -> str:
+    """A list in Markdown."""
     return "\n".join(f"- {escaped(text)}" for text in sentences)
 
 
-def _details(facts: RunFacts) -> Iterator[str]:
-    trees = "" if facts.forest is None else " and boosted trees"
+def details(
+    facts: StudyFacts, recipe: Recipe, trained: Trained, made: tuple[str, str]
+) -> Iterator[str]:
+    """Which network it is; ``made`` is when, and with which version of actinscope."""
+    trees = " and boosted trees" if facts.boosted_trees else ""
     yield f"{facts.network.title}{trees}, image classifier with {len(facts.classes)} classes."
-    yield f"Made {facts.created} with actinscope {facts.environment['actinscope']}."
+    yield f"Made {made[0]} with actinscope {made[1]}."
     yield (
-        f"Recipe {facts.recipe.name}, seed {facts.recipe.seed}, "
-        f"{'weights of epoch' if facts.forest is None else 'trees up to round'} "
-        f"{facts.kept_epoch} of {facts.epochs}."
+        f"Recipe {recipe.name}, seed {recipe.seed}, "
+        f"{'trees up to round' if facts.boosted_trees else 'weights of epoch'} "
+        f"{trained.kept_epoch} of {trained.epochs}."
     )
-    yield f"{facts.parameters:,} parameters, {facts.trained_parameters:,} of them trained."
+    if trained.parameters is not None and trained.trained_parameters is not None:
+        yield f"{trained.parameters:,} parameters, {trained.trained_parameters:,} of them trained."
+    yield from origin(facts)
+    yield "[AUTHOR: who made it, how to reach them, licence of this model, how to cite it.]"
+
+
+def origin(facts: StudyFacts) -> Iterator[str]:
+    """The weights that it started from, and their licence."""
     if facts.weights == "imagenet":
         yield f"Started from: {facts.weights_text}; licence {facts.network.licence}."
     elif facts.weights == "file":
         yield f"Started from: {facts.weights_text}. [AUTHOR: licence of that file.]"
     else:
         yield "Started from random numbers; no licence of pretrained weights applies."
-    yield "[AUTHOR: who made it, how to reach them, licence of this model, how to cite it.]"
 
 
-def _intended(facts: RunFacts) -> Iterator[str]:
+def intended(facts: StudyFacts, preprocess: Preprocess) -> Iterator[str]:
+    """For which images it was made."""
     crops = f", cells cut out as squares of {facts.crop_size} pixels" if facts.crop_size else ""
-    channels = [facts.preprocess.channel_names[plane] for plane in facts.preprocess.planes]
+    channels = [preprocess.channel_names[plane] for plane in preprocess.planes]
     if facts.synthetic:
         yield "Demonstration only: the images that it learnt from are synthetic."
     yield (
@@ -94,14 +128,16 @@ def _intended(facts: RunFacts) -> Iterator[str]:
     yield "[AUTHOR: cells, stain, microscope, objective, and the question it was made for.]"
 
 
-def _out_of_scope(facts: RunFacts) -> Iterator[str]:
+def out_of_scope(*, unnamed: bool) -> Iterator[str]:
+    """What it was not made for; ``unnamed``: images far from the training get no name."""
     yield "Diagnosis, treatment, or any decision about a person."
-    odd = limits(facts)
+    odd = limits(unnamed=unnamed)
     yield (f"{odd[0].upper()}{odd[1:]}. A high probability does not mean that an answer is right.")
     yield "Other cells, stains, microscopes or exposures, unless tested on them."
 
 
-def _factors(facts: RunFacts) -> str:
+def factors(facts: StudyFacts) -> str:
+    """What the result may hang on."""
     grouped = (
         "No group (field, slide, plate, donor) was known, so how much the results differ between "
         "samples cannot be said."
@@ -118,24 +154,24 @@ def _factors(facts: RunFacts) -> str:
     return f"{grouped} {rest}"
 
 
-def _data_of(facts: RunFacts, name: str) -> str:
-    part = facts.part(name)
-    title = {TRAIN: "Training", VALIDATION: "Validation", TEST: "Test"}[name]
+def part_words(facts: StudyFacts, part: PartFacts) -> str:
+    """One part: "Test: 40 images from 8 donors (control 20 and treated 20)."."""
+    title = {TRAIN: "Training", VALIDATION: "Validation", TEST: "Test"}[part.name]
     classes = listed([f"{label} {count}" for label, count in part.by_class.items()])
     return f"{title}: {part.images} images{group_words(part.groups, facts)} ({classes})."
 
 
-def _figures(facts: RunFacts) -> str:
-    test = facts.test
+def figures_table(found: Evaluation, heading: str, baseline: float) -> str:
+    """All figures with their intervals, under a line on what they are of."""
     rows = [
-        f"| {name} | {figure(test.metrics[name], name, test.confidence)} |" for name in _OVERALL
+        f"| {name} | {figure(found.metrics[name], name, found.confidence)} |" for name in _OVERALL
     ]
     rows += [
-        f"| recall of {escaped(name)} | {figure(own['recall'], 'recall', test.confidence)} |"
-        for name, own in test.per_class.items()
+        f"| recall of {escaped(name)} | {figure(own['recall'], 'recall', found.confidence)} |"
+        for name, own in found.per_class.items()
     ]
-    head = [f"Test part, {test.n} images:", "", "| figure | value |", "|---|---|"]
-    tail = [f"| commonest class always | {share(facts.baseline)} |"]
+    head = [heading, "", "| figure | value |", "|---|---|"]
+    tail = [f"| commonest class always | {share(baseline)} |"]
     return "\n".join([*head, *rows, *tail])
 
 
@@ -145,4 +181,4 @@ def _caveats(facts: RunFacts) -> Iterator[str]:
         yield "There is no interval: the figures tell little about other samples."
     if facts.held_out:
         yield f"The test images are of other values of {facts.group}, but of the same study."
-    yield "Test it on labelled images of your own before you rely on it: actinscope evaluate."
+    yield TRY_IT

@@ -19,7 +19,7 @@ from actinscope.experiment.audit_confounds import LEVEL
 from actinscope.experiment.checks import AuditFacts
 from actinscope.experiment.control_report import TITLES
 from actinscope.experiment.controls import MOST_IMAGES, ControlResults
-from actinscope.experiment.facts import RunFacts
+from actinscope.experiment.facts import RunFacts, StudyFacts
 from actinscope.experiment.wording import figure, listed, share
 
 _CONFIDENCE = 0.95  # of the intervals of controls and of what probabilities are worth
@@ -98,7 +98,7 @@ def check_sentences(facts: RunFacts) -> Iterator[str]:
     if checks.audit is not None:
         yield "Before training the images were audited."
         yield _copies_found(checks.audit)
-        yield _confounds(checks.audit)
+        yield confounds_tested(checks.audit)
     if checks.controls is not None:
         yield from _controls(checks.controls)
     if checks.explanation is not None:
@@ -240,7 +240,8 @@ def _copies_found(audit: AuditFacts) -> str:
     )
 
 
-def _confounds(audit: AuditFacts) -> str:
+def confounds_tested(audit: AuditFacts) -> str:
+    """Whether something besides the cells tells the classes."""
     if not audit.confounds:
         return "Nothing besides the cells could be tested for telling the classes."
     names = listed([one.name for one in audit.confounds])
@@ -258,18 +259,22 @@ def _confounds(audit: AuditFacts) -> str:
     )
 
 
-def confounds(facts: RunFacts) -> str:
+def confounds(facts: StudyFacts) -> str:
     """What was found to go with the class; empty where nobody looked."""
     checks = facts.checks
-    told = [_confounds(checks.audit)] if checks.audit else []
+    told = [confounds_tested(checks.audit)] if checks.audit else []
     if checks.controls is not None and checks.controls.batches:
         told.append(_batches(checks.controls))
     return " ".join(told)
 
 
-def limits(facts: RunFacts) -> str:
-    """What happens to an image that shows none of the classes."""
-    if not facts.checks.leaves_unfamiliar_unnamed:
+def limits(*, unnamed: bool) -> str:
+    """What happens to an image that shows none of the classes.
+
+    Args:
+        unnamed: the bundle leaves what is far from all training images without a name.
+    """
+    if not unnamed:
         return "images that show none of the classes, which still get one of them"
     return (
         f"images that show none of the classes: predict leaves them unnamed where they are "

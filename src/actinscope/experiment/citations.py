@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from actinscope.experiment.facts import RunFacts
+from actinscope.experiment.facts import StudyFacts
 
 DOME = (
     "Walsh I, Fishman D, Garcia-Gasulla D et al. DOME: recommendations for supervised machine "
@@ -16,6 +16,10 @@ REFORMS = (
 )
 MODEL_CARDS = (
     "Mitchell M, Wu S, Zaldivar A et al. Model cards for model reporting. FAT* '19: 220-229 (2019)."
+)
+BENGIO = (
+    "Bengio Y, Grandvalet Y. No unbiased estimator of the variance of K-fold cross-validation. "
+    "J Mach Learn Res 5: 1089 (2004)."
 )
 # Start of a network's name -> who described it. An unknown network is left to the author.
 _NETWORKS = (
@@ -32,8 +36,8 @@ _NETWORKS = (
 )
 
 
-def citations(facts: RunFacts) -> Iterator[str]:
-    """One reference after the other."""
+def citations(facts: StudyFacts, interval_method: str) -> Iterator[str]:
+    """One reference after the other; ``interval_method`` says how intervals were made."""
     name = facts.network.name
     found = [text for start, text in _NETWORKS if name.startswith(start)]
     yield found[0] if found else f"[AUTHOR: cite {facts.network.title}.]"
@@ -41,7 +45,7 @@ def citations(facts: RunFacts) -> Iterator[str]:
         yield "Russakovsky O et al. ImageNet. Int J Comput Vis 115: 211 (2015)."
     elif facts.weights == "file":
         yield "[AUTHOR: cite the source of the weights file.]"
-    training, trained = facts.recipe.training, facts.forest is None
+    training, trained = facts.recipe.training, not facts.boosted_trees
     yield (
         "Kingma DP, Ba J. Adam. ICLR (2015)."
         if trained
@@ -60,9 +64,8 @@ def citations(facts: RunFacts) -> Iterator[str]:
     if trained and training.head_start == "logistic":
         yield "Pedregosa F et al. Scikit-learn. J Mach Learn Res 12: 2825 (2011)."
     yield "Harris CR et al. Array programming with NumPy. Nature 585: 357 (2020)."
-    method = facts.test.interval_method
-    if "Wilson" in method:
+    if "Wilson" in interval_method:
         yield "Wilson EB. J Am Stat Assoc 22: 209 (1927)."
-    if "bootstrap" in method:
+    if "bootstrap" in interval_method:
         yield "Hesterberg TC. Am Stat 69: 371 (2015)."
     yield "[AUTHOR: cite actinscope as its repository asks, with the version above.]"

@@ -15,7 +15,7 @@ from typing import Any
 
 from actinscope.bundle import MOST_MEMBERS
 from actinscope.errors import UsageError
-from actinscope.evidence import Evaluation, level_words
+from actinscope.evidence import Evaluation, LevelRule, level_words
 from actinscope.experiment.audit import Audited, audit_before
 from actinscope.experiment.crossvalidate_request import (
     QUESTION_FILE,
@@ -100,6 +100,7 @@ class _Work:
     space: SearchSpace | None
     fingerprints: Fingerprints
     audited: Audited | None
+    rules: tuple[LevelRule, ...]
     reader: CropReader
     progress: Progress
 
@@ -130,8 +131,7 @@ def crossvalidate(request: CrossvalidateRequest, progress: Progress) -> Crossval
         pool([fold for fold in folds if fold.repeat == repeat], manifest, seed=seed)
         for repeat, _ in plan
     ]
-    rules = level_rules(request.recipe.levels, manifest)
-    levels = pooled_levels(pooled[0], manifest, rules, seed=seed)
+    levels = pooled_levels(pooled[0], manifest, work.rules, seed=seed)
     figures = metrics_json(pooled, folds, levels)
     write_results(request.output, folds, figures)
     write_levels(request.output, {OUT_OF_FOLD: levels})
@@ -147,10 +147,9 @@ def crossvalidate(request: CrossvalidateRequest, progress: Progress) -> Crossval
         audited=work.audited,
         by_image=plan[0][1][0].by_image,
         notes=tuple(dict.fromkeys(note for _, splits in plan for p in splits for note in p.notes)),
-        network=work.network.entry.title,
-        notices=work.network.notices,
-        random_weights=work.network.weights.random,
-        searched=request.search is not None,
+        network=work.network,
+        search=request.search,
+        extras=request.extras,
         deployed=request.deploy,
         synthetic=request.synthetic,
         problems=problems,
@@ -202,7 +201,7 @@ def _begin(request: CrossvalidateRequest, progress: Progress) -> _Work:
         progress.say(notice)
     manifest = read_study(request.source, recipe)
     require_free_columns(manifest)
-    level_rules(recipe.levels, manifest)
+    rules = level_rules(recipe.levels, manifest)
     import_in_background()
     reader = CropReader(recipe.images)
     observing = recipe.audit or recipe.split.keep_copies
@@ -222,6 +221,7 @@ def _begin(request: CrossvalidateRequest, progress: Progress) -> _Work:
         space,
         fingerprints,
         audited if recipe.audit else None,
+        rules,
         reader,
         progress,
     )
@@ -354,7 +354,7 @@ def _deployed(work: _Work, folds: Sequence[FoldResult], metrics: dict[str, Any])
     notice = (
         f"This ensemble joins the {len(folds)} models of a cross-validation. The figures of the "
         "cross-validation are of such models one by one; the ensemble was tested on no images, as "
-        "each of them trained some member."
+        "each of them took part in training some member."
     )
     places = [fold.run.bundle for fold in folds]
     return join_bundles(places, work.request.output / "ensemble", (notice,))[0].path

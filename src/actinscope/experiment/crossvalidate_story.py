@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,7 +24,9 @@ from actinscope.evidence import (
 )
 from actinscope.experiment.audit import Audited
 from actinscope.experiment.audit_design import sentence_of
-from actinscope.experiment.crossvalidate_request import Deploy
+from actinscope.experiment.crossvalidate_facts import folds_facts
+from actinscope.experiment.crossvalidate_paperwork import write_folds_paperwork
+from actinscope.experiment.crossvalidate_request import Deploy, NestedSearch
 from actinscope.experiment.crossvalidate_results import (
     OUT_OF_FOLD,
     FoldResult,
@@ -34,11 +37,11 @@ from actinscope.experiment.crossvalidate_results import (
 )
 from actinscope.experiment.display import displayed
 from actinscope.experiment.environment import describe_environment, now_utc
+from actinscope.experiment.facts import majority_rate
 from actinscope.experiment.levels import level_section
 from actinscope.experiment.story import (
     data_findings,
     headline,
-    majority_rate,
     title_of,
 )
 from actinscope.images import CropReader
@@ -52,6 +55,9 @@ from actinscope.report import (
 )
 from actinscope.study import Fingerprints, Manifest
 from actinscope.training import Recipe
+
+if TYPE_CHECKING:
+    from actinscope.experiment.train import ChosenNetwork
 
 _EXAMPLES = 6
 _ERRORS = 24
@@ -71,8 +77,9 @@ class FoldsStory:
         audited: None where no audit was made.
         by_image: no group was kept together.
         notes: on how the folds were made.
-        network: its title.
-        searched: every fold searched its own settings.
+        network: that every fold trained.
+        search: every fold searched its own settings; None takes the recipe as it is.
+        extras: controls and explanation in every fold, as far as the recipe has them.
         deployed: what was delivered.
         problems: (name, message) of images that were left out.
     """
@@ -86,10 +93,9 @@ class FoldsStory:
     audited: Audited | None
     by_image: bool
     notes: tuple[str, ...]
-    network: str
-    notices: tuple[str, ...]
-    random_weights: bool
-    searched: bool
+    network: ChosenNetwork
+    search: NestedSearch | None
+    extras: bool
     deployed: Deploy
     synthetic: bool
     problems: tuple[tuple[str, str], ...]
@@ -113,9 +119,10 @@ class FoldsStory:
 
 
 def write_folds_report(story: FoldsStory, reader: CropReader, folder: Path) -> str:
-    """Write ``report.html``, figures and tables; returns the verdict."""
+    """Write ``report.html``, figures, tables and paperwork; returns the verdict."""
     judged = _verdict(story)
     examples, errors = _pictures(story, reader)
+    paperwork = write_folds_paperwork(folds_facts(story, folder), folder)
     content = ReportContent(
         title="Synthetic actin cells" if story.synthetic else title_of(story.manifest),
         question=_question(story),
@@ -136,10 +143,12 @@ def write_folds_report(story: FoldsStory, reader: CropReader, folder: Path) -> s
         errors=errors,
         errors_total=int(story.evaluation.confusion.sum() - story.evaluation.confusion.trace()),
         levels=tuple(map(level_section, story.levels)),
+        methods=paperwork.methods,
+        checklists=paperwork.checklists,
         settings=story.recipe.model_dump(mode="json"),
         environment=describe_environment(),
         file_problems=story.problems,
-        network=f"{story.network}; every fold fits its own scaling of intensities.",
+        network=f"{story.network.entry.title}; every fold fits its own scaling of intensities.",
         timing=f"{story.seconds / 60:.1f} minutes since the last start",
         command=story.command,
         created=now_utc(),
@@ -155,7 +164,7 @@ def _verdict(story: FoldsStory) -> Verdict:
         baseline=majority_rate(story.evaluation),
         by_image=story.by_image,
         synthetic=story.synthetic,
-        random_weights=story.random_weights,
+        random_weights=story.network.weights.random,
         group=story.group,
         held_out=False,  # which of the models saw what is said in the sentence put before
         unanswerable=sentence_of(story.audited.findings) if story.audited else "",
@@ -165,7 +174,7 @@ def _verdict(story: FoldsStory) -> Verdict:
         if story.by_image
         else f"it and its whole {spoken(story.group)}"
     )
-    searched = ", its settings searched without them too" if story.searched else ""
+    searched = ", its settings searched without them too" if story.search else ""
     estimate = (
         f"An estimate over {story.count} folds: every image was named by a model that was trained "
         f"without {without}{searched}. "
@@ -191,8 +200,8 @@ def _question(story: FoldsStory) -> str:
 
 
 def _notices(story: FoldsStory) -> Iterator[str]:
-    yield from story.notices
-    models = "the way of training and searching settings" if story.searched else "a way of training"
+    yield from story.network.notices
+    models = "the way of training and searching settings" if story.search else "a way of training"
     yield (
         f"These figures are of {models}, not of one model: {len(story.folds)} models were trained, "
         "each on a part of the images. A model trained on all of them is probably no worse, which "
@@ -201,14 +210,14 @@ def _notices(story: FoldsStory) -> Iterator[str]:
     if story.deployed == "ensemble":
         yield (
             "The bundle in ensemble/ gives the mean of the folds' models. It was tested on no "
-            "images: each of them trained some of its members."
+            "images: each of them took part in training some of its members."
         )
     if story.deployed == "refit":
         yield (
             "The model in refit/bundle was trained on all images and tested on none; its bundle "
             "names the figures of this page as what they are, an estimate for the procedure."
         )
-    if story.searched:
+    if story.search:
         yield (
             "Every fold searched its own settings on what it does not test, so the figures hold "
             "for the whole procedure, the search included. The settings differ between folds."

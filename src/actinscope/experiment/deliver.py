@@ -114,6 +114,11 @@ def _golden_records(records: list[Record]) -> list[Record]:
 def _training_facts(
     recipe: Recipe, prepared: Prepared, fitted: Fitted
 ) -> dict[str, str | int | float | None]:
+    parameters, trained_parameters = parameter_counts(fitted)
+    forest = {} if fitted.forest is None else {
+        "features": fitted.forest.features,
+        "trees": len(fitted.forest.trees),
+    }  # fmt: skip
     return {
         "recipe": recipe.name,
         "seed": recipe.seed,
@@ -122,7 +127,20 @@ def _training_facts(
         "frozen_layers": fitted.frozen_layers,
         "trained_layers": fitted.trained_layers,
         "training_images": len(prepared.data.train.labels),
+        "parameters": parameters,
+        "trained_parameters": trained_parameters,
+        **forest,
     }
+
+
+def parameter_counts(fitted: Fitted) -> tuple[int, int]:
+    """Parameters of the network as it is delivered, and how many of them were trained."""
+    model = fitted.model
+    if fitted.forest is not None:
+        # The network then ends before its last layer, and nothing of it is trained.
+        return int(model.count_params()) - int(model.layers[-1].count_params()), 0
+    sizes = (np.prod(weight.shape, dtype=np.int64) for weight in model.trainable_weights)
+    return int(model.count_params()), int(sum(sizes))
 
 
 def network_sentence(network: ChosenNetwork, fitted: Fitted) -> str:

@@ -16,6 +16,7 @@ from actinscope.experiment.explanation_report import (
     explanation_findings,
     explanation_shown,
 )
+from actinscope.experiment.facts import majority_rate
 from actinscope.experiment.known import (
     Known,
     familiar_groups,
@@ -33,7 +34,7 @@ from actinscope.experiment.levels import (
 from actinscope.experiment.looks import Looks
 from actinscope.experiment.output import require_new_folder
 from actinscope.experiment.prepare import StudySource, fingerprint_study, unreadable
-from actinscope.experiment.story import Pictures, headline, majority_rate
+from actinscope.experiment.story import Pictures, headline
 from actinscope.files import make_folder
 from actinscope.images import CropReader, ReadOptions
 from actinscope.predict import Predictor

@@ -7,20 +7,29 @@ author in square brackets. Cautions are part of the text, so that they go where 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from actinscope.evidence import (
     FEWEST_UNITS,
     RULE_WORDS,
+    Evaluation,
+    LevelEvaluation,
     counted,
     level_words,
     plural,
 )
 from actinscope.experiment.check_words import check_sentences, probability_sentences
 from actinscope.experiment.citations import citations
-from actinscope.experiment.facts import RunFacts
-from actinscope.experiment.methods_training import amount, network_sentences, training_sentences
-from actinscope.experiment.wording import figure, listed, share
+from actinscope.experiment.facts import RunFacts, StudyFacts
+from actinscope.experiment.methods_images import (
+    augmentation_sentences,
+    group_word,
+    group_words,
+    image_sentences,
+    preprocessing_sentences,
+)
+from actinscope.experiment.methods_training import network_sentences, training_sentences
+from actinscope.experiment.wording import escaped, figure, listed, share
 from actinscope.study import TEST, TRAIN, VALIDATION
 
 Paragraph = tuple[str, str]
@@ -37,51 +46,37 @@ _METRICS = {
 def methods_paragraphs(facts: RunFacts) -> tuple[Paragraph, ...]:
     """The text in paragraphs, cautions first, references last."""
     return (
-        *((("Caution", " ".join(cautions(facts))),) if cautions(facts) else ()),
-        ("Images", " ".join(_images(facts))),
+        *paragraph("Caution", cautions(facts)),
+        ("Images", " ".join(image_sentences(facts))),
         ("Split", " ".join(_split(facts))),
-        ("Preprocessing", " ".join(_preprocessing(facts))),
-        ("Augmentation", " ".join(_augmentation(facts))),
-        ("Network", " ".join(network_sentences(facts))),
+        ("Preprocessing", " ".join(preprocessing_sentences((facts.preprocess,), facts.reading))),
+        ("Augmentation", " ".join(augmentation_sentences(facts, facts.epochs))),
+        ("Network", " ".join(network_sentences(facts, facts.trained))),
         ("Training", " ".join(training_sentences(facts))),
         ("Evaluation", " ".join(_evaluation(facts))),
-        *_paragraph("Probabilities", probability_sentences(facts)),
-        *((("Levels", " ".join(_levels(facts))),) if facts.levels else ()),
-        *_paragraph("Checks", check_sentences(facts)),
+        *paragraph("Probabilities", probability_sentences(facts)),
+        *paragraph("Levels", level_sentences(facts.levels)),
+        *paragraph("Checks", check_sentences(facts)),
         ("Software", " ".join(_software(facts))),
-        ("References", " ".join(citations(facts))),
+        ("References", " ".join(citations(facts, facts.test.interval_method))),
     )
 
 
-def _paragraph(heading: str, sentences: Iterator[str]) -> tuple[Paragraph, ...]:
+def paragraph(heading: str, sentences: Iterable[str]) -> tuple[Paragraph, ...]:
     """The paragraph, or none where there is nothing to say."""
     told = " ".join(sentences)
     return ((heading, told),) if told else ()
 
 
-def methods_markdown(facts: RunFacts) -> str:
+def methods_markdown(paragraphs: Sequence[Paragraph]) -> str:
     """The same as a Markdown file."""
-    paragraphs = (f"**{heading}.** {escaped(text)}" for heading, text in methods_paragraphs(facts))
-    return "# Methods\n\n" + "\n\n".join(paragraphs) + "\n"
-
-
-def escaped(text: str) -> str:
-    """Foreign text in Markdown: no tags, no columns, no links of its own."""
-    for sign in "\\<|`*":
-        text = text.replace(sign, f"\\{sign}")
-    return text.replace("](", "]\\(")
+    blocks = (f"**{heading}.** {escaped(text)}" for heading, text in paragraphs)
+    return "# Methods\n\n" + "\n\n".join(blocks) + "\n"
 
 
 def cautions(facts: RunFacts) -> tuple[str, ...]:
     """What limits every figure of the run; the gravest first."""
-    found = []
-    if facts.synthetic:
-        found.append("The images are SYNTHETIC: no figure says anything about real cells.")
-    if facts.random_weights:
-        found.append(
-            "The network started from RANDOM weights, not from pretrained ones: the figures say "
-            "nothing about transfer learning."
-        )
+    found = [*origin_cautions(facts)]
     if facts.leak:
         found.append(
             "Groups or identical images stand in more than one part: the test images are not new "
@@ -103,38 +98,20 @@ def cautions(facts: RunFacts) -> tuple[str, ...]:
     if facts.group is not None and (facts.test.groups or 0) < FEWEST_UNITS:
         found.append(
             f"The test images come from {counted(facts.test.groups or 0, facts.group)} only: too "
-            f"few to say how the model does on another {_word(facts)}."
+            f"few to say how the model does on another {group_word(facts)}."
         )
     return (*found, *facts.checks.doubts)
 
 
-def group_words(count: int | None, facts: RunFacts) -> str:
-    """ " from 12 fields", or nothing where no groups are known."""
-    return "" if count is None or facts.group is None else f" from {counted(count, facts.group)}"
-
-
-def _images(facts: RunFacts) -> Iterator[str]:
-    classes = [f"{name} ({number})" for name, number in facts.by_class.items()]
-    kind = "single-cell images" if facts.crop_size else "images"
-    drawn = "synthetic " if facts.synthetic else ""
-    yield (
-        f"The data were {facts.images} {drawn}{kind}{group_words(facts.groups, facts)} in "
-        f"{len(facts.classes)} classes: {listed(classes)}."
-    )
-    if facts.crop_size:
+def origin_cautions(facts: StudyFacts) -> Iterator[str]:
+    """That images or first weights are not what a reader takes them for."""
+    if facts.synthetic:
+        yield "The images are SYNTHETIC: no figure says anything about real cells."
+    if facts.random_weights:
         yield (
-            f"Each cell was cut from its field of view as a square of {facts.crop_size} pixels "
-            "around its position, with its surroundings."
+            "The network started from RANDOM weights, not from pretrained ones: the figures say "
+            "nothing about transfer learning."
         )
-    if facts.left_out:
-        yield f"{facts.left_out} further images could not be read or predicted and were left out."
-    if facts.duplicates:
-        sets = "set" if facts.duplicates == 1 else "sets"
-        yield f"{facts.duplicates} {sets} of images with identical pixels were found."
-    yield (
-        "[AUTHOR: cells, staining, microscope, objective, pixel size, exposure; what one image "
-        "shows; who gave the labels and how.]"
-    )
 
 
 def _split(facts: RunFacts) -> Iterator[str]:
@@ -151,7 +128,7 @@ def _split(facts: RunFacts) -> Iterator[str]:
             f"training, validation and test, aiming at {aim} % of each class."
         )
         if facts.group is not None:
-            yield f"All images of one {_word(facts)} stayed in one part."
+            yield f"All images of one {group_word(facts)} stayed in one part."
         yield "Images with identical pixels stayed in one part."
         if shares.keep_copies:
             yield "So did images found to be changed copies of each other."
@@ -165,91 +142,11 @@ def _split(facts: RunFacts) -> Iterator[str]:
     ]
     yield f"The parts held {listed(told)}."
     if facts.split_origin != "seed" and facts.group is not None and not facts.leak:
-        yield f"No {_word(facts)} lay in two parts."
+        yield f"No {group_word(facts)} lay in two parts."
     if not facts.leak:
         yield (
             "Test images took no part in fitting the intensity range, in training or in the "
             f"choice of the {facts.choice}."
-        )
-
-
-def _word(facts: RunFacts) -> str:
-    return counted(1, facts.group or "image").removeprefix("1 ")
-
-
-def _preprocessing(facts: RunFacts) -> Iterator[str]:
-    settings = facts.preprocess
-    chosen = [settings.channel_names[plane] for plane in settings.planes]
-    if len(settings.channel_names) > 1:
-        yield f"Of {len(settings.channel_names)} channels {listed(chosen)} were used."
-    for note in facts.reading:
-        yield f"On reading: {note}."
-    percentiles = f"the percentiles {settings.low_percentile:g} and {settings.high_percentile:g}"
-    pairs = list(dict.fromkeys(zip(settings.low, settings.high, strict=True)))
-    ranges = listed([f"{low:g} to {high:g}" for low, high in pairs] or [""])
-    if settings.intensity == "divide":
-        yield f"Pixel values were divided by {settings.high[0]:g}."
-    elif settings.intensity == "fixed":
-        yield f"Pixel values {ranges} were mapped linearly to 0 to 1 and clipped."
-    elif settings.intensity == "per_image":
-        yield (
-            f"In every image by itself, {percentiles} of the pixel values were mapped linearly to "
-            "0 and 1, and values beyond were clipped."
-        )
-    else:
-        yield (
-            f"Pixel values were mapped linearly to 0 to 1 and clipped between {percentiles} of "
-            f"the pooled pixels of the training part ({ranges})."
-        )
-    shaped = "stretched" if settings.resize == "stretch" else "resized in shape and padded"
-    yield f"Images were {shaped} to {settings.size} x {settings.size} pixels."
-    if len(settings.planes) == 1 and settings.network_channels > 1:
-        yield f"The one channel was given to all {settings.network_channels} input channels."
-    means = ", ".join(f"{value:.3f}" for value in dict.fromkeys(settings.mean))
-    deviations = ", ".join(f"{value:.3f}" for value in dict.fromkeys(settings.std))
-    yield f"The network's input is this value minus {means}, divided by {deviations}."
-
-
-def _augmentation(facts: RunFacts) -> Iterator[str]:
-    settings, training = facts.recipe.augmentation, facts.recipe.training
-    if not facts.augmented:
-        yield "Training images were not augmented."
-        return
-    low, high = settings.zoom_range
-    kinds = [
-        ("left-right flips", settings.horizontal_flip),
-        ("up-down flips", settings.vertical_flip),
-        (f"rotation by up to {settings.rotation_degrees:g} degrees", settings.rotation_degrees),
-        (f"horizontal shift by up to {100 * settings.width_shift:g} %", settings.width_shift),
-        (f"vertical shift by up to {100 * settings.height_shift:g} %", settings.height_shift),
-        (f"shear by up to {settings.shear_degrees:g} degrees", settings.shear_degrees),
-        (f"zoom factors from {low:g} to {high:g}", (low, high) != (1.0, 1.0)),
-        (f"intensity gain (parameter {settings.intensity_gain:g})", settings.intensity_gain),
-        (f"gamma (parameter {settings.gamma:g})", settings.gamma),
-        (f"Gaussian noise of a standard deviation of up to {settings.noise:g}", settings.noise),
-        (f"Gaussian blur of a sigma of up to {settings.blur:g} pixels", settings.blur),
-    ]
-    yield (
-        "Training images only were varied at random: "
-        f"{listed([text for text, used in kinds if used])}; pixels beyond the border were filled "
-        f"with mode '{settings.fill}'."
-    )
-    if facts.forest is not None:
-        was = "was" if training.views == 1 else "were"
-        yield f"{amount(training.views, 'variant')} of each image {was} used."
-    elif not training.views:
-        yield "Every epoch showed a new variant of every image."
-    else:
-        views = "variant" if training.views == 1 else "variants"
-        replaced = int((facts.epochs - 1) * training.refresh + 1e-9)
-        yield (
-            f"At most {training.views} {views} of each image were at hand at a time, their "
-            "activations before the first trained layer computed once and stored"
-            + (
-                f"; over the run up to {replaced} new ones of each image replaced the oldest."
-                if replaced
-                else "."
-            )
         )
 
 
@@ -261,6 +158,25 @@ def _evaluation(facts: RunFacts) -> Iterator[str]:
         f"{figure(facts.accuracy, 'accuracy', test.confidence)}; always naming the commonest "
         f"class is right for {share(facts.baseline)}."
     )
+    yield from figure_sentences(test, by_image=facts.by_image)
+    others = [
+        f"{share(facts.evaluations[part].metrics['accuracy'].value)} on the "
+        f"{facts.evaluations[part].n} {name} images"
+        for part, name in ((VALIDATION, "validation"), (TRAIN, "training"))
+    ]
+    yield (
+        f"For comparison, the accuracy was {listed(others)}; the model was fitted to the training "
+        "images"
+        + (
+            f", and its {facts.choice} chosen by the validation images."
+            if facts.epoch_chosen
+            else "."
+        )
+    )
+
+
+def figure_sentences(test: Evaluation, *, by_image: bool) -> Iterator[str]:
+    """Every figure but the accuracy, and how the intervals were made."""
     others = [
         f"{title} {figure(test.metrics[name], name, test.confidence)}"
         for name, title in _METRICS.items()
@@ -278,26 +194,13 @@ def _evaluation(facts: RunFacts) -> Iterator[str]:
     given = [one.has_interval for one in figures]
     if any(given) and not all(given):
         yield "A figure without interval rests on too few groups, or on resamples that agree."
-    if facts.by_image:
+    if by_image:
         yield "They take images as independent, which images of one sample are not."
-    others = [
-        f"{share(facts.evaluations[part].metrics['accuracy'].value)} on the "
-        f"{facts.evaluations[part].n} {name} images"
-        for part, name in ((VALIDATION, "validation"), (TRAIN, "training"))
-    ]
-    yield (
-        f"For comparison, the accuracy was {listed(others)}; the model was fitted to the training "
-        "images"
-        + (
-            f", and its {facts.choice} chosen by the validation images."
-            if facts.epoch_chosen
-            else "."
-        )
-    )
 
 
-def _levels(facts: RunFacts) -> Iterator[str]:
-    for level in facts.levels:
+def level_sentences(levels: Sequence[LevelEvaluation]) -> Iterator[str]:
+    """What came out at the level of fields, wells or donors."""
+    for level in levels:
         rule = level.rule
         if level.evaluation is None:  # else the result names the rule
             yield f"Predictions were summed up to {rule.words} by {RULE_WORDS[rule.rule]}."
@@ -309,6 +212,20 @@ def _levels(facts: RunFacts) -> Iterator[str]:
 
 
 def _software(facts: RunFacts) -> Iterator[str]:
+    yield from software_sentences(facts)
+    steps = "rounds" if facts.boosted_trees else "epochs"
+    yield (
+        f"The {steps} took {facts.training_seconds / 60:.1f} minutes. [AUTHOR: processor and "
+        "memory.]"
+    )
+    yield (
+        "All settings are in recipe.toml, every image with its part and hash in manifest.csv, and "
+        "every prediction in predictions.csv of the run."
+    )
+
+
+def software_sentences(facts: StudyFacts) -> Iterator[str]:
+    """Versions and machine."""
     known = facts.environment
     names = {
         "keras": "Keras",
@@ -319,20 +236,12 @@ def _software(facts: RunFacts) -> Iterator[str]:
         "scikit-learn": "scikit-learn",
         "openvino": "OpenVINO",
         "onnxruntime": "ONNX Runtime",
-        **({} if facts.forest is None else {"xgboost": "XGBoost", "xgboost-cpu": "XGBoost"}),
+        **({"xgboost": "XGBoost", "xgboost-cpu": "XGBoost"} if facts.boosted_trees else {}),
     }
     versions = dict.fromkeys(f"{names[key]} {known[key]}" for key in names if key in known)
     yield (
         f"actinscope {known['actinscope']} ran under Python {known['python']} with installed "
         f"versions {', '.join(versions)}; Keras computed with {known['backend']}."
     )
-    steps = "epochs" if facts.forest is None else "rounds"
     device = "a GPU was at hand" if facts.gpu else "no GPU was used"
-    yield (
-        f"Platform: {known['platform']}, {known['cores']} processor cores; {device}. The {steps} "
-        f"took {facts.training_seconds / 60:.1f} minutes. [AUTHOR: processor and memory.]"
-    )
-    yield (
-        "All settings are in recipe.toml, every image with its part and hash in manifest.csv, and "
-        "every prediction in predictions.csv of the run."
-    )
+    yield f"Platform: {known['platform']}, {known['cores']} processor cores; {device}."

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from actinscope.experiment.facts import RunFacts
+from actinscope.experiment.facts import RunFacts, StudyFacts, Trained
+
+THRESHOLDS_MOVED = (
+    "Thresholds were moved to the middle between neighbouring values of the training features, "
+    "which changes no tree's answer to any of these."
+)
 
 
 def amount(number: int, noun: str) -> str:
@@ -12,38 +17,48 @@ def amount(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def network_sentences(facts: RunFacts) -> Iterator[str]:
+def network_sentences(facts: StudyFacts, trained: Trained) -> Iterator[str]:
     """What the network is, with which weights, and how much of it was trained."""
-    if facts.forest is None:
-        yield from _softmax_network(facts)
+    if not facts.boosted_trees:
+        yield from _softmax_network(facts, trained)
         return
-    yield (
-        f"The network was {facts.network.title} up to its embedding of "
-        f"{amount(facts.forest.features, 'feature')} ({facts.parameters:,} parameters)."
+    embedding = (
+        "its embedding"
+        if trained.features is None
+        else f"its embedding of {amount(trained.features, 'feature')}"
     )
+    yield f"The network was {facts.network.title} up to {embedding}{_size(trained)}."
     if facts.weights in ("none", "scratch"):
         yield "All of its weights were random numbers, and none of them was trained."
     else:
         yield f"Weights: {_weights(facts)}; none of its layers was trained."
+    number = (
+        ""
+        if trained.trees is None
+        else f": {amount(trained.trees, 'tree')} in {amount(trained.kept_epoch, 'round')}"
+    )
     yield (
         f"Gradient-boosted trees (XGBoost) on the embedding named one of {len(facts.classes)} "
-        f"classes: {amount(len(facts.forest.trees), 'tree')} in "
-        f"{amount(facts.kept_epoch, 'round')}."
+        f"classes{number}."
     )
 
 
-def _weights(facts: RunFacts) -> str:
+def _size(trained: Trained) -> str:
+    return "" if trained.parameters is None else f" ({trained.parameters:,} parameters)"
+
+
+def _weights(facts: StudyFacts) -> str:
     return f"{facts.weights_text} (SHA-256 {(facts.weights_sha256 or '')[:12]}...)"
 
 
-def _softmax_network(facts: RunFacts) -> Iterator[str]:
+def _softmax_network(facts: StudyFacts, trained: Trained) -> Iterator[str]:
     units = facts.recipe.network.head_units or ()
     dense = (
         f"fully connected layers of {', '.join(map(str, units))} units (ReLU) and " if units else ""
     )
     yield (
         f"The network was {facts.network.title} with {dense}a softmax layer over "
-        f"{len(facts.classes)} classes ({facts.parameters:,} parameters)."
+        f"{len(facts.classes)} classes{_size(trained)}."
     )
     if facts.recipe.network.head_dropout:
         yield f"Dropout at rate {facts.recipe.network.head_dropout:g} was used in the new layers."
@@ -51,26 +66,39 @@ def _softmax_network(facts: RunFacts) -> Iterator[str]:
         yield "All of its weights were initialised at random."
     else:
         yield f"Weights at the start: {_weights(facts)}."
-    layers = facts.frozen_layers + facts.trained_layers
-    random = " at their random values" if facts.random_weights else ""
-    if not facts.frozen_layers:
-        yield f"All {layers} layers were trained ({facts.trained_parameters:,} parameters)."
-    else:
-        yield (
-            f"Of {layers} layers the first {facts.frozen_layers} were frozen{random} and the last "
-            f"{facts.trained_layers} trained ({facts.trained_parameters:,} trained parameters)."
-        )
+    if trained.frozen_layers is not None and trained.trained_layers is not None:
+        yield _cut(facts, trained, trained.frozen_layers, trained.trained_layers)
     if facts.recipe.network.freeze_batch_norm:
         yield "Batch normalisation was kept in inference mode with the statistics it began with."
 
 
+def _cut(facts: StudyFacts, trained: Trained, frozen: int, last: int) -> str:
+    """How many layers were frozen, and how many trained."""
+    random = " at their random values" if facts.random_weights else ""
+    number = trained.trained_parameters
+    if not frozen:
+        size = "" if number is None else f" ({number:,} parameters)"
+        return f"All {last} layers were trained{size}."
+    size = "" if number is None else f" ({number:,} trained parameters)"
+    return (
+        f"Of {frozen + last} layers the first {frozen} were frozen{random} and the last {last} "
+        f"trained{size}."
+    )
+
+
 def training_sentences(facts: RunFacts) -> Iterator[str]:
     """How layers or trees were fitted, and what was kept."""
-    yield from (_of_layers(facts) if facts.forest is None else _of_trees(facts))
+    yield from fitting_sentences(facts)
+    yield from (_trees_kept(facts) if facts.boosted_trees else _epochs_kept(facts))
     yield f"The seed of split, augmentation, first weights and order was {facts.recipe.seed}."
 
 
-def _of_trees(facts: RunFacts) -> Iterator[str]:
+def fitting_sentences(facts: StudyFacts) -> Iterator[str]:
+    """How layers or trees are fitted by the recipe, whatever came out."""
+    yield from (_of_trees(facts) if facts.boosted_trees else _of_layers(facts))
+
+
+def _of_trees(facts: StudyFacts) -> Iterator[str]:
     settings = facts.recipe.trees
     weights = (
         ", every class weighted by the inverse of its frequency,"
@@ -88,17 +116,17 @@ def _of_trees(facts: RunFacts) -> Iterator[str]:
         else ""
     )
     yield f"There were to be {amount(settings.rounds, 'round')} at most{stop}."
+
+
+def _trees_kept(facts: RunFacts) -> Iterator[str]:
     yield (
         f"Of {amount(facts.epochs, 'round')} the first {facts.kept_epoch} were kept, with which "
         "the loss on the validation part was lowest."
     )
-    yield (
-        "Thresholds were moved to the middle between neighbouring values of the training features, "
-        "which changes no tree's answer to any of these."
-    )
+    yield THRESHOLDS_MOVED
 
 
-def _of_layers(facts: RunFacts) -> Iterator[str]:
+def _of_layers(facts: StudyFacts) -> Iterator[str]:
     settings = facts.recipe.training
     if settings.head_start == "logistic":
         yield "The last layer was first set by logistic regression on the features before it."
@@ -136,16 +164,25 @@ def _of_layers(facts: RunFacts) -> Iterator[str]:
         )
     if facts.mixed_precision:
         yield "Arithmetic was in float16 with weights in float32."
-    yield f"The training ran for {facts.epochs} epoch{'' if facts.epochs == 1 else 's'}."
-    if settings.early_stopping:
-        yield (
-            f"It was to stop after {settings.early_stopping} epochs without a lower validation "
-            f"loss, or after {settings.epochs}."
-        )
-    if settings.keep == "best":
+
+
+def _epochs_kept(facts: RunFacts) -> Iterator[str]:
+    yield f"The training ran for {amount(facts.epochs, 'epoch')}."
+    yield from stop_sentences(facts)
+    if facts.recipe.training.keep == "best":
         yield (
             f"The weights of epoch {facts.kept_epoch}, which had the lowest loss on the validation "
             "part, were kept."
         )
     else:
         yield f"The weights of the last epoch, {facts.kept_epoch}, were kept."
+
+
+def stop_sentences(facts: StudyFacts) -> Iterator[str]:
+    """When a training was to stop early, where it was."""
+    settings = facts.recipe.training
+    if settings.early_stopping:
+        yield (
+            f"It was to stop after {settings.early_stopping} epochs without a lower validation "
+            f"loss, or after {settings.epochs}."
+        )

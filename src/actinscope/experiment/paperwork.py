@@ -34,9 +34,18 @@ def write_paperwork(facts: RunFacts, folder: Path) -> Paperwork:
         OutputError: a file cannot be written.
     """
     paperwork = Paperwork(methods_paragraphs(facts), checklists(facts))
-    write_text_atomic(folder / METHODS_FILE, methods_markdown(facts))
-    rows = checklist_rows(paperwork.checklists)
-    write_text_atomic(folder / CHECKLISTS_FILE, csv_text(rows))
+    write_texts(paperwork, folder)
     bundle = folder / "bundle"
     write_text_atomic((bundle if bundle.is_dir() else folder) / CARD_FILE, model_card(facts))
     return paperwork
+
+
+def write_texts(paperwork: Paperwork, folder: Path) -> None:
+    """Write ``methods.md`` and ``checklists.csv``.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    write_text_atomic(folder / METHODS_FILE, methods_markdown(paperwork.methods))
+    rows = checklist_rows(paperwork.checklists)
+    write_text_atomic(folder / CHECKLISTS_FILE, csv_text(rows))

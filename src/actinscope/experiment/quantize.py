@@ -93,7 +93,7 @@ def quantize_run(request: QuantizeRequest, progress: Progress) -> QuantizeOutcom
     warning = too_costly(summary.parts)
     if warning and not request.force:
         raise BundleError(
-            f"{warning}; nothing was stored. {cost_sentence(summary.parts[MEASURED], MEASURED)}",
+            f"{warning}; nothing was stored. {_cost(summary)}",
             where=request.run,
             remedy="Keep float32, or store it with this warning by --force",
         )
@@ -127,7 +127,8 @@ def measure_int8(
     groups = np.array([manifest.group_of(one) for one in records]) if manifest.group else None
     part_of = np.array([record.part for record in records])
     masks = {part: part_of == part for part in dict.fromkeys(part_of.tolist())}
-    masks[MEASURED] = np.ones(len(records), dtype=np.bool_)
+    if TEST in masks:
+        masks[MEASURED] = np.ones(len(records), dtype=np.bool_)
     parts = {
         part: _compare(
             labels[mask],
@@ -170,7 +171,8 @@ def _read_run(request: QuantizeRequest) -> tuple[Bundle, Manifest]:
         raise UsageError(
             f"holds no finished run ({', '.join(missing)} missing)",
             where=run,
-            remedy="Give the folder that `actinscope train -o` wrote, with its bundle",
+            remedy="Give the folder that `actinscope train -o` wrote, or the folder `refit` of "
+            "`actinscope crossvalidate -o`, with its bundle",
         )
     bundle = load_bundle(run / "bundle")
     if bundle.info.head != "softmax":
@@ -185,12 +187,13 @@ def _read_run(request: QuantizeRequest) -> tuple[Bundle, Manifest]:
         group=bundle.info.group or _NO_GROUP,
         options=bundle.info.read_options,
     )
-    for part in (TRAIN, *_PARTS):
+    for part in (TRAIN, VALIDATION):  # none is test where a model was trained on all images
         if not records_of(manifest, part):
             raise StudyError(
                 f"no image is marked as {part}",
                 where=run / "manifest.csv",
-                remedy="Give the run as `actinscope train` wrote it",
+                remedy="Give the run as `actinscope train` wrote it, or the folder `refit` of "
+                "`actinscope crossvalidate`",
             )
     return bundle, manifest
 
@@ -293,12 +296,22 @@ def _speed_ratio(exact: Predictor, coarse: Predictor, inputs: NDArray[np.float32
     return float(np.median(ratios[1:]))  # the first round allocates memory
 
 
+def _cost(summary: Int8Summary) -> str:
+    return cost_sentence(summary.parts[summary.judged_on], summary.judged_on)
+
+
 def _lines(summary: Int8Summary) -> tuple[str, ...]:
     """What was measured, for people."""
-    both = summary.parts[MEASURED]
+    where = summary.judged_on
+    both = summary.parts[where]
     lines = [cost_sentence(one, part) for part, one in summary.parts.items()]
+    if where == VALIDATION:
+        lines.append(
+            "No image of this model is marked as test, so the cost was measured on the validation "
+            "part alone, which also took part in making the model"
+        )
     lines.append(
-        f"On the {both.images} {MEASURED} images: only float32 right "
+        f"On the {both.images} {where} images: only float32 right "
         f"{both.only_float32_right}, only INT8 right {both.only_int8_right} (exact McNemar "
         f"p = {both.mcnemar_p:.2g}); largest difference of a probability "
         f"{both.largest_probability_difference:.3f}"

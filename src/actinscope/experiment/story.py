@@ -26,7 +26,7 @@ from actinscope.experiment.explanation_report import (
     explanation_shown,
     neighbour_words,
 )
-from actinscope.experiment.facts import run_facts
+from actinscope.experiment.facts import majority_rate, run_facts
 from actinscope.experiment.levels import level_section
 from actinscope.experiment.looks import ACTIVATION, Looks
 from actinscope.experiment.paperwork import write_paperwork
@@ -250,12 +250,6 @@ class Pictures:
             )
             for one in found
         )
-
-
-def majority_rate(evaluation: Evaluation) -> float:
-    """Share of the commonest class, 0..1: what always naming it would reach."""
-    counts = evaluation.confusion.sum(axis=1)
-    return float(counts.max() / counts.sum())
 
 
 def headline(evaluation: Evaluation, part: str = "test") -> Headline:

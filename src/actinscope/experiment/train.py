@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from actinscope.bundle import (
     store_reliability,
 )
 from actinscope.errors import SettingsError, UsageError
-from actinscope.evidence import Evaluation, level_words
+from actinscope.evidence import Evaluation, LevelRule, level_words
 from actinscope.experiment.assess import (
     Assessment,
     answers_of,
@@ -200,7 +200,7 @@ def train_on_parts(
     entry = network.entry
     recipe = recipe_as_used(request.recipe, entry)
     request = replace(request, recipe=recipe)
-    level_rules(recipe.levels, fingerprints.manifest)  # a wrong column shows before training
+    rules = level_rules(recipe.levels, fingerprints.manifest)  # a wrong column shows at once
     make_folder(request.output.parent)  # large studies put temporary files there
     audited = None
     if fingerprints.observations:
@@ -225,7 +225,7 @@ def train_on_parts(
     bundle = deliver(request, network, prepared, fitted, reader)
     predictor = Predictor(bundle)
     assessments = _judge_parts(
-        request, bundle, predictor, prepared, reader=reader, progress=progress
+        request, bundle, predictor, prepared, rules=rules, reader=reader, progress=progress
     )
     controls, looks, explanation = _look_closer(
         request.recipe, predictor, assessments, prepared, reader=reader, progress=progress
@@ -260,6 +260,7 @@ def _judge_parts(
     predictor: Predictor,
     prepared: Prepared,
     *,
+    rules: Sequence[LevelRule],
     reader: CropReader,
     progress: Progress,
 ) -> dict[str, Assessment]:
@@ -288,7 +289,7 @@ def _judge_parts(
             judge,
             predictor.classes,
             manifest,
-            rules=level_rules(recipe.levels, manifest),
+            rules=rules,
             seed=recipe.seed,
             trained=part == "train",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from actinscope.evidence import Estimate
 
@@ -36,3 +37,21 @@ def _decimal(value: float) -> str:
 def listed(items: list[str]) -> str:
     """ "a", "a and b", "a, b and c"."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def span(values: Sequence[float]) -> str:
+    """ "3" where all are equal, else "3 to 7"."""
+    ends = dict.fromkeys((min(values), max(values)))
+    return " to ".join(str(end) if isinstance(end, int) else f"{end:g}" for end in ends)
+
+
+def share_span(values: Sequence[float]) -> str:
+    """The same of shares 0..1: "80.0 %", or "75.0 % to 85.0 %"."""
+    return " to ".join(dict.fromkeys((share(min(values)), share(max(values)))))
+
+
+def escaped(text: str) -> str:
+    """Foreign text in Markdown: no tags, no columns, no links of its own."""
+    for sign in "\\<|`*":
+        text = text.replace(sign, f"\\{sign}")
+    return text.replace("](", "]\\(")
