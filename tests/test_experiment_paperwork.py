@@ -474,3 +474,11 @@ def test_dropout_of_the_head_is_regularisation() -> None:
     recipe = change_recipe(Recipe(), {"network": {"head_dropout": 0.3}})
     assert "dropout 0.3 in the new layers" in answers_of(toy_facts(recipe))["O7 regularisation"][1]
     assert "ropout" not in answers_of(toy_facts())["O7 regularisation"][1]
+
+
+def test_intervals_are_cited_by_what_they_are_made_of() -> None:
+    found = paragraph(toy_facts(), "References")
+    method = toy_facts().test.interval_method
+    assert "effective number" in method
+    for author in ("Wilson EB", "Korn EL", "Hesterberg TC"):
+        assert author in found

@@ -66,6 +66,8 @@ def citations(facts: StudyFacts, interval_method: str) -> Iterator[str]:
     yield "Harris CR et al. Array programming with NumPy. Nature 585: 357 (2020)."
     if "Wilson" in interval_method:
         yield "Wilson EB. J Am Stat Assoc 22: 209 (1927)."
-    if "bootstrap" in interval_method:
+    if "effective number" in interval_method:
+        yield "Korn EL, Graubard BI. Survey Methodology 24: 193 (1998)."
+    if "percentile" in interval_method:
         yield "Hesterberg TC. Am Stat 69: 371 (2015)."
     yield "[AUTHOR: cite actinscope as its repository asks, with the version above.]"
