@@ -56,6 +56,20 @@ def test_a_published_test_part() -> None:
     assert "independent" in result.interval_method
 
 
+def test_macro_recall_has_the_interval_of_balanced_accuracy() -> None:
+    """Class c lies in one group of eight, so that many resamples lack it, and b is taken for it."""
+    labels = np.tile([0, 0, 1, 1], 8)
+    labels[:2] = 2
+    predicted = labels.copy()
+    predicted[7::8] = 2
+    groups = np.repeat([f"field {number}" for number in range(8)], 4).tolist()
+    result = evaluate(
+        labels, _softened(labels, predicted, 3), classes=["a", "b", "c"], groups=groups, seed=0
+    )
+    assert result.metrics["balanced_accuracy"].value == pytest.approx((1 + 12 / 16 + 1) / 3)
+    assert result.metrics["recall_macro"] == result.metrics["balanced_accuracy"]
+
+
 def test_names_and_order_are_fixed() -> None:
     labels, probabilities = _some(40, 3)
     result = evaluate(labels, probabilities, classes=_names(3), groups=None, seed=1, resamples=50)

@@ -219,7 +219,6 @@ def balanced_of(network: Answers, predicted: NDArray[np.int64]) -> Estimate:
         classes=network.classes,
         groups=network.groups,
         seed=0,
-        resamples=500,
     )
     return found.metrics["balanced_accuracy"]
 
