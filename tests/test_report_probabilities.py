@@ -44,7 +44,7 @@ def example(rule: Reliability, *, n: int = 60) -> Worth:
     raw = np.stack([sure, 1 - sure], axis=1)
     judged = Judge(rule)(NetworkOutput(raw, None, None))
     groups = [f"g{k // 5}" for k in range(n)]
-    return worth(labels, raw, judged, rule, classes=CLASSES, groups=groups, seed=0)
+    return worth(labels, raw, judged, [rule], classes=CLASSES, groups=groups, seed=0)
 
 
 def test_the_sentences_say_what_was_measured() -> None:
@@ -101,7 +101,7 @@ def test_unfamiliar_images_are_counted_as_they_are_delivered(rule: AbstainRule, 
         unfamiliarity=np.where(np.arange(10) < 3, 2.0, 0.5),
         abstained=np.arange(10) < 3,
     )
-    found = worth(labels, raw, judged, plain, classes=CLASSES, groups=None, seed=0)
+    found = worth(labels, raw, judged, [plain], classes=CLASSES, groups=None, seed=0)
     assert (found.coverage[""].count, found.size[""].value) == (7, 0.7)
     written = [judged_cells(judged, place, CLASSES)[0] for place in range(10)]
     held = [text == CLASSES[label] for text, label in zip(written, labels, strict=True)]
@@ -109,7 +109,7 @@ def test_unfamiliar_images_are_counted_as_they_are_delivered(rule: AbstainRule, 
     familiar = FamiliarRule(
         neighbours=5, threshold=1.0, share=0.01, references=50, images=40, golden=()
     )
-    told = " ".join(worth_sentences(replace(found, rules=rules(abstain=rule, familiar=familiar))))
+    told = " ".join(worth_sentences(replace(found, rules=(rules(abstain=rule, familiar=familiar),))))
     assert "(7 of 10; the 3 unfamiliar among them have an empty set), with 0.70" in told
     assert words in told
 
