@@ -109,9 +109,28 @@ def test_unfamiliar_images_are_counted_as_they_are_delivered(rule: AbstainRule, 
     familiar = FamiliarRule(
         neighbours=5, threshold=1.0, share=0.01, references=50, images=40, golden=()
     )
-    told = " ".join(worth_sentences(replace(found, rules=(rules(abstain=rule, familiar=familiar),))))
+    known = rules(abstain=rule, familiar=familiar)
+    told = " ".join(worth_sentences(replace(found, rules=(known,))))
     assert "(7 of 10; the 3 unfamiliar among them have an empty set), with 0.70" in told
     assert words in told
+
+
+def test_the_sentences_of_an_ensemble() -> None:
+    note = "no abstaining: too few images"
+    members = (rules(), rules(temperature=1.5), rules(notes=(note,)))
+    found = replace(example(rules()), rules=members)
+    told = worth_sentences(found)
+    assert "mean of those of 3 networks" in told[0] and "(1.25 to 1.50)" in told[0]
+    assert "at least 80.0\u202f%, however the members err together" in told[1]
+    assert f"({found.coverage[''].count} of 60)" in told[1]
+    assert "its 3 members do or where its prediction set is not its answer alone" in told[2]
+    assert "Not every member knows what is unfamiliar" in told[3]
+    assert told[4:] == [f"Note: member 3: {note}."]
+    mixed = replace(found, rules=(rules(), rules(abstain=AbstainRule(by="never"))))
+    assert "its answer alone" not in " ".join(worth_sentences(mixed))
+    share = found.coverage[""]
+    odd = " ".join(worth_sentences(replace(found, unfamiliar=share)))
+    assert "where more than half of the members find it so. Of these images" in odd
 
 
 def test_the_rows_hold_all_figures() -> None:
