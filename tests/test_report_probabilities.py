@@ -121,7 +121,7 @@ def test_the_sentences_of_an_ensemble() -> None:
     found = replace(example(rules()), rules=members)
     told = worth_sentences(found)
     assert "mean of those of 3 networks" in told[0] and "(1.25 to 1.50)" in told[0]
-    assert "at least 80.0\u202f%, however the members err together" in told[1]
+    assert "at least 80.0\u202f% (Gasparin and Ramdas, 2024), mostly in nearly as many." in told[1]
     assert f"({found.coverage[''].count} of 60)" in told[1]
     assert "its 3 members do or where its prediction set is not its answer alone" in told[2]
     assert "Not every member knows what is unfamiliar" in told[3]

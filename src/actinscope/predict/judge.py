@@ -24,6 +24,7 @@ from actinscope.predict.votes import (
     notes_of_members,
     numbered,
     promised_coverage,
+    usual_coverage,
 )
 
 _Value = TypeVar("_Value")
@@ -195,7 +196,7 @@ class Judge:
             "prediction sets, abstaining and what is unfamiliar are the vote of more than half of "
             f"the {len(self.members)} members; where the sets of each hold the true class in "
             f"{low if low == high else f'{low} to {high}'} of images, the merged sets do in at "
-            f"least {_per_cent(promised_coverage(coverages))}, mostly in nearly as many",
+            f"least {_per_cent(promised_coverage(coverages))}, {usual_coverage(len(coverages))}",
         )
 
     def _abstained(

@@ -12,7 +12,8 @@ Cherubin, "Majority vote ensembles of conformal predictors", Machine Learning 10
 A member that knows no threshold has every class in its set. That is a set that misses nothing, so
 the promise holds; only the merged sets are larger.
 
-Of two members more than half are both.
+Of two members more than half are both: their merged set holds only what is in both sets, and so
+the true class at most as often as either of them.
 """
 
 from __future__ import annotations
@@ -48,6 +49,13 @@ def promised_coverage(coverages: Sequence[float]) -> float:
     the mean of their shares of misses.
     """
     return max(0.0, 1 - 2 * float(np.mean([1 - one for one in coverages])))
+
+
+def usual_coverage(members: int) -> str:
+    """What is to be expected of the merged sets, in words, beside what is promised."""
+    if members == 2:
+        return "and at most in as many as those of one member, as it takes both"
+    return "mostly in nearly as many"
 
 
 def notes_of_members(notes: Sequence[Sequence[str]]) -> tuple[str, ...]:

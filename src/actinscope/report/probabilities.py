@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from actinscope.predict.votes import notes_of_members, promised_coverage
+from actinscope.predict.votes import notes_of_members, promised_coverage, usual_coverage
 from actinscope.report import text
 from actinscope.report.curves import nice_ticks
 from actinscope.report.svg import join, tag
@@ -82,9 +82,9 @@ def _ensemble_sentences(worth: Worth) -> list[str]:
         f"{max(temperatures):.2f}); before the temperature they are the plain mean.",
         f"A prediction set holds every class that is in the sets of more than half of the {count} "
         f"members. Theirs are meant to hold the true class in "
-        f"{low if low == high else f'{low} to {high}'} of the images; merged, they promise at "
-        f"least {text.percent(promised_coverage(coverages))}, however the members err together "
-        f"(Gasparin and Ramdas, 2024), and mostly give nearly as much as one. {_held(worth)}",
+        f"{low if low == high else f'{low} to {high}'} of the images. However the members err "
+        f"together, the merged sets do so in at least {text.percent(promised_coverage(coverages))} "
+        f"(Gasparin and Ramdas, 2024), {usual_coverage(count)}. {_held(worth)}",
         _abstain_sentence(worth, when),
     ]
     if worth.unfamiliar is None:
