@@ -492,7 +492,7 @@ def test_evaluate_measures_the_vote(joined: Path, tmp_path: Path) -> None:
     page = (result / "report.html").read_text("utf-8")
     assert "the merged sets do so in at least 80.0" in page
     assert "as it takes both" in page
-    assert "more than half of its 2 members do or where its prediction set is not" in page
+    assert "more than half of its 2 members do, where its prediction set is not" in page
 
 
 def test_an_old_member_leaves_the_columns_out(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_the_sentences_of_an_ensemble() -> None:
     assert "mean of those of 3 networks" in told[0] and "(1.25 to 1.50)" in told[0]
     assert "at least 80.0\u202f% (Gasparin and Ramdas, 2024), mostly in nearly as many." in told[1]
     assert f"({found.coverage[''].count} of 60)" in told[1]
-    assert "its 3 members do or where its prediction set is not its answer alone" in told[2]
+    assert "its 3 members do and where its prediction set is not its answer alone." in told[2]
     assert "Not every member knows what is unfamiliar" in told[3]
     assert told[4:] == [f"Note: member 3: {note}."]
     mixed = replace(found, rules=(rules(), rules(abstain=AbstainRule(by="never"))))
@@ -131,6 +131,7 @@ def test_the_sentences_of_an_ensemble() -> None:
     share = found.coverage[""]
     odd = " ".join(worth_sentences(replace(found, unfamiliar=share)))
     assert "where more than half of the members find it so. Of these images" in odd
+    assert "members do, where its prediction set is not its answer alone and where the" in odd
 
 
 def test_the_rows_hold_all_figures() -> None:

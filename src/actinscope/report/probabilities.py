@@ -73,9 +73,9 @@ def _ensemble_sentences(worth: Worth) -> list[str]:
     temperatures = [rules.temperature for rules in worth.rules]
     coverages = [rules.sets.coverage for rules in worth.rules]
     low, high = text.percent(min(coverages)), text.percent(max(coverages))
-    when = f"where more than half of its {count} members do"
+    when = [f"where more than half of its {count} members do"]
     if all(rules.abstain.by == "set" for rules in worth.rules):
-        when += " or where its prediction set is not its answer alone"
+        when.append("where its prediction set is not its answer alone")
     told = [
         f"The probabilities in this report are the mean of those of {count} networks, each "
         f"calibrated with its own temperature ({min(temperatures):.2f} to "
@@ -85,7 +85,7 @@ def _ensemble_sentences(worth: Worth) -> list[str]:
         f"{low if low == high else f'{low} to {high}'} of the images. However the members err "
         f"together, the merged sets do so in at least {text.percent(promised_coverage(coverages))} "
         f"(Gasparin and Ramdas, 2024), {usual_coverage(count)}. {_held(worth)}",
-        _abstain_sentence(worth, when),
+        _abstain_sentence(worth, *when),
     ]
     if worth.unfamiliar is None:
         told.append("Not every member knows what is unfamiliar, so any image is named.")
@@ -144,13 +144,14 @@ def _when_alone(rule: AbstainRule) -> str:
     }[rule.by]
 
 
-def _abstain_sentence(worth: Worth, when: str) -> str:
+def _abstain_sentence(worth: Worth, *when: str) -> str:
     if worth.answered is None or worth.accuracy_answered is None:
         return "No rule of abstaining could be fitted; the column abstained is left empty."
     odd = "where the image is unfamiliar" if worth.unfamiliar is not None else ""
-    reasons = " and ".join(reason for reason in (when, odd) if reason)
+    *first, last = [reason for reason in (*when, odd) if reason] or [""]
+    reasons = f"{', '.join(first)} and {last}" if first else last
     abstains = (
-        f"abstains {reasons}" if when else f"abstains only {odd}" if odd else "never abstains"
+        f"abstains {reasons}" if any(when) else f"abstains only {odd}" if odd else "never abstains"
     )
     return (
         f"The model {abstains}. It answers {text.percent(worth.answered.value)} of the images "
