@@ -148,7 +148,7 @@ def toy_worth(*, familiar: bool = True) -> Worth:
     judged = Judge(rules)(NetworkOutput(chances, None, None))
     if familiar:
         judged = replace(judged, unfamiliarity=np.where(np.arange(41) < 2, 3.0, 0.5))
-    return worth(labels, chances, judged, rules, classes=CLASSES, groups=names, seed=0)
+    return worth(labels, chances, judged, [rules], classes=CLASSES, groups=names, seed=0)
 
 
 def toy_checks(**changes: Any) -> Checks:

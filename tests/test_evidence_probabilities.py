@@ -306,7 +306,7 @@ def test_worth_by_hand() -> None:
     assert judged.in_set is not None and judged.abstained is not None
     assert judged.in_set.tolist() == [[True, False], [False, True], [True, True], [True, True]]
     assert judged.abstained.tolist() == [False, False, True, True]
-    found = worth(labels, raw, judged, plain, classes=CLASSES, groups=None, seed=0)
+    found = worth(labels, raw, judged, [plain], classes=CLASSES, groups=None, seed=0)
     figures = worth_figures(found)
     assert figures["set_coverage"].value == 1 and figures["set_size"].value == 1.5
     assert figures["set_size[b]"].value == 1.5 and figures["set_coverage[a]"].n == 2
@@ -321,11 +321,11 @@ def test_intervals_are_those_of_groups() -> None:
     labels, honest, _ = overconfident(120)
     judged = Judge(rules())(NetworkOutput(honest, None, None))
     groups = [f"g{k // 10}" for k in range(120)]
-    found = worth(labels, honest, judged, rules(), classes=CLASSES, groups=groups, seed=0)
+    found = worth(labels, honest, judged, [rules()], classes=CLASSES, groups=groups, seed=0)
     brier = found.after["brier"]
     assert brier.low < brier.value < brier.high
     assert "of 12 groups" in brier.method
-    again = worth(labels, honest, judged, rules(), classes=CLASSES, groups=groups, seed=0)
+    again = worth(labels, honest, judged, [rules()], classes=CLASSES, groups=groups, seed=0)
     assert again.after["brier"] == brier
 
 

@@ -444,9 +444,9 @@ def test_the_methods_tell_of_calibration_sets_and_abstaining() -> None:
 
 def test_what_could_not_be_calibrated_or_told_is_not_claimed() -> None:
     worth = toy_worth()
-    rules = worth.rules.model_copy(update={"temperature": 1.0})
+    rules = worth.rules[0].model_copy(update={"temperature": 1.0})
     few = AuditFacts((Confound("brightness", 0.9, 0.5, 0.4, 0.2),))
-    facts = toy_facts(checks=toy_checks(worth=replace(worth, rules=rules), audit=few))
+    facts = toy_facts(checks=toy_checks(worth=replace(worth, rules=(rules,)), audit=few))
     assert "those that the network gives" in paragraph(facts, "Probabilities")
     assert "logits" not in everything(facts)
     assert "The probabilities are not calibrated" in answers_of(facts)["M2 output"][1]

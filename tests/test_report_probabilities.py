@@ -44,7 +44,7 @@ def example(rule: Reliability, *, n: int = 60) -> Worth:
     raw = np.stack([sure, 1 - sure], axis=1)
     judged = Judge(rule)(NetworkOutput(raw, None, None))
     groups = [f"g{k // 5}" for k in range(n)]
-    return worth(labels, raw, judged, rule, classes=CLASSES, groups=groups, seed=0)
+    return worth(labels, raw, judged, [rule], classes=CLASSES, groups=groups, seed=0)
 
 
 def test_the_sentences_say_what_was_measured() -> None:
@@ -101,7 +101,7 @@ def test_unfamiliar_images_are_counted_as_they_are_delivered(rule: AbstainRule, 
         unfamiliarity=np.where(np.arange(10) < 3, 2.0, 0.5),
         abstained=np.arange(10) < 3,
     )
-    found = worth(labels, raw, judged, plain, classes=CLASSES, groups=None, seed=0)
+    found = worth(labels, raw, judged, [plain], classes=CLASSES, groups=None, seed=0)
     assert (found.coverage[""].count, found.size[""].value) == (7, 0.7)
     written = [judged_cells(judged, place, CLASSES)[0] for place in range(10)]
     held = [text == CLASSES[label] for text, label in zip(written, labels, strict=True)]
@@ -109,9 +109,29 @@ def test_unfamiliar_images_are_counted_as_they_are_delivered(rule: AbstainRule, 
     familiar = FamiliarRule(
         neighbours=5, threshold=1.0, share=0.01, references=50, images=40, golden=()
     )
-    told = " ".join(worth_sentences(replace(found, rules=rules(abstain=rule, familiar=familiar))))
+    known = rules(abstain=rule, familiar=familiar)
+    told = " ".join(worth_sentences(replace(found, rules=(known,))))
     assert "(7 of 10; the 3 unfamiliar among them have an empty set), with 0.70" in told
     assert words in told
+
+
+def test_the_sentences_of_an_ensemble() -> None:
+    note = "no abstaining: too few images"
+    members = (rules(), rules(temperature=1.5), rules(notes=(note,)))
+    found = replace(example(rules()), rules=members)
+    told = worth_sentences(found)
+    assert "mean of those of 3 networks" in told[0] and "(1.25 to 1.50)" in told[0]
+    assert "at least 80.0\u202f% (Gasparin and Ramdas, 2024), mostly in nearly as many." in told[1]
+    assert f"({found.coverage[''].count} of 60)" in told[1]
+    assert "its 3 members do and where its prediction set is not its answer alone." in told[2]
+    assert "Not every member knows what is unfamiliar" in told[3]
+    assert told[4:] == [f"Note: member 3: {note}."]
+    mixed = replace(found, rules=(rules(), rules(abstain=AbstainRule(by="never"))))
+    assert "its answer alone" not in " ".join(worth_sentences(mixed))
+    share = found.coverage[""]
+    odd = " ".join(worth_sentences(replace(found, unfamiliar=share)))
+    assert "where more than half of the members find it so. Of these images" in odd
+    assert "members do, where its prediction set is not its answer alone and where the" in odd
 
 
 def test_the_rows_hold_all_figures() -> None:

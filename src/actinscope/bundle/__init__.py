@@ -51,6 +51,10 @@ from actinscope.bundle.opening import (
     joint_output,
     open_sessions,
 )
+from actinscope.bundle.output import (
+    NetworkOutput,
+    stack_outputs,
+)
 from actinscope.bundle.quantize import (
     quantize_network,
 )
@@ -69,8 +73,6 @@ from actinscope.bundle.seen import (
 from actinscope.bundle.session import (
     BACKENDS,
     InferenceSession,
-    NetworkOutput,
-    mean_output,
 )
 from actinscope.bundle.shuffle import (
     ShuffledNetwork,
@@ -133,7 +135,6 @@ __all__ = [
     "int8_note",
     "joint_output",
     "load_bundle",
-    "mean_output",
     "neighbour_distances",
     "open_sessions",
     "quantize_network",
@@ -142,6 +143,7 @@ __all__ = [
     "save_bundle",
     "save_ensemble",
     "shuffled_networks",
+    "stack_outputs",
     "store_int8",
     "store_metrics",
     "store_reliability",

@@ -2,8 +2,9 @@
 
 The members lie in it as they were delivered, byte for byte, each with its own preprocessing
 and golden images. Nothing is fitted: the plain mean needs no images to be decided on. Every
-member is calibrated with its own temperature first, where it has one; rules for prediction sets,
-abstaining and what is unfamiliar would have to be fitted to the mean, so an ensemble has none.
+member is calibrated with its own temperature first, where it has one. Rules for prediction sets,
+abstaining and what is unfamiliar would have to be fitted to the mean, so an ensemble stores none:
+where all members have rules, ``actinscope.predict.votes`` lets them vote.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ from actinscope.bundle.info import (
 )
 from actinscope.bundle.load import Bundle, load_and_prove, require_member
 from actinscope.bundle.opening import joint_output, open_sessions
+from actinscope.bundle.output import NetworkOutput
 from actinscope.bundle.place import put_in_place
 from actinscope.bundle.seen import Seen
-from actinscope.bundle.session import NetworkOutput
 from actinscope.errors import BundleError, ImageError, UsageError
 from actinscope.images import Image
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from actinscope.bundle.output import NetworkOutput
 from actinscope.errors import BundleError, UsageError
 from actinscope.runtimes import OnnxRuntimeEngine, OnnxRuntimeTable, OpenVinoEngine, usable_cores
 
@@ -22,37 +22,6 @@ CLASS_MAPS = "class_maps"
 EARLY_FEATURES = "early_features"
 # By their place: the first alone, or the first two, are what predictions of files need.
 _OUTPUTS = (PROBABILITIES, EARLY_FEATURES, EMBEDDING, CLASS_MAPS)
-
-
-@dataclass(frozen=True, eq=False)
-class NetworkOutput:
-    """What a network says about N images.
-
-    Attributes:
-        probabilities: (N, K) float64, rows sum to 1 up to float32 rounding.
-        embedding: (N, D) float32, the features before the classifier, or None.
-        class_maps: (N, h, w, K) float32, the class evidence at each place, or None.
-        early_features: (N, E) float32, means of a map of an early layer, or None.
-    """
-
-    probabilities: NDArray[np.float64]
-    embedding: NDArray[np.float32] | None
-    class_maps: NDArray[np.float32] | None
-    early_features: NDArray[np.float32] | None = None
-
-    def __len__(self) -> int:
-        return len(self.probabilities)
-
-
-def mean_output(outputs: Sequence[NetworkOutput]) -> NetworkOutput:
-    """The mean of the probabilities of several networks for the same N images.
-
-    Several networks have no embedding and no class maps in common: both are None. The output
-    of a single network is returned as it is.
-    """
-    if len(outputs) == 1:
-        return outputs[0]
-    return NetworkOutput(np.mean([one.probabilities for one in outputs], axis=0), None, None)
 
 
 class InferenceSession:

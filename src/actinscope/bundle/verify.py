@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.bundle.familiar import neighbour_distances
+from actinscope.bundle.golden import Golden
 from actinscope.bundle.info import FAMILIAR_FILE, GOLDEN_FILE, INT8_FILE
 from actinscope.bundle.load import Bundle, load_bundle
 from actinscope.bundle.opening import joint_output, open_sessions
+from actinscope.bundle.session import InferenceSession
 from actinscope.errors import GoldenMismatch
 
 #: Largest difference of a probability between frameworks and machines: float32 sums in
@@ -47,7 +49,8 @@ class Verification:
         int8_difference: largest absolute difference of a probability of the INT8 network,
             at most ``INT8_TOLERANCE``; None where the bundle has none.
         unfamiliarity_difference: largest absolute difference of the unfamiliarity, at most
-            ``UNFAMILIARITY_TOLERANCE``; None where the bundle has no rule for it.
+            ``UNFAMILIARITY_TOLERANCE``; None where the bundle has no rule for it. Of an
+            ensemble that of any member, on the member's own golden images.
     """
 
     images: int
@@ -93,24 +96,27 @@ def verify_bundle(
         trees = any(one.info.head == "boosted_trees" for one in bundle.networks)
         tolerance = TREES_TOLERANCE if trees else PROBABILITY_TOLERANCE
     golden = bundle.golden()
-    inputs = [
-        np.stack([one.info.preprocess.apply(image) for image in golden.images])
-        for one in bundle.networks
-    ]
+    inputs = [_inputs(one, golden) for one in bundle.networks]
     input_difference, input_tolerance = _compare_inputs(inputs[0], golden.inputs, bundle)
+    sessions = open_sessions(bundle, backend=backend)
     replayed = _replay(
         bundle,
         "float32",
+        sessions,
         inputs=inputs,
         stored=golden.probabilities,
-        backend=backend,
         tolerance=tolerance,
     )
     int8_difference = None
     if bundle.info.int8 is not None:
         stored = np.array(bundle.info.int8.golden_probabilities)
         int8_difference = _replay(
-            bundle, "int8", inputs=inputs, stored=stored, backend=backend, tolerance=INT8_TOLERANCE
+            bundle,
+            "int8",
+            open_sessions(bundle, precision="int8", backend=backend),
+            inputs=inputs,
+            stored=stored,
+            tolerance=INT8_TOLERANCE,
         ).worst
     return Verification(
         images=len(golden.images),
@@ -122,7 +128,11 @@ def verify_bundle(
         worst_class=replayed.name,
         backend=replayed.backend,
         int8_difference=int8_difference,
-        unfamiliarity_difference=_replay_unfamiliarity(bundle, replayed.early_features),
+        unfamiliarity_difference=(
+            _replay_members(bundle, sessions)
+            if bundle.members
+            else _replay_unfamiliarity(bundle, replayed.early_features)
+        ),
     )
 
 
@@ -140,14 +150,13 @@ class _Replayed:
 def _replay(
     bundle: Bundle,
     precision: str,
+    sessions: Sequence[InferenceSession],
     *,
     inputs: Sequence[NDArray[np.float32]],
     stored: NDArray[Any],
-    backend: str,
     tolerance: float,
 ) -> _Replayed:
     """Run the bundle's networks; raises where they give something else than ``stored``."""
-    sessions = open_sessions(bundle, precision=precision, backend=backend)
     outputs = [session.run(batch) for session, batch in zip(sessions, inputs, strict=True)]
     output = joint_output(bundle.networks, outputs)
     given = output.probabilities
@@ -165,6 +174,20 @@ def _replay(
         )
     worst = float(differences[image, column])
     return _Replayed(worst, image, name, used, output.early_features)
+
+
+def _inputs(network: Bundle, golden: Golden) -> NDArray[np.float32]:
+    return np.stack([network.info.preprocess.apply(image) for image in golden.images])
+
+
+def _replay_members(bundle: Bundle, sessions: Sequence[InferenceSession]) -> float | None:
+    """As :func:`_replay_unfamiliarity`, of the members that have a rule; the largest of them."""
+    differences = []
+    for member, session in zip(bundle.members, sessions, strict=True):
+        if member.references() is not None:
+            output = session.run(_inputs(member, member.golden()))
+            differences.append(_replay_unfamiliarity(member, output.early_features))
+    return max((one for one in differences if one is not None), default=None)
 
 
 def _replay_unfamiliarity(bundle: Bundle, features: NDArray[np.float32] | None) -> float | None:

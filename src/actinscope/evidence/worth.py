@@ -63,7 +63,7 @@ class Worth:
         answered: share of images that are not abstained from; None without a fitted rule.
         accuracy_answered: share of right answers among these.
         unfamiliar: share of images that are unfamiliar; None without a rule.
-        rules: as applied.
+        rules: as applied; of an ensemble those of each member, which vote.
     """
 
     n: int
@@ -78,14 +78,14 @@ class Worth:
     answered: Estimate | None
     accuracy_answered: Estimate | None
     unfamiliar: Estimate | None
-    rules: Reliability
+    rules: tuple[Reliability, ...]
 
 
 def worth(
     labels: NDArray[np.integer],
     raw: NDArray[np.floating],
     judged: Judgement,
-    rules: Reliability,
+    rules: Sequence[Reliability],
     *,
     classes: Sequence[str],
     groups: Sequence[str] | None,
@@ -95,9 +95,9 @@ def worth(
 
     Args:
         labels: (N,) class indices, N > 0.
-        raw: (N, K) probabilities as the network gives them.
+        raw: (N, K) probabilities as the network gives them; of an ensemble their mean.
         judged: the same images, judged by ``rules``.
-        rules: for the report.
+        rules: for the report: one, or those of each member of an ensemble.
         classes: K names.
         groups: group of each image, or None.
         seed: of the bootstrap; the values do not depend on it.
@@ -128,7 +128,7 @@ def worth(
         unfamiliar=None
         if judged.unfamiliar is None
         else makers.share(judged.unfamiliar, everything),
-        rules=rules,
+        rules=tuple(rules),
     )
 
 

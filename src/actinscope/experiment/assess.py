@@ -41,7 +41,7 @@ class Answers:
     Attributes:
         records: the N images that could be predicted, in the manifest's order.
         labels: (N,) true class indices.
-        output: probabilities as the network gives them, features and class maps.
+        output: probabilities not judged yet, features and class maps.
         groups: group of each image, or None where there is no group column.
         problems: (name, message) of the images that could not be predicted.
     """
@@ -134,7 +134,7 @@ def answers_of(
             where=manifest.root,
             remedy=f"The first error was: {problems[0][1]}" if problems else "There are none",
         )
-    output = rows_of(predicted.output, predicted.ok)
+    output = predicted.output.rows(predicted.ok)
     groups = tuple(manifest.group_of(record) for record in good) if manifest.group else None
     return Answers(good, labels_of(good, classes), output, groups, problems)
 
@@ -158,12 +158,12 @@ def assess_answers(
     labels, groups = answers.labels, answers.groups
     evaluation = evaluate(labels, judged.probabilities, classes=classes, groups=groups, seed=seed)
     found = None
-    if judge.rules is not None and not trained:
+    if judge.has_rules and not trained:
         found = worth(
             labels,
-            answers.output.probabilities,
+            answers.output.uncalibrated,
             judged,
-            judge.rules,
+            judge.all_rules,
             classes=classes,
             groups=groups,
             seed=seed,
@@ -182,17 +182,6 @@ def assess_answers(
     )
     return Assessment(
         **vars(answers), judged=judged, evaluation=evaluation, worth=found, levels=levels
-    )
-
-
-def rows_of(output: NetworkOutput, ok: NDArray[np.bool_]) -> NetworkOutput:
-    """The rows of ``output`` where ``ok`` is true."""
-    embedding, maps = output.embedding, output.class_maps
-    return NetworkOutput(
-        probabilities=output.probabilities[ok],
-        embedding=None if embedding is None else embedding[ok],
-        class_maps=None if maps is None else maps[ok],
-        early_features=None if output.early_features is None else output.early_features[ok],
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from actinscope.bundle import AbstainRule
 from actinscope.evidence import (
     Control,
     Estimate,
@@ -28,7 +29,8 @@ _UNFAMILIAR = "farther from the training images than nearly all images like them
 
 def is_calibrated(facts: RunFacts) -> bool:
     """Whether a temperature other than 1 was found; too few images leave it at 1."""
-    return facts.checks.worth is not None and facts.checks.worth.rules.temperature != 1
+    worth = facts.checks.worth
+    return worth is not None and any(rules.temperature != 1 for rules in worth.rules)
 
 
 def probability_sentences(facts: RunFacts) -> Iterator[str]:
@@ -36,7 +38,7 @@ def probability_sentences(facts: RunFacts) -> Iterator[str]:
     worth = facts.checks.worth
     if worth is None:
         return
-    rules = worth.rules
+    (rules,) = worth.rules  # a run trains one network
     groups = (
         "" if rules.groups is None or facts.group is None
         else f" from {counted(rules.groups, facts.group)}"
@@ -57,7 +59,7 @@ def probability_sentences(facts: RunFacts) -> Iterator[str]:
         f"{worth.size[''].value:.2f} classes on average"
         f"{' (the set of an unfamiliar image is empty)' if odd else ''}."
     )
-    yield _abstained(worth)
+    yield _abstained(worth, rules.abstain)
     if rules.familiar is not None and worth.unfamiliar is not None:
         yield (
             f"Images {_UNFAMILIAR} are called unfamiliar and are left unnamed when the model is "
@@ -72,8 +74,7 @@ def probability_sentences(facts: RunFacts) -> Iterator[str]:
     )
 
 
-def _abstained(worth: Worth) -> str:
-    rule = worth.rules.abstain
+def _abstained(worth: Worth, rule: AbstainRule) -> str:
     if worth.answered is None or worth.accuracy_answered is None:
         return "No rule of giving no answer could be fitted."
     when = {

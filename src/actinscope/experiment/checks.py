@@ -84,7 +84,9 @@ class Checks:
     @property
     def leaves_unfamiliar_unnamed(self) -> bool:
         """Whether ``predict`` gives no name to what is far from all training images."""
-        return self.worth is not None and self.worth.rules.familiar is not None
+        if self.worth is None:
+            return False
+        return all(rules.familiar is not None for rules in self.worth.rules)
 
 
 def checks_of(story: RunStory, assessments: Mapping[str, Assessment]) -> Checks:

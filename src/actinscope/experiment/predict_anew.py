@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from actinscope.bundle import Bundle, load_bundle
 from actinscope.errors import StudyError
@@ -21,7 +22,7 @@ from actinscope.experiment.labelled import (
 from actinscope.experiment.prepare import StudySource, fingerprint_study, labels_of, unreadable
 from actinscope.experiment.run_folder import ImageKey
 from actinscope.images import CropReader, ReadOptions
-from actinscope.predict import Predictor, RecordOutputs, predict_records
+from actinscope.predict import Predictor, predict_records
 from actinscope.progress import Progress, StepCounter
 from actinscope.study import Fingerprints, Manifest, Record
 
@@ -41,6 +42,14 @@ class PredictedAnew:
     bundles: Mapping[str, Bundle]
     records: Mapping[ImageKey, Record]
     problems: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Predicted:
+    """Calibrated probabilities (N, K), NaN where there is a message in ``errors``."""
+
+    probabilities: NDArray[np.float64]
+    errors: tuple[str, ...]
 
 
 def predict_anew(
@@ -97,7 +106,7 @@ def predict_anew(
             labels=labels_of(kept, classes),
             probabilities=np.stack(
                 [
-                    outputs[name].output.probabilities[good][
+                    outputs[name].probabilities[good][
                         :, [bundle.info.classes.index(one) for one in classes]
                     ]
                     for name, bundle in bundles.items()
@@ -126,14 +135,15 @@ def _predict(
     *,
     options: ReadOptions | None,
     progress: Progress,
-) -> RecordOutputs:
+) -> _Predicted:
     """What one bundle says of the images ``keys``, in their order."""
     of_key = {record.key: record for record in manifest.records}
     counter = StepCounter(progress, f"Predicting with {name}")
     reader = CropReader(options or bundle.info.read_options)
-    return predict_records(
-        Predictor(bundle), [of_key[key] for key in keys], reader, progress=counter
-    )
+    predictor = Predictor(bundle)
+    found = predict_records(predictor, [of_key[key] for key in keys], reader, progress=counter)
+    # As all other figures are: calibrated, of an ensemble and of a single network alike.
+    return _Predicted(predictor.judge.probabilities(found.output), found.errors)
 
 
 def bundle_of(path: Path) -> Path:

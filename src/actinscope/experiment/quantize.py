@@ -26,7 +26,7 @@ from actinscope.bundle import (
 )
 from actinscope.errors import BundleError, StudyError, UsageError
 from actinscope.evidence import Estimate, compare_pairs, evaluate
-from actinscope.experiment.assess import check_labels, rows_of
+from actinscope.experiment.assess import check_labels
 from actinscope.experiment.prepare import fingerprint_study, images_of, labels_of, records_of
 from actinscope.experiment.reliability import refit_reliability
 from actinscope.images import CropReader
@@ -146,7 +146,7 @@ def measure_int8(
         mask = masks[VALIDATION]
         rules = refit_reliability(
             bundle,
-            rows_of(second, mask),
+            second.rows(mask),
             labels[mask],
             groups=None if groups is None else groups[mask].tolist(),
             golden=golden,

@@ -138,7 +138,7 @@ def _write(
     """Write all rows; what was there already, and the (name, message) of each failed row."""
     classes, total = predictor.classes, len(plan.tasks)
     judge = predictor.judge
-    columns = header(plan.groups, classes, judged=judge.rules is not None)
+    columns = header(plan.groups, classes, judged=judge.has_rules)
 
     def row_fits(place: int, row: list[str]) -> bool:
         if place >= total or len(row) != len(columns):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.bundle import (
+    Bundle,
     NetworkOutput,
     References,
     Reliability,
@@ -16,6 +18,16 @@ from actinscope.bundle import (
     neighbour_distances,
 )
 from actinscope.errors import BundleError
+from actinscope.predict.votes import (
+    majority,
+    majority_score,
+    notes_of_members,
+    numbered,
+    promised_coverage,
+    usual_coverage,
+)
+
+_Value = TypeVar("_Value")
 
 SEPARATOR = "|"
 #: Columns that stand beside the probabilities.
@@ -57,23 +69,67 @@ class Judgement:
 class Judge:
     """Applies the rules of a bundle; without rules the probabilities stay as they are.
 
+    The members of an ensemble vote, where all of them have rules (see ``predict.votes``): a
+    class is in the set where more than half have it in theirs, an image is unfamiliar where
+    more than half find it so, and there is no answer where more than half give none. Where all
+    members abstain by their sets, so does the ensemble: where the merged set is not its answer
+    alone. What one of them does not know, what is unfamiliar or when to abstain, is not known.
+
     Args:
         rules: as fitted on the validation part, or None.
         references: early features of training images, or None.
+        members: of an ensemble, the judge of each member.
     """
 
-    def __init__(self, rules: Reliability | None, references: References | None = None) -> None:
+    def __init__(
+        self,
+        rules: Reliability | None,
+        references: References | None = None,
+        *,
+        members: Sequence[Judge] = (),
+    ) -> None:
         self.rules = rules
         self.references = references
+        self.members = tuple(members)
+
+    @classmethod
+    def of(cls, bundle: Bundle, precision: str = "float32") -> Judge:
+        """The judge of what the networks of ``bundle`` say.
+
+        Raises:
+            BundleError: the stored early features are not what bundle.json announces.
+        """
+        return cls(
+            bundle.reliability(precision),
+            bundle.references(),
+            members=[cls.of(member, precision) for member in bundle.members],
+        )
+
+    @property
+    def networks(self) -> tuple[Judge, ...]:
+        """The judges of one network each: of the members, or this one itself."""
+        return self.members or (self,)
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether it says more than probabilities: there are the columns ``JUDGED``."""
+        return all(one.rules is not None for one in self.networks)
+
+    @property
+    def all_rules(self) -> tuple[Reliability, ...]:
+        """The rules of each network that has some."""
+        return tuple(one.rules for one in self.networks if one.rules is not None)
 
     @property
     def wants_features(self) -> bool:
-        """Whether outputs must come with their early features."""
+        """Whether outputs of its own network must come with their early features."""
         return self.references is not None
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What could not be fitted, to be said beside the predictions."""
+        """What could not be fitted, and how members vote, to be said beside the predictions."""
+        if self.members:
+            return (*self._vote_notes(), *notes_of_members([one.notes for one in self.members]))
         if self.rules is None:
             return ()
         notes = (*self.rules.notes, self.rules.sets.note, self.rules.abstain.note)
@@ -85,10 +141,12 @@ class Judge:
         Raises:
             BundleError: the early features are missing or others than the stored ones.
         """
+        probabilities = self.probabilities(output)
+        if self.members and self.has_rules:
+            return self._voted(output, probabilities)
         rules = self.rules
         if rules is None:
-            return Judgement(output.probabilities)
-        probabilities = calibrated(output.probabilities, rules.temperature)
+            return Judgement(probabilities)
         thresholds = [0.0 if limit is None else limit for limit in rules.sets.thresholds]
         in_set = probabilities >= np.array(thresholds)
         unfamiliarity = self._unfamiliarity(output)
@@ -96,6 +154,50 @@ class Judge:
         if unfamiliarity is not None and abstained is not None:
             abstained = abstained | ~(unfamiliarity <= 1.0)
         return Judgement(probabilities, in_set, abstained, unfamiliarity)
+
+    def probabilities(self, output: NetworkOutput) -> NDArray[np.float64]:
+        """(N, K) calibrated probabilities alone; those of an ensemble come calibrated."""
+        if self.rules is None:
+            return output.probabilities
+        return calibrated(output.probabilities, self.rules.temperature)
+
+    def _voted(self, output: NetworkOutput, probabilities: NDArray[np.float64]) -> Judgement:
+        # Of no image there may be no members' outputs either: each then judges the empty one.
+        parts = output.members if len(output) else (output,) * len(self.members)
+        judged = [judge(part) for judge, part in zip(self.members, parts, strict=True)]
+        sets = _of_all(one.in_set for one in judged)
+        assert sets is not None  # as all have rules
+        in_set = majority(sets)
+        scores = _of_all(one.unfamiliarity for one in judged)
+        unfamiliarity = None if scores is None else majority_score(scores)
+        silent = _of_all(one.abstained for one in judged)
+        if silent is None:
+            return Judgement(probabilities, in_set, None, unfamiliarity)
+        abstained = majority(silent)
+        if all(rules.abstain.by == "set" for rules in self.all_rules):
+            answer = np.arange(probabilities.shape[1]) == probabilities.argmax(axis=1)[:, None]
+            abstained = abstained | (in_set != answer).any(axis=1)
+        if unfamiliarity is not None:
+            abstained = abstained | ~(unfamiliarity <= 1.0)
+        return Judgement(probabilities, in_set, abstained, unfamiliarity)
+
+    def _vote_notes(self) -> tuple[str, ...]:
+        if not self.all_rules:  # as of any bundle without rules, nothing is said
+            return ()
+        if not self.has_rules:
+            without = [n for n, one in enumerate(self.members, start=1) if one.rules is None]
+            return (
+                "the ensemble gives no prediction sets, does not abstain and takes nothing for "
+                f"unfamiliar: there are no rules for that in {numbered(without)}",
+            )
+        coverages = [rules.sets.coverage for rules in self.all_rules]
+        low, high = _per_cent(min(coverages)), _per_cent(max(coverages))
+        return (
+            "prediction sets, abstaining and what is unfamiliar are the vote of more than half of "
+            f"the {len(self.members)} members; where the sets of each hold the true class in "
+            f"{low if low == high else f'{low} to {high}'} of images, the merged sets do in at "
+            f"least {_per_cent(promised_coverage(coverages))}, {usual_coverage(len(coverages))}",
+        )
 
     def _abstained(
         self, probabilities: NDArray[np.float64], in_set: NDArray[np.bool_]
@@ -125,6 +227,17 @@ class Judge:
             )
         rows = self.references.scaled(found)
         return neighbour_distances(rows, self.references, rule.neighbours) / rule.threshold
+
+
+def _of_all(values: Iterable[_Value | None]) -> list[_Value] | None:
+    """The values, or None where one of them is missing."""
+    found = list(values)
+    there = [value for value in found if value is not None]
+    return there if len(there) == len(found) else None
+
+
+def _per_cent(share: float) -> str:
+    return f"{100 * share:.3g} %"
 
 
 def set_text(names: Sequence[str], in_set: NDArray[np.bool_]) -> str:

@@ -10,10 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from actinscope.bundle import NetworkOutput
+from actinscope.bundle import NetworkOutput, stack_outputs
 from actinscope.images import Image
 from actinscope.predict.predictor import Predictor
 from actinscope.predict.tasks import message_of
@@ -93,24 +90,7 @@ def _finished(
     results = [future.result() for future in futures]
     outputs = [result for result in results if not isinstance(result, str)]
     errors = tuple(result if isinstance(result, str) else "" for result in results)
-    return PredictedBatch(items, errors, _joined(outputs, len(predictor.classes)))
-
-
-def _joined(outputs: Sequence[NetworkOutput], classes: int) -> NetworkOutput:
-    if not outputs:
-        return NetworkOutput(np.zeros((0, classes)), None, None)
-    return NetworkOutput(
-        np.concatenate([output.probabilities for output in outputs]),
-        _stacked([output.embedding for output in outputs]),
-        _stacked([output.class_maps for output in outputs]),
-        _stacked([output.early_features for output in outputs]),
-    )
-
-
-def _stacked(parts: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
-    # The network has an output for every image or for none.
-    arrays = [part for part in parts if part is not None]
-    return np.concatenate(arrays) if arrays else None
+    return PredictedBatch(items, errors, stack_outputs(outputs, classes=len(predictor.classes)))
 
 
 def in_batches(items: Sequence[Item], size: int, *, start: int = 0) -> Iterator[Sequence[Item]]:

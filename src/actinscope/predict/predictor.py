@@ -45,7 +45,7 @@ class Predictor:
         self.bundle = bundle
         self.precision = precision
         #: What is said of the outputs: calibrated probabilities, sets, what is unfamiliar.
-        self.judge = Judge(bundle.reliability(precision), bundle.references())
+        self.judge = Judge.of(bundle, precision)
         self._preprocess = tuple(one.info.preprocess for one in bundle.networks)
         self._sessions = open_sessions(bundle, precision=precision, backend=backend)
 
@@ -118,7 +118,8 @@ class Predictor:
 
         With ``probabilities_only`` the other outputs are left out, but for what
         :attr:`judge` needs. The probabilities are those of the network, not calibrated; of an
-        ensemble they are the mean of what its members say, each calibrated as it says itself.
+        ensemble they are the mean of what its members say, each calibrated as it says itself,
+        and the members' own outputs come with them.
         """
         return joint_output(
             self.bundle.networks,
@@ -126,9 +127,11 @@ class Predictor:
                 session.run_one(
                     array,
                     probabilities_only=probabilities_only,
-                    early_features=self.judge.wants_features,
+                    early_features=judge.wants_features,
                 )
-                for session, array in zip(self._sessions, prepared, strict=True)
+                for session, array, judge in zip(
+                    self._sessions, prepared, self.judge.networks, strict=True
+                )
             ],
         )
 

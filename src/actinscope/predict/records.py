@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.bundle import NetworkOutput
+from actinscope.bundle import NetworkOutput, stack_outputs
 from actinscope.images import CropReader, Image
 from actinscope.predict.pipeline import PredictedBatch, in_batches, predict_batches
 from actinscope.predict.predictor import Predictor
@@ -66,35 +66,7 @@ def predict_records(
             if progress is not None:
                 progress(done, len(records))
     errors = tuple(error for batch in batches for error in batch.errors)
-    return RecordOutputs(_stack(batches, errors, len(predictor.classes)), errors)
-
-
-def _stack(
-    batches: Sequence[PredictedBatch[Record]], errors: Sequence[str], classes: int
-) -> NetworkOutput:
     good = np.array([not error for error in errors], dtype=np.bool_)
-    outputs = [batch.output for batch in batches if len(batch.output)]
-    probabilities = np.full((len(errors), classes), np.nan)
-    if outputs:
-        probabilities[good] = np.concatenate([output.probabilities for output in outputs])
-    return NetworkOutput(
-        probabilities,
-        _spread([output.embedding for output in outputs], good),
-        _spread([output.class_maps for output in outputs], good),
-        _spread([output.early_features for output in outputs], good),
-    )
-
-
-def _spread(
-    parts: Sequence[NDArray[np.float32] | None], good: NDArray[np.bool_]
-) -> NDArray[np.float32] | None:
-    arrays = [part for part in parts if part is not None]
-    if not arrays:
-        return None
-    spread = np.full((len(good), *arrays[0].shape[1:]), np.nan, dtype=np.float32)
-    place = 0
-    rows = np.flatnonzero(good)
-    for array in arrays:
-        spread[rows[place : place + len(array)]] = array
-        place += len(array)
-    return spread
+    outputs = [batch.output for batch in batches]
+    output = stack_outputs(outputs, classes=len(predictor.classes), good=good)
+    return RecordOutputs(output, errors)

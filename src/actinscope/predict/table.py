@@ -22,7 +22,7 @@ _PROBABILITY = "probability_"
 
 
 def header(groups: Sequence[str], classes: Sequence[str], *, judged: bool = False) -> list[str]:
-    """The names of the columns; ``judged`` where the bundle has rules."""
+    """The names of the columns; ``judged`` where the judge has rules."""
     probabilities = [f"{_PROBABILITY}{name}" for name in classes]
     more = JUDGED if judged else ()
     return [*_FIRST, *groups, "predicted", *probabilities, *more, "error"]
@@ -38,7 +38,7 @@ def rows_of(
     judge = judge or Judge(None)
     judged = judge(batch.output)
     cells = iter(_predicted(classes, judged, place) for place in range(len(batch.output)))
-    empty = [""] * (1 + len(classes) + (len(JUDGED) if judge.rules else 0))
+    empty = [""] * (1 + len(classes) + (len(JUDGED) if judge.has_rules else 0))
     return [
         [*identity(task, groups), *(empty if error else next(cells)), error]
         for task, error in zip(batch.items, batch.errors, strict=True)

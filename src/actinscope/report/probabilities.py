@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from actinscope.predict.votes import notes_of_members, promised_coverage, usual_coverage
 from actinscope.report import text
 from actinscope.report.curves import nice_ticks
 from actinscope.report.svg import join, tag
 
 if TYPE_CHECKING:
+    from actinscope.bundle import AbstainRule, FamiliarRule, Reliability, SetRule
     from actinscope.evidence import Estimate, ReliabilityPoint, Worth
 
 _WIDTH, _HEIGHT = 440, 330
@@ -44,7 +46,9 @@ def set_rows(worth: Worth) -> list[tuple[str, Estimate, Estimate]]:
 
 def worth_sentences(worth: Worth) -> list[str]:
     """What was done and what it gave, in plain words."""
-    rules = worth.rules
+    if len(worth.rules) > 1:
+        return _ensemble_sentences(worth)
+    (rules,) = worth.rules
     fitted = f"{text.whole(rules.images)} validation images"
     if rules.groups is not None:
         fitted += f" from {text.groups(rules.groups)}"
@@ -52,12 +56,46 @@ def worth_sentences(worth: Worth) -> list[str]:
         f"The probabilities in this report are calibrated: all logits are divided by one "
         f"temperature, {rules.temperature:.2f}, which was fitted on {fitted}. "
         f"{_direction(rules.temperature)} It changes no answer.",
-        _sets_sentence(worth),
-        _abstain_sentence(worth),
-        _familiar_sentence(worth),
+        _sets_sentence(worth, rules.sets),
+        _abstain_sentence(worth, _when_alone(rules.abstain)),
+        _familiar_sentence(worth, rules.familiar),
     ]
-    notes = (*rules.notes, rules.sets.note, rules.abstain.note)
-    return told + [f"Note: {note}." for note in notes if note]
+    return told + [f"Note: {note}." for note in _notes(rules)]
+
+
+def _notes(rules: Reliability) -> list[str]:
+    return [note for note in (*rules.notes, rules.sets.note, rules.abstain.note) if note]
+
+
+def _ensemble_sentences(worth: Worth) -> list[str]:
+    """The same where the members of an ensemble vote."""
+    count = len(worth.rules)
+    temperatures = [rules.temperature for rules in worth.rules]
+    coverages = [rules.sets.coverage for rules in worth.rules]
+    low, high = text.percent(min(coverages)), text.percent(max(coverages))
+    when = [f"where more than half of its {count} members do"]
+    if all(rules.abstain.by == "set" for rules in worth.rules):
+        when.append("where its prediction set is not its answer alone")
+    told = [
+        f"The probabilities in this report are the mean of those of {count} networks, each "
+        f"calibrated with its own temperature ({min(temperatures):.2f} to "
+        f"{max(temperatures):.2f}); before the temperature they are the plain mean.",
+        f"A prediction set holds every class that is in the sets of more than half of the {count} "
+        f"members. Theirs are meant to hold the true class in "
+        f"{low if low == high else f'{low} to {high}'} of the images. However the members err "
+        f"together, the merged sets do so in at least {text.percent(promised_coverage(coverages))} "
+        f"(Gasparin and Ramdas, 2024), {usual_coverage(count)}. {_held(worth)}",
+        _abstain_sentence(worth, *when),
+    ]
+    if worth.unfamiliar is None:
+        told.append("Not every member knows what is unfamiliar, so any image is named.")
+    else:
+        told.append(
+            "An image is unfamiliar, and not named by predict, where more than half of the members "
+            f"find it so. {_unfamiliar(worth.unfamiliar)}"
+        )
+    notes = notes_of_members([_notes(rules) for rules in worth.rules])
+    return told + [f"Note: {note}." for note in notes]
 
 
 _TITLES = {
@@ -77,36 +115,43 @@ def _direction(temperature: float) -> str:
     return "Below 1 means that the network is less sure than it could be."
 
 
-def _sets_sentence(worth: Worth) -> str:
-    sets = worth.rules.sets
+def _sets_sentence(worth: Worth, sets: SetRule) -> str:
     meant = "of the images of every class" if sets.per_class else "of the images"
+    return (
+        f"A prediction set holds every class that cannot be ruled out; it is meant to hold the "
+        f"true class in {text.percent(sets.coverage)} {meant}. {_held(worth)}"
+    )
+
+
+def _held(worth: Worth) -> str:
     found = worth.coverage[""]
     odd = (worth.unfamiliar.count or 0) if worth.unfamiliar is not None else 0
     empty = f"; the {text.whole(odd)} unfamiliar among them have an empty set" if odd else ""
     return (
-        f"A prediction set holds every class that cannot be ruled out; it is meant to hold the "
-        f"true class in {text.percent(sets.coverage)} {meant}. Here it does in "
-        f"{text.percent(found.value)} ({text.counts(found)}{empty}), with "
+        f"Here it does in {text.percent(found.value)} ({text.counts(found)}{empty}), with "
         f"{worth.size[''].value:.2f} classes on average. That promise is for images like "
         "those of the study, over many studies; one validation part of few groups can miss it by "
         "several points."
     )
 
 
-def _abstain_sentence(worth: Worth) -> str:
-    rule = worth.rules.abstain
-    when = {
+def _when_alone(rule: AbstainRule) -> str:
+    return {
         "set": "where its prediction set is not a single class",
         "accuracy": f"where its probability is below {rule.confidence or 0:.3f}",
         "share": f"where its probability is below {rule.confidence or 0:.3f}",
         "never": "",
     }[rule.by]
+
+
+def _abstain_sentence(worth: Worth, *when: str) -> str:
     if worth.answered is None or worth.accuracy_answered is None:
         return "No rule of abstaining could be fitted; the column abstained is left empty."
     odd = "where the image is unfamiliar" if worth.unfamiliar is not None else ""
-    reasons = " and ".join(reason for reason in (when, odd) if reason)
+    *first, last = [reason for reason in (*when, odd) if reason] or [""]
+    reasons = f"{', '.join(first)} and {last}" if first else last
     abstains = (
-        f"abstains {reasons}" if when else f"abstains only {odd}" if odd else "never abstains"
+        f"abstains {reasons}" if any(when) else f"abstains only {odd}" if odd else "never abstains"
     )
     return (
         f"The model {abstains}. It answers {text.percent(worth.answered.value)} of the images "
@@ -116,15 +161,18 @@ def _abstain_sentence(worth: Worth) -> str:
     )
 
 
-def _familiar_sentence(worth: Worth) -> str:
-    rule = worth.rules.familiar
+def _familiar_sentence(worth: Worth, rule: FamiliarRule | None) -> str:
     if rule is None or worth.unfamiliar is None:
         return "The bundle does not know what is unfamiliar, so any image is named."
     return (
         f"An image is unfamiliar, and not named by predict, where it is farther from the training "
-        f"images than all but {text.percent(rule.share)} of familiar ones. Of these images "
-        f"{text.percent(worth.unfamiliar.value)} are ({text.counts(worth.unfamiliar)})."
+        f"images than all but {text.percent(rule.share)} of familiar ones. "
+        f"{_unfamiliar(worth.unfamiliar)}"
     )
+
+
+def _unfamiliar(share: Estimate) -> str:
+    return f"Of these images {text.percent(share.value)} are ({text.counts(share)})."
 
 
 def _x(share: float) -> float:

@@ -1,0 +1,106 @@
+"""What networks say about images: the values, and the one place where they are stacked and cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Number = TypeVar("_Number", np.float32, np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkOutput:
+    """What a network, or the networks of an ensemble, say about N images.
+
+    Attributes:
+        probabilities: (N, K) float64, rows sum to 1 up to float32 rounding. Of a network
+            as it gives them; of an ensemble the mean of its members' calibrated ones.
+        embedding: (N, D) float32, the features before the classifier, or None.
+        class_maps: (N, h, w, K) float32, the class evidence at each place, or None.
+        early_features: (N, E) float32, means of a map of an early layer, or None.
+        members: of an ensemble what each member says, without embedding and class maps;
+            else empty, as also where an ensemble was given no image.
+    """
+
+    probabilities: NDArray[np.float64]
+    embedding: NDArray[np.float32] | None
+    class_maps: NDArray[np.float32] | None
+    early_features: NDArray[np.float32] | None = None
+    members: tuple[NetworkOutput, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.probabilities)
+
+    @property
+    def uncalibrated(self) -> NDArray[np.float64]:
+        """(N, K) as the network gives them; of an ensemble the plain mean of these."""
+        if not self.members:
+            return self.probabilities
+        mean: NDArray[np.float64] = np.mean([one.probabilities for one in self.members], axis=0)
+        return mean
+
+    def rows(self, chosen: NDArray[np.bool_]) -> NetworkOutput:
+        """The outputs of the images for which ``chosen`` (N,) is true."""
+        embedding, maps, early = self.embedding, self.class_maps, self.early_features
+        return NetworkOutput(
+            probabilities=self.probabilities[chosen],
+            embedding=None if embedding is None else embedding[chosen],
+            class_maps=None if maps is None else maps[chosen],
+            early_features=None if early is None else early[chosen],
+            members=tuple(one.rows(chosen) for one in self.members),
+        )
+
+
+def stack_outputs(
+    outputs: Sequence[NetworkOutput], *, classes: int, good: NDArray[np.bool_] | None = None
+) -> NetworkOutput:
+    """The outputs of several batches, one behind the other.
+
+    Args:
+        outputs: of the same bundle; those of no image are passed over.
+        classes: K, for where there is no output at all.
+        good: (N,) where it is true the outputs belong, in order; the other rows become NaN.
+            None: there are no other rows.
+    """
+    filled = [output for output in outputs if len(output)]
+    if not filled:
+        return NetworkOutput(
+            np.full((0 if good is None else len(good), classes), np.nan), None, None
+        )
+    return NetworkOutput(
+        _stacked([output.probabilities for output in filled], good),
+        _stacked_if_any([output.embedding for output in filled], good),
+        _stacked_if_any([output.class_maps for output in filled], good),
+        _stacked_if_any([output.early_features for output in filled], good),
+        members=tuple(
+            stack_outputs(parts, classes=classes, good=good)
+            for parts in zip(*(output.members for output in filled), strict=True)
+        ),
+    )
+
+
+def _stacked_if_any(
+    parts: Sequence[NDArray[np.float32] | None], good: NDArray[np.bool_] | None
+) -> NDArray[np.float32] | None:
+    # A network has an output for every image or for none.
+    arrays = [part for part in parts if part is not None]
+    return _stacked(arrays, good) if arrays else None
+
+
+def _stacked(
+    arrays: Sequence[NDArray[_Number]], good: NDArray[np.bool_] | None
+) -> NDArray[_Number]:
+    if good is None:
+        return np.concatenate(arrays)
+    spread = np.full((len(good), *arrays[0].shape[1:]), np.nan, dtype=arrays[0].dtype)
+    rows = np.flatnonzero(good)
+    place = 0
+    # Each batch goes straight to its rows: class maps are large, and one copy of them is enough.
+    for array in arrays:
+        spread[rows[place : place + len(array)]] = array
+        place += len(array)
+    return spread
