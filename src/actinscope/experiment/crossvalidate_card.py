@@ -75,7 +75,7 @@ def ensemble_card(facts: FoldsFacts, info: BundleInfo) -> str:
 def _members(facts: FoldsFacts, info: BundleInfo) -> Iterator[str]:
     yield f"{info.network.title}; image classifier with {len(info.classes)} classes."
     yield f"Made {info.created} with actinscope {info.actinscope_version}."
-    yield "It has no rules of its own for prediction sets, abstaining and unfamiliar images."
+    yield "Prediction sets, abstaining and unfamiliar images follow the votes of its members."
     yield from origin(facts)
     yield "[AUTHOR: who made it, how to reach them, licence of this model, how to cite it.]"
 
