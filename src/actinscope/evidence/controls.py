@@ -11,6 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +78,20 @@ class Answers:
     predicted: NDArray[np.int64]
     groups: Sequence[str] | None
     classes: tuple[str, ...]
+
+    @cached_property
+    def balanced_accuracy(self) -> Estimate:
+        """Of the network, with its interval; made once, as every control is compared with it."""
+        return balanced_of(self, self.predicted)
+
+    def some(self, chosen: NDArray[np.bool_]) -> Answers:
+        """Those for which ``chosen`` (N,) is true."""
+        if chosen.all():
+            return self
+        groups = self.groups
+        if groups is not None:
+            groups = np.asarray(groups, dtype=np.str_)[chosen].tolist()
+        return Answers(self.labels[chosen], self.predicted[chosen], groups, self.classes)
 
 
 @dataclass(frozen=True)
@@ -161,23 +176,20 @@ def judge_control(
     """
     if len(train) != len(train_labels) or len(test) != len(network.labels):
         raise StudyError(f"the features of {name} do not fit the labels")
-    fit, told = (np.isfinite(rows).all(axis=1) for rows in (train, test))
+    fit, told = (np.asarray(np.isfinite(rows).all(axis=1)) for rows in (train, test))
     if len(np.unique(train_labels[fit])) < 2 or not told.any():
         return None
     probabilities = linear_control(
         train[fit], train_labels[fit], test[told], classes=len(network.classes)
     )
-    groups = None
-    if network.groups is not None:
-        groups = np.asarray(network.groups, dtype=np.str_)[told].tolist()
-    asked = Answers(network.labels[told], network.predicted[told], groups, network.classes)
+    asked = network.some(told)
     answered = probabilities.argmax(axis=1)
     return Control(
         name=name,
         images=int(told.sum()),
         balanced_accuracy=balanced_of(asked, answered),
-        network=balanced_of(asked, asked.predicted),
-        ahead=lead(asked.labels, answered, asked.predicted, groups),
+        network=asked.balanced_accuracy,
+        ahead=lead(asked.labels, answered, asked.predicted, asked.groups),
     )
 
 

@@ -229,16 +229,21 @@ def copies(facts: RunFacts) -> str:
 
 
 def _copies_found(audit: AuditFacts) -> str:
+    return copies_told(
+        audit,
+        together="none of them in two parts",
+        apart=f"of which {audit.apart} in two parts ({audit.apart_from_test} with one image in "
+        "the test part): there the parts are NOT independent",
+    )
+
+
+def copies_told(audit: AuditFacts, *, together: str, apart: str) -> str:
+    """How many copies were found; ``together`` where none stands apart, else ``apart``."""
     looked = "All pairs of images were considered for copies, exact or changed"
     if not audit.copies:
         return f"{looked}: none was found."
     pairs = f"{audit.copies} {'pair' if audit.copies == 1 else 'pairs'}"
-    if not audit.apart:
-        return f"{looked}: {pairs}, none of them in two parts."
-    return (
-        f"{looked}: {pairs}, of which {audit.apart} in two parts ({audit.apart_from_test} with one "
-        "image in the test part): there the parts are NOT independent."
-    )
+    return f"{looked}: {pairs}, {apart if audit.apart else together}."
 
 
 def confounds_tested(audit: AuditFacts) -> str:

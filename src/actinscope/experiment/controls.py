@@ -127,7 +127,7 @@ def _resolution(
     network: Answers,
     progress: Progress,
 ) -> tuple[tuple[int, Estimate], ...]:
-    found = [(1, balanced_of(network, network.predicted))]
+    found = [(1, network.balanced_accuracy)]
     preprocess = predictor.bundle.info.preprocess
     for factor in _FACTORS:
         answers = np.empty_like(network.predicted)

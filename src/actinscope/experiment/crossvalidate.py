@@ -38,7 +38,7 @@ from actinscope.experiment.crossvalidate_results import (
 from actinscope.experiment.crossvalidate_story import FoldsStory, write_folds_report
 from actinscope.experiment.ensemble import join_bundles
 from actinscope.experiment.levels import level_rules, write_levels
-from actinscope.experiment.output import require_new_folder
+from actinscope.experiment.output import require_output
 from actinscope.experiment.prepare import (
     fingerprint_study,
     read_study,
@@ -169,14 +169,13 @@ def crossvalidate(request: CrossvalidateRequest, progress: Progress) -> Crossval
 
 def _begin(request: CrossvalidateRequest, progress: Progress) -> _Work:
     """Check everything that can be checked, read the images and write what was asked."""
-    if not request.resume:
-        require_new_folder(request.output, request.source)
-    elif not (request.output / QUESTION_FILE).exists():
-        raise UsageError(
-            "holds no cross-validation to go on with",
-            where=request.output,
-            remedy="Leave out --resume to start one",
-        )
+    require_output(
+        request.output,
+        request.source,
+        resume=request.resume,
+        mark=QUESTION_FILE,
+        what="cross-validation",
+    )
     if request.resume:
         recipe = with_network_of_run(request.recipe, request.output)
         request = replace(request, recipe=recipe)

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from actinscope.evidence import FEWEST_UNITS, counted, plural
-from actinscope.experiment.check_words import confounds_tested
+from actinscope.experiment.check_words import confounds_tested, copies_told
 from actinscope.experiment.checks import AuditFacts
 from actinscope.experiment.citations import BENGIO, citations
 from actinscope.experiment.crossvalidate_facts import FoldsFacts, Model
@@ -31,6 +31,7 @@ from actinscope.experiment.methods_images import (
     group_word,
     group_words,
     image_sentences,
+    kept_together,
     preprocessing_sentences,
 )
 from actinscope.experiment.methods_training import (
@@ -102,11 +103,7 @@ def _folds(facts: FoldsFacts) -> Iterator[str]:
         f"{units[0].upper()}{units[1:]} were divided at random (seed {facts.recipe.seed}) into "
         f"{facts.count} folds with as even a share of each class as could be found."
     )
-    if facts.group is not None:
-        yield f"All images of one {group_word(facts)} stayed in one fold."
-    yield "Images with identical pixels stayed in one fold."
-    if facts.recipe.split.keep_copies:
-        yield "So did images found to be changed copies of each other."
+    yield from kept_together(facts, "fold")
     part = "a part" if facts.group is None else f"some {plural(facts.group)}"
     yield (
         f"Each fold was tested by a model that was trained on the others, of which {part}, aiming "
@@ -327,13 +324,11 @@ def _checks(facts: FoldsFacts) -> Iterator[str]:
 
 def copies_found(audit: AuditFacts) -> str:
     """What is known of copies in different folds."""
-    looked = "All pairs of images were considered for copies, exact or changed"
-    if not audit.copies:
-        return f"{looked}: none was found."
-    pairs = f"{audit.copies} {'pair' if audit.copies == 1 else 'pairs'}"
-    if not audit.apart:
-        return f"{looked}: {pairs}, none of them in different folds."
-    return f"{looked}: {pairs}, {audit.apart} in different folds, which are NOT independent there."
+    return copies_told(
+        audit,
+        together="none of them in different folds",
+        apart=f"{audit.apart} in different folds, which are NOT independent there",
+    )
 
 
 def delivered(facts: FoldsFacts) -> Iterator[str]:

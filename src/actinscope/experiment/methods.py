@@ -26,6 +26,7 @@ from actinscope.experiment.methods_images import (
     group_word,
     group_words,
     image_sentences,
+    kept_together,
     preprocessing_sentences,
 )
 from actinscope.experiment.methods_training import network_sentences, training_sentences
@@ -127,11 +128,7 @@ def _split(facts: RunFacts) -> Iterator[str]:
             f"{units[0].upper()}{units[1:]} were assigned at random (seed {facts.recipe.seed}) to "
             f"training, validation and test, aiming at {aim} % of each class."
         )
-        if facts.group is not None:
-            yield f"All images of one {group_word(facts)} stayed in one part."
-        yield "Images with identical pixels stayed in one part."
-        if shares.keep_copies:
-            yield "So did images found to be changed copies of each other."
+        yield from kept_together(facts, "part")
     told = [
         f"{part.images} images{group_words(part.groups, facts)} ({name})"
         for part, name in (

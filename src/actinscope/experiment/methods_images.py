@@ -21,6 +21,15 @@ def group_word(facts: StudyFacts) -> str:
     return counted(1, facts.group or "image").removeprefix("1 ")
 
 
+def kept_together(facts: StudyFacts, place: str) -> Iterator[str]:
+    """Which images stayed in one ``place``, a part or a fold."""
+    if facts.group is not None:
+        yield f"All images of one {group_word(facts)} stayed in one {place}."
+    yield f"Images with identical pixels stayed in one {place}."
+    if facts.recipe.split.keep_copies:
+        yield "So did images found to be changed copies of each other."
+
+
 def image_sentences(facts: StudyFacts) -> Iterator[str]:
     """How many images of what, and what only the author can say of them."""
     classes = [f"{name} ({number})" for name, number in facts.by_class.items()]

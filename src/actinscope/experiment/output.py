@@ -30,6 +30,31 @@ def require_new_folder(folder: Path, source: StudySource) -> None:
         )
 
 
+def require_output(
+    folder: Path, source: StudySource, *, resume: bool, mark: str, what: str
+) -> None:
+    """Refuse a new folder that is in use, or with ``resume`` one that holds nothing to resume.
+
+    Args:
+        folder: for the results.
+        source: of the images.
+        resume: go on with what is in ``folder``.
+        mark: file that every such folder holds once it was begun.
+        what: is written into it, for the message.
+
+    Raises:
+        UsageError: so it is, or as :func:`require_new_folder`.
+    """
+    if not resume:
+        require_new_folder(folder, source)
+    elif not (folder / mark).exists():
+        raise UsageError(
+            f"holds no {what} to go on with",
+            where=folder,
+            remedy="Leave out --resume to start one",
+        )
+
+
 def require_empty_folder(folder: Path) -> None:
     """Refuse a folder that holds something (hidden files do not count).
 

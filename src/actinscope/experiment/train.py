@@ -12,7 +12,7 @@ from actinscope.bundle import (
     store_metrics,
     store_reliability,
 )
-from actinscope.errors import SettingsError, UsageError
+from actinscope.errors import SettingsError
 from actinscope.evidence import Evaluation, LevelRule, level_words
 from actinscope.experiment.assess import (
     Assessment,
@@ -27,7 +27,7 @@ from actinscope.experiment.environment import describe_environment
 from actinscope.experiment.explain import Explanation, explain
 from actinscope.experiment.levels import level_rules, write_levels
 from actinscope.experiment.looks import Looks
-from actinscope.experiment.output import require_new_folder
+from actinscope.experiment.output import require_output
 from actinscope.experiment.prepare import (
     Prepared,
     StudySource,
@@ -166,7 +166,9 @@ def train_study(request: TrainRequest, progress: Progress) -> TrainOutcome:
         ActinscopeError: what any room says; what was finished stays in the folder.
     """
     started = time.perf_counter()
-    _check_output(request)
+    require_output(
+        request.output, request.source, resume=request.resume, mark="recipe.toml", what="run"
+    )
     if request.resume:
         recipe = with_network_of_run(request.recipe, request.output)
         request = replace(request, recipe=recipe)
@@ -327,17 +329,6 @@ def _look_closer(
         return controls, None, None
     looks = Looks(predictor, test, training)
     return controls, looks, explain(looks, reader=reader, seed=recipe.seed, progress=progress)
-
-
-def _check_output(request: TrainRequest) -> None:
-    if not request.resume:
-        require_new_folder(request.output, request.source)
-    elif not (request.output / "recipe.toml").exists():
-        raise UsageError(
-            "holds no run to go on with",
-            where=request.output,
-            remedy="Leave out --resume to start one",
-        )
 
 
 def announce(prepared: Prepared, progress: Progress) -> None:

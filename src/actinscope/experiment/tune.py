@@ -20,7 +20,7 @@ import numpy as np
 
 from actinscope.errors import SplitError, TrainingError, UsageError
 from actinscope.experiment.audit import with_copies_kept
-from actinscope.experiment.output import require_new_folder
+from actinscope.experiment.output import require_output
 from actinscope.experiment.prepare import (
     StudySource,
     fingerprint_study,
@@ -193,14 +193,9 @@ def _check(request: TuneRequest) -> None:
             where=request.output,
             remedy="Go on with it with --resume, or give -o another folder",
         )
-    if not request.resume:
-        require_new_folder(request.output, request.source)
-    elif not (request.output / "study.db").exists():
-        raise UsageError(
-            "holds no search to go on with",
-            where=request.output,
-            remedy="Leave out --resume to start one",
-        )
+    require_output(
+        request.output, request.source, resume=request.resume, mark="study.db", what="search"
+    )
     require_searchable(request.recipe)
 
 

@@ -17,7 +17,7 @@ from actinscope.bundle import load_bundle
 from actinscope.errors import ResumeError, UsageError
 from actinscope.experiment.assess import assess, write_assessment
 from actinscope.experiment.audit import joined_copies
-from actinscope.experiment.output import require_new_folder
+from actinscope.experiment.output import require_output
 from actinscope.experiment.prepare import (
     StudySource,
     fingerprint_study,
@@ -174,14 +174,9 @@ def _plan(
 def _check_output(request: PaperRequest) -> None:
     if request.repeats < 1:
         raise UsageError(f"{request.repeats} repeats", remedy="Ask for at least 1")
-    if not request.resume:
-        require_new_folder(request.output, request.source)
-    elif not (request.output / _IDENTITY).exists():
-        raise UsageError(
-            "holds no experiment to go on with",
-            where=request.output,
-            remedy="Leave out --resume to start one",
-        )
+    require_output(
+        request.output, request.source, resume=request.resume, mark=_IDENTITY, what="experiment"
+    )
 
 
 def _claim(request: PaperRequest, found: Fingerprints) -> None:

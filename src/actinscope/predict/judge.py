@@ -151,9 +151,7 @@ class Judge:
         in_set = probabilities >= np.array(thresholds)
         unfamiliarity = self._unfamiliarity(output)
         abstained = self._abstained(probabilities, in_set)
-        if unfamiliarity is not None and abstained is not None:
-            abstained = abstained | ~(unfamiliarity <= 1.0)
-        return Judgement(probabilities, in_set, abstained, unfamiliarity)
+        return _judgement(probabilities, in_set, abstained, unfamiliarity)
 
     def probabilities(self, output: NetworkOutput) -> NDArray[np.float64]:
         """(N, K) calibrated probabilities alone; those of an ensemble come calibrated."""
@@ -171,15 +169,11 @@ class Judge:
         scores = _of_all(one.unfamiliarity for one in judged)
         unfamiliarity = None if scores is None else majority_score(scores)
         silent = _of_all(one.abstained for one in judged)
-        if silent is None:
-            return Judgement(probabilities, in_set, None, unfamiliarity)
-        abstained = majority(silent)
-        if all(rules.abstain.by == "set" for rules in self.all_rules):
+        abstained = None if silent is None else majority(silent)
+        if abstained is not None and all(one.abstain.by == "set" for one in self.all_rules):
             answer = np.arange(probabilities.shape[1]) == probabilities.argmax(axis=1)[:, None]
             abstained = abstained | (in_set != answer).any(axis=1)
-        if unfamiliarity is not None:
-            abstained = abstained | ~(unfamiliarity <= 1.0)
-        return Judgement(probabilities, in_set, abstained, unfamiliarity)
+        return _judgement(probabilities, in_set, abstained, unfamiliarity)
 
     def _vote_notes(self) -> tuple[str, ...]:
         if not self.all_rules:  # as of any bundle without rules, nothing is said
@@ -227,6 +221,18 @@ class Judge:
             )
         rows = self.references.scaled(found)
         return neighbour_distances(rows, self.references, rule.neighbours) / rule.threshold
+
+
+def _judgement(
+    probabilities: NDArray[np.float64],
+    in_set: NDArray[np.bool_],
+    abstained: NDArray[np.bool_] | None,
+    unfamiliarity: NDArray[np.float64] | None,
+) -> Judgement:
+    """What is said; an unfamiliar image is abstained from whatever the rule."""
+    if abstained is not None and unfamiliarity is not None:
+        abstained = abstained | ~(unfamiliarity <= 1.0)
+    return Judgement(probabilities, in_set, abstained, unfamiliarity)
 
 
 def _of_all(values: Iterable[_Value | None]) -> list[_Value] | None:

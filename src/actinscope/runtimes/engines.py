@@ -118,13 +118,7 @@ class OnnxRuntimeEngine:
     name = "onnxruntime"
 
     def __init__(self, network: bytes, cores: int, outputs: Sequence[str] | None = None) -> None:
-        runtime = import_onnxruntime()
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = runtime.InferenceSession(
-            network, sess_options=options, providers=["CPUExecutionProvider"]
-        )
+        self._session = _onnxruntime_session(network)
         self._input = self._session.get_inputs()[0].name
         self.shape = [_size(size) for size in self._session.get_inputs()[0].shape[1:]]
         self._shapes = {port.name: port.shape for port in self._session.get_outputs()}
@@ -158,13 +152,7 @@ class OnnxRuntimeTable:
     """
 
     def __init__(self, model: bytes) -> None:
-        runtime = import_onnxruntime()
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = runtime.InferenceSession(
-            model, sess_options=options, providers=["CPUExecutionProvider"]
-        )
+        self._session = _onnxruntime_session(model)
         self._input = self._session.get_inputs()[0]
         self.columns = _size(self._input.shape[1])
         self.answers = _size(self._session.get_outputs()[0].shape[1])
@@ -200,3 +188,12 @@ def _static_sizes(shape: Any) -> list[int | None]:
 
 def _size(size: Any) -> int | None:
     return size if isinstance(size, int) else None
+
+
+def _onnxruntime_session(model: bytes) -> Any:
+    """On one core of the CPU: callers ask from several threads instead."""
+    runtime = import_onnxruntime()
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    return runtime.InferenceSession(model, sess_options=options, providers=["CPUExecutionProvider"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -89,11 +91,7 @@ def train_and_validation(manifest: Manifest, *, seed: int, validation_fraction: 
     shares = (1 - validation_fraction, validation_fraction)
     places = share_out(units.counts, shares, rng=np.random.default_rng(seed))
     parts = (TRAIN, VALIDATION)
-    held = images_held(units, places, len(parts))
-    lacking = {
-        part: [units.classes[k] for k in np.flatnonzero(held[p] == 0)]
-        for p, part in enumerate(parts)
-    }
+    lacking = _lacking(units, places, parts)
     if lacking[TRAIN]:
         raise SplitError(
             f"the train part would have no image of {enumerate_some(map(repr, lacking[TRAIN]))}",
@@ -103,11 +101,7 @@ def train_and_validation(manifest: Manifest, *, seed: int, validation_fraction: 
     notes = [
         f"the validation part has no image of {enumerate_some(map(repr, lacking[VALIDATION]))}"
     ] if lacking[VALIDATION] else []  # fmt: skip
-    part_of = {
-        record.key: parts[places[unit]]
-        for record, unit in zip(units.records, units.unit_of, strict=True)
-    }
-    return with_parts(manifest, part_of, (*units.notes, *notes))
+    return _divided(manifest, units, places, parts, notes)
 
 
 def _one_fold(
@@ -123,11 +117,7 @@ def _one_fold(
     present = rest.sum(0) > 0
     places[~tested] = share_out(rest[:, present], (1 - fraction, fraction), rng=rng)
     parts = (TRAIN, VALIDATION, TEST)
-    held = images_held(units, places, len(parts))
-    lacking = {
-        part: [units.classes[k] for k in np.flatnonzero(held[p] == 0)]
-        for p, part in enumerate(parts)
-    }
+    lacking = _lacking(units, places, parts)
     if lacking[TRAIN]:
         raise SplitError(
             f"in fold {number + 1} the train part would have no image of "
@@ -140,6 +130,26 @@ def _one_fold(
         for part, labels in lacking.items()
         if labels
     ]
+    return _divided(manifest, units, places, parts, notes)
+
+
+def _lacking(units: Units, places: NDArray[np.intp], parts: Sequence[str]) -> dict[str, list[str]]:
+    """The classes that each part has no image of."""
+    held = images_held(units, places, len(parts))
+    return {
+        part: [units.classes[k] for k in np.flatnonzero(held[p] == 0)]
+        for p, part in enumerate(parts)
+    }
+
+
+def _divided(
+    manifest: Manifest,
+    units: Units,
+    places: NDArray[np.intp],
+    parts: Sequence[str],
+    notes: Sequence[str],
+) -> Split:
+    """Every record in the part that its unit was given; ``places`` are numbers of ``parts``."""
     part_of = {
         record.key: parts[places[unit]]
         for record, unit in zip(units.records, units.unit_of, strict=True)
