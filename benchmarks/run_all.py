@@ -14,6 +14,7 @@ _COMMANDS = (
     "training_step.py --network efficientnet-lite0 --freeze-batch-norm",
     "training_memory.py",
     "interval_coverage.py",
+    "interval_coverage.py --classes-apart",
     "grouped_folds.py mef_actin --frozen-embedding",
     "grouped_folds.py mef_actin",
     "grouped_folds.py mef_actin --set training.learning_rate=0.0005",

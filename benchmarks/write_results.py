@@ -79,7 +79,8 @@ def _fold_table(data: str, rows: list[dict[str, Any]]) -> str:
 def _coverage_table(record: dict[str, Any]) -> str:
     names = list(record["rows"][0]["share_with_interval"])
     lines = [
-        "## Coverage of nominal 95 % intervals\n",
+        "## Coverage of nominal 95 % intervals"
+        + (", one class in a group\n" if record.get("classes_apart") else "\n"),
         f"{record['studies']} simulated studies a row, groups of {record['images_per_group']} "
         "images. In brackets the share of studies in which an interval was given.\n",
         "| groups | true accuracy | correlation in a group | " + " | ".join(names) + " |",

@@ -123,6 +123,19 @@ def test_weights_count_images_several_times(k: int) -> None:
             np.testing.assert_allclose(by_class[name][column], rows[0], err_msg=name)
 
 
+def test_a_resample_without_a_class_says_nothing_of_it() -> None:
+    # Class 1 is in the sample and not in the resample, where one image is still called so.
+    labels = np.array([0, 0, 0, 0, 1])
+    predicted = np.array([0, 0, 0, 1, 1])
+    probabilities = np.where(np.eye(3, dtype=bool)[predicted], 0.8, 0.1)
+    weights = np.array([[1.0, 1.0, 1.0, 1.0, 0.0]]).T
+    overall, by_class = all_metrics(score(labels, probabilities), weights)
+    assert overall["precision_macro"][0] == 1
+    assert overall["recall_macro"][0] == overall["balanced_accuracy"][0] == pytest.approx(3 / 4)
+    assert overall["f1_macro"][0] == pytest.approx(6 / 7)
+    np.testing.assert_allclose(by_class["f1"][0], [6 / 7, np.nan, np.nan])
+
+
 def test_an_empty_resample_is_undefined_and_silent() -> None:
     labels, probabilities = _random(10, 3, 0)
     overall, by_class = all_metrics(score(labels, probabilities), np.zeros((10, 1)))

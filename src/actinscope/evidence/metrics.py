@@ -8,7 +8,9 @@ Conventions, the same as scikit-learn's with ``zero_division=0``:
 
 - The predicted class is the one of highest probability, the first of equals.
 - ``*_macro`` averages over the classes that occur among the labels or the
-  predictions; a class never predicted has precision 0.
+  predictions; a class never predicted has precision 0. A resample that lacks all
+  images of a class says nothing of it, and there the mean leaves it out, as that of
+  the recalls does: a zero for it would be no draw of the figure.
 - ``*_weighted`` averages with the number of images of each class as weight.
 - ``balanced_accuracy`` averages the recall of the classes among the labels.
 - ``mcc`` is 0 where its denominator is 0 (one class only, or one predicted).
@@ -192,8 +194,8 @@ def all_metrics(
     """
     if weights is None:
         weights = np.ones((len(scored.labels), 1))
-    confusion = confusion_counts(scored, weights)
-    overall, by_class = confusion_metrics(confusion)
+    labelled = np.bincount(scored.labels, minlength=scored.class_count) > 0
+    overall, by_class = _confusion_metrics(confusion_counts(scored, weights), labelled)
     areas = aurocs(scored, weights)
     by_class["auroc"] = areas
     overall["auroc"] = areas[:, 1] if scored.class_count == 2 else _mean_of_defined(areas)
@@ -201,8 +203,13 @@ def all_metrics(
     return overall, by_class
 
 
-def confusion_metrics(confusion: Floats) -> tuple[dict[str, Floats], dict[str, Floats]]:
-    """All figures that need the confusion matrices (B, K, K) only; see `all_metrics`."""
+def _confusion_metrics(
+    confusion: Floats, labelled: NDArray[np.bool_]
+) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    """All figures that need the confusion matrices (B, K, K) only; see `all_metrics`.
+
+    ``labelled`` (K,) says which classes have images in the sample that was resampled.
+    """
     hits = np.diagonal(confusion, axis1=1, axis2=2)  # (B, K)
     true = confusion.sum(axis=2)
     called = confusion.sum(axis=1)
@@ -210,14 +217,16 @@ def confusion_metrics(confusion: Floats) -> tuple[dict[str, Floats], dict[str, F
     recall = _ratio(hits, true)
     precision = _ratio(hits, called)
     f1 = _ratio(2 * hits, true + called)
-    seen = (true + called) > 0
+    lost = labelled & (true == 0)  # by the draw: the sample has images of it
+    f1 = np.where(lost, np.nan, f1)
+    seen = ((true + called) > 0) & ~lost
     parts = {"precision": precision, "recall": recall, "f1": f1}
     overall = {
         "accuracy": _ratio(hits.sum(axis=1), total),
         "balanced_accuracy": _mean_of_defined(recall),
     }
     for name, values in parts.items():
-        zeroed = np.nan_to_num(values)
+        zeroed = np.nan_to_num(np.where(lost, np.nan, values))
         overall[f"{name}_macro"] = _ratio(zeroed.sum(axis=1), seen.sum(axis=1))
         overall[f"{name}_weighted"] = _ratio((zeroed * true).sum(axis=1), total)
     overall["mcc"] = _mcc(hits, true, called)
