@@ -93,6 +93,14 @@ def test_a_leak_is_never_a_good_result() -> None:
     assert "never saw" not in said.sentence
 
 
+def test_copies_of_tested_cells_are_named_and_nothing_is_called_unseen() -> None:
+    said = _say(_evaluation(220, 240), copies=3)
+    assert "that it never saw" not in said.sentence
+    assert said.tone == "caution"
+    assert said.reasons[0].startswith("3 pairs of images show the same cells, one of them tested")
+    assert _say(_evaluation(220, 240), copies=1).reasons[0].startswith("1 pair of images shows")
+
+
 def test_a_question_without_an_answer_is_said_before_any_figure() -> None:
     said = _say(_evaluation(240, 240), unanswerable="Each class comes from one slide only.")
     assert said.sentence.startswith("These images cannot answer the question")

@@ -60,6 +60,7 @@ def verdict(
     group: str = "group",
     held_out: bool = True,
     leak: bool = False,
+    copies: int = 0,
     controls: Sequence[str] = (),
     unanswerable: str = "",
 ) -> Verdict:
@@ -75,6 +76,8 @@ def verdict(
         validation: evaluation of the validation part, to tell of a lucky choice.
         group: what a group is called in the singular, such as "field".
         leak: groups or copies of images stand in more than one part.
+        copies: pairs of images of the same cells, of which one was tested and the other was not
+            kept out of training or validation.
         controls: sentences on simpler models that explain the result.
         held_out: the images are known not to have been used in training.
         unanswerable: why these images cannot answer the question, in full sentences; it
@@ -89,7 +92,7 @@ def verdict(
     against_guessing = _against_guessing(accuracy, baseline)
     cautions = [
         *against_guessing,
-        *_leaks(leak),
+        *_leaks(leak=leak, copies=copies),
         *controls,
         *_origin(by_image=by_image, synthetic=synthetic, random_weights=random_weights),
         *_size(evaluation, group),
@@ -104,7 +107,7 @@ def verdict(
         cautions.insert(0, unanswerable)
     sentence = (_NO_ANSWER if unanswerable else "") + (
         f"On {_where(evaluation, by_image=by_image, synthetic=synthetic, group=group)}"
-        f"{_unseen(by_image=by_image, held_out=held_out and not leak)}, "
+        f"{_unseen(by_image=by_image, held_out=held_out and not leak and not copies)}, "
         f"the model names the class of {percent(accuracy.value)} %"
         f"{_interval(accuracy, evaluation.confidence)}; "
         f"guessing the commonest class gives {percent(baseline)} %."
@@ -159,11 +162,18 @@ def _against_guessing(accuracy: Estimate, baseline: float) -> list[str]:
     return []
 
 
-def _leaks(leak: bool) -> Iterator[str]:
+def _leaks(*, leak: bool, copies: int) -> Iterator[str]:
     if leak:
         yield (
             "Groups or copies of images stand in more than one part, as the manifest wants it: "
             "the test images are not new to the model and the result is too good."
+        )
+    elif copies:
+        pairs = "1 pair of images shows" if copies == 1 else f"{copies} pairs of images show"
+        yield (
+            f"{pairs} the same cells, one of them tested with a model that the other helped to "
+            "make: the result may be too good. With keep_copies = true in the section [split] of "
+            "the recipe such images stay together."
         )
 
 

@@ -24,6 +24,7 @@ from actinscope.evidence import (
 )
 from actinscope.experiment.audit import Audited
 from actinscope.experiment.audit_design import sentence_of
+from actinscope.experiment.checks import AuditFacts
 from actinscope.experiment.crossvalidate_facts import folds_facts
 from actinscope.experiment.crossvalidate_paperwork import write_folds_paperwork
 from actinscope.experiment.crossvalidate_request import Deploy, NestedSearch
@@ -120,9 +121,10 @@ class FoldsStory:
 
 def write_folds_report(story: FoldsStory, reader: CropReader, folder: Path) -> str:
     """Write ``report.html``, figures, tables and paperwork; returns the verdict."""
-    judged = _verdict(story)
+    facts = folds_facts(story, folder)
+    judged = _verdict(story, facts.checks.audit)
     examples, errors = _pictures(story, reader)
-    paperwork = write_folds_paperwork(folds_facts(story, folder), folder)
+    paperwork = write_folds_paperwork(facts, folder)
     content = ReportContent(
         title="Synthetic actin cells" if story.synthetic else title_of(story.manifest),
         question=_question(story),
@@ -158,7 +160,7 @@ def write_folds_report(story: FoldsStory, reader: CropReader, folder: Path) -> s
     return judged.sentence
 
 
-def _verdict(story: FoldsStory) -> Verdict:
+def _verdict(story: FoldsStory, audit: AuditFacts | None) -> Verdict:
     judged = verdict(
         story.evaluation,
         baseline=majority_rate(story.evaluation),
@@ -166,6 +168,7 @@ def _verdict(story: FoldsStory) -> Verdict:
         synthetic=story.synthetic,
         random_weights=story.network.weights.random,
         group=story.group,
+        copies=audit.apart_from_test if audit else 0,
         held_out=False,  # which of the models saw what is said in the sentence put before
         unanswerable=sentence_of(story.audited.findings) if story.audited else "",
     )

@@ -84,6 +84,9 @@ def write_run_report(
     """
     test = assessments["test"]
     manifest = story.prepared.split.manifest
+    problems = file_problems(story.prepared.fingerprints, assessments)
+    facts = run_facts(story, assessments, len(problems))
+    audit = facts.checks.audit
     judged = verdict(
         test.evaluation,
         baseline=majority_rate(test.evaluation),
@@ -91,6 +94,7 @@ def write_run_report(
         synthetic=story.synthetic,
         random_weights=story.random_weights,
         leak=story.prepared.split.leak,
+        copies=audit.apart_from_test if audit else 0,
         training=assessments["train"].evaluation,
         validation=assessments["validation"].evaluation,
         group=manifest.group or "group",
@@ -100,8 +104,7 @@ def write_run_report(
         ),
         unanswerable=sentence_of(story.audited.findings) if story.audited else "",
     )
-    problems = file_problems(story.prepared.fingerprints, assessments)
-    paperwork = write_paperwork(run_facts(story, assessments, len(problems)), folder)
+    paperwork = write_paperwork(facts, folder)
     pictures = Pictures(test, story.prepared.preprocess, reader, story.looks)
     content = ReportContent(
         title="Synthetic actin cells" if story.synthetic else title_of(manifest),
