@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -55,15 +56,15 @@ def main() -> int:
     fingerprints = fingerprint_study(manifest, reader, Silent())
     folds = grouped_folds(fingerprints.manifest, folds=arguments.of, seed=arguments.split_seed)
     chosen = [(number, folds[number]) for number in arguments.folds or range(arguments.of)]
-    started = time.perf_counter()
-    scores: dict[str, list[float]] = {"balanced_accuracy": [], "accuracy": []}
+    started, worked = time.perf_counter(), os.times().user
+    scores: dict[str, list[float]] = {"balanced_accuracy": [], "accuracy": [], "log_loss": []}
     measure = _frozen_embedding if arguments.frozen_embedding else _train
     for seed in arguments.seeds:
         for number, parts in chosen:
             request = TrainRequest(source, recipe.model_copy(update={"seed": seed}), Path())
             result = measure(request, fingerprints, parts, reader)
             for name, values in scores.items():
-                values.append(result[name])
+                values.extend([result[name]] if name in result else [])
             print(f"seed {seed} fold {number}: {json.dumps(result)}", flush=True)
     write_record(
         {
@@ -78,7 +79,9 @@ def main() -> int:
             "mean_balanced_accuracy": round(float(np.mean(scores["balanced_accuracy"])), 4),
             "balanced_accuracy": [round(value, 4) for value in scores["balanced_accuracy"]],
             "mean_accuracy": round(float(np.mean(scores["accuracy"])), 4),
+            "log_loss": [round(value, 4) for value in scores["log_loss"]],
             "seconds": round(time.perf_counter() - started),
+            "user": round(os.times().user - worked),
             "command": command_line("grouped_folds.py"),
         }
     )
@@ -101,6 +104,7 @@ def _train(
     return {
         "balanced_accuracy": metrics["balanced_accuracy"].value,
         "accuracy": metrics["accuracy"].value,
+        "log_loss": metrics["log_loss"].value,
         "validation_accuracy": outcome.evaluations["validation"].metrics["accuracy"].value,
         "kept_epoch": outcome.fitted.kept_epoch,
         "epochs": len(outcome.fitted.history),
