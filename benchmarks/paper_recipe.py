@@ -4,8 +4,10 @@
     python benchmarks/paper_recipe.py --epochs 10 --repeats 3
 
 EfficientNetV2-B0 from random weights, which make no difference to the time, and so no
-accuracy is recorded. Both sides are whole processes, one after the other, from images on
-the disk to test predictions; actinscope also delivers its bundle and writes its report.
+accuracy is recorded. One of ten folds is tested, one validates, eight train, as in the
+paper: 249 images of mef_actin, whose fields stay whole. Both sides are whole processes, one
+after the other, from images on the disk to test predictions; actinscope also delivers its
+bundle and writes its report.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from record import DATA_SETS, command_line, write_record
 from sides import train_actinscope, train_plain
 
 _NETWORK = "efficientnetv2-b0"
+_FOLDS = 10
 
 
 def main() -> int:
@@ -27,7 +30,7 @@ def main() -> int:
     runs = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_parts(arguments.data, 0, folder, network=_NETWORK)
+        write_parts(arguments.data, 0, folder, network=_NETWORK, folds=_FOLDS)
         for seed in range(arguments.repeats):
             plain = train_plain(
                 folder, network=_NETWORK, weights="none", epochs=arguments.epochs, seed=seed

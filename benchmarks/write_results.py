@@ -16,6 +16,7 @@ from leak_table import leak_table
 from prediction_tables import prediction_tables
 from probability_tables import probability_tables
 from record import HERE, RESULTS
+from settings_table import settings_table
 from training_tables import training_tables
 
 _HEAD = """\
@@ -34,6 +35,8 @@ def main() -> int:
     records = _latest([json.loads(line) for line in RESULTS.read_text("utf-8").splitlines()])
     text = _HEAD + training_tables(records)
     folds = [one for one in records if one["benchmark"] == "grouped folds"]
+    text += settings_table(folds)
+    folds = [one for one in folds if not one.get("split_seed")]
     for data in sorted({one["data"] for one in folds}):
         text += _fold_table(data, [one for one in folds if one["data"] == data])
     for one in records:
