@@ -23,6 +23,7 @@ from actinscope.experiment.resume import (
     require_same_settings,
     with_network_of_run,
 )
+from actinscope.experiment.train import choose_network
 from actinscope.files import make_folder
 from actinscope.images import CropReader
 from actinscope.networks import network_entry
@@ -125,6 +126,10 @@ def test_auto_means_the_network_that_the_run_began_with(tmp_path: Path) -> None:
     again = with_network_of_run(Recipe(), tmp_path)
     assert again.network.name == "efficientnet-lite0"
     require_same_settings(tmp_path, recipe_as_used(again, entry))
+    (sentence,) = choose_network(again, automatic=True).notices  # as on the first start
+    assert "EfficientNet-Lite0" in sentence
+    assert "NOT EfficientNetV2-B0" in sentence
+    assert choose_network(again).notices == ()
     other = network_entry("efficientnet-lite1")
     with pytest.raises(ResumeError, match=r"network\.name was 'efficientnet-lite0' and is now"):
         require_same_settings(tmp_path, recipe_as_used(Recipe(), other))

@@ -139,6 +139,8 @@ def test_many_crops_of_a_field_read_it_once(fields, reads):
     assert reads == [fields[0]]
     assert reader.read(fields[0]).pixels.shape == (1, 10, 20)
     assert len(reads) == 2  # whole images are not kept
+    assert reader.shape_of(fields[0]) == (10, 20)
+    assert len(reads) == 2
 
 
 def test_the_cache_is_bounded_by_bytes(fields, reads):
@@ -148,7 +150,11 @@ def test_the_cache_is_bounded_by_bytes(fields, reads):
         reader.read(path, region)
     assert reads == [fields[0], fields[1], fields[2], fields[1]]
     tiny = CropReader(cache_bytes=1)
-    assert tiny.read(fields[0], region).pixels.shape == (1, 3, 3)
+    reads.clear()
+    for _ in range(3):  # the field in use stays, however large it is
+        assert tiny.read(fields[0], region).pixels.shape == (1, 3, 3)
+    tiny.read(fields[1], region)
+    assert reads == [fields[0], fields[1]]
 
 
 def test_a_file_that_changes_is_read_anew(fields):

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from actinscope.bundle import Bundle
+from actinscope.errors import UsageError
 from actinscope.predict import predict_files, read_predictions
 from test_bundle_example import make_bundle
 from test_predict_files import expected, plain, write_image
@@ -59,6 +60,25 @@ def test_a_cut_run_goes_on(bundle: Bundle, images: Path, tmp_path: Path) -> None
     assert len(summary.problems) == 1  # of a row that the first run wrote
     assert output.read_bytes() == whole
     assert not partial.exists() and not Path(f"{partial}.json").exists()
+
+
+def test_a_file_that_another_process_writes_is_left_alone(
+    bundle: Bundle, images: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.csv"
+    held: list[bytes] = []
+
+    def intrude(done: int, total: int) -> None:
+        if done >= 4 and not held:
+            held.append(Path(f"{output}.partial").read_bytes())
+            with pytest.raises(UsageError, match="another prediction is writing"):
+                predict_files(bundle, [images], output, options=plain(batch_size=5))
+            assert Path(f"{output}.partial").read_bytes() == held[0]
+
+    predict_files(bundle, [images], output, options=plain(progress=intrude))
+    assert held
+    predict_files(bundle, [images], tmp_path / "whole.csv", options=plain())
+    assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
 def test_a_tail_torn_anywhere_is_dropped(bundle: Bundle, images: Path, tmp_path: Path) -> None:

@@ -215,6 +215,7 @@ def test_training_images_that_are_no_numbers(tmp_path: Path) -> None:
     for settings in ({"views": 1}, {"head_start": "logistic"}):
         with pytest.raises(TrainingError, match="no numbers"):
             tiny_fit(tmp_path, tiny_recipe(augment=False, **settings), data=broken)
+        assert not list((tmp_path / "checkpoint").iterdir())  # no stored views either
 
 
 def test_validation_loss_that_is_no_number_is_never_the_best(tmp_path: Path) -> None:

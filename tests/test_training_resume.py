@@ -288,6 +288,42 @@ def test_damaged_checkpoint_is_refused(stopped: Path, tmp_path: Path) -> None:
         tiny_fit(tmp_path, tiny_recipe(), resume=True, progress=_NoWork())
 
 
+def test_a_damaged_best_epoch_is_refused_before_any_work(stopped: Path, tmp_path: Path) -> None:
+    shutil.copytree(stopped / "checkpoint", tmp_path / "checkpoint")
+    (best,) = (tmp_path / "checkpoint").glob("best-*.npz")
+    best.write_bytes(best.read_bytes()[:100])
+    with pytest.raises(ResumeError, match=rf"{best.name}: is not a readable checkpoint"):
+        tiny_fit(tmp_path, tiny_recipe(), resume=True, progress=_NoWork())
+
+
+def test_views_left_by_a_run_stopped_at_its_very_end_are_deleted(
+    unbroken: Callable[[int], _Run], tmp_path: Path
+) -> None:
+    run = unbroken(4)
+    shutil.copytree(run.folder / "checkpoint", tmp_path / "checkpoint")
+    (tmp_path / "checkpoint" / "activations").mkdir()
+    (tmp_path / "checkpoint" / "activations" / "tensor-0.f16").write_bytes(b"stored")
+    _assert_same(tmp_path, tiny_fit(tmp_path, _recipe(4), resume=True), run.fitted)
+
+
+def test_an_outdated_epoch_that_cannot_be_deleted_does_not_stop_training(
+    unbroken: Callable[[int], _Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlink = Path.unlink
+
+    def held(path: Path, missing_ok: bool = False) -> None:
+        if path.name.startswith("best-"):
+            raise PermissionError(13, "used by another process", str(path))
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(saver, "SECONDS_BETWEEN", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", held)
+        with pytest.raises(KeyboardInterrupt):
+            tiny_fit(tmp_path, _recipe(4), progress=_Interrupt(4 * STEPS))
+    _assert_same(tmp_path, tiny_fit(tmp_path, _recipe(4), resume=True), unbroken(4).fitted)
+
+
 def test_nothing_but_numbers_is_stored(stopped: Path) -> None:
     with np.load(stopped / "checkpoint" / "last.npz", allow_pickle=False) as stored:
         assert all(stored[name].dtype.kind in "fiu" for name in stored.files)

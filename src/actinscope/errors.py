@@ -134,6 +134,10 @@ class TrainingError(ActinscopeError):
     exit_code = 5
 
 
+class LossNotFinite(TrainingError):
+    """The loss is no longer a number."""
+
+
 class ResumeError(TrainingError):
     """The checkpoint does not belong to this run, or is damaged."""
 

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from actinscope.errors import OutputError
 
 _PARTIAL = ".partial-"
+_FAR = 2**62
+
+
+def lock_file(stream: IO[bytes]) -> bool:
+    """Lock an open file against other processes until it is closed.
+
+    Returns:
+        Whether no other process has it; True also on a file system that knows no locks.
+    """
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            stream.seek(_FAR)  # Windows forbids others to read what is locked
+            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in {errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK}
+    return True
 
 
 def remove_partial_files(folder: Path) -> None:
@@ -46,9 +70,9 @@ def atomic_path(target: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        _give_default_permissions(temporary)
-        with temporary.open("rb") as written:
+        with temporary.open("r+b") as written:  # Windows flushes only what may be written to
             os.fsync(written.fileno())
+        _give_default_permissions(temporary)
         temporary.replace(target)
     except OSError as error:
         raise OutputError(

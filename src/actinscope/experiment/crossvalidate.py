@@ -176,6 +176,7 @@ def _begin(request: CrossvalidateRequest, progress: Progress) -> _Work:
         mark=QUESTION_FILE,
         what="cross-validation",
     )
+    automatic = request.recipe.network.name == "auto"
     if request.resume:
         recipe = with_network_of_run(request.recipe, request.output)
         request = replace(request, recipe=recipe)
@@ -185,7 +186,7 @@ def _begin(request: CrossvalidateRequest, progress: Progress) -> _Work:
             f"an ensemble of {models} models was asked for, and {MOST_MEMBERS} are the most",
             remedy="Ask for fewer folds or repeats, or for --deploy refit",
         )
-    network = choose_network(request.recipe)
+    network = choose_network(request.recipe, automatic=automatic)
     recipe = recipe_as_used(request.recipe, network.entry)
     request = replace(request, recipe=recipe)
     space = None

@@ -54,6 +54,7 @@ from actinscope.networks import (
     ResolvedWeights,
     build_network,
     default_network,
+    default_sentence,
     freeze,
     freeze_batch_norm,
     import_in_background,
@@ -121,8 +122,12 @@ class ChosenNetwork:
     notices: tuple[str, ...]
 
 
-def choose_network(recipe: Recipe) -> ChosenNetwork:
+def choose_network(recipe: Recipe, *, automatic: bool = False) -> ChosenNetwork:
     """Settle the network and its weights before any work is done.
+
+    Args:
+        recipe: its network and training sections.
+        automatic: the name in it was not chosen, but is that of the run that goes on.
 
     Raises:
         SettingsError: no network of that name, or ``auto`` with a weights file.
@@ -134,6 +139,8 @@ def choose_network(recipe: Recipe) -> ChosenNetwork:
         require_xgboost()
     if settings.name != "auto":
         entry = network_entry(settings.name)
+        if automatic and settings.weights == "imagenet":
+            notices.append(default_sentence(entry))
     elif settings.weights == "none":
         entry = network_entry(PAPER_NETWORK)
     elif settings.weights == "imagenet":
@@ -169,10 +176,11 @@ def train_study(request: TrainRequest, progress: Progress) -> TrainOutcome:
     require_output(
         request.output, request.source, resume=request.resume, mark="recipe.toml", what="run"
     )
+    automatic = request.recipe.network.name == "auto"
     if request.resume:
         recipe = with_network_of_run(request.recipe, request.output)
         request = replace(request, recipe=recipe)
-    network = choose_network(request.recipe)
+    network = choose_network(request.recipe, automatic=automatic)
     if request.resume:
         require_same_settings(request.output, recipe_as_used(request.recipe, network.entry))
     for notice in network.notices:

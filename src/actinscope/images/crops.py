@@ -118,6 +118,15 @@ class CropReader:
             return read_image(path, self.options)
         return crop(self._field(path), region)
 
+    def shape_of(self, path: Path) -> tuple[int, int]:
+        """Rows and columns of a field from which crops are read: read once for both.
+
+        Raises:
+            ImageError: as :func:`read_image`.
+        """
+        rows, columns = self._field(Path(path)).pixels.shape[1:]
+        return rows, columns
+
     def _field(self, path: Path) -> Image:
         key = _state(path)
         with self._lock:
@@ -144,7 +153,7 @@ class CropReader:
             del self._fields[stale]
         self._fields[key] = image
         held = sum(field.pixels.nbytes for field in self._fields.values())
-        while held > self.cache_bytes and self._fields:
+        while held > self.cache_bytes and len(self._fields) > 1:
             _, dropped = self._fields.popitem(last=False)
             held -= dropped.pixels.nbytes
 

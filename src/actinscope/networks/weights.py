@@ -55,14 +55,20 @@ def default_network() -> tuple[NetworkEntry, str]:
 
     EfficientNetV2-B0 where its weights are at hand, else EfficientNet-Lite0.
     """
-    paper, bundled = network_entry(PAPER_NETWORK), network_entry(BUNDLED_NETWORK)
+    paper = network_entry(PAPER_NETWORK)
+    entry = paper if weights_at_hand(paper) else network_entry(BUNDLED_NETWORK)
+    return entry, default_sentence(entry)
+
+
+def default_sentence(entry: NetworkEntry) -> str:
+    """Which network nobody chose, and why: for a run that begins or goes on with ``entry``."""
+    paper = network_entry(PAPER_NETWORK)
+    if entry.name == paper.name:
+        return f"Network: {paper.title} with ImageNet weights from {place_of_weights(paper)}."
     if weights_at_hand(paper):
-        return (
-            paper,
-            f"Network: {paper.title} with ImageNet weights from {place_of_weights(paper)}.",
-        )
-    return bundled, (
-        f"Network: {bundled.title}, NOT {paper.title}, whose ImageNet weights are not on this "
+        return f"Network: {entry.title}, with which the run began, NOT {paper.title}."
+    return (
+        f"Network: {entry.title}, NOT {paper.title}, whose ImageNet weights are not on this "
         f"computer. To use {paper.title}, choose network {paper.name!r}: its weights are then "
         f"downloaded, or put the file {_address(paper.weights)} at {place_of_weights(paper)}."
     )

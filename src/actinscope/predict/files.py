@@ -189,9 +189,8 @@ class TaskReader:
         return self._reader.read(task.path, task.region)
 
     def _check_shape(self, path: Path, expected: tuple[int, int]) -> None:
-        # Once per field; a second thread that comes too early only does it twice.
         if path not in self._shapes:
-            self._shapes[path] = self._reader.read(path).pixels.shape[1:]
+            self._shapes[path] = self._reader.shape_of(path)
         shape = self._shapes[path]
         if shape != expected:
             raise ImageError(

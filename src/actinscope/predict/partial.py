@@ -14,8 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from actinscope.errors import OutputError
-from actinscope.files import write_json_atomic
+from actinscope.errors import OutputError, UsageError
+from actinscope.files import lock_file, write_json_atomic
+
+_BINARY = getattr(os, "O_BINARY", 0)
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class PartialOutput:
 
     Raises:
         OutputError: the folder cannot be written or has too little space.
+        UsageError: another process is writing the file.
     """
 
     def __init__(self, output: Path, *, fingerprint: str) -> None:
@@ -64,14 +67,37 @@ class PartialOutput:
             row_fits: whether a row can be row i.
         """
         with _output_errors(self.output):
+            self._stream = self._alone()
             kept, size = self._earlier(header, batch_size, total, row_fits)
-            self._stream = self._path.open("r+b" if size else "wb")
             self._stream.truncate(size)
             self._stream.seek(size)
             write_json_atomic(self._sidecar, {"fingerprint": self._fingerprint})
             if not size:
                 self.append(header)
         return kept
+
+    def _alone(self) -> BinaryIO:
+        """The file, which no other process has.
+
+        Raises:
+            UsageError: another process is writing it.
+        """
+        stream = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT | _BINARY, 0o666), "r+b")
+        try:
+            # Another one may also just have finished: then the file opened is the finished one.
+            if lock_file(stream) and os.path.samestat(os.fstat(stream.fileno()), self._path.stat()):
+                return stream
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            stream.close()
+            raise
+        stream.close()
+        raise UsageError(
+            "another prediction is writing this file",
+            where=self.output,
+            remedy="Wait until it is done, or name another output",
+        )
 
     def _earlier(
         self,
@@ -80,7 +106,7 @@ class PartialOutput:
         total: int,
         row_fits: Callable[[int, list[str]], bool],
     ) -> tuple[Kept, int]:
-        if not self._path.is_file():
+        if not self._path.stat().st_size:
             return Kept(), 0
         if self._stored_fingerprint() != self._fingerprint:
             return Kept(

@@ -70,13 +70,24 @@ def load_checkpoint(path: Path, variables: Sequence[Any]) -> dict[str, Any]:
         ResumeError: the file is damaged, or holds other variables than these.
     """
     state = read_state(path)
-    values = _read(path, lambda stored: [stored[n] for n in sorted(stored.files) if n != _STATE])
+    for variable, value in zip(variables, read_values(path, variables), strict=True):
+        variable.assign(value)
+    return state
+
+
+def read_values(path: Path, variables: Sequence[Any]) -> list[Any]:
+    """The stored values, which are not put into ``variables``.
+
+    Raises:
+        ResumeError: the file is damaged, or holds other variables than these.
+    """
+    values: list[Any] = _read(
+        path, lambda stored: [stored[n] for n in sorted(stored.files) if n != _STATE]
+    )
     held = [(value.shape, str(value.dtype)) for value in values]
     if held != [(tuple(variable.shape), _dtype(variable)) for variable in variables]:
         raise ResumeError("belongs to another network or recipe", where=path, remedy=_REMEDY)
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
-    return state
+    return values
 
 
 def _read(path: Path, take: Callable[[Any], Any]) -> Any:

@@ -10,6 +10,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.errors import ResumeError, TrainingError
+from actinscope.errors import LossNotFinite, ResumeError, TrainingError
 from actinscope.files import remove_partial_files
 from actinscope.networks import cut_network
 from actinscope.networks.backend import backend_name, keras_backend
 from actinscope.preprocess import Preprocess
 from actinscope.progress import Progress
-from actinscope.training.checkpoint import load_checkpoint, read_state
+from actinscope.training.checkpoint import load_checkpoint, read_state, read_values
 from actinscope.training.forest import Forest
 from actinscope.training.recipe import Recipe, TrainingSettings
 from actinscope.training.saver import EpochSaver, best_file, write_history
@@ -31,7 +32,12 @@ from actinscope.training.schedule import learning_rate_at
 from actinscope.training.scratch import Releaser
 from actinscope.training.step import TrainingStep
 from actinscope.training.views import prefetch
-from actinscope.training.workbench import TrainingData, Workbench, prepare_workbench
+from actinscope.training.workbench import (
+    TrainingData,
+    Workbench,
+    prepare_workbench,
+    remove_activations,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,8 +112,11 @@ def fit(
         kept_state = read_state(last)
         _check_identity(kept_state, state["identity"], last)
     step = TrainingStep(model, cut, whole=not settings.views, settings=settings)
+    if resumed and settings.keep == "best":  # rather now than after the last epoch
+        read_values(best_file(checkpoint, int(kept_state["best_epoch"])), step.trained.variables)
     if resumed and _complete(kept_state, settings):
         state = _restore(step, last, folder, progress)
+        remove_activations(checkpoint)  # left where the run was stopped at its very end
     else:
         bench = prepare_workbench(
             step,
@@ -243,16 +252,17 @@ def _train_epoch(
     targets = np.eye(bench.classes, dtype=np.float32)
     totals, seen = np.zeros(2), 0
     _seed_torch(recipe.seed, epoch)
-    batches = prefetch([(bench.source.batch, piece, epoch) for piece in pieces])
-    for step, (piece, batch) in enumerate(zip(pieces, batches, strict=True)):
-        rate = learning_rate_at(settings, epoch + (step + 0.5) / steps)
-        results = bench.step(batch, targets[bench.labels[piece]], weights[piece], rate)
-        totals += np.multiply(results, len(piece))
-        seen += len(piece)
-        loss, accuracy = (float(mean) for mean in totals / seen)
-        _check_finite(loss, "loss", epoch)
-        note = f"epoch {epoch + 1}/{settings.epochs}  loss {loss:.3f}  accuracy {accuracy:.3f}"
-        progress.advance(len(piece), note)
+    # Closed at once where the loss fails: nothing may read files that are then deleted.
+    with closing(prefetch([(bench.source.batch, piece, epoch) for piece in pieces])) as batches:
+        for step, (piece, batch) in enumerate(zip(pieces, batches, strict=True)):
+            rate = learning_rate_at(settings, epoch + (step + 0.5) / steps)
+            results = bench.step(batch, targets[bench.labels[piece]], weights[piece], rate)
+            totals += np.multiply(results, len(piece))
+            seen += len(piece)
+            loss, accuracy = (float(mean) for mean in totals / seen)
+            _check_finite(loss, "loss", epoch)
+            note = f"epoch {epoch + 1}/{settings.epochs}  loss {loss:.3f}  accuracy {accuracy:.3f}"
+            progress.advance(len(piece), note)
     return loss, accuracy
 
 
@@ -266,7 +276,7 @@ def _seed_torch(seed: int, epoch: int) -> None:
 
 def _check_finite(loss: float, name: str, epoch: int) -> None:
     if not math.isfinite(loss):
-        raise TrainingError(
+        raise LossNotFinite(
             f"the {name} became {loss} in epoch {epoch + 1}",
             remedy="Lower training.learning_rate in the recipe",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import csv
 import io
@@ -135,7 +136,8 @@ def _write_epoch(folder: Path, last: _Epoch, best: _Epoch | None, trained: int) 
     save_checkpoint(checkpoint / "last.npz", last.values, last.state)
     for outdated in checkpoint.glob("best-*.npz"):
         if outdated != best_file(checkpoint, last.state["best_epoch"]):
-            outdated.unlink()
+            with contextlib.suppress(OSError):  # held open by a scanner: the next epoch tries again
+                outdated.unlink()
     write_history(folder / "history.csv", last.state["history"])
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.errors import TrainingError
+from actinscope.errors import LossNotFinite
 from actinscope.networks import cut_network, freeze, freeze_batch_norm
 from actinscope.progress import Progress
 from actinscope.training.loop import EpochEnd, run_epochs
@@ -221,7 +221,7 @@ def _trained(bench: Workbench, recipe: Recipe, watch: _Watch, progress: Progress
     state: dict[str, Any] = {"history": [], "best_epoch": 0}
     try:
         run_epochs(bench, recipe, state=state, after_epoch=watch.after_epoch, progress=progress)
-    except TrainingError:  # here only: the loss is no longer a number
+    except LossNotFinite:
         return "diverged"
     finally:
         bench.source.close()

@@ -7,7 +7,7 @@ nothing else: not on the order, the batch, the thread or a restart.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -286,7 +286,7 @@ def in_pieces(count: int) -> list[NDArray[np.int64]]:
 
 def prefetch(
     requests: Sequence[tuple[TakeBatch, NDArray[np.int64], int]],
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Batches in the order asked for, a few of them prepared ahead in another thread.
 
     A request is a ``batch`` or ``start_batch`` of a source, and what it is to be called with.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from actinscope.errors import TrainingError
 from actinscope.networks import CutNetwork, FrozenLayers
 from actinscope.preprocess import Preprocess
 from actinscope.progress import Progress
@@ -30,6 +32,7 @@ from actinscope.training.views import (
 
 _EVALUATION_BATCH = 64
 _FRESH_HEAD_VIEWS = 4  # where none are stored
+_ACTIVATIONS = "activations"
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,17 +136,23 @@ def prepare_workbench(
             fresh, frozen, cut, recipe, folder=folder, identity=identity, progress=progress
         )
         step.trace_ahead()
-        source.fill(epoch, progress)
-    if settings.head_start == "logistic" and epoch == 0:
-        start_head(
-            step,
-            source,
-            data.train.labels,
-            views=source.plan.views if isinstance(source, StoredViews) else _FRESH_HEAD_VIEWS,
-            seed=recipe.seed,
-            progress=progress,
-            frozen=None if isinstance(source, StoredViews) else frozen,
-        )
+    try:
+        if isinstance(source, StoredViews):
+            source.fill(epoch, progress)
+        if settings.head_start == "logistic" and epoch == 0:
+            start_head(
+                step,
+                source,
+                data.train.labels,
+                views=source.plan.views if isinstance(source, StoredViews) else _FRESH_HEAD_VIEWS,
+                seed=recipe.seed,
+                progress=progress,
+                frozen=None if isinstance(source, StoredViews) else frozen,
+            )
+    except TrainingError:  # it would come again
+        source.close()
+        source.remove()
+        raise
     return Workbench(
         step=step,
         source=source,
@@ -152,6 +161,11 @@ def prepare_workbench(
         validation_labels=data.validation.labels,
         classes=len(data.classes),
     )
+
+
+def remove_activations(folder: Path) -> None:
+    """Delete what :func:`prepare_workbench` has stored in ``folder``."""
+    shutil.rmtree(folder / _ACTIVATIONS, ignore_errors=True)
 
 
 def _stored_views(
@@ -179,7 +193,7 @@ def _stored_views(
         )
     plan = ViewPlan(views, min(settings.refresh, float(views)), recipe.seed)
     store = ActivationStore(
-        folder / "activations",
+        folder / _ACTIVATIONS,
         slots=plan.slots,
         images=count,
         shapes=cut.shapes,
