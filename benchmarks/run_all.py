@@ -20,6 +20,13 @@ _COMMANDS = (
     "grouped_folds.py mef_actin --set training.learning_rate=0.0005",
     "grouped_folds.py mef_actin --set training.head_start=random",
     "grouped_folds.py mef_actin --set network.freeze_batch_norm=false",
+    "grouped_folds.py mef_actin --split-seed 1",
+    "grouped_folds.py mef_actin --split-seed 1 --set training.views=2 --set training.refresh=0",
+    "grouped_folds.py mef_actin --split-seed 1 --set training.views=2 --set training.refresh=0.5",
+    "grouped_folds.py mef_actin --split-seed 1 --set training.views=4 --set training.refresh=0",
+    "grouped_folds.py mef_actin --split-seed 1 --set training.views=8",
+    "grouped_folds.py mef_actin --split-seed 1 --set training.early_stopping=3",
+    "grouped_folds.py mef_actin --split-seed 1 --set training.keep=last",
     "grouped_folds.py mitocheck_nuclei --folds 0 1 2 --set training.views=2"
     " --set training.epochs=3",
     "grouped_folds.py mitocheck_nuclei --folds 3 4 --set training.views=2 --set training.epochs=3",

@@ -37,7 +37,7 @@ def _table(data: str, split_seed: int, rows: Sequence[Record], base: Record) -> 
         score, loss = (statistics.mean(row[name]) for name in ("balanced_accuracy", "log_loss"))
         gained = _difference(row, base, "balanced_accuracy", 100)
         lines.append(
-            f"| {row['variant']} | {score:.3f} | {gained} "
+            f"| {row['variant'].removeprefix(_DEFAULT + ', ')} | {score:.3f} | {gained} "
             f"| {loss:.3f} | {_difference(row, base, 'log_loss', 1)} | {row['user']} "
             f"| {row['date']} | `{row['command']}` |"
         )
