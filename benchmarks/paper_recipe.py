@@ -61,7 +61,7 @@ def main() -> int:
 
 
 def _times(result: dict[str, float]) -> dict[str, float]:
-    return {"wall": result["wall"], "user": result["user"]}
+    return {name: result[name] for name in ("wall", "user", "waits") if name in result}
 
 
 def _parse() -> argparse.Namespace:

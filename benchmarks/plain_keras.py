@@ -28,6 +28,7 @@ import numpy as np  # noqa: E402
 from keras.src.legacy.preprocessing.image import ImageDataGenerator  # noqa: E402
 
 from actinscope.networks import build_network, network_entry, resolve_weights  # noqa: E402
+from plain_waits import Waits  # noqa: E402
 
 BATCH = 16
 
@@ -87,16 +88,16 @@ def main() -> int:
     train = varied.flow_from_directory(arguments.images / "train", seed=arguments.seed, **size)
     validation = plain.flow_from_directory(arguments.images / "validation", shuffle=False, **size)
     test = plain.flow_from_directory(arguments.images / "test", shuffle=False, **size)
-    clock = Clock()
+    waits, clock = Waits(), Clock()
     model.fit(
         train,
         validation_data=validation,
         epochs=arguments.epochs,
         verbose=2 if arguments.verbose else 0,
-        callbacks=[clock],
+        callbacks=[waits, clock],
     )
     trained = stamp()
-    probabilities = model.predict(test, verbose=0)
+    probabilities = model.predict(test, verbose=0, callbacks=[waits])
     result = {
         "network": arguments.network,
         "weights": arguments.weights,
@@ -106,6 +107,7 @@ def main() -> int:
         "history": clock.rows,
         "trained": trained,
         "finished": stamp(),
+        "waits": waits.seconds,
         "classes": list(test.class_indices),
         "test_labels": test.classes.tolist(),
         "test_probabilities": probabilities.astype(float).round(6).tolist(),

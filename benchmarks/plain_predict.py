@@ -22,6 +22,8 @@ import keras
 import numpy as np
 from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
+from plain_waits import Waits
+
 BATCH = 32
 
 
@@ -47,11 +49,12 @@ class TiffSequence(keras.utils.PyDataset):
 def main() -> int:
     arguments = parse()
     model = keras.models.load_model(arguments.model)
+    waits = Waits()
     mean, std = np.float32(arguments.mean), np.float32(arguments.std)
     tiffs = sorted(arguments.images.rglob("*.tif"))
     if tiffs:
         names = [str(path) for path in tiffs]
-        probabilities = model.predict(TiffSequence(tiffs, mean, std), verbose=0)
+        probabilities = model.predict(TiffSequence(tiffs, mean, std), verbose=0, callbacks=[waits])
     else:
         generator = ImageDataGenerator(
             preprocessing_function=lambda image: (image / 255.0 - mean) / std
@@ -64,12 +67,14 @@ def main() -> int:
             shuffle=False,
         )
         names = [str(arguments.images / name) for name in flow.filenames]
-        probabilities = model.predict(flow, verbose=0)
+        probabilities = model.predict(flow, verbose=0, callbacks=[waits])
     with arguments.output.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(["path", "predicted", *arguments.classes])
         for name, row in zip(names, probabilities, strict=True):
             writer.writerow([name, arguments.classes[row.argmax()], *(f"{p:.6f}" for p in row)])
+    if arguments.waits is not None:
+        arguments.waits.write_text(f"{waits.seconds:.3f}\n", encoding="utf-8")
     return 0
 
 
@@ -78,6 +83,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("model", type=Path)
     parser.add_argument("images", type=Path, help="folder above the folder of images")
     parser.add_argument("output", type=Path)
+    parser.add_argument("--waits", type=Path, help="file for the seconds that Keras waited")
     parser.add_argument("--classes", nargs="+", required=True)
     parser.add_argument("--mean", type=float, nargs=3, required=True)
     parser.add_argument("--std", type=float, nargs=3, required=True)

@@ -7,7 +7,8 @@
 Both sides have the same network, weights and images, and run in turn; the ratio is taken
 pair by pair, so that what else the machine does falls on both. That both write the same
 probabilities is checked, but for INT8: how far the two are apart with random weights says
-nothing of its accuracy, which `int8.py` measures.
+nothing of its accuracy, which `int8.py` measures. Where Keras waits for nothing
+(`plain_waits.py`) counts for the script, and is given apart, too.
 """
 
 from __future__ import annotations
@@ -61,21 +62,28 @@ def _command(arguments: argparse.Namespace, kind: str) -> str:
 
 def _measure(arguments: argparse.Namespace, folder: Path, model: Model) -> dict[str, Any]:
     images, our_csv, plain_csv = folder / "images", folder / "ours.csv", folder / "plain.csv"
-    our_runs, plain_runs = [], []
+    our_runs, plain_runs, waits = [], [], []
     for _ in range(arguments.pairs):
         command = ours(model.bundle, [images / "cells"], our_csv, precision=arguments.precision)
         our_runs.append(run(command))
-        plain_runs.append(run(plain(model.keras, arguments.network, images, plain_csv)))
+        command = plain(model.keras, arguments.network, images, plain_csv)
+        plain_runs.append(run([*command, "--waits", str(folder / "waits")]))
+        waits.append(float((folder / "waits").read_text("utf-8")))
     difference = np.abs(_probabilities(our_csv, 5) - _probabilities(plain_csv, 2)).max()
     if arguments.precision == "float32" and difference > _SAME:
         sys.exit(f"the two sides do not predict the same: {difference:g} apart")
-    pairs = zip(our_runs, plain_runs, strict=True)
+    pairs = list(zip(our_runs, plain_runs, strict=True))
+    awake = [
+        (other.wall - wait) / our.wall for (our, other), wait in zip(pairs, waits, strict=True)
+    ]
     return {
         "ours_wall": spread([one.wall for one in our_runs]),
         "ours_user": spread([one.user for one in our_runs]),
         "plain_wall": spread([one.wall for one in plain_runs]),
         "plain_user": spread([one.user for one in plain_runs]),
+        "plain_waits": spread(waits),
         "ratio": spread([other.wall / our.wall for our, other in pairs]),
+        "ratio_without_waits": spread(awake),
         "ours_peak_mb": round(max(one.peak_mb for one in our_runs)),
         "plain_peak_mb": round(max(one.peak_mb for one in plain_runs)),
         "largest_difference": round(float(difference), 7),

@@ -26,17 +26,22 @@ def _speed(rows: list[Record]) -> str:
     lines = [
         "## Prediction, from files to a CSV\n",
         "Whole processes, start included, in turn with the plain Keras script; medians, and the "
-        "range in brackets.\n",
+        "range in brackets. *Without waits*: taken off the script's time are the seconds in which "
+        "Keras waits at the end of `predict` for a thread of TensorFlow's data pipeline to wake "
+        "up.\n",
         "| files | network | ours in | ours, images a second | plain | **ratio, pair by pair** "
+        "| without waits "
         "| ours, user s | plain, user s | peak MB, ours / plain | date | command |",
-        "|---" * 11 + "|",
+        "|---" * 12 + "|",
     ]
     for row in rows:
         speeds = [row["images"] / row[side]["median"] for side in ("ours_wall", "plain_wall")]
         lines.append(
             f"| {row['images']} {row['files']} | {row['network']} "
             f"| {row.get('precision', 'float32')} | {speeds[0]:.1f} "
-            f"| {speeds[1]:.1f} | **{_ranged(row['ratio'])}** | {row['ours_user']['median']:.1f} "
+            f"| {speeds[1]:.1f} | **{_ranged(row['ratio'])}** "
+            f"| {_ranged(row['ratio_without_waits']) if 'plain_waits' in row else '-'} "
+            f"| {row['ours_user']['median']:.1f} "
             f"| {row['plain_user']['median']:.1f} "
             f"| {row['ours_peak_mb']} / {row['plain_peak_mb']} "
             f"| {row['date']} | `{row['command']}` |"

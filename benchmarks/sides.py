@@ -45,6 +45,7 @@ def train_plain(
         ],
         "wall": round(wall, 2),
         "user": round(user, 2),
+        "waits": round(result["waits"], 2),
     }
 
 

@@ -36,7 +36,7 @@ def main() -> int:
 
 def _record(arguments: argparse.Namespace, side: str, fold: int, seed: int, got: Result) -> None:
     if arguments.untimed:
-        got = {key: value for key, value in got.items() if key not in {"wall", "user"}}
+        got = {key: value for key, value in got.items() if key not in {"wall", "user", "waits"}}
         for row in got["epochs"]:
             row.pop("wall", None)
     write_record(
