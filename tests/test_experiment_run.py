@@ -171,6 +171,20 @@ def test_the_report_opens_with_the_verdict(run: Path) -> None:
     assert f"On {len(tested)} images from {fields} fields that it never saw" in report
 
 
+def test_copies_of_tested_cells_stand_in_the_verdict(run: Path, place: Path) -> None:
+    again = place / "with-a-copy"
+    shutil.copytree(place / "images", again / "images")
+    rows = [row for row in rows_of(run / "manifest.csv") if row["label"] == "elongated"]
+    first = {row["part"]: row["path"] for row in reversed(rows)}
+    trained = tifffile.imread(again / "images" / first["train"])
+    tifffile.imwrite(again / "images" / first["test"], np.ascontiguousarray(trained[..., ::-1]))
+    (again / "small.toml").write_text("controls = false\nexplanation = false\n" + RECIPE)
+    assert train(again, again / "run", "--epochs", "1") == BAD_FILES
+    report = (again / "run" / "report.html").read_text("utf-8")
+    assert "1 pair of images shows the same cells, one of them tested with a model" in report
+    assert "that it never saw" not in report
+
+
 def test_fields_are_summed_up_and_judged(run: Path) -> None:
     rows = rows_of(run / "predictions.csv")
     figures = json.loads((run / "metrics.json").read_text())
