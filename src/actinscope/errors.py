@@ -17,6 +17,7 @@ Each error says what was wrong, where, and what to do about it::
     |   |-- WeightsUnavailable      not at hand and not to be downloaded
     |   `-- WeightsCorrupt          hash or shape is not what it must be
     |-- TrainingError               the training cannot start or go on             exit code 5
+    |   |-- LossNotFinite           the loss is no longer a number
     |   `-- ResumeError             the checkpoint does not belong to this run
     |-- BundleError                 a delivered model is broken or foreign         exit code 6
     |   `-- GoldenMismatch          a bundle no longer gives its golden outputs
