@@ -178,11 +178,19 @@ def zip_bundle(folder: Path, target: Path) -> None:
             archive.writestr(member, data, zipfile.ZIP_DEFLATED)
 
 
+#: Where a run, a cross-validation and its ensemble have theirs.
+_WITHIN = ("bundle", "refit/bundle", "ensemble")
+
+
 def _missing(path: Path, name: str) -> BundleError:
+    remedy = "A bundle is the folder that holds bundle.json, model.onnx and golden.npz"
+    inner = [path / place for place in _WITHIN if (path / place / INFO_FILE).is_file()]
+    if inner:
+        remedy = f"This is the folder of a run; its bundle is {inner[0]}"
     return BundleError(
         f"{name} is missing",
         where=path,
-        remedy="A bundle is the folder that holds bundle.json, model.onnx and golden.npz",
+        remedy=remedy,
     )
 
 

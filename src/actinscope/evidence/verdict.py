@@ -95,6 +95,7 @@ def verdict(
         *_leaks(leak=leak, copies=copies),
         *controls,
         *_origin(by_image=by_image, synthetic=synthetic, random_weights=random_weights),
+        *_ungrouped(evaluation, by_image=by_image),
         *_size(evaluation, group),
         *_weak_classes(evaluation),
         *_gaps(accuracy, training, validation),
@@ -189,6 +190,14 @@ def _origin(*, by_image: bool, synthetic: bool, random_weights: bool) -> Iterato
         yield (
             "The network did not start from pretrained weights: with them the result would "
             "probably differ."
+        )
+
+
+def _ungrouped(evaluation: Evaluation, *, by_image: bool) -> Iterator[str]:
+    if evaluation.groups is None and not by_image:  # else the split is told of, which is graver
+        yield (
+            "No group (field, slide, donor) was named: every image counts as a sample of its own, "
+            "and where several show one sample the interval is too narrow."
         )
 
 

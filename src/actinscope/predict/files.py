@@ -102,8 +102,8 @@ def predict_files(
     the result has the same bytes as that of an unbroken run.
 
     Raises:
-        UsageError: no images, options that contradict each other, or an output that is
-            another file's name.
+        UsageError: no images, none of the paths is there, options that contradict each
+            other, or an output that is another file's name.
         OutputError: the output cannot be written; known before anything is computed.
         BundleError: no runtime can load the network.
         ManifestError: the manifest is broken.
@@ -113,6 +113,7 @@ def predict_files(
     crop_size = crop_size_of(bundle, options)
     check_writable(output_csv, expected_bytes=1 << 16)
     require_replaceable(output_csv)
+    _require_some(paths)
     plan = plan_rows(bundle, paths, options, crop_size)
     names = [task.name for task in plan.tasks]
     columns = len(header(plan.groups, bundle.info.classes, judged=True))
@@ -130,6 +131,16 @@ def predict_files(
         notes=tuple(note for note in notes if note),
         backend=predictor.backend,
     )
+
+
+def _require_some(paths: Sequence[Path]) -> None:
+    # A slip of the pen must not put a row of errors in the place of an earlier result.
+    if paths and not any(Path(path).exists() for path in paths):
+        raise UsageError(
+            "there is no such file or folder",
+            where=paths[0],
+            remedy="Check how the path is written; put names with spaces in quotes",
+        )
 
 
 def _write(

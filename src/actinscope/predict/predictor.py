@@ -102,7 +102,7 @@ class Predictor:
             raise UsageError(
                 "an ensemble has no scaled image of its own",
                 where=self.bundle.path,
-                remedy="Give one of its members",
+                remedy="Give one of its members, which are in its folder 'members'",
             )
         return (self._preprocess[0].to_network(unit),)
 
