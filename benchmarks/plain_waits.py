@@ -1,10 +1,10 @@
 """Seconds in which Keras waits at the end of a pass over its data, for the plain scripts.
 
 When a pass ends, TensorFlow takes the data pipeline down, and its destructor waits until a
-thread that tunes the pipeline wakes up. On two free cores that was a second or two in a whole
-run; with one core only it was eight seconds at the end of every epoch. A person who runs such
-a script sits through it, so it belongs to its time; but it is an accident of these versions,
-so it is measured apart.
+thread that tunes the pipeline wakes up. On two free cores that is little; a script that has
+one core only was seen to wait seconds at the end of every epoch. A person who runs such a
+script sits through it, so it belongs to its time; but it is an accident of these versions, so
+it is measured apart.
 """
 
 from __future__ import annotations

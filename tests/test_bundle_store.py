@@ -136,6 +136,15 @@ def test_changed_file_is_named(folder: Path, name: str) -> None:
         load_bundle(folder)
 
 
+@pytest.mark.parametrize("place", ["bundle", "refit/bundle", "ensemble"])
+def test_the_folder_of_a_run_names_the_bundle_inside(
+    original: Path, tmp_path: Path, place: str
+) -> None:
+    shutil.copytree(original, tmp_path / "run" / place)
+    with pytest.raises(BundleError, match=rf"folder of a run; its bundle is .*run/{place}\."):
+        load_bundle(tmp_path / "run")
+
+
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="no such bundle"):
         load_bundle(tmp_path / "none")

@@ -91,7 +91,7 @@ def _slow_but_steady(handler: BaseHTTPRequestHandler, stop: threading.Event) -> 
     for start in range(0, len(CONTENT), step):
         handler.wfile.write(CONTENT[start : start + step])
         handler.wfile.flush()
-        stop.wait(0.05)  # longer than the patience as a whole, half again as fast as it asks
+        stop.wait(0.05)  # as a whole longer than the patience, yet faster than it asks
 
 
 @pytest.fixture

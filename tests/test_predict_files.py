@@ -59,6 +59,17 @@ def plain(**changes: object) -> PredictOptions:
     return PredictOptions(**({"backend": "onnxruntime", "batch_size": 4} | changes))  # type: ignore[arg-type]
 
 
+def test_a_mistyped_folder_leaves_an_earlier_result_alone(
+    bundle: Bundle, images: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.csv"
+    predict_files(bundle, [images], output, options=plain())
+    before = output.read_bytes()
+    with pytest.raises(UsageError, match="imagse: there is no such file or folder"):
+        predict_files(bundle, [tmp_path / "imagse"], output, options=plain())
+    assert output.read_bytes() == before
+
+
 def test_one_row_per_image_in_natural_order(bundle: Bundle, images: Path, tmp_path: Path) -> None:
     calls: list[tuple[int, int]] = []
     summary = predict_files(

@@ -215,10 +215,9 @@ def _confusion_metrics(
     called = confusion.sum(axis=1)
     total = true.sum(axis=1)
     recall = _ratio(hits, true)
-    precision = _ratio(hits, called)
-    f1 = _ratio(2 * hits, true + called)
     lost = labelled & (true == 0)  # by the draw: the sample has images of it
-    f1 = np.where(lost, np.nan, f1)
+    precision = np.where(lost, np.nan, _ratio(hits, called))
+    f1 = np.where(lost, np.nan, _ratio(2 * hits, true + called))
     seen = ((true + called) > 0) & ~lost
     parts = {"precision": precision, "recall": recall, "f1": f1}
     overall = {
@@ -226,7 +225,7 @@ def _confusion_metrics(
         "balanced_accuracy": _mean_of_defined(recall),
     }
     for name, values in parts.items():
-        zeroed = np.nan_to_num(np.where(lost, np.nan, values))
+        zeroed = np.nan_to_num(values)
         overall[f"{name}_macro"] = _ratio(zeroed.sum(axis=1), seen.sum(axis=1))
         overall[f"{name}_weighted"] = _ratio((zeroed * true).sum(axis=1), total)
     overall["mcc"] = _mcc(hits, true, called)
