@@ -112,7 +112,7 @@ def test_a_control_that_separates_the_classes_explains_the_result() -> None:
     assert control.ahead.value == 0
     assert control.explains
     (sentence,) = warnings_of([control], [], {"brightness": "Brightness"})
-    assert sentence.startswith("Brightness alone reaches 100 % (mean over the classes)")
+    assert sentence.startswith("Brightness alone reaches 100.0 % (mean over the classes)")
 
 
 def test_a_control_that_finds_the_rare_class_is_not_behind_a_network_that_never_does() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from actinscope.errors import ActinscopeError
 from actinscope.evidence import Evaluation, Verdict, evaluate, verdict
-from actinscope.evidence.verdict import percent
+from actinscope.wording import whole_percent
 
 
 def _evaluation(
@@ -203,7 +203,7 @@ def test_other_confidence_is_named() -> None:
     ],
 )
 def test_rates_are_not_rounded_to_certainty(rate: float, text: str) -> None:
-    assert percent(rate) == text
+    assert whole_percent(rate) == text
 
 
 @pytest.mark.parametrize(

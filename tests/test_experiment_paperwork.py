@@ -26,9 +26,9 @@ from actinscope.experiment.methods import (
     methods_paragraphs,
 )
 from actinscope.experiment.paperwork import write_paperwork
-from actinscope.experiment.wording import escaped, share
 from actinscope.training import Recipe, change_recipe, load_recipe
 from actinscope.training.forest import Forest, Tree
+from actinscope.wording import escaped, percent
 from paperwork_toys import toy_checks, toy_controls, toy_facts, toy_worth
 
 #: Words that claim independence of the test part.
@@ -58,7 +58,7 @@ def test_every_number_of_the_evaluation_is_one_of_metrics_json(
 ) -> None:
     facts = toy_facts(Recipe(seed=seed), group="donor" if grouped else None, test_groups=groups)
     text = paragraph(facts, "Evaluation").replace(facts.test.interval_method, "")
-    allowed = {"95", "1", str(facts.test.n), str(facts.test.groups), share(facts.baseline)[:-2]}
+    allowed = {"95", "1", str(facts.test.n), str(facts.test.groups), percent(facts.baseline)[:-2]}
     for part, evaluation in facts.evaluations.items():
         allowed.add(str(evaluation.n))
         for name, figure in evaluation_to_json(evaluation).items():

@@ -15,7 +15,9 @@ from actinscope.report.comparison import (
     RunAnswer,
     write_comparison,
 )
-from actinscope.report.comparison_page import difference_rows, p_value, points, render_comparison
+from actinscope.report.comparison_page import difference_rows, render_comparison
+from actinscope.report.text import points
+from actinscope.wording import p_value
 from test_report_content import HOSTILE
 from test_report_page import Page
 

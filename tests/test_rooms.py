@@ -30,7 +30,7 @@ ROOMS = (
     "cli",
 )
 #: Modules beside the rooms, and what they may import.
-SHARED = {"errors": set(), "files": {"errors"}, "progress": {"errors"}}
+SHARED = {"errors": set(), "files": {"errors"}, "progress": {"errors"}, "wording": set()}
 #: Where a package that is heavy, or that calls home, may be imported.
 ONLY_IN = {
     "keras": ("networks/", "training/"),

@@ -150,14 +150,7 @@ from actinscope.evidence.sanity import (
 from actinscope.evidence.unfamiliar import (
     fit_familiar,
 )
-from actinscope.evidence.verdict import (
-    Verdict,
-    counted,
-    percent,
-    plural,
-    spoken,
-    verdict,
-)
+from actinscope.evidence.verdict import Verdict, verdict
 from actinscope.evidence.worth import (
     ReliabilityPoint,
     Worth,
@@ -217,7 +210,6 @@ __all__ = [
     "contrast_map",
     "control_features",
     "corrected_resampled_t",
-    "counted",
     "enlarged",
     "estimates_to_json",
     "evaluate",
@@ -247,8 +239,6 @@ __all__ = [
     "pair_sentence",
     "pairs_for_mcnemar",
     "parse_level",
-    "percent",
-    "plural",
     "principal_map",
     "prototypes",
     "reduced_planes",
@@ -256,7 +246,6 @@ __all__ = [
     "sanity_sentence",
     "shuffled_labels",
     "signed_map",
-    "spoken",
     "sum_up",
     "typical_examples",
     "umap_map",

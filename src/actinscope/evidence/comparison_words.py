@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from actinscope.evidence.comparison import ALPHA, POWER, Comparison, RunPair, images_to_tell_apart
 from actinscope.evidence.intervals import FEWEST_UNITS, Estimate
 from actinscope.evidence.sample_size import fewest_for_mcnemar
 from actinscope.evidence.verdict import Verdict
-
-_MINUS = "\u2212"
+from actinscope.wording import counted, listed, p_words, points
 
 
 def pair_sentence(comparison: Comparison, pair: RunPair) -> str:
     """Whether two runs can be told apart, why, and how many images that would take."""
     first, second = comparison.names[pair.first], comparison.names[pair.second]
-    counted = pair.accuracy
-    worse, better = counted.only_first_right, counted.only_second_right
+    found = pair.accuracy
+    worse, better = found.only_first_right, found.only_second_right
     return (
         f"{_whether(comparison, pair)}: {_split(worse + better)} "
-        f"({worse} by {first}, {better} by {second}; exact McNemar {_p(counted.mcnemar_p)}"
+        f"({worse} by {first}, {better} by {second}; exact McNemar {p_words(found.mcnemar_p)}"
         f"{_adjusted(comparison, pair)}). The accuracy of {second} minus that of {first} is "
-        f"{_points(counted.difference)}. {_needed(comparison, pair)}"
+        f"{_points(found.difference)}. {_needed(comparison, pair)}"
     )
 
 
@@ -51,7 +49,7 @@ def comparison_verdict(
         which = "the other run" if len(others) == 1 else "all other runs"
         sentence = f"{score}, and is better than {which} by more than chance explains."
     else:
-        sentence = f"{score}, but cannot be told apart from {_listed(equal)} on {images}."
+        sentence = f"{score}, but cannot be told apart from {listed(equal)} on {images}."
     reasons = tuple(
         _reasons(comparison, synthetic=synthetic, random_weights=random_weights, group=group)
     )
@@ -74,7 +72,7 @@ def _reasons(
     ]
     if few:
         yield (
-            f"{_counted(len(few), 'pair')} of runs {_differ(len(few))} in fewer than {fewest} "
+            f"{counted(len(few), 'pair')} of runs {_differ(len(few))} in fewer than {fewest} "
             f"right answers: even if all of them spoke for one run, p would not fall below "
             f"{ALPHA:g}."
         )
@@ -115,7 +113,9 @@ def _split(count: int) -> str:
 
 def _adjusted(comparison: Comparison, pair: RunPair) -> str:
     count = len(comparison.pairs)
-    return f", {_p(pair.holm_p)} after Holm's correction for {count} pairs" if count > 1 else ""
+    return (
+        f", {p_words(pair.holm_p)} after Holm's correction for {count} pairs" if count > 1 else ""
+    )
 
 
 def _needed(comparison: Comparison, pair: RunPair) -> str:
@@ -136,35 +136,11 @@ def _needed(comparison: Comparison, pair: RunPair) -> str:
 
 
 def _points(difference: Estimate) -> str:
-    value, low, high = (_signed(100 * one) for one in _ends(difference))
-    interval = f", interval {low} to {high}" if difference.has_interval else ""
-    return f"{value} points{interval}"
-
-
-def _ends(estimate: Estimate) -> tuple[float, float, float]:
-    return estimate.value, estimate.low, estimate.high
-
-
-def _signed(value: float) -> str:
-    if math.isnan(value):
-        return "not defined"
-    text = f"{abs(value):.1f}"
-    if float(text) == 0:
-        return text
-    return f"{'+' if value > 0 else _MINUS}{text}"
-
-
-def _p(p: float) -> str:
-    return f"p = {p:.2g}" if p >= 0.001 else "p < 0.001"
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+    interval = ""
+    if difference.has_interval:
+        interval = f", interval {points(difference.low)} to {points(difference.high)}"
+    return f"{points(difference.value)} points{interval}"
 
 
 def _differ(count: int) -> str:
     return "differs" if count == 1 else "differ"
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -25,6 +25,7 @@ from actinscope.evidence.intervals import (
     bootstrap_estimate,
     draw_weights,
 )
+from actinscope.wording import percent
 
 Floats = NDArray[np.float64]
 
@@ -380,15 +381,15 @@ def warnings_of(
     """A sentence for every control that explains the result, and for telling batches."""
     found = [
         f"{titles.get(control.name, control.name)} alone reaches "
-        f"{100 * control.balanced_accuracy.value:.0f} % (mean over the classes), the network "
-        f"{100 * control.network.value:.0f} %: on these {control.images} images the network "
+        f"{percent(control.balanced_accuracy.value)} (mean over the classes), the network "
+        f"{percent(control.network.value)}: on these {control.images} images the network "
         f"cannot be shown to have learnt more than that."
         for control in controls
         if control.explains
     ]
     found += [
         f"The network's features tell the values of {batch.column} apart "
-        f"({100 * batch.balanced_accuracy:.0f} % right, by chance {100 * batch.chance:.0f} %), and "
+        f"({percent(batch.balanced_accuracy)} right, by chance {percent(batch.chance)}), and "
         f"{batch.column} goes together with the class (Cramer's V {batch.association:.2f}): the "
         f"result may rest on {batch.column} instead of the cells."
         for batch in batches

@@ -23,7 +23,7 @@ from actinscope.evidence.intervals import (
     without_interval,
 )
 from actinscope.evidence.levels import RULE_WORDS, UNDECIDED, LevelRule, Unit, sum_up
-from actinscope.evidence.verdict import counted, percent
+from actinscope.wording import counted, whole_percent
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +199,7 @@ def level_words(level: LevelEvaluation) -> tuple[str, ...]:
         sentences.append(
             f"{accuracy.count} of {counted(done.n, rule.word)} with one true class and an answer "
             f"{'is' if accuracy.count == 1 else 'are'} named rightly "
-            f"({percent(accuracy.value)} %{_interval_words(accuracy, done)}), by "
+            f"({whole_percent(accuracy.value)} %{_interval_words(accuracy, done)}), by "
             f"{RULE_WORDS[rule.rule]}."
         )
         if few:
@@ -214,7 +214,7 @@ def level_words(level: LevelEvaluation) -> tuple[str, ...]:
         whys = ", ".join(f"{why} {number}" for why, number in level.undecided.items())
         sentences.append(
             f"{counted(undecided, rule.word)} got no answer ({whys}); counted as wrong, "
-            f"{percent(level.right.value)} % of {level.right.n} are right."
+            f"{whole_percent(level.right.value)} % of {level.right.n} are right."
         )
     return (*sentences, *_limits(level))
 
@@ -248,8 +248,8 @@ def _interval_words(estimate: Estimate, evaluation: Evaluation) -> str:
     if not estimate.has_interval:
         return "; no interval"
     return (
-        f"; {evaluation.confidence * 100:g} % interval {percent(estimate.low)} to "
-        f"{percent(estimate.high)} %"
+        f"; {evaluation.confidence * 100:g} % interval {whole_percent(estimate.low)} to "
+        f"{whole_percent(estimate.high)} %"
     )
 
 

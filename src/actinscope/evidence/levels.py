@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.errors import SettingsError, StudyError
-from actinscope.evidence.verdict import plural, spoken
+from actinscope.wording import plural, spoken
 
 Rule = Literal["mean", "vote", "pool"]
 RULES: tuple[str, ...] = get_args(Rule)

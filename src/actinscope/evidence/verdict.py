@@ -10,6 +10,7 @@ from typing import Literal
 from actinscope.errors import ActinscopeError
 from actinscope.evidence.evaluation import Evaluation
 from actinscope.evidence.intervals import FEWEST_UNITS, Estimate
+from actinscope.wording import counted, plural, spoken, whole_percent
 
 Tone = Literal["good", "caution", "bad"]
 
@@ -109,20 +110,11 @@ def verdict(
     sentence = (_NO_ANSWER if unanswerable else "") + (
         f"On {_where(evaluation, by_image=by_image, synthetic=synthetic, group=group)}"
         f"{_unseen(by_image=by_image, held_out=held_out and not leak and not copies)}, "
-        f"the model names the class of {percent(accuracy.value)} %"
+        f"the model names the class of {whole_percent(accuracy.value)} %"
         f"{_interval(accuracy, evaluation.confidence)}; "
-        f"guessing the commonest class gives {percent(baseline)} %."
+        f"guessing the commonest class gives {whole_percent(baseline)} %."
     )
     return Verdict(sentence, tone, tuple(cautions))
-
-
-def percent(rate: float) -> str:
-    """Whole per cent; more digits where 0 or 100 would claim too much."""
-    for digits in (0, 1, 2):
-        text = f"{rate * 100:.{digits}f}"
-        if rate in {0.0, 1.0} or 0 < float(text) < 100:
-            return text
-    return "under 0.01" if rate < 0.5 else "over 99.99"
 
 
 def _where(evaluation: Evaluation, *, by_image: bool, synthetic: bool, group: str) -> str:
@@ -144,7 +136,8 @@ def _unseen(*, by_image: bool, held_out: bool) -> str:
 def _interval(estimate: Estimate, confidence: float) -> str:
     if not estimate.has_interval:
         return " (no interval can be given)"
-    return f" ({confidence * 100:g} % interval {percent(estimate.low)} to {percent(estimate.high)})"
+    low, high = whole_percent(estimate.low), whole_percent(estimate.high)
+    return f" ({confidence * 100:g} % interval {low} to {high})"
 
 
 def _against_guessing(accuracy: Estimate, baseline: float) -> list[str]:
@@ -215,8 +208,8 @@ def _size(evaluation: Evaluation, group: str) -> Iterator[str]:
         )
     if accuracy.has_interval and accuracy.high - accuracy.low > WIDE:
         yield (
-            f"The interval is wide, {percent(accuracy.low)} to {percent(accuracy.high)} %: more "
-            f"test images from more samples would narrow it."
+            f"The interval is wide, {whole_percent(accuracy.low)} to "
+            f"{whole_percent(accuracy.high)} %: more test images from more samples would narrow it."
         )
 
 
@@ -250,30 +243,6 @@ def _gaps(
         beyond_chance = math.isnan(test.high) or other > test.high
         if other - test.value > GAP and beyond_chance:
             yield (
-                f"On the {part} images the model reaches {percent(other)} %, far more than on "
-                f"the test images: {meaning}, or the test images differ."
+                f"On the {part} images the model reaches {whole_percent(other)} %, far more than "
+                f"on the test images: {meaning}, or the test images differ."
             )
-
-
-def spoken(group: str) -> str:
-    """The name of a column as a word: "culture_day" -> "culture day"."""
-    return group.replace("_", " ").strip() or "group"
-
-
-def plural(group: str) -> str:
-    """The plural of a column's name as a word: "day of culture" -> "days of culture"."""
-    word, of, rest = spoken(group).partition(" of ")
-    return f"{_plural_word(word)}{of}{rest}"
-
-
-def _plural_word(word: str) -> str:
-    if word.endswith(("s", "x", "z", "ch", "sh")):
-        return f"{word}es"
-    if word.endswith("y") and word[-2:-1] not in set("aeiou"):
-        return f"{word[:-1]}ies"
-    return f"{word}s"
-
-
-def counted(count: int, group: str) -> str:
-    """A number and what is counted: "1 field", "3 fields"."""
-    return f"{count} {spoken(group) if count == 1 else plural(group)}"

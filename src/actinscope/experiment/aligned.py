@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from actinscope.errors import StudyError
 from actinscope.experiment.run_folder import ImageKey, ListedImage, RunFolder
 from actinscope.study import TEST, TRAIN, VALIDATION
-from actinscope.study.records import enumerate_some
+from actinscope.wording import enumerate_some
 
 _REMEDY = (
     "Train with `--manifest RUN/manifest.csv` of one of the runs, which keeps its parts, or "

@@ -10,10 +10,10 @@ from typing import Literal
 import numpy as np
 
 from actinscope import __version__
-from actinscope.errors import ActinscopeError, SplitError, StudyError, WeightsError
+from actinscope.errors import ImageError, SplitError, StudyError, WeightsError
 from actinscope.evidence import Confound
 from actinscope.experiment.audit_confounds import confound_findings, run_checks
-from actinscope.experiment.audit_copies import CopyPair, copy_findings, copy_pairs
+from actinscope.experiment.audit_copies import COPIES_SEARCHED, CopyPair, copy_findings, copy_pairs
 from actinscope.experiment.audit_design import design_findings
 from actinscope.experiment.audit_quality import quality_findings
 from actinscope.experiment.audit_tables import write_copies, write_findings, write_queue
@@ -37,6 +37,7 @@ from actinscope.study import (
     summarise,
 )
 from actinscope.training import Recipe
+from actinscope.wording import percent
 
 _GRAVITY = ("error", "warning", "info")
 _SHOWN_LABELS = 24
@@ -252,11 +253,15 @@ def _review(
         reviewed = review_study(
             fingerprints.manifest, entry, weights, request.recipe, reader=reader, progress=progress
         )
-    except (WeightsError, StudyError, ActinscopeError) as error:
-        return None, f"Labels were not reviewed: {error}"
+    except WeightsError as error:
+        return None, f"Labels were not reviewed, for lack of a pretrained network: {error}"
+    except SplitError as error:
+        return None, f"Labels were not reviewed, as no folds can be made: {error}"
+    except (StudyError, ImageError) as error:
+        return None, f"Labels were not reviewed, as one network cannot take all images: {error}"
     return reviewed, (
         f"Labels were reviewed with {entry.title} (ImageNet weights) and logistic regression, "
-        f"{reviewed.folds} folds: it agrees with {100 * reviewed.accuracy:.0f} % of the labels."
+        f"{reviewed.folds} folds: it agrees with {percent(reviewed.accuracy)} of the labels."
     )
 
 
@@ -323,16 +328,14 @@ def _content(
         checks=tuple(
             (
                 one.name,
-                f"{100 * one.balanced_accuracy:.0f} %",
-                f"{100 * one.expected:.0f} %",
+                percent(one.balanced_accuracy),
+                percent(one.expected),
                 f"{one.p:.3f}",
             )
             for one in found.confounds
         ),
         done=(
-            f"{len(manifest.records)} images were read. The likeliest few partners of each were "
-            "compared with it as copies: turned, mirrored, shifted, stored at another size or "
-            "changed in brightness. Copies at another magnification were not looked for.",
+            f"{len(manifest.records)} images were read. {COPIES_SEARCHED}",
             f"{len(found.confounds)} checks for confounds, at a chance of 5 % for any false alarm.",
             "Blank, saturated, unsharp and wrongly exposed images were looked for in each class.",
             said,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from actinscope.evidence import Confound, find_confounds
 from actinscope.report import AuditFinding, Dots, Shot
 from actinscope.study import CORNER, MEASURES, Manifest, Observation
+from actinscope.wording import percent
 
 LEVEL = 0.05
 """Chance of any false alarm over all checks of one study."""
@@ -135,8 +136,8 @@ def _confounded(
         title=f"The class can be told from {_spoken(one.name)}"
         + ("" if strong else ", though not well"),
         detail=f"Without looking at the cells, {_spoken(one.name)} names the class of {unit} with "
-        f"a balanced accuracy of {100 * one.balanced_accuracy:.0f} % (by chance "
-        f"{100 * one.expected:.0f} %; p = {one.p:.2g} over all checks). A network may learn this "
+        f"a balanced accuracy of {percent(one.balanced_accuracy)} (by chance "
+        f"{percent(one.expected)}; p = {one.p:.2g} over all checks). A network may learn this "
         f"instead of the cells.{biology}",
         remedy=_REMEDIES.get(one.name, _REMEDIES["column"]),
         numbers={

@@ -9,6 +9,14 @@ from typing import Literal
 from actinscope.report import AuditFinding, Shot
 from actinscope.study import Fingerprints, Manifest, NearPair, Observation, Record, sets_of
 
+COPIES_SEARCHED = (
+    "Exact copies (the same pixels) were looked for among all images; changed copies (turned, "
+    "mirrored, shifted, stored at another size, recompressed or changed in brightness) only among "
+    "the likeliest few partners of each image, so that some may have been missed. The "
+    "search does not cover copies at another magnification."
+)
+"""What the search for copies covers, for every text that says that one was made."""
+
 _SHOWN = 12
 
 

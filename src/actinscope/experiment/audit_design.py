@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from actinscope.report import AuditFinding
 from actinscope.study import Manifest, Record
+from actinscope.wording import plural, spoken
 
 _FEW = 5
 _FILLED = 0.95  # share of the images with a value, below which a column tells nothing
@@ -78,16 +79,16 @@ def _alone(held: dict[str, set[str]]) -> list[str]:
 
 def _unanswerable(column: str, alone: list[str], held: dict[str, set[str]]) -> AuditFinding:
     names = ", ".join(f"{label} from {column} {min(held[label])}" for label in alone[:6])
-    spoken = column.replace("_", " ")
+    one = spoken(column)
     return AuditFinding(
         kind="one sample",
         severity="error",
-        title=f"These images cannot answer the question: a class comes from one {spoken} only",
+        title=f"These images cannot answer the question: a class comes from one {one} only",
         detail=f"All images of {names}, and no other class comes from there. Whatever tells the "
-        f"classes apart may be the {spoken} (its day, its staining, its lamp) and not the cells, "
+        f"classes apart may be the {one} (its day, its staining, its lamp) and not the cells, "
         "and no split of these images can show which. A high accuracy would mean nothing.",
-        remedy=f"Image each class from at least three {spoken}s, better with all classes on each; "
-        f"if {column} is not a sample but another name of the class, leave the column out",
+        remedy=f"Image each class from at least three {plural(column)}, better with all classes on "
+        f"each; if {column} is not a sample but another name of the class, leave the column out",
         numbers={label: len(held[label]) for label in held},
         unanswerable=True,
     )

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from actinscope.evidence import Evaluation, counted, level_words
-from actinscope.experiment.check_words import confounds, limits, probability_sentences
+from actinscope.evidence import Evaluation, level_words
+from actinscope.experiment.check_words import confounds, figure, limits, probability_sentences
 from actinscope.experiment.citations import MODEL_CARDS
 from actinscope.experiment.facts import PartFacts, RunFacts, StudyFacts, Trained
 from actinscope.experiment.methods import cautions, methods_paragraphs
 from actinscope.experiment.methods_images import group_words
-from actinscope.experiment.wording import escaped, figure, listed, share
 from actinscope.preprocess import Preprocess
 from actinscope.study import TEST, TRAIN, VALIDATION
 from actinscope.training import Recipe
+from actinscope.wording import counted, escaped, listed, percent
 
 CARD_FILE = "MODEL_CARD.md"
 _OVERALL = ("accuracy", "balanced_accuracy", "f1_macro", "mcc", "auroc", "log_loss")
@@ -171,7 +171,7 @@ def figures_table(found: Evaluation, heading: str, baseline: float) -> str:
         for name, own in found.per_class.items()
     ]
     head = [heading, "", "| figure | value |", "|---|---|"]
-    tail = [f"| commonest class always | {share(baseline)} |"]
+    tail = [f"| commonest class always | {percent(baseline)} |"]
     return "\n".join([*head, *rows, *tail])
 
 

@@ -5,26 +5,37 @@ Every sentence holds for what was done in the run; what was switched off is call
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from actinscope.bundle import AbstainRule
-from actinscope.evidence import (
-    Control,
-    Estimate,
-    Worth,
-    attention_sentence,
-    counted,
-    sanity_sentence,
-)
+from actinscope.evidence import Control, Estimate, Worth, attention_sentence, sanity_sentence
 from actinscope.experiment.audit_confounds import LEVEL
+from actinscope.experiment.audit_copies import COPIES_SEARCHED
 from actinscope.experiment.checks import AuditFacts
 from actinscope.experiment.control_report import TITLES
 from actinscope.experiment.controls import MOST_IMAGES, ControlResults
 from actinscope.experiment.facts import RunFacts, StudyFacts
-from actinscope.experiment.wording import figure, listed, share
+from actinscope.wording import UNDEFINED, counted, listed, percent
 
 _CONFIDENCE = 0.95  # of the intervals of controls and of what probabilities are worth
+_SHARES = {"accuracy", "balanced_accuracy"}
 _UNFAMILIAR = "farther from the training images than nearly all images like them"
+
+
+def figure(estimate: Estimate, metric: str, confidence: float) -> str:
+    """A value with its interval, or with the words that there is none."""
+    show = percent if metric in _SHARES or metric.startswith("recall") else _decimal
+    text = show(estimate.value)
+    count = "" if estimate.count is None else f"{estimate.count} of {estimate.n}; "
+    if not estimate.has_interval:
+        return f"{text} ({count}no interval)"
+    low, high = show(estimate.low), show(estimate.high)
+    return f"{text} ({count}{100 * confidence:g} % interval {low} to {high})"
+
+
+def _decimal(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else UNDEFINED
 
 
 def is_calibrated(facts: RunFacts) -> bool:
@@ -54,7 +65,7 @@ def probability_sentences(facts: RunFacts) -> Iterator[str]:
     meant = "of the images of every class" if rules.sets.per_class else "of the images"
     odd = worth.unfamiliar is not None and (worth.unfamiliar.count or 0) > 0
     yield (
-        f"Prediction sets, meant to hold the true class in {share(rules.sets.coverage)} {meant}, "
+        f"Prediction sets, meant to hold the true class in {percent(rules.sets.coverage)} {meant}, "
         f"held it in {_share(worth.coverage[''])} of the test images, with "
         f"{worth.size[''].value:.2f} classes on average"
         f"{' (the set of an unfamiliar image is empty)' if odd else ''}."
@@ -117,8 +128,8 @@ def _controls(found: ControlResults) -> Iterator[str]:
     yield permutation(found)
     if len(found.resolution) > 1:
         told = [
-            f"{share(estimate.value)} {'as they are' if factor == 1 else f'reduced {factor} times'}"
-            for factor, estimate in found.resolution
+            f"{percent(one.value)} {'as they are' if factor == 1 else f'reduced {factor} times'}"
+            for factor, one in found.resolution
         ]
         yield f"Balanced accuracy of the network on coarser test images: {', '.join(told)}."
     if found.batches:
@@ -150,15 +161,15 @@ def permutation(found: ControlResults) -> str:
     one = found.shuffled
     return (
         f"In a permutation test with labels dealt out anew {one.how} (999 times), the network's "
-        f"answers reached a balanced accuracy of {share(one.mean)} on average, against "
-        f"{share(one.balanced_accuracy)} with the true labels (p = {one.p:.3f})."
+        f"answers reached a balanced accuracy of {percent(one.mean)} on average, against "
+        f"{percent(one.balanced_accuracy)} with the true labels (p = {one.p:.3f})."
     )
 
 
 def _batches(found: ControlResults) -> str:
     told = [
-        f"{one.column} (named rightly {share(one.balanced_accuracy)}, by chance "
-        f"{share(one.chance)}; Cramer's V with the class {one.association:.2f})"
+        f"{one.column} (named rightly {percent(one.balanced_accuracy)}, by chance "
+        f"{percent(one.chance)}; Cramer's V with the class {one.association:.2f})"
         for one in found.batches
     ]
     return f"Whether the network's features tell batches apart was tried on {listed(told)}."
@@ -166,7 +177,7 @@ def _batches(found: ControlResults) -> str:
 
 def compared(facts: RunFacts) -> tuple[bool, str]:
     """Whether rivals of any kind were tried, and what they reached."""
-    commonest = f"always naming the commonest test class ({share(facts.baseline)} right)"
+    commonest = f"always naming the commonest test class ({percent(facts.baseline)} right)"
     found = facts.checks.controls
     if found is None or not found.controls:
         why = "the recipe switched the controls off" if found is None else "no control could be run"
@@ -239,11 +250,10 @@ def _copies_found(audit: AuditFacts) -> str:
 
 def copies_told(audit: AuditFacts, *, together: str, apart: str) -> str:
     """How many copies were found; ``together`` where none stands apart, else ``apart``."""
-    looked = "All pairs of images were considered for copies, exact or changed"
     if not audit.copies:
-        return f"{looked}: none was found."
-    pairs = f"{audit.copies} {'pair' if audit.copies == 1 else 'pairs'}"
-    return f"{looked}: {pairs}, {apart if audit.apart else together}."
+        return f"{COPIES_SEARCHED} None was found."
+    found = counted(audit.copies, "pair")
+    return f"{COPIES_SEARCHED} Found: {found}, {apart if audit.apart else together}."
 
 
 def confounds_tested(audit: AuditFacts) -> str:
@@ -252,8 +262,8 @@ def confounds_tested(audit: AuditFacts) -> str:
         return "Nothing besides the cells could be tested for telling the classes."
     names = listed([one.name for one in audit.confounds])
     told = [
-        f"{one.name} (balanced accuracy {share(one.balanced_accuracy)}, by chance "
-        f"{share(one.expected)}, adjusted p = {one.p:.3f})"
+        f"{one.name} (balanced accuracy {percent(one.balanced_accuracy)}, by chance "
+        f"{percent(one.expected)}, adjusted p = {one.p:.3f})"
         for one in audit.telling
     ]
     result = f"these do: {listed(told)}" if told else "none was shown to"

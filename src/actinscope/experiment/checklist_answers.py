@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from actinscope.evidence import Estimate, counted
+from actinscope.evidence import Estimate
 from actinscope.experiment import check_words
 from actinscope.experiment.checklist_items import DOME_ITEMS, REFORMS_ITEMS
 from actinscope.experiment.citations import DOME, REFORMS
 from actinscope.experiment.facts import StudyFacts
-from actinscope.experiment.wording import listed, share, span
 from actinscope.preprocess import Preprocess
 from actinscope.report import Checklist, ChecklistItem
+from actinscope.wording import counted, listed, percent, span
 
 Answer = tuple[str, str]
 """Who answers ("run", "author" or "not done"), and what."""
@@ -105,7 +105,7 @@ def shared_reforms(facts: StudyFacts, text: Mapping[str, str]) -> dict[str, Answ
         "3c": by_author("Say why these images show what the classes differ in."),
         "3d": by_run(
             f"The class of an image, one of {len(facts.classes)}: "
-            f"{listed([f'{name} {share(n / facts.images)}' for name, n in facts.by_class.items()])}"
+            f"{listed([f'{one} {percent(n / facts.images)}' for one, n in facts.by_class.items()])}"
             " of the images. What a class means is for the author to say."
         ),
         "3e": by_run(f"{count_by_class(facts)}.", individuals),
@@ -146,7 +146,7 @@ def regularisation(facts: StudyFacts, frozen: int | None) -> str:
         views = "augmentation, " if facts.augmented else ""
         return (
             f"An untouched network, {views}trees of a depth of at most {trees.depth} that see "
-            f"{share(trees.features)} of the features each, the number of rounds of lowest "
+            f"{percent(trees.features)} of the features each, the number of rounds of lowest "
             "validation loss."
         )
     structure = settings.loss == "class_structure"

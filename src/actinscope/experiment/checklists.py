@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from actinscope.evidence import counted
 from actinscope.experiment import check_words
+from actinscope.experiment.check_words import figure
 from actinscope.experiment.checklist_answers import (
     Answer,
     against_baseline,
@@ -21,10 +21,10 @@ from actinscope.experiment.checklist_answers import (
 )
 from actinscope.experiment.facts import RunFacts
 from actinscope.experiment.methods import cautions, methods_paragraphs
-from actinscope.experiment.wording import figure, share
 from actinscope.report import Checklist
 from actinscope.study import TEST, TRAIN, VALIDATION
 from actinscope.training import Forest
+from actinscope.wording import counted, percent
 
 
 def checklists(facts: RunFacts) -> tuple[Checklist, ...]:
@@ -225,7 +225,7 @@ def _nodes(forest: Forest) -> int:
 def _fitting(facts: RunFacts) -> str:
     found = facts.evaluations
     train, validation, test = (
-        share(found[part].metrics["accuracy"].value) for part in (TRAIN, VALIDATION, TEST)
+        percent(found[part].metrics["accuracy"].value) for part in (TRAIN, VALIDATION, TEST)
     )
     fitted = (
         f"{facts.trained_parameters:,} trained parameters"

@@ -70,4 +70,5 @@ def citations(facts: StudyFacts, interval_method: str) -> Iterator[str]:
         yield "Korn EL, Graubard BI. Survey Methodology 24: 193 (1998)."
     if "percentile" in interval_method:
         yield "Hesterberg TC. Am Stat 69: 371 (2015)."
-    yield "[AUTHOR: cite actinscope as its repository asks, with the version above.]"
+    version = facts.environment["actinscope"]
+    yield f"The actinscope developers. actinscope, version {version}. Software, MIT licence."

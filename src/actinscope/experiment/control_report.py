@@ -5,6 +5,7 @@ from __future__ import annotations
 from actinscope.evidence import Control, ShuffledLabels, warnings_of
 from actinscope.experiment.controls import ControlResults
 from actinscope.report import ControlRow, ControlsShown
+from actinscope.wording import percent
 
 #: Title and what it sees, for every control.
 _WORDS = {
@@ -36,8 +37,8 @@ def controls_shown(results: ControlResults) -> ControlsShown:
                 one.column,
                 str(one.batches),
                 str(one.images),
-                f"{100 * one.balanced_accuracy:.0f} %",
-                f"{100 * one.chance:.0f} %",
+                percent(one.balanced_accuracy),
+                percent(one.chance),
                 f"{one.association:.2f}",
             )
             for one in results.batches
@@ -66,7 +67,7 @@ def _row(control: Control) -> ControlRow:
 def _shuffled(shuffled: ShuffledLabels) -> str:
     return (
         f"Chance: with the labels dealt out anew {shuffled.how}, the same answers reach "
-        f"{100 * shuffled.mean:.0f} % on average and at most {100 * shuffled.high:.0f} % in 95 of "
-        f"100 deals; with the true labels {100 * shuffled.balanced_accuracy:.0f} % "
+        f"{percent(shuffled.mean)} on average and at most {percent(shuffled.high)} in 95 of "
+        f"100 deals; with the true labels {percent(shuffled.balanced_accuracy)} "
         f"(p = {shuffled.p:.3f})."
     )

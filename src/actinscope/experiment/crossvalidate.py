@@ -37,6 +37,7 @@ from actinscope.experiment.crossvalidate_results import (
 )
 from actinscope.experiment.crossvalidate_story import FoldsStory, write_folds_report
 from actinscope.experiment.ensemble import join_bundles
+from actinscope.experiment.environment import RunContext
 from actinscope.experiment.levels import level_rules, write_levels
 from actinscope.experiment.output import require_output
 from actinscope.experiment.prepare import (
@@ -103,6 +104,7 @@ class _Work:
     rules: tuple[LevelRule, ...]
     reader: CropReader
     progress: Progress
+    context: RunContext
 
     @property
     def manifest(self) -> Manifest:
@@ -153,7 +155,7 @@ def crossvalidate(request: CrossvalidateRequest, progress: Progress) -> Crossval
         deployed=request.deploy,
         synthetic=request.synthetic,
         problems=problems,
-        command=request.command,
+        context=work.context,
         seconds=time.perf_counter() - started,
     )
     verdict = write_folds_report(story, work.reader, request.output)
@@ -224,6 +226,7 @@ def _begin(request: CrossvalidateRequest, progress: Progress) -> _Work:
         rules,
         reader,
         progress,
+        RunContext.now(request.command),
     )
     next(_plan(work))  # folds that cannot be made are refused before anything is written
     if request.resume:
@@ -357,7 +360,8 @@ def _deployed(work: _Work, folds: Sequence[FoldResult], metrics: dict[str, Any])
         "each of them took part in training some member."
     )
     places = [fold.run.bundle for fold in folds]
-    return join_bundles(places, work.request.output / "ensemble", (notice,))[0].path
+    output = work.request.output / "ensemble"
+    return join_bundles(places, output, created=work.context.created, notices=(notice,))[0].path
 
 
 def _refit(work: _Work, metrics: dict[str, Any]) -> Path:
@@ -395,5 +399,6 @@ def _refit(work: _Work, metrics: dict[str, Any]) -> Path:
         metrics=metrics,
         reader=work.reader,
         progress=work.progress,
+        context=work.context,
     )
     return bundle.path

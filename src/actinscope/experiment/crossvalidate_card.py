@@ -26,8 +26,8 @@ from actinscope.experiment.card import (
 from actinscope.experiment.crossvalidate_facts import FoldsFacts, Model
 from actinscope.experiment.crossvalidate_methods import folds_cautions, folds_paragraphs
 from actinscope.experiment.methods_images import group_words, preprocessing_sentences
-from actinscope.experiment.wording import escaped
 from actinscope.preprocess import Preprocess
+from actinscope.wording import escaped
 
 
 def refit_card(facts: FoldsFacts, model: Model) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from actinscope.evidence import spoken
 from actinscope.experiment import check_words
+from actinscope.experiment.check_words import figure
 from actinscope.experiment.checklist_answers import (
     Answer,
     against_baseline,
@@ -27,9 +27,9 @@ from actinscope.experiment.crossvalidate_methods import (
 )
 from actinscope.experiment.facts import part_of
 from actinscope.experiment.methods_images import group_word
-from actinscope.experiment.wording import figure, share, span
 from actinscope.report import Checklist
 from actinscope.study import TRAIN, VALIDATION
+from actinscope.wording import percent, span, spoken
 
 
 def folds_checklists(facts: FoldsFacts) -> tuple[Checklist, ...]:
@@ -211,7 +211,7 @@ def _fitting(facts: FoldsFacts) -> str:
     return (
         f"{fitted} Compare the mean accuracies over the folds, training "
         f"{mean_accuracy(facts, TRAIN)} and validation {mean_accuracy(facts, VALIDATION)}, with "
-        f"{share(facts.accuracy.value)} of the pooled test predictions; the curves are in each "
+        f"{percent(facts.accuracy.value)} of the pooled test predictions; the curves are in each "
         "fold's history.csv."
     )
 
@@ -236,7 +236,7 @@ def _evaluated(facts: FoldsFacts) -> str:
 
 
 def _compared(facts: FoldsFacts) -> Answer:
-    commonest = f"always naming the commonest class ({share(facts.baseline)} right)"
+    commonest = f"always naming the commonest class ({percent(facts.baseline)} right)"
     if facts.extras and facts.recipe.controls:
         return by_run(
             f"With {commonest}, and in every fold with simple controls, which stand in its report "

@@ -19,7 +19,6 @@ from actinscope.evidence import Estimate, Evaluation, LevelEvaluation
 from actinscope.experiment.audit_design import sentence_of
 from actinscope.experiment.checks import AuditFacts, Checks
 from actinscope.experiment.crossvalidate_request import Deploy, NestedSearch
-from actinscope.experiment.environment import describe_environment, now_utc
 from actinscope.experiment.facts import PartFacts, StudyFacts, Trained, majority_rate
 from actinscope.experiment.run_folder import ListedImage, read_listed_images
 from actinscope.networks import has_gpu
@@ -172,9 +171,9 @@ def folds_facts(story: FoldsStory, folder: Path) -> FoldsFacts:
         weights_text=network.weights.description,
         weights_sha256=network.weights.sha256,
         synthetic=story.synthetic,
-        environment=describe_environment(),
+        environment=story.context.environment,
         gpu=has_gpu(),
-        created=now_utc(),
+        created=story.context.created,
         checks=Checks(audit=_audit(story), doubts=(unanswerable,) if unanswerable else ()),
         count=story.count,
         folds=tuple(
@@ -189,15 +188,17 @@ def folds_facts(story: FoldsStory, folder: Path) -> FoldsFacts:
         deployed=story.deployed,
         refit=_model(folder / "refit", manifest.classes) if story.deployed == "refit" else None,
         validation_share=shares.validation / (shares.train + shares.validation),
-        other_environments=sum(_elsewhere(fold.run.path) for fold in story.folds),
+        other_environments=sum(
+            _elsewhere(fold.run.path, story.context.environment) for fold in story.folds
+        ),
     )
 
 
-def _elsewhere(folder: Path) -> bool:
+def _elsewhere(folder: Path, here: Mapping[str, str]) -> bool:
     """Whether a fold was trained with other versions than those at hand, or elsewhere."""
     path = folder / "environment.json"
     try:
-        return bool(json.loads(path.read_text("utf-8")) != describe_environment())
+        return bool(json.loads(path.read_text("utf-8")) != here)
     except (OSError, ValueError) as error:
         raise _broken(path, f"cannot be read ({type(error).__name__})") from error
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from actinscope.evidence import FEWEST_UNITS, counted, plural
-from actinscope.experiment.check_words import confounds_tested, copies_told
+from actinscope.evidence import FEWEST_UNITS
+from actinscope.experiment.check_words import confounds_tested, copies_told, figure
 from actinscope.experiment.checks import AuditFacts
 from actinscope.experiment.citations import BENGIO, citations
 from actinscope.experiment.crossvalidate_facts import FoldsFacts, Model
@@ -36,14 +36,13 @@ from actinscope.experiment.methods_images import (
 )
 from actinscope.experiment.methods_training import (
     THRESHOLDS_MOVED,
-    amount,
     fitting_sentences,
     network_sentences,
     stop_sentences,
 )
-from actinscope.experiment.wording import figure, listed, share, share_span, span
 from actinscope.study import TEST, TRAIN, VALIDATION
 from actinscope.training import Recipe
+from actinscope.wording import counted, listed, percent, percent_span, plural, span
 
 _BEGAN = "Every search began with what follows; Searching says what it changed."
 
@@ -107,7 +106,7 @@ def _folds(facts: FoldsFacts) -> Iterator[str]:
     part = "a part" if facts.group is None else f"some {plural(facts.group)}"
     yield (
         f"Each fold was tested by a model that was trained on the others, of which {part}, aiming "
-        f"at {share(facts.validation_share)} of each class, served for validation."
+        f"at {percent(facts.validation_share)} of each class, served for validation."
     )
     if facts.repeats > 1:
         yield (
@@ -150,7 +149,7 @@ def _searching(facts: FoldsFacts) -> Iterator[str]:
     )  # fmt: skip
     yield (
         "In every fold settings were searched before its training, on what the fold does not test: "
-        f"{amount(search.trials, 'trial')}{time} at most, judged by {judged}."
+        f"{counted(search.trials, 'trial')}{time} at most, judged by {judged}."
     )
     changed = list(changed_settings(facts.recipe, facts.folds))
     if not changed:
@@ -227,7 +226,7 @@ def _evaluation(facts: FoldsFacts) -> Iterator[str]:
         f"The predictions of all test parts{repeat} were pooled and judged as one set: on "
         f"{found.n} images{group_words(found.groups, facts)}, each named by a model trained "
         f"without it, the accuracy was {figure(facts.accuracy, 'accuracy', found.confidence)}; "
-        f"always naming the commonest class is right for {share(facts.baseline)}."
+        f"always naming the commonest class is right for {percent(facts.baseline)}."
     )
     if facts.missing:
         yield f"{facts.missing} images could not be predicted when they were tested."
@@ -239,17 +238,17 @@ def _evaluation(facts: FoldsFacts) -> Iterator[str]:
     own = accuracies(facts, TEST)
     if len(own) > 1:
         yield (
-            f"Fold by fold the accuracy was {share_span(own)}, on average "
-            f"{share(statistics.fmean(own))} with a standard deviation of "
+            f"Fold by fold the accuracy was {percent_span(own)}, on average "
+            f"{percent(statistics.fmean(own))} with a standard deviation of "
             f"{100 * statistics.stdev(own):.1f} points, from which no interval follows, as the "
             "folds are not independent of each other (Bengio and Grandvalet 2004)."
         )
     if facts.repeats > 1:
         repeats = [one.metrics["accuracy"].value for one in facts.pooled]
         yield (
-            f"Pooled anew in each of the {facts.repeats} repeats it was {share_span(repeats)}, on "
-            f"average {share(statistics.fmean(repeats))}; repeats are no new images and do not "
-            "narrow the interval."
+            f"Pooled anew in each of the {facts.repeats} repeats it was {percent_span(repeats)}, "
+            f"on average {percent(statistics.fmean(repeats))}; repeats are no new images and do "
+            "not narrow the interval."
         )
     yield (
         f"For comparison, the mean accuracy over the folds was {mean_accuracy(facts, VALIDATION)} "
@@ -270,7 +269,7 @@ def accuracies(facts: FoldsFacts, part: str) -> list[float]:
 def mean_accuracy(facts: FoldsFacts, part: str) -> str:
     """The mean of them as text."""
     found = accuracies(facts, part)
-    return share(statistics.fmean(found)) if found else "not known"
+    return percent(statistics.fmean(found)) if found else "not known"
 
 
 def _probabilities(facts: FoldsFacts) -> Iterator[str]:
@@ -355,7 +354,7 @@ def delivered(facts: FoldsFacts) -> Iterator[str]:
     ]
     ran = model.trained
     kept = (
-        f"The first {ran.kept_epoch} of {amount(ran.epochs, 'round')}"
+        f"The first {ran.kept_epoch} of {counted(ran.epochs, 'round')}"
         if facts.boosted_trees
         else f"The weights of epoch {ran.kept_epoch} of {ran.epochs}"
     )

@@ -11,13 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from actinscope import __version__
 from actinscope.evidence import (
     Evaluation,
     LevelEvaluation,
     Verdict,
-    plural,
-    spoken,
     typical_examples,
     verdict,
     worst_errors,
@@ -37,7 +34,7 @@ from actinscope.experiment.crossvalidate_results import (
     mean_over_repeats,
 )
 from actinscope.experiment.display import displayed
-from actinscope.experiment.environment import describe_environment, now_utc
+from actinscope.experiment.environment import RunContext
 from actinscope.experiment.facts import majority_rate
 from actinscope.experiment.levels import level_section
 from actinscope.experiment.story import (
@@ -56,6 +53,7 @@ from actinscope.report import (
 )
 from actinscope.study import Fingerprints, Manifest
 from actinscope.training import Recipe
+from actinscope.wording import percent, plural, spoken
 
 if TYPE_CHECKING:
     from actinscope.experiment.train import ChosenNetwork
@@ -83,6 +81,7 @@ class FoldsStory:
         extras: controls and explanation in every fold, as far as the recipe has them.
         deployed: what was delivered.
         problems: (name, message) of images that were left out.
+        context: the moment and the machine of the last start.
     """
 
     recipe: Recipe
@@ -100,7 +99,7 @@ class FoldsStory:
     deployed: Deploy
     synthetic: bool
     problems: tuple[tuple[str, str], ...]
-    command: str
+    context: RunContext
     seconds: float
 
     @property
@@ -148,13 +147,13 @@ def write_folds_report(story: FoldsStory, reader: CropReader, folder: Path) -> s
         methods=paperwork.methods,
         checklists=paperwork.checklists,
         settings=story.recipe.model_dump(mode="json"),
-        environment=describe_environment(),
+        environment=story.context.environment,
         file_problems=story.problems,
         network=f"{story.network.entry.title}; every fold fits its own scaling of intensities.",
         timing=f"{story.seconds / 60:.1f} minutes since the last start",
-        command=story.command,
-        created=now_utc(),
-        version=__version__,
+        command=story.context.command,
+        created=story.context.created,
+        version=story.context.version,
     )
     write_report(content, folder)
     return judged.sentence
@@ -230,8 +229,8 @@ def _notices(story: FoldsStory) -> Iterator[str]:
         means = mean_over_repeats(story.pooled)
         yield (
             f"The folds were drawn {repeats} times. Mean of the pooled figures: accuracy "
-            f"{100 * means['accuracy'].value:.1f} %, balanced accuracy "
-            f"{100 * means['balanced_accuracy'].value:.1f} %. Repeats are no new images: the "
+            f"{percent(means['accuracy'].value)}, balanced accuracy "
+            f"{percent(means['balanced_accuracy'].value)}. Repeats are no new images: the "
             "interval is that of the first repeat and does not shrink with their number."
         )
 

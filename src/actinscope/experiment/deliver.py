@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope import __version__
 from actinscope.bundle import Bundle, BundleInfo, NetworkSummary, save_bundle
-from actinscope.experiment.environment import now_utc
+from actinscope.experiment.environment import RunContext
 from actinscope.experiment.prepare import Prepared, records_of
 from actinscope.images import CropReader
 from actinscope.networks import EMBEDDING, PROBABILITIES, as_float32, embedding_model, export_onnx
@@ -30,7 +29,9 @@ def deliver(
     network: ChosenNetwork,
     prepared: Prepared,
     fitted: Fitted,
+    *,
     reader: CropReader,
+    context: RunContext,
 ) -> Bundle:
     """Write the bundle of a fitted network, with its trees where they name the class.
 
@@ -45,8 +46,8 @@ def deliver(
     inputs = np.stack([prepared.preprocess.apply(image) for image in images])
     entry = network.entry
     info = BundleInfo(
-        actinscope_version=__version__,
-        created=now_utc(),
+        actinscope_version=context.version,
+        created=context.created,
         classes=prepared.data.classes,
         network=NetworkSummary(
             name=entry.name,

@@ -35,7 +35,7 @@ def make_ensemble(sources: Sequence[Path], output: Path) -> EnsembleOutcome:
     """
     require_empty_folder(output)
     places = [_bundle_of(Path(source)) for source in sources]
-    bundle, members, seen = join_bundles(places, output)
+    bundle, members, seen = join_bundles(places, output, created=now_utc())
     lines = [
         f"{output}: mean of the probabilities of {len(members)} networks for "
         f"{', '.join(bundle.info.classes)}",
@@ -54,12 +54,13 @@ def make_ensemble(sources: Sequence[Path], output: Path) -> EnsembleOutcome:
 
 
 def join_bundles(
-    places: Sequence[Path], output: Path, notices: Sequence[str] = ()
+    places: Sequence[Path], output: Path, *, created: str, notices: Sequence[str] = ()
 ) -> tuple[Bundle, list[Bundle], Seen]:
     """Write and verify the ensemble; a bundle that is in ``output`` already is replaced.
 
     Args:
         places: bundles, each in the folder of its run.
+        created: when, ISO 8601 in UTC.
         notices: sentences that go with the ensemble.
 
     Returns:
@@ -68,7 +69,7 @@ def join_bundles(
     members = [load_bundle(place) for place in places]
     seen = seen_by_any([seen_by_run(place.absolute().parent) for place in places])
     bundle = save_ensemble(
-        output, members, seen=seen, version=__version__, created=now_utc(), notices=notices
+        output, members, seen=seen, version=__version__, created=created, notices=notices
     )
     verify_bundle(bundle)
     return bundle, members, seen

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 
@@ -39,6 +41,28 @@ def describe_environment() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return described
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """When and with what a run was made: taken once, and the same in all that it writes.
+
+    Attributes:
+        created: when it began or was last gone on with, ISO 8601 in UTC.
+        environment: versions and platform.
+        command: the command line.
+        version: of actinscope.
+    """
+
+    created: str
+    environment: Mapping[str, str]
+    command: str
+    version: str
+
+    @classmethod
+    def now(cls, command: str) -> RunContext:
+        """Of a run that ``command`` starts at this moment."""
+        return cls(now_utc(), describe_environment(), command, __version__)
 
 
 def now_utc() -> str:

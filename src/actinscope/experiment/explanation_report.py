@@ -7,13 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.evidence import (
-    POSITIONS,
-    Likeness,
-    attention_sentence,
-    enlarged,
-    sanity_sentence,
-)
+from actinscope.evidence import POSITIONS, Likeness, attention_sentence, enlarged, sanity_sentence
 from actinscope.experiment.display import displayed
 from actinscope.experiment.explain import COARSE, Explanation, FeatureMap
 from actinscope.experiment.looks import ACTIVATION, Looks, Neighbour

@@ -14,7 +14,6 @@ from actinscope.evidence import Estimate, Evaluation, LevelEvaluation
 from actinscope.experiment.assess import Assessment
 from actinscope.experiment.checks import Checks, checks_of
 from actinscope.experiment.deliver import parameter_counts
-from actinscope.experiment.environment import describe_environment, now_utc
 from actinscope.networks import NetworkEntry, has_gpu
 from actinscope.preprocess import AugmentSettings, Preprocess
 from actinscope.study import TEST, Manifest
@@ -269,9 +268,9 @@ def run_facts(story: RunStory, assessments: Mapping[str, Assessment], left_out: 
         evaluations={part: one.evaluation for part, one in assessments.items()},
         levels=assessments[TEST].levels,
         synthetic=story.synthetic,
-        environment=describe_environment(),
+        environment=story.context.environment,
         gpu=has_gpu(),
-        created=now_utc(),
+        created=story.context.created,
         forest=story.fitted.forest,
         checks=checks_of(story, assessments),
     )

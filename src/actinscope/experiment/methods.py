@@ -9,16 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
-from actinscope.evidence import (
-    FEWEST_UNITS,
-    RULE_WORDS,
-    Evaluation,
-    LevelEvaluation,
-    counted,
-    level_words,
-    plural,
-)
-from actinscope.experiment.check_words import check_sentences, probability_sentences
+from actinscope.evidence import FEWEST_UNITS, RULE_WORDS, Evaluation, LevelEvaluation, level_words
+from actinscope.experiment.check_words import check_sentences, figure, probability_sentences
 from actinscope.experiment.citations import citations
 from actinscope.experiment.facts import RunFacts, StudyFacts
 from actinscope.experiment.methods_images import (
@@ -30,8 +22,8 @@ from actinscope.experiment.methods_images import (
     preprocessing_sentences,
 )
 from actinscope.experiment.methods_training import network_sentences, training_sentences
-from actinscope.experiment.wording import escaped, figure, listed, share
 from actinscope.study import TEST, TRAIN, VALIDATION
+from actinscope.wording import counted, escaped, listed, percent, plural
 
 Paragraph = tuple[str, str]
 """A heading and its text."""
@@ -153,11 +145,11 @@ def _evaluation(facts: RunFacts) -> Iterator[str]:
     yield (
         f"On the {test.n} test images{group_words(test.groups, facts)}{new} the accuracy was "
         f"{figure(facts.accuracy, 'accuracy', test.confidence)}; always naming the commonest "
-        f"class is right for {share(facts.baseline)}."
+        f"class is right for {percent(facts.baseline)}."
     )
     yield from figure_sentences(test, by_image=facts.by_image)
     others = [
-        f"{share(facts.evaluations[part].metrics['accuracy'].value)} on the "
+        f"{percent(facts.evaluations[part].metrics['accuracy'].value)} on the "
         f"{facts.evaluations[part].n} {name} images"
         for part, name in ((VALIDATION, "validation"), (TRAIN, "training"))
     ]
@@ -204,7 +196,7 @@ def level_sentences(levels: Sequence[LevelEvaluation]) -> Iterator[str]:
         if rule.fewest_cells > 1:
             yield f"No answer was given from fewer than {rule.fewest_cells} cells."
         if rule.agreement > 0:
-            yield f"No answer was given unless {share(rule.agreement)} of the cells named it."
+            yield f"No answer was given unless {percent(rule.agreement)} of the cells named it."
         yield from level_words(level)
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from actinscope.evidence import counted
 from actinscope.experiment.facts import StudyFacts
-from actinscope.experiment.methods_training import amount
-from actinscope.experiment.wording import listed, span
 from actinscope.preprocess import Preprocess
+from actinscope.wording import counted, listed, span
 
 
 def group_words(count: int | None, facts: StudyFacts) -> str:
@@ -142,7 +140,7 @@ def augmentation_sentences(facts: StudyFacts, epochs: int) -> Iterator[str]:
     )
     if facts.boosted_trees:
         was = "was" if training.views == 1 else "were"
-        yield f"{amount(training.views, 'variant')} of each image {was} used."
+        yield f"{counted(training.views, 'variant')} of each image {was} used."
     elif not training.views:
         yield "Every epoch showed a new variant of every image."
     else:

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from actinscope.experiment.facts import RunFacts, StudyFacts, Trained
+from actinscope.wording import counted
 
 THRESHOLDS_MOVED = (
     "Thresholds were moved to the middle between neighbouring values of the training features, "
     "which changes no tree's answer to any of these."
 )
-
-
-def amount(number: int, noun: str) -> str:
-    """ "1 tree", "3 trees"."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def network_sentences(facts: StudyFacts, trained: Trained) -> Iterator[str]:
@@ -25,7 +21,7 @@ def network_sentences(facts: StudyFacts, trained: Trained) -> Iterator[str]:
     embedding = (
         "its embedding"
         if trained.features is None
-        else f"its embedding of {amount(trained.features, 'feature')}"
+        else f"its embedding of {counted(trained.features, 'feature')}"
     )
     yield f"The network was {facts.network.title} up to {embedding}{_size(trained)}."
     if facts.weights in ("none", "scratch"):
@@ -35,7 +31,7 @@ def network_sentences(facts: StudyFacts, trained: Trained) -> Iterator[str]:
     number = (
         ""
         if trained.trees is None
-        else f": {amount(trained.trees, 'tree')} in {amount(trained.kept_epoch, 'round')}"
+        else f": {counted(trained.trees, 'tree')} in {counted(trained.kept_epoch, 'round')}"
     )
     yield (
         f"Gradient-boosted trees (XGBoost) on the embedding named one of {len(facts.classes)} "
@@ -111,16 +107,16 @@ def _of_trees(facts: StudyFacts) -> Iterator[str]:
         f"{100 * settings.features:g} % of the features, drawn at random, for each tree."
     )
     stop = (
-        f", or until {amount(settings.patience, 'round')} went by without a lower validation loss"
+        f", or until {counted(settings.patience, 'round')} went by without a lower validation loss"
         if settings.patience
         else ""
     )
-    yield f"There were to be {amount(settings.rounds, 'round')} at most{stop}."
+    yield f"There were to be {counted(settings.rounds, 'round')} at most{stop}."
 
 
 def _trees_kept(facts: RunFacts) -> Iterator[str]:
     yield (
-        f"Of {amount(facts.epochs, 'round')} the first {facts.kept_epoch} were kept, with which "
+        f"Of {counted(facts.epochs, 'round')} the first {facts.kept_epoch} were kept, with which "
         "the loss on the validation part was lowest."
     )
     yield THRESHOLDS_MOVED
@@ -167,7 +163,7 @@ def _of_layers(facts: StudyFacts) -> Iterator[str]:
 
 
 def _epochs_kept(facts: RunFacts) -> Iterator[str]:
-    yield f"The training ran for {amount(facts.epochs, 'epoch')}."
+    yield f"The training ran for {counted(facts.epochs, 'epoch')}."
     yield from stop_sentences(facts)
     if facts.recipe.training.keep == "best":
         yield (

@@ -19,7 +19,7 @@ from actinscope.bundle import (
 )
 from actinscope.experiment.assess import answers_of
 from actinscope.experiment.deliver import deliver
-from actinscope.experiment.environment import describe_environment
+from actinscope.experiment.environment import RunContext
 from actinscope.experiment.prepare import prepare, records_of
 from actinscope.experiment.reliability import fit_reliability
 from actinscope.experiment.resume import (
@@ -50,6 +50,7 @@ def refit(
     metrics: Mapping[str, Any],
     reader: CropReader,
     progress: Progress,
+    context: RunContext,
 ) -> Bundle:
     """Train on ``parts``, which has no test part, and deliver.
 
@@ -58,6 +59,7 @@ def refit(
     Args:
         request: ``output`` becomes a folder like that of a run, without test figures.
         metrics: of the procedure, for bundle.json.
+        context: the moment and the machine of the cross-validation that delivers the model.
 
     Raises:
         ResumeError: the folder was begun with other settings or images.
@@ -85,9 +87,9 @@ def refit(
     make_folder(folder)
     write_recipe(recipe, folder / "recipe.toml")
     write_manifest(parts.manifest, folder / "manifest.csv")
-    write_json_atomic(folder / "environment.json", describe_environment())
+    write_json_atomic(folder / "environment.json", context.environment)
     fitted = fit_network(request, network, prepared, progress)
-    bundle = deliver(request, network, prepared, fitted, reader)
+    bundle = deliver(request, network, prepared, fitted, reader=reader, context=context)
     predictor = Predictor(bundle)
     validation, training = (
         answers_of(

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope import __version__
 from actinscope.evidence import Evaluation, heat_map, typical_examples, verdict, worst_errors
 from actinscope.experiment.assess import Assessment
 from actinscope.experiment.audit import Audited
@@ -18,7 +17,7 @@ from actinscope.experiment.audit_design import sentence_of
 from actinscope.experiment.control_report import control_warnings, controls_shown
 from actinscope.experiment.controls import ControlResults
 from actinscope.experiment.display import displayed
-from actinscope.experiment.environment import describe_environment, now_utc
+from actinscope.experiment.environment import RunContext
 from actinscope.experiment.explain import Explanation
 from actinscope.experiment.explanation_report import (
     attention_warnings,
@@ -60,7 +59,7 @@ class RunStory:
     recipe: Recipe
     synthetic: bool
     random_weights: bool
-    command: str
+    context: RunContext
     notices: tuple[str, ...]
     entry: NetworkEntry
     weights: ResolvedWeights
@@ -133,14 +132,14 @@ def write_run_report(
         methods=paperwork.methods,
         checklists=paperwork.checklists,
         settings=story.recipe.model_dump(mode="json"),
-        environment=describe_environment(),
+        environment=story.context.environment,
         file_problems=problems,
         preprocessing=story.prepared.preprocess.description,
         network=story.network,
         timing=_timing(story),
-        command=story.command,
-        created=now_utc(),
-        version=__version__,
+        command=story.context.command,
+        created=story.context.created,
+        version=story.context.version,
     )
     write_report(content, folder)
     return judged.sentence

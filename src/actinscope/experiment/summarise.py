@@ -10,14 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.errors import ManifestError, UsageError
-from actinscope.evidence import (
-    LevelRule,
-    counted,
-    evaluate_level,
-    level_words,
-    parse_level,
-    sum_up,
-)
+from actinscope.evidence import LevelRule, evaluate_level, level_words, parse_level, sum_up
 from actinscope.experiment.levels import (
     csv_text,
     require_columns,
@@ -32,6 +25,7 @@ from actinscope.predict import JUDGED
 from actinscope.study import PARTS, TEST, TRAIN, VALIDATION
 from actinscope.study.table import Row, read_table
 from actinscope.training import LevelSettings
+from actinscope.wording import counted
 
 _PROBABILITY = "probability_"
 # What was found out about a cell names no unit that it comes from.

@@ -23,7 +23,7 @@ from actinscope.experiment.assess import (
 from actinscope.experiment.audit import audit_before
 from actinscope.experiment.controls import ControlResults, run_controls
 from actinscope.experiment.deliver import deliver, network_sentence
-from actinscope.experiment.environment import describe_environment
+from actinscope.experiment.environment import RunContext
 from actinscope.experiment.explain import Explanation, explain
 from actinscope.experiment.levels import level_rules, write_levels
 from actinscope.experiment.looks import Looks
@@ -207,6 +207,7 @@ def train_on_parts(
 ) -> TrainOutcome:
     """As :func:`train_study`, for images already read; ``parts`` fixes the split."""
     started = time.perf_counter() if started is None else started
+    context = RunContext.now(request.command)
     entry = network.entry
     recipe = recipe_as_used(request.recipe, entry)
     request = replace(request, recipe=recipe)
@@ -230,9 +231,9 @@ def train_on_parts(
     make_folder(request.output)
     write_recipe(recipe, request.output / "recipe.toml")
     write_manifest(prepared.split.manifest, request.output / "manifest.csv")
-    write_json_atomic(request.output / "environment.json", describe_environment())
+    write_json_atomic(request.output / "environment.json", context.environment)
     fitted = fit_network(request, network, prepared, progress)
-    bundle = deliver(request, network, prepared, fitted, reader)
+    bundle = deliver(request, network, prepared, fitted, reader=reader, context=context)
     predictor = Predictor(bundle)
     assessments = _judge_parts(
         request, bundle, predictor, prepared, rules=rules, reader=reader, progress=progress
@@ -244,7 +245,7 @@ def train_on_parts(
         recipe=recipe,
         synthetic=request.synthetic,
         random_weights=network.weights.random,
-        command=request.command,
+        context=context,
         notices=network.notices,
         entry=network.entry,
         weights=network.weights,

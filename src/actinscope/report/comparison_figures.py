@@ -98,7 +98,7 @@ def _differences(compared: Comparison) -> Figure:
         colours[row, column] = [
             strength * h + (1 - strength) * p for h, p in zip(hue, _PALE, strict=True)
         ]
-        words = f"{_signed(value)}\n{_interval(pair.accuracy.difference, sign)}"
+        words = f"{text.points(value)}\n{_interval(pair.accuracy.difference, sign)}"
         weight = "bold" if pair.told_apart else "normal"
         field = axes.text(
             column, row, words, ha="center", va="center", size=size, color=INK, weight=weight
@@ -129,12 +129,8 @@ def _differences(compared: Comparison) -> Figure:
     return figure
 
 
-def _signed(value: float) -> str:
-    return f"{100 * value:+.1f}".replace("-", "\u2212") if round(100 * value, 1) else "0.0"
-
-
 def _interval(found: Estimate, sign: int) -> str:
     if not found.has_interval:
         return ""
     low, high = sorted((sign * found.low, sign * found.high))
-    return f"{_signed(low)} to {_signed(high)}"
+    return f"{text.points(low)} to {text.points(high)}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from actinscope.report import bars, pictures, text
 from actinscope.report.comparison import ComparisonContent, ContestedImage
 from actinscope.report.page import environment, frame
+from actinscope.wording import p_value, signed
 
 if TYPE_CHECKING:
     from actinscope.evidence import Comparison, Estimate
@@ -47,7 +48,7 @@ def _view(content: ComparisonContent) -> dict[str, Any]:
         "metrics": list(compared.evaluations[0].metrics),
         "differences": difference_rows(compared),
         "kappas": _kappa_rows(compared),
-        "points": points,
+        "points": text.points,
         "p_value": p_value,
         "decimal": decimal,
         "shown": _shown(content.contested),
@@ -97,35 +98,16 @@ def _difference_cell(compared: Comparison, row: int, column: int) -> DifferenceC
     interval = ""
     if found.has_interval:
         low, high = sorted((sign * found.low, sign * found.high))
-        interval = f"{points(low)} to {points(high)}"
+        interval = f"{text.points(low)} to {text.points(high)}"
     look = "none" if value == 0 else "hit" if value > 0 else "miss"
     strength = round(0.08 + 0.44 * min(1.0, abs(value) / _DEEPEST), 3)
-    return DifferenceCell(points(value), interval, look, strength, pair.told_apart)
-
-
-def points(value: float) -> str:
-    """A difference of shares in points with its sign: -0.0321 -> "−3.2"."""
-    if not math.isfinite(value):
-        return text.UNDEFINED
-    told = f"{abs(100 * value):.1f}"
-    if float(told) == 0:
-        return told
-    return f"{'+' if value > 0 else _MINUS}{told}"
+    return DifferenceCell(text.points(value), interval, look, strength, pair.told_apart)
 
 
 def decimal(found: Estimate) -> tuple[str, str]:
     """A signed difference that is no share, and its interval, with three decimals."""
-
-    def signed(value: float) -> str:
-        return f"{value:+.3f}".replace("-", _MINUS) if math.isfinite(value) else text.UNDEFINED
-
-    interval = f"{signed(found.low)} to {signed(found.high)}" if found.has_interval else ""
-    return signed(found.value), interval
-
-
-def p_value(p: float) -> str:
-    """Two digits, never 0."""
-    return "<0.001" if p < 0.001 else f"{p:.2g}"
+    interval = f"{signed(found.low, 3)} to {signed(found.high, 3)}" if found.has_interval else ""
+    return signed(found.value, 3, undefined=text.UNDEFINED), interval
 
 
 def _kappa_rows(compared: Comparison) -> list[tuple[str, list[tuple[str, str] | None]]]:

@@ -57,14 +57,11 @@ def _view(content: PaperContent) -> dict[str, Any]:
 
 def points(value: float, low: float, high: float) -> str:
     """A difference of accuracies in points with its interval: "+12.3 (5.0 to 19.1)"."""
-    words = _signed(value)
+    words = text.points(value)
     if math.isfinite(low) and math.isfinite(high):
-        words += f" ({_signed(low, plus=False)} to {_signed(high, plus=False)})"
+        low_words, high_words = (text.points(end).removeprefix("+") for end in (low, high))
+        words += f" ({low_words} to {high_words})"
     return words
-
-
-def _signed(value: float, *, plus: bool = True) -> str:
-    return f"{100 * value:{'+' if plus else ''}.1f}".replace("-", "\u2212")
 
 
 def _share(row: LeakRow, part: str) -> str:

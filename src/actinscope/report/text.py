@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from actinscope import wording
+
 if TYPE_CHECKING:
     from actinscope.evidence import Estimate
 
@@ -51,14 +53,13 @@ def shorten(text: str, length: int) -> str:
 
 
 def percent(value: float) -> str:
-    """A share 0..1 as per cent; never rounds what is not perfect up to 100.0 %."""
-    if not math.isfinite(value):
-        return UNDEFINED
-    if 0.9995 <= value < 1:
-        return f">99.9{_THIN}%"
-    if 0 < value < 0.0005:
-        return f"<0.1{_THIN}%"
-    return f"{100 * value:.1f}{_THIN}%"
+    """A share 0..1 as per cent, as all texts write it, with a space that does not break."""
+    return wording.percent(value, space=_THIN, undefined=UNDEFINED)
+
+
+def points(value: float) -> str:
+    """A difference of shares in points with its sign: -0.0321 -> "−3.2"."""
+    return wording.points(value, undefined=UNDEFINED)
 
 
 def is_share(metric: str) -> bool:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from actinscope.files import make_folder, write_text_atomic
 from actinscope.report import text
+from actinscope.wording import signed
 
 if TYPE_CHECKING:
     from actinscope.evidence import Estimate
@@ -139,9 +140,9 @@ def render_tuning(content: TuningContent, figures: Mapping[str, Path]) -> str:
 def _row(content: TuningContent, one: TrialLine) -> dict[str, Any]:
     difference = "base" if not one.number else ""
     if one.difference is not None:
-        difference = signed(one.difference.value)
+        difference = signed(one.difference.value, 3)
         if one.difference.has_interval:
-            ends = signed(one.difference.low), signed(one.difference.high)
+            ends = signed(one.difference.low, 3), signed(one.difference.high, 3)
             difference += f" ({ends[0]} to {ends[1]})"
     return {
         "number": one.number,
@@ -154,11 +155,6 @@ def _row(content: TuningContent, one: TrialLine) -> dict[str, Any]:
         "values": [short(one.values.get(name)) for name in content.dimensions],
         "seconds": f"{one.seconds:.0f}",
     }
-
-
-def signed(value: float) -> str:
-    """A difference with its sign."""
-    return f"{value:+.3f}".replace("-", "\u2212")
 
 
 def short(value: object) -> str:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from actinscope.errors import ImageError, StudyError
 from actinscope.images import CropReader
 from actinscope.study.observe import Observation, observe
-from actinscope.study.records import Manifest, Record, enumerate_some
+from actinscope.study.records import Manifest, Record
+from actinscope.wording import enumerate_some
 
 # Reading waits for the disk and then decodes with the lock released: two are enough
 # to keep the disk busy, and few enough to share a small machine.

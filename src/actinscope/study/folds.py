@@ -17,8 +17,9 @@ from actinscope.study.parts import (
     unit_word,
     with_parts,
 )
-from actinscope.study.records import TEST, TRAIN, VALIDATION, Manifest, enumerate_some
+from actinscope.study.records import TEST, TRAIN, VALIDATION, Manifest
 from actinscope.study.units import Units, find_units
+from actinscope.wording import enumerate_some
 
 
 def grouped_folds(

@@ -20,12 +20,12 @@ from actinscope.study.records import (
     Manifest,
     Record,
     absolute,
-    enumerate_some,
     forbidden_characters,
     tidy,
 )
 from actinscope.study.rows import ManifestRow
 from actinscope.study.table import Row, Table, read_table
+from actinscope.wording import enumerate_some
 
 NO_GROUP = "none"
 # Taken as the group, in this order, where the caller names no column.

@@ -20,9 +20,10 @@ from actinscope.images import (
     read_image,
     read_label_mask,
 )
-from actinscope.study.records import Record, enumerate_some, forbidden_characters, tidy
+from actinscope.study.records import Record, forbidden_characters, tidy
 from actinscope.study.rows import ManifestRow
 from actinscope.study.table import Table
+from actinscope.wording import enumerate_some
 
 FIELD_COLUMN = "field"
 _MARGIN = 1.25

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from actinscope.errors import SettingsError, SplitError
 from actinscope.study.balance import share_out
-from actinscope.study.records import PARTS, TEST, TRAIN, Manifest, enumerate_some
+from actinscope.study.records import PARTS, TEST, TRAIN, Manifest
 from actinscope.study.units import Units, find_units, label_doubts, same_pixels
+from actinscope.wording import enumerate_some
 
 LEAST_UNITS = 3  # one for each part
 _TOLERANCE = 0.05  # deviations of a class's share beyond this are told

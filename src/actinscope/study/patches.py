@@ -26,11 +26,11 @@ from actinscope.study.records import (
     Manifest,
     Record,
     absolute,
-    enumerate_some,
     forbidden_characters,
     tidy,
 )
 from actinscope.study.table import Row, read_table
+from actinscope.wording import enumerate_some
 
 FIELD_LABEL = "field_label"
 

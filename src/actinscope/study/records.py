@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -145,11 +145,3 @@ def absolute(path: Path | str) -> Path:
     Resolving links would tear names away from a data folder that holds links to images.
     """
     return Path(os.path.abspath(path))  # noqa: PTH100
-
-
-def enumerate_some(items: Iterable[str], *, most: int = 5) -> str:
-    """The first few ``items``, and how many more there are."""
-    everything = list(items)
-    head = ", ".join(everything[:most])
-    more = len(everything) - most
-    return f"{head} and {more} more" if more > 0 else head

@@ -15,10 +15,10 @@ from actinscope.study.records import (
     Manifest,
     Record,
     absolute,
-    enumerate_some,
     forbidden_characters,
     tidy,
 )
+from actinscope.wording import enumerate_some
 
 _LAYOUT = (
     "Put the images of each class into a folder of its own: DATA/wild_type/a.tif, "

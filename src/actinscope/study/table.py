@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actinscope.errors import ManifestError
-from actinscope.study.records import RESERVED_COLUMNS, enumerate_some, forbidden_characters, tidy
+from actinscope.study.records import RESERVED_COLUMNS, forbidden_characters, tidy
+from actinscope.wording import enumerate_some
 
 _DELIMITERS = (",", ";", "\t")
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")

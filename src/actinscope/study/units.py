@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.errors import SplitError
-from actinscope.study.records import Manifest, Record, enumerate_some
+from actinscope.study.records import Manifest, Record
+from actinscope.wording import enumerate_some
 
 
 @dataclass(frozen=True)

@@ -233,7 +233,7 @@ class Recipe(Section):
 
 
 def load_recipe(choice: str | Path) -> Recipe:
-    """Recipe by name (``default``, ``paper``, ``scratch``) or from a TOML file.
+    """Recipe by name (one of ``RECIPE_NAMES``) or from a TOML file.
 
     Raises:
         SettingsError: no such recipe, not valid TOML, an unknown key or a bad value;
