@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
+from actinscope import errors
 from actinscope.cli.main import main
+from actinscope.experiment import audit as audit_module
 from actinscope.experiment.audit_confounds import _drawn
 from actinscope.experiment.audit_quality import _deviations
 from test_study_copies import texture
@@ -130,3 +134,34 @@ def test_outliers_do_not_depend_on_the_unit(unit: float) -> None:
     away = _deviations(np.log10(unit * bright), np.array(["a"] * 32))
     assert abs(away[-2]) < 1  # 2 % more
     assert away[-1] == pytest.approx(np.log10(2) / 0.03, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (errors.WeightsUnavailable("none here"), "for lack of a pretrained network: none here"),
+        (errors.SplitError("one group"), "as no folds can be made: one group"),
+        (errors.ImageError("three channels"), "as one network cannot take all images: three"),
+    ],
+)
+def test_the_review_of_labels_says_why_it_was_left_out(
+    monkeypatch: pytest.MonkeyPatch, error: errors.ActinscopeError, words: str
+) -> None:
+    assert words in _why_not_reviewed(monkeypatch, error)
+
+
+def test_any_other_fault_of_the_review_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(errors.SettingsError, match="a wrong recipe"):
+        _why_not_reviewed(monkeypatch, errors.SettingsError("a wrong recipe"))
+
+
+def _why_not_reviewed(monkeypatch: pytest.MonkeyPatch, error: errors.ActinscopeError) -> str:
+    def fail() -> Any:
+        raise error
+
+    monkeypatch.setattr(audit_module, "default_network", fail)
+    request: Any = SimpleNamespace(network=True)
+    nothing: Any = None
+    found, said = audit_module._review(request, nothing, nothing, nothing)
+    assert found is None
+    return said

@@ -60,3 +60,12 @@ def test_names_of_samples_are_known(column: str) -> None:
 
 def test_the_chosen_group_is_always_a_sample() -> None:
     assert told("treatment_group", lambda n: f"v{n % 2}", group=True)[0] == ("one sample", True)
+
+
+def test_the_remedy_has_the_plural_of_the_sample() -> None:
+    records = tuple(
+        Record(Path(f"/x/{n}.png"), f"{n}.png", "ab"[n % 2], {"dish": f"d{n % 2}"})
+        for n in range(120)
+    )
+    (found,) = design_findings(Manifest(records, Path("/x"), "dish", ("dish",)))
+    assert "at least three dishes, better with all classes on each; if dish" in found.remedy
