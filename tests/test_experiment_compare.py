@@ -139,6 +139,23 @@ def test_probabilities_follow_their_classes(tmp_path: Path) -> None:
     assert (found.probabilities[0] == found.probabilities[1]).all()
 
 
+def test_what_predictions_say_themselves_is_no_group(tmp_path: Path) -> None:
+    judged = ("prediction_set", "abstained", "unfamiliar", "unfamiliarity")
+    for name in "ab":
+        write_run(tmp_path / name, toy_images(), bundle=False)
+        table = tmp_path / name / "predictions.csv"
+        rows = [row | dict.fromkeys(judged, "0.5") for row in rows_of(table)]
+        with table.open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, [*rows[0]])
+            writer.writeheader()
+            writer.writerows(rows)
+    runs = {name: read_run(tmp_path / name) for name in "ab"}
+    assert runs["a"].predictions.groups[0] == {"field": "f0"}
+    assert align(runs).notes[0] == "no group was named; columns that could be it: field"
+    with pytest.raises(StudyError, match="no run has a value in the column 'unfamiliarity'"):
+        align(runs, group="unfamiliarity")
+
+
 def test_groups(tmp_path: Path) -> None:
     images = toy_images()
     found = aligned(tmp_path, images, images)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 
 import actinscope
 from actinscope.bundle import read_bundle_info
@@ -245,6 +246,33 @@ def test_the_folds_can_be_joined_to_an_ensemble_later(
     assert (output / "metrics.json").read_bytes() == (whole / "metrics.json").read_bytes()
     assert run(place, tmp_path / "many", "--repeats", "9", "--deploy", "ensemble") == 2
     assert "an ensemble of 18 models was asked for" in capsys.readouterr().err
+
+
+def test_folds_of_a_later_repeat_that_cannot_be_made_are_refused_first(
+    tmp_path: Path, capsys: Shown
+) -> None:
+    """With seed 0 two folds can be made of these groups, with seed 1 not."""
+    rng = np.random.default_rng(0)
+    lines = ["path,label,plate"]
+    for plate, labels in enumerate(["b", "a", "ab", "aa", "bbb", "b", "b"]):
+        for number, label in enumerate(labels):
+            name = f"{plate}-{number}.tif"
+            tifffile.imwrite(tmp_path / name, rng.integers(0, 255, (32, 32), dtype=np.uint8))
+            lines.append(f"{name},{label},{plate}")
+    (tmp_path / "m.csv").write_text("\n".join(lines), "utf-8")
+    split = "\n[split]\ntrain = 0.4\nvalidation = 0.4\ntest = 0.2\n"
+    (tmp_path / "r.toml").write_text(
+        "seed = 0\n" + RECIPE.partition("[levels]")[0] + split, "utf-8"
+    )
+    output = tmp_path / "cross"
+    code = main(
+        ["crossvalidate", str(tmp_path), "--manifest", str(tmp_path / "m.csv"), "--group", "plate",
+         "--recipe", str(tmp_path / "r.toml"), "--folds", "2", "--repeats", "2",
+         "-o", str(output), "--quiet"]
+    )  # fmt: skip
+    assert code == 3
+    assert "in fold 2 the train part would have no image of 'a'" in capsys.readouterr().err
+    assert not output.exists()
 
 
 class Interrupted(Silent):

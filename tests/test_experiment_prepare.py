@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
 
-from actinscope.errors import ImageError, OutputError, ResumeError, UsageError
+from actinscope.errors import ImageError, ManifestError, OutputError, ResumeError, UsageError
 from actinscope.experiment import demo
 from actinscope.experiment.output import require_new_file, require_new_folder
 from actinscope.experiment.prepare import (
@@ -74,6 +75,35 @@ def test_a_test_image_that_does_not_fit_is_named_before_training(tmp_path: Path)
     tifffile.imwrite(odd, (tifffile.imread(odd) // 256).astype(np.uint8))
     with pytest.raises(ImageError, match=rf"{odd.name}: is 8-bit \(0 to 255\) where 16-bit"):
         prepared(source)
+
+
+@pytest.mark.parametrize(
+    "way", [{}, {"group_level": 2}, {"group_pattern": r"^(\d)"}, {"group_pattern": "{field}"}]
+)
+@pytest.mark.parametrize("column", ["prediction_set", "probability_a", "predicted"])
+def test_columns_of_the_predictions_are_refused_whatever_names_the_group(
+    tmp_path: Path, way: dict[str, Any], column: str
+) -> None:
+    lines = [f"path,label,{column}"]
+    for label in "ab":
+        (tmp_path / label / "plate").mkdir(parents=True)
+        for number in range(3):
+            path = tmp_path / label / "plate" / f"{number}.tif"
+            tifffile.imwrite(path, np.zeros((4, 4), np.uint8))
+            lines.append(f"{path.relative_to(tmp_path).as_posix()},{label},x")
+    manifest = tmp_path / "m.csv"
+    manifest.write_text("\n".join(lines), "utf-8")
+    message = f"the column '{column}' has a name that predictions.csv uses itself"
+    with pytest.raises(ManifestError, match=message):
+        read_study(StudySource(tmp_path, manifest, **way), SMALL)
+
+
+def test_a_group_from_folders_cannot_be_called_as_a_prediction(tmp_path: Path) -> None:
+    source = write_stacks(tmp_path / "images", planes=1)
+    for way in ({"group": "abstained"}, {}):
+        pattern = r"(\d+)" if way else r"(?P<abstained>\d+)"
+        with pytest.raises(ManifestError, match="the column 'abstained' has a name"):
+            read_study(StudySource(source.data, group_pattern=pattern, **way), SMALL)
 
 
 # the folder for results

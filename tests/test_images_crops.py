@@ -184,6 +184,33 @@ def test_threads_share_one_read(fields, reads):
     assert reads == [fields[0]]
 
 
+def test_a_thread_that_comes_as_another_ends_its_read_does_not_read_again(fields, reads):
+    reader = CropReader()
+    region = Region(5, 5, 3, 3)
+    late: list[threading.Thread] = []
+
+    class Scheduled:
+        """A lock; a second thread reads as soon as none is busy, before the first goes on."""
+
+        def __init__(self):
+            self._lock = threading.Lock()
+
+        def __enter__(self):
+            self._lock.acquire()
+
+        def __exit__(self, *_):
+            self._lock.release()
+            if reads and not reader._busy and not late:
+                late.append(threading.Thread(target=reader.read, args=(fields[0], region)))
+                late[0].start()
+                late[0].join()
+
+    reader._lock = Scheduled()
+    reader.read(fields[0], region)
+    assert late
+    assert reads == [fields[0]]
+
+
 def test_reader_reports_bad_files_each_time_and_travels_to_workers(tmp_path):
     reader = CropReader(ReadOptions(z="mean"), cache_bytes=5)
     for _ in range(2):
@@ -219,6 +246,16 @@ def test_listing_is_natural_recursive_and_says_nothing_of_other_files(tmp_path):
         "b/z.ome.zarr",
         "c.png",
     ]
+
+
+def test_digits_that_are_no_numbers_are_letters(tmp_path):
+    for name in ("5\u00b27.tif", "10\u2075/a.tif", "\u0663.tif"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    assert {path.relative_to(tmp_path).as_posix() for path in list_images([tmp_path])} == {
+        "5\u00b27.tif", "10\u2075/a.tif", "\u0663.tif"
+    }  # fmt: skip
 
 
 def test_named_files_are_kept_whatever_they_are_and_come_once(tmp_path):

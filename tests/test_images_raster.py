@@ -9,13 +9,14 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image as PillowImage
 
 from actinscope.errors import AmbiguousAxes, ImageEmpty, ImageTooLarge, ImageUnreadable
-from actinscope.images import ReadOptions, read_image, read_label_mask
+from actinscope.images import ReadOptions, image_shape, read_image, read_label_mask
 
 CONSTANT = ReadOptions(allow_constant=True)
 
@@ -302,3 +303,35 @@ def test_headers_that_promise_too_much_are_refused_before_decoding(tmp_path):
     with pytest.raises(ImageTooLarge, match=r"the limit is 8\."):
         path = put(tmp_path, "b.png", small_png(np.eye(3, dtype=np.uint8), 8, 0))
         read_image(path, ReadOptions(max_pixels=8))
+
+
+@pytest.mark.parametrize("axes", [None, "YXS", "XYS"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "tif", "npy"])
+def test_the_shape_is_known_without_decoding(tmp_path, monkeypatch, suffix, axes):
+    stored = np.random.default_rng(0).integers(0, 256, (12, 20, 3), dtype=np.uint8)
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "npy":
+        np.save(path, stored if axes else stored[..., 0])
+    else:
+        PillowImage.fromarray(stored).save(path)
+    options = ReadOptions(axes=axes)
+    expected = (20, 12) if axes == "XYS" else (12, 20)
+    assert read_image(path, options).pixels.shape[1:] == expected
+    for decoder in ("png_decode", "jpeg_decode"):
+        monkeypatch.delattr(imagecodecs, decoder)
+    monkeypatch.delattr(np, "fromfile")
+    monkeypatch.delattr(tifffile.TiffPageSeries, "asarray")
+    monkeypatch.delattr(np, "frombuffer")
+    assert image_shape(path, options) == expected
+    with pytest.raises(ImageTooLarge):
+        image_shape(path, ReadOptions(axes=axes, max_pixels=100))
+
+
+def test_a_shape_is_refused_as_the_image_is(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((2, 3, 4)))
+    with pytest.raises(AmbiguousAxes, match="does not say what its 3 axes"):
+        image_shape(tmp_path / "a.npy")
+    with pytest.raises(ImageUnreadable, match="cut short"):
+        image_shape(put(tmp_path, "b.png", b"\x89PNG\r\n\x1a\n"))
+    with pytest.raises(ImageUnreadable, match="no such file"):
+        image_shape(tmp_path / "none.tif")

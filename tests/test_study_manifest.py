@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -209,6 +210,22 @@ def test_masks_become_cells(fields: Path) -> None:
     assert [manifest.group_of(r) for r in manifest.records] == ["wt/f1", "wt/f1", "ko/f1"]
     assert read_manifest(fields / "m.csv", None, crop_size=24).crop_size == 24
     assert read_manifest(fields / "m.csv", None, group="cells").group == "cells"
+
+
+def test_fields_are_not_decoded_to_learn_their_size(
+    fields: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[str] = []
+    decode = tifffile.TiffPageSeries.asarray
+
+    def counted(series: tifffile.TiffPageSeries, **options: Any) -> Any:
+        path = Path(series.parent.filehandle.path)
+        decoded.append(path.relative_to(fields).as_posix())
+        return decode(series, **options)
+
+    monkeypatch.setattr(tifffile.TiffPageSeries, "asarray", counted)
+    assert len(read_manifest(fields / "m.csv", None).records) == 3
+    assert decoded == ["masks/wt/f1.tif", "masks/ko/f1.tif"]
 
 
 def test_cells_go_round_trip(fields: Path) -> None:

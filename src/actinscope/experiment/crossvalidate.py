@@ -100,6 +100,7 @@ class _Work:
     network: ChosenNetwork
     space: SearchSpace | None
     fingerprints: Fingerprints
+    plan: tuple[tuple[int, tuple[Split, ...]], ...]
     audited: Audited | None
     rules: tuple[LevelRule, ...]
     reader: CropReader
@@ -122,7 +123,7 @@ def crossvalidate(request: CrossvalidateRequest, progress: Progress) -> Crossval
     started = time.perf_counter()
     work = _begin(request, progress)
     request, manifest = work.request, work.manifest
-    plan = list(_plan(work))
+    plan = work.plan
     folds = [
         _run_fold(work, repeat, number, parts)
         for repeat, splits in plan
@@ -222,13 +223,14 @@ def _begin(request: CrossvalidateRequest, progress: Progress) -> _Work:
         network,
         space,
         fingerprints,
+        # Of all repeats: folds that cannot be made are refused before anything is written.
+        tuple(_plan(request, fingerprints.manifest)),
         audited if recipe.audit else None,
         rules,
         reader,
         progress,
         RunContext.now(request.command),
     )
-    next(_plan(work))  # folds that cannot be made are refused before anything is written
     if request.resume:
         require_same_images(request.output, fingerprints.manifest)
     make_folder(request.output)
@@ -249,14 +251,15 @@ def _validation_share(recipe: Recipe) -> float:
     return recipe.split.validation / (recipe.split.train + recipe.split.validation)
 
 
-def _plan(work: _Work) -> Iterator[tuple[int, tuple[Split, ...]]]:
+def _plan(
+    request: CrossvalidateRequest, manifest: Manifest
+) -> Iterator[tuple[int, tuple[Split, ...]]]:
     """The splits of each repeat, from 1."""
-    request = work.request
     for repeat in range(1, request.repeats + 1):
         yield (
             repeat,
             grouped_folds(
-                work.manifest,
+                manifest,
                 folds=request.folds,
                 seed=_seed_of(request, repeat),
                 validation_fraction=_validation_share(request.recipe),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from actinscope.errors import ImageUnreadable, ManifestError
 from actinscope.images import CropReader, Image
 from actinscope.networks import NetworkEntry
-from actinscope.predict import JUDGED
+from actinscope.predict import is_own_column
 from actinscope.preprocess import NetworkInput, Preprocess, fit_preprocess
 from actinscope.progress import Progress, StepCounter
 from actinscope.study import (
@@ -76,18 +76,22 @@ def read_study(source: StudySource, recipe: Recipe) -> Manifest:
     """The manifest of a study, from its CSV or its folders.
 
     Raises:
-        StudyError: as :func:`read_manifest` and :func:`scan_folder` do.
+        StudyError: as :func:`read_manifest` and :func:`scan_folder` do, or a column has a
+            name that predictions.csv uses itself.
     """
+    return _require_free_names(_listed(source, recipe), source.manifest or source.data)
+
+
+def _listed(source: StudySource, recipe: Recipe) -> Manifest:
     scanning = source.group_level is not None or source.group_pattern is not None
     if source.manifest is not None and not scanning:
-        manifest = read_manifest(
+        return read_manifest(
             source.manifest,
             source.data,
             group=source.group,
             crop_size=source.crop_size,
             options=recipe.images,
         )
-        return _require_free_names(manifest, source.manifest)
     return scan_folder(
         source.data,
         group_level=source.group_level,
@@ -101,11 +105,7 @@ def read_study(source: StudySource, recipe: Recipe) -> Manifest:
 
 def _require_free_names(manifest: Manifest, where: Path) -> Manifest:
     """Refuse columns that the table of predictions has itself."""
-    taken = [
-        column
-        for column in manifest.group_columns
-        if column in {"predicted", "error", *JUDGED} or column.startswith("probability_")
-    ]
+    taken = [column for column in manifest.group_columns if is_own_column(column)]
     if taken:
         raise ManifestError(
             f"the column {taken[0]!r} has a name that predictions.csv uses itself",

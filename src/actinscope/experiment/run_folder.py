@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from actinscope.bundle import BundleInfo, read_bundle_info
 from actinscope.errors import ManifestError, StudyError, UsageError
 from actinscope.evidence import Estimate
+from actinscope.predict import is_own_column
 from actinscope.study import PARTS
 from actinscope.study.records import RESERVED_COLUMNS, forbidden_characters, tidy
 from actinscope.study.table import Row, Table, read_table
@@ -31,7 +32,7 @@ _MANIFEST = "manifest.csv"
 _METRICS = "metrics.json"
 _RECIPE = "recipe.toml"
 _PROBABILITY = "probability_"
-_OWN = frozenset({"path", "object", "part", "label", "predicted"})
+_OWN = frozenset({"path", "object", "part", "label"})
 _LARGEST = 1 << 30  # bytes; ten million rows
 _SUM_TOLERANCE = 1e-3  # probabilities are written with six decimals
 _TIE = 2e-6  # equal, as far as six decimals show
@@ -207,7 +208,7 @@ def read_run_predictions(path: Path) -> RunPredictions:
             where=path,
             remedy=_AGAIN,
         )
-    groups = [name for name in table.columns if name not in _OWN and name not in columns]
+    groups = [name for name in table.columns if name not in _OWN and not is_own_column(name)]
     seen: set[ImageKey] = set()
     keys = [_key(row, path, seen) for row in table.rows]
     return RunPredictions(

@@ -12,7 +12,7 @@ from actinscope.images.masks import MaskReader
 from actinscope.images.model import Image, ReadOptions, Region
 from actinscope.images.objects import CellObject, objects_from_mask, objects_from_table
 from actinscope.images.origin import file_facts
-from actinscope.images.read import read_image, read_label_mask
+from actinscope.images.read import image_shape, read_image, read_label_mask
 from actinscope.images.sniff import IMAGE_SUFFIXES
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Region",
     "crop",
     "file_facts",
+    "image_shape",
     "list_images",
     "objects_from_mask",
     "objects_from_table",

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from actinscope.errors import ImageUnreadable
 from actinscope.images.model import ReadOptions
-from actinscope.images.planes import Stored, check_size, settle_axes
+from actinscope.images.planes import Layout, Stored, check_size, settle_axes
 
 _SAVE_OTHERWISE = "Save it as an uncompressed bitmap, PNG or TIFF"
 _COPY_AGAIN = "Copy or export the file again"
+_LONGEST_HEADER = 14 + 124 + 4 * 256
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,11 @@ def read_bmp(path: Path, options: ReadOptions, *, as_mask: bool = False) -> Stor
         ImageTooLarge, ImageEmpty, AmbiguousAxes: from the header alone.
     """
     with path.open("rb") as stream:
-        header = _read_header(path, stream.read(14 + 124 + 4 * 256))
+        header = _read_header(path, stream.read(_LONGEST_HEADER))
         greys = _grey_palette(header.palette)
         if as_mask and header.palette is not None:
             greys = np.arange(len(header.palette), dtype=np.uint8)
-        is_colour = greys is None
-        shape = (header.height, header.width, 3) if is_colour else (header.height, header.width)
-        check_size(path, shape, options.max_pixels)
-        settle_axes(path, shape, "YXS" if is_colour else "YX", options)
+        layout = _layout(path, header, options, is_colour=greys is None)
         row_bytes = (header.width * header.bits + 31) // 32 * 4
         stream.seek(header.offset)
         data = stream.read(row_bytes * header.height)
@@ -56,7 +54,24 @@ def read_bmp(path: Path, options: ReadOptions, *, as_mask: bool = False) -> Stor
     rows = np.frombuffer(data, np.uint8).reshape(header.height, row_bytes)
     rows = rows if header.top_down else rows[::-1]
     array, notes = _pixels(path, rows, header, greys)
-    return Stored(array, "YXS" if is_colour else "YX", is_colour=is_colour, notes=notes)
+    return Stored(array, layout.axes, is_colour=greys is None, notes=notes)
+
+
+def bmp_layout(path: Path, options: ReadOptions) -> Layout:
+    """Shape and axes of what :func:`read_bmp` reads, from the header alone.
+
+    Raises:
+        ImageUnreadable, ImageTooLarge, ImageEmpty, AmbiguousAxes: as :func:`read_bmp`.
+    """
+    with path.open("rb") as stream:
+        header = _read_header(path, stream.read(_LONGEST_HEADER))
+    return _layout(path, header, options, is_colour=_grey_palette(header.palette) is None)
+
+
+def _layout(path: Path, header: _Header, options: ReadOptions, *, is_colour: bool) -> Layout:
+    shape = (header.height, header.width, 3) if is_colour else (header.height, header.width)
+    check_size(path, shape, options.max_pixels)
+    return Layout(shape, settle_axes(path, shape, "YXS" if is_colour else "YX", options))
 
 
 def _pixels(

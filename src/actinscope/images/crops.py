@@ -141,11 +141,14 @@ class CropReader:
                     return self._fields[key]
             try:
                 image = read_image(path, self.options)
-            finally:
+            except BaseException:
                 with self._lock:
                     self._busy.pop(path, None)
+                raise
+            # Together: between the two a third thread would find neither and read again.
             with self._lock:
                 self._keep(key, image)
+                self._busy.pop(path, None)
         return image
 
     def _keep(self, key: tuple[Path, int, int], image: Image) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from actinscope.errors import ImageUnreadable
 from actinscope.images.model import ReadOptions
-from actinscope.images.planes import Stored, check_size, settle_axes
+from actinscope.images.planes import Layout, Stored, check_size, settle_axes
 
 _FRAME_MARKERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _NO_LENGTH = {0x01, *range(0xD0, 0xD9)}
@@ -26,9 +26,7 @@ _COPY_AGAIN = "Copy or export the file again"
 @dataclass(frozen=True)
 class _Frame:
     bits: int
-    height: int
-    width: int
-    samples: int
+    layout: Layout
     rotated: bool
 
 
@@ -44,19 +42,27 @@ def read_jpeg(path: Path, options: ReadOptions) -> Stored:
     data = path.read_bytes()
     frame = _walk(path, data, options)
     array = imagecodecs.jpeg_decode(data)
-    expected = (frame.height, frame.width) + ((3,) if frame.samples == 3 else ())
-    if array.shape != expected:
+    if array.shape != frame.layout.shape:
         raise ImageUnreadable("the JPEG file is damaged", where=path, remedy=_COPY_AGAIN)
     notes = ["JPEG is lossy: values are not exactly those that were measured"]
     if frame.rotated:
         notes.append("EXIF rotation flag not applied: pixels are as stored")
     return Stored(
         array,
-        "YXS" if frame.samples == 3 else "YX",
+        frame.layout.axes,
         bits=frame.bits,
-        is_colour=frame.samples == 3,
+        is_colour=len(frame.layout.shape) == 3,
         notes=tuple(notes),
     )
+
+
+def jpeg_layout(path: Path, options: ReadOptions) -> Layout:
+    """Shape and axes of what :func:`read_jpeg` reads; the markers are walked, nothing is decoded.
+
+    Raises:
+        ImageUnreadable, ImageTooLarge, ImageEmpty, AmbiguousAxes: as :func:`read_jpeg`.
+    """
+    return _walk(path, path.read_bytes(), options).layout
 
 
 def _walk(path: Path, data: bytes, options: ReadOptions) -> _Frame:
@@ -78,7 +84,7 @@ def _walk(path: Path, data: bytes, options: ReadOptions) -> _Frame:
                     where=path,
                     remedy="Export the image again, or leave it out",
                 )
-            return _Frame(frame.bits, frame.height, frame.width, frame.samples, rotated)
+            return _Frame(frame.bits, frame.layout, rotated)
         if marker in _NO_LENGTH:
             at += 2
             continue
@@ -110,8 +116,8 @@ def _read_frame(path: Path, segment: bytes, options: ReadOptions) -> _Frame:
         )
     shape = (height, width) if samples == 1 else (height, width, 3)
     check_size(path, shape, options.max_pixels)
-    settle_axes(path, shape, "YX" if samples == 1 else "YXS", options)
-    return _Frame(bits, height, width, samples, rotated=False)
+    axes = settle_axes(path, shape, "YX" if samples == 1 else "YXS", options)
+    return _Frame(bits, Layout(shape, axes), rotated=False)
 
 
 def _is_rotated(segment: bytes) -> bool:

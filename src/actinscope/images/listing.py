@@ -45,5 +45,5 @@ def _looks_like_image(path: Path) -> bool:
 def natural_key(path: Path) -> tuple[tuple[int, int, str], ...]:
     """Sort key under which numbers in names count as numbers and case does not."""
     pieces = re.split(r"([0-9]+)", path.name)
-    key = tuple((1, int(p), "") if p.isdigit() else (0, 0, p.casefold()) for p in pieces)
+    key = tuple((1, int(p), "") if p.isdecimal() else (0, 0, p.casefold()) for p in pieces)
     return (*key, (2, 0, path.name))

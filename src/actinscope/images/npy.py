@@ -10,7 +10,7 @@ import numpy as np
 
 from actinscope.errors import AmbiguousAxes, ImageUnreadable
 from actinscope.images.model import ReadOptions
-from actinscope.images.planes import Stored, check_size, check_type, settle_axes
+from actinscope.images.planes import Layout, Stored, check_size, check_type, settle_axes
 
 
 def read_npy(path: Path, options: ReadOptions) -> Stored:
@@ -42,6 +42,18 @@ def read_npy(path: Path, options: ReadOptions) -> Stored:
             )
         array = np.fromfile(stream, dtype=dtype, count=count)
     return Stored(array.reshape(shape, order="F" if fortran else "C"), axes)
+
+
+def npy_layout(path: Path, options: ReadOptions) -> Layout:
+    """Shape and axes of what :func:`read_npy` reads, from the header alone.
+
+    Raises:
+        ImageUnreadable, ImageTooLarge, ImageEmpty, AmbiguousAxes: as :func:`read_npy`.
+    """
+    with path.open("rb") as stream:
+        shape, _, _ = _read_header(stream)
+    check_size(path, shape, options.max_pixels)
+    return Layout(shape, _axes(path, shape, options))
 
 
 def _read_header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

@@ -40,6 +40,19 @@ class Stored:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Layout:
+    """What a file's header says of its array: its shape, one letter of ``axes`` for each axis."""
+
+    shape: tuple[int, ...]
+    axes: str
+
+    @property
+    def rows_and_columns(self) -> tuple[int, int]:
+        """Lengths of the axes Y and X."""
+        return self.shape[self.axes.index("Y")], self.shape[self.axes.index("X")]
+
+
 def check_size(path: Path, shape: Sequence[int], max_pixels: int) -> None:
     """Refuse a shape from a file's header before anything is decoded.
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from actinscope.errors import ImageUnreadable
 from actinscope.images.model import ReadOptions
-from actinscope.images.planes import Stored, check_size, settle_axes
+from actinscope.images.planes import Layout, Stored, check_size, settle_axes
 
 _GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGBA = 0, 2, 3, 4, 6
 _SAMPLES = {_GREY: 1, _RGB: 3, _PALETTE: 3, _GREY_ALPHA: 1, _RGBA: 3}
@@ -54,18 +54,13 @@ def read_png(path: Path, options: ReadOptions, *, as_mask: bool = False) -> Stor
 
     with path.open("rb") as stream:
         header = _read_header(path, stream.read(33))
-        shape: tuple[int, ...] = (header.height, header.width)
         keep_indices = as_mask and header.colour == _PALETTE
-        if _SAMPLES[header.colour] == 3 and not keep_indices:
-            shape = (*shape, 3)
-        check_size(path, shape, options.max_pixels)
-        axes = "YXS" if len(shape) == 3 else "YX"
-        settle_axes(path, shape, axes, options)
+        layout = _layout(path, header, options, keep_indices=keep_indices)
         stream.seek(0)
         data = stream.read()
     chunks = _check_chunks(path, data)
     array = _palette_indices(data) if keep_indices else imagecodecs.png_decode(data)
-    if array.shape[:2] != shape[:2]:
+    if array.shape[:2] != layout.shape[:2]:
         raise ImageUnreadable(
             "the decoded picture has another size than its header",
             where=path,
@@ -84,7 +79,27 @@ def read_png(path: Path, options: ReadOptions, *, as_mask: bool = False) -> Stor
     if b"eXIf" in chunks:
         notes.append("EXIF block not applied (a rotation flag, if any, is ignored)")
     bits = header.depth if header.colour == _GREY else None
-    return Stored(array, axes, bits=bits, is_colour=len(shape) == 3, notes=tuple(notes))
+    is_colour = len(layout.shape) == 3
+    return Stored(array, layout.axes, bits=bits, is_colour=is_colour, notes=tuple(notes))
+
+
+def png_layout(path: Path, options: ReadOptions) -> Layout:
+    """Shape and axes of what :func:`read_png` reads, from the header alone.
+
+    Raises:
+        ImageUnreadable, ImageTooLarge, ImageEmpty, AmbiguousAxes: as :func:`read_png`.
+    """
+    with path.open("rb") as stream:
+        return _layout(path, _read_header(path, stream.read(33)), options)
+
+
+def _layout(
+    path: Path, header: _Header, options: ReadOptions, *, keep_indices: bool = False
+) -> Layout:
+    is_colour = _SAMPLES[header.colour] == 3 and not keep_indices
+    shape = (header.height, header.width, 3) if is_colour else (header.height, header.width)
+    check_size(path, shape, options.max_pixels)
+    return Layout(shape, settle_axes(path, shape, "YXS" if is_colour else "YX", options))
 
 
 def _palette_indices(data: bytes) -> NDArray[Any]:

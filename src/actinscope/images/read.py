@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 
 from actinscope.errors import ImageError, ImageUnreadable
 from actinscope.images.model import Image, ReadOptions
-from actinscope.images.planes import Stored, to_image
+from actinscope.images.planes import Layout, Stored, to_image
 from actinscope.images.sniff import KIND_OF_SUFFIX, kind_of
 
 _DEFAULT = ReadOptions()
@@ -31,6 +33,19 @@ def read_image(path: Path, options: ReadOptions = _DEFAULT) -> Image:
     """
     path = Path(path)
     return _guarded(path, options, as_mask=False)
+
+
+def image_shape(path: Path, options: ReadOptions = _DEFAULT) -> tuple[int, int]:
+    """Rows and columns of what :func:`read_image` gives, without decoding a pixel.
+
+    Raises:
+        ImageUnreadable: missing, forbidden, no image, or a damaged header.
+        ImageTooLarge, ImageEmpty, AmbiguousAxes: as :func:`read_image`, by the header.
+    """
+    path = Path(path)
+    kind = kind_of(path)
+    with _one_error(path, kind):
+        return _layout(path, kind, options).rows_and_columns
 
 
 def read_label_mask(path: Path) -> NDArray[Any]:
@@ -64,12 +79,18 @@ def read_label_mask(path: Path) -> NDArray[Any]:
 
 
 def _guarded(path: Path, options: ReadOptions, *, as_mask: bool) -> Image:
-    """Read; whatever a decoder raises becomes one clear error that names the file."""
     kind = kind_of(path)
-    try:
+    with _one_error(path, kind):
         stored = _decode(path, kind, options, as_mask=as_mask)
         stored = _note_wrong_suffix(path, kind, stored)
         return to_image(path, stored, options)
+
+
+@contextmanager
+def _one_error(path: Path, kind: str) -> Iterator[None]:
+    """Whatever a decoder raises becomes one clear error that names the file."""
+    try:
+        yield
     except ImageError:
         raise
     except MemoryError as error:
@@ -122,6 +143,32 @@ def _decode(path: Path, kind: str, options: ReadOptions, *, as_mask: bool) -> St
     from actinscope.images.vendor import read_vendor
 
     return read_vendor(path, kind, options)
+
+
+def _layout(path: Path, kind: str, options: ReadOptions) -> Layout:
+    if kind == "TIFF":
+        from actinscope.images.tiff import tiff_layout
+
+        return tiff_layout(path, options)
+    if kind == "PNG":
+        from actinscope.images.png import png_layout
+
+        return png_layout(path, options)
+    if kind == "JPEG":
+        from actinscope.images.jpeg import jpeg_layout
+
+        return jpeg_layout(path, options)
+    if kind == "BMP":
+        from actinscope.images.bmp import bmp_layout
+
+        return bmp_layout(path, options)
+    if kind == "NPY":
+        from actinscope.images.npy import npy_layout
+
+        return npy_layout(path, options)
+    from actinscope.images.vendor import vendor_layout
+
+    return vendor_layout(path, kind, options)
 
 
 def _note_wrong_suffix(path: Path, kind: str, stored: Stored) -> Stored:

@@ -24,7 +24,14 @@ from numpy.typing import NDArray
 from actinscope.errors import AmbiguousAxes, ImageUnreadable
 from actinscope.images import tiff_metadata
 from actinscope.images.model import ReadOptions
-from actinscope.images.planes import Stored, check_scene, check_size, check_type, settle_axes
+from actinscope.images.planes import (
+    Layout,
+    Stored,
+    check_scene,
+    check_size,
+    check_type,
+    settle_axes,
+)
 
 _MINISWHITE, _MINISBLACK, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _JPEG_COMPRESSIONS = {6, 7, 33007, 34892, 33003, 33005, 34712}
@@ -48,15 +55,14 @@ def read_tiff(path: Path, options: ReadOptions, *, as_mask: bool = False) -> Sto
         if series.dtype is None:
             raise ImageUnreadable("pixels of an unknown type", where=path, remedy=_COPY_AGAIN)
         check_type(path, series.dtype)
-        check_size(path, series.shape, options.max_pixels)
+        layout = _layout(path, series, options)
         _check_segment_sizes(path, page, options)
-        axes = settle_axes(path, series.shape, series.axes, options)
         _check_photometric(path, page)
         notes = _check_segments(path, tif, series)
         array = series.asarray(maxworkers=1)
         stored = Stored(
-            array.reshape(series.shape),
-            axes,
+            array.reshape(layout.shape),
+            layout.axes,
             bits=tiff_metadata.significant_bits(tif, page, options.scene or 0),
             channel_names=tiff_metadata.channel_names(tif, series, options.scene or 0),
             pixel_size_um=tiff_metadata.pixel_size_um(tif, page, options.scene or 0),
@@ -67,6 +73,24 @@ def read_tiff(path: Path, options: ReadOptions, *, as_mask: bool = False) -> Sto
         )
     extra = tuple(f"TIFF reader: {message}" for message in messages)
     return _with(stored, notes=(*stored.notes, *extra))
+
+
+def tiff_layout(path: Path, options: ReadOptions) -> Layout:
+    """Shape and axes of what :func:`read_tiff` reads, from the header alone.
+
+    Raises:
+        ImageUnreadable, ImageTooLarge, ImageEmpty, AmbiguousAxes: as :func:`read_tiff`.
+    """
+    import tifffile
+
+    with _collect_log(path), tifffile.TiffFile(path) as tif:
+        series = _choose_series(path, tif, options)
+        return _layout(path, series, options)
+
+
+def _layout(path: Path, series: Any, options: ReadOptions) -> Layout:
+    check_size(path, series.shape, options.max_pixels)
+    return Layout(series.shape, settle_axes(path, series.shape, series.axes, options))
 
 
 @contextmanager

@@ -29,7 +29,7 @@ def significant_bits(tif: Any, page: Any, scene: int) -> int | None:
     pixels = _ome_pixels(tif, scene)
     if pixels is not None:
         given = pixels.get("SignificantBits", "")
-        if given.isdigit() and int(given) > 0:
+        if given.isdecimal() and int(given) > 0:
             return int(given)
     bits = page.bitspersample
     return bits if isinstance(bits, int) else None

@@ -7,7 +7,14 @@ from typing import Any
 
 from actinscope.errors import ImageUnreadable
 from actinscope.images.model import ReadOptions
-from actinscope.images.planes import Stored, check_scene, check_size, check_type, settle_axes
+from actinscope.images.planes import (
+    Layout,
+    Stored,
+    check_scene,
+    check_size,
+    check_type,
+    settle_axes,
+)
 
 _INSTALL = 'Install the readers with: pip install "actinscope[formats]"'
 
@@ -19,6 +26,30 @@ def read_vendor(path: Path, kind: str, options: ReadOptions) -> Stored:
         ImageUnreadable: bioio or its reader for this kind is not installed, or it fails.
         ImageTooLarge, ImageEmpty, AmbiguousAxes: before pixels are read.
     """
+    opened = _open(path, kind, options)
+    layout = _layout(path, opened, options)
+    declared = str(opened.dims.order)
+    samples = layout.shape[declared.index("S")] if "S" in declared else 0
+    return Stored(
+        opened.data,
+        layout.axes,
+        is_colour=samples == 3,
+        channel_names=tuple(str(name) for name in opened.channel_names or ()),
+        pixel_size_um=_pixel_size(opened.physical_pixel_sizes),
+    )
+
+
+def vendor_layout(path: Path, kind: str, options: ReadOptions) -> Layout:
+    """Shape and axes of what :func:`read_vendor` reads, without its pixels.
+
+    Raises:
+        ImageUnreadable, ImageTooLarge, ImageEmpty, AmbiguousAxes: as :func:`read_vendor`.
+    """
+    return _layout(path, _open(path, kind, options), options)
+
+
+def _open(path: Path, kind: str, options: ReadOptions) -> Any:
+    """The file as bioio opens it, at the scene that ``options`` choose."""
     try:
         from bioio import BioImage
     except ImportError as error:
@@ -37,18 +68,14 @@ def read_vendor(path: Path, kind: str, options: ReadOptions) -> Stored:
         ) from error
     scenes = list(opened.scenes)
     opened.set_scene(scenes[check_scene(path, len(scenes), options.scene)])
-    declared, shape = str(opened.dims.order), tuple(int(length) for length in opened.shape)
+    return opened
+
+
+def _layout(path: Path, opened: Any, options: ReadOptions) -> Layout:
+    shape = tuple(int(length) for length in opened.shape)
     check_type(path, opened.dtype)
     check_size(path, shape, options.max_pixels)
-    axes = settle_axes(path, shape, declared, options)
-    samples = shape[declared.index("S")] if "S" in declared else 0
-    return Stored(
-        opened.data,
-        axes,
-        is_colour=samples == 3,
-        channel_names=tuple(str(name) for name in opened.channel_names or ()),
-        pixel_size_um=_pixel_size(opened.physical_pixel_sizes),
-    )
+    return Layout(shape, settle_axes(path, shape, str(opened.dims.order), options))
 
 
 def _pixel_size(sizes: Any) -> tuple[float, float] | None:

@@ -238,7 +238,7 @@ _AUTOMATIC = (
 
 def _is_numbered(name: str) -> bool:
     stem, _, number = name.rpartition("_")
-    return name in _AUTOMATIC or (number.isdigit() and stem in _AUTOMATIC)
+    return name in _AUTOMATIC or (number.isdecimal() and stem in _AUTOMATIC)
 
 
 def _ranked(names: Iterable[str]) -> list[tuple[str, int]]:
@@ -264,7 +264,7 @@ def _stem(name: str) -> tuple[str, int]:
     if name in _AUTOMATIC:
         return name, 0
     stem, _, number = name.rpartition("_")
-    return stem, int(number) if number.isdigit() else 0
+    return stem, int(number) if number.isdecimal() else 0
 
 
 def _in_order(layer: Any, found: StoredLayer) -> list[NDArray[Any]]:

@@ -132,7 +132,7 @@ class _Stream:
                 while piece := response.read1(_PIECE):
                     total += len(piece)
                     self._put(piece)
-                if expected.isdigit() and total != int(expected):
+                if expected.isdecimal() and total != int(expected):
                     raise DownloadError("the connection broke before the end of the file")
             self._put(b"")
         except DownloadError as failure:

@@ -150,7 +150,7 @@ def _current(file: Any) -> dict[str, _Stored]:
     layers = _inside(file, root)
     for key in layers:
         variables = _inside(layers, f"{key}/vars")
-        numbers = sorted((name for name in variables if name.isdigit()), key=int)
+        numbers = sorted((name for name in variables if name.isdecimal()), key=int)
         if not numbers:
             continue
         name = _attributes(variables).get("name")

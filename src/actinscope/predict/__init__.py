@@ -13,7 +13,7 @@ from actinscope.predict.judge import (
 )
 from actinscope.predict.predictor import Predictor
 from actinscope.predict.records import RecordOutputs, predict_records
-from actinscope.predict.table import Predictions, read_predictions
+from actinscope.predict.table import Predictions, is_own_column, read_predictions
 
 __all__ = [
     "JUDGED",
@@ -26,6 +26,7 @@ __all__ = [
     "Predictor",
     "RecordOutputs",
     "calibrated",
+    "is_own_column",
     "judged_cells",
     "predict_files",
     "predict_records",

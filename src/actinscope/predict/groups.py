@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from actinscope.errors import ManifestError
-from actinscope.predict.judge import JUDGED
+from actinscope.predict.table import is_own_column
 from actinscope.predict.tasks import Task
 from actinscope.study.table import Row, read_table
 
@@ -16,7 +16,6 @@ from actinscope.study.table import Row, read_table
 _NOT_COPIED = frozenset(
     {"path", "mask", "objects", "object", "y", "x", "height", "width", "sha256"}
 )
-_TAKEN = frozenset({"predicted", "error", *JUDGED})
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def read_group_columns(manifest: Path, folders: Sequence[Path] = ()) -> GroupCol
             where=manifest,
             remedy="The first line must name the columns; one is path",
         )
-    taken = [name for name in table.columns if name in _TAKEN or name.startswith("probability_")]
+    taken = [name for name in table.columns if is_own_column(name)]
     if taken:
         raise ManifestError(
             f"the column {taken[0]} would be mistaken for a prediction",

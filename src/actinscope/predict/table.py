@@ -21,6 +21,11 @@ _FIRST = ("path", "object", "y", "x")
 _PROBABILITY = "probability_"
 
 
+def is_own_column(name: str) -> bool:
+    """Whether a table of predictions fills a column of this name itself, so that no group can."""
+    return name in {"predicted", "error", *JUDGED} or name.startswith(_PROBABILITY)
+
+
 def header(groups: Sequence[str], classes: Sequence[str], *, judged: bool = False) -> list[str]:
     """The names of the columns; ``judged`` where the judge has rules."""
     probabilities = [f"{_PROBABILITY}{name}" for name in classes]

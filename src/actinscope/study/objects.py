@@ -15,9 +15,9 @@ from actinscope.images import (
     CellObject,
     ReadOptions,
     Region,
+    image_shape,
     objects_from_mask,
     objects_from_table,
-    read_image,
     read_label_mask,
 )
 from actinscope.study.records import Record, forbidden_characters, tidy
@@ -189,7 +189,7 @@ def _mask_objects(options: ReadOptions) -> Callable[[ManifestRow], tuple[CellObj
         assert row.attached is not None
         mask = read_label_mask(row.attached)
         try:
-            size: tuple[int, ...] = read_image(row.path, options).pixels.shape[-2:]
+            size: tuple[int, ...] = image_shape(row.path, options)
         except ImageError:
             size = mask.shape  # an unreadable field is reported with the fingerprints
         if mask.shape != size:
