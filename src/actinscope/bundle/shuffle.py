@@ -118,9 +118,13 @@ def _shuffled(model: bytes, names: frozenset[str], seed: int) -> bytes:
     network = onnx.load_model_from_string(model)
     rng = np.random.default_rng([seed, 11])
     done: list[tuple[NDArray[Any], NDArray[Any]]] = []
-    for tensor in network.graph.initializer:
-        if tensor.name not in names:
-            continue
+
+    def content(tensor: Any) -> tuple[list[int], bytes]:
+        return list(tensor.dims), onnx.numpy_helper.to_array(tensor).tobytes()
+
+    # The converter names and orders the arrays otherwise in every process.
+    chosen = [tensor for tensor in network.graph.initializer if tensor.name in names]
+    for tensor in sorted(chosen, key=content):
         before = onnx.numpy_helper.to_array(tensor)
         after = _as_twin(before, done)
         if after is None:
