@@ -372,26 +372,28 @@ def _lines(name: str, text: str) -> list[str]:
 # What holds on every machine --------------------------------------------------------------
 
 _NUMBER = re.compile(r"[-−+]?\d+(?:[.,]\d+)*(?:e[-+]?\d+)?")
-_SVG = re.compile(r"<svg.*?</svg>", re.DOTALL)
+_OUTLINE = re.compile(r"<(title|h[1-6]|summary|th|figcaption)\b[^>]*>(.*?)</\1>", re.DOTALL)
+_ELEMENT = re.compile(r'<([a-z][a-z0-9]*)\b(?:[^>]*? class="([^"]*)")?')
 
 
 def structure(name: str, text: str) -> str:
     """What a kept file is made of, whatever the numbers in it: texts with ``#`` for each number.
 
-    Of tables the columns are left, of JSON the keys, of drawings the words; of the hashes nothing.
+    Of tables the columns are left, of JSON the keys, of pages the headings and the kinds of
+    elements: how many images are shown, and which, hangs on the numbers.
     """
     if name.endswith(".csv"):
         return text.splitlines()[0] + "\n"
     if name.endswith(".json"):
-        return "".join(f"{_NUMBER.sub('#', key)}\n" for key in sorted(set(_keys(json.loads(text)))))
-    text = re.sub(r"pixels=.*? sha256=|sha256=[0-9a-f]+", "", text)
-    text = _SVG.sub(_words_of_drawing, text)
-    return _NUMBER.sub("#", text)
-
-
-def _words_of_drawing(found: re.Match[str]) -> str:
-    words = sorted(set(re.findall(r">([^<>]*[A-Za-z][^<>]*)<", found[0])))
-    return f"<svg>{' | '.join(words)}</svg>"
+        lines = sorted({_NUMBER.sub("#", key) for key in _keys(json.loads(text))})
+    elif name.endswith(".html"):
+        elements = {" ".join(found.groups("")) for found in _ELEMENT.finditer(text)}
+        words_of = (re.sub(r"<[^>]*>", "", words) for _, words in _OUTLINE.findall(text))
+        headings = [_NUMBER.sub("#", " ".join(words.split())) for words in words_of]
+        lines = [*dict.fromkeys(headings), "", *sorted(elements)]
+    else:
+        return _NUMBER.sub("#", text)
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _keys(value: Any, prefix: str = "") -> Iterator[str]:
