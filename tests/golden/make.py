@@ -208,6 +208,7 @@ BLANKS: tuple[tuple[str, str, str], ...] = (
     (r"printed\.txt", r"^(epoch .*  )[\d.]+ s$", r"\1TIME s"),
     # Speeds, which are measured.
     (r".*", r"[\d.]+(?= times float32)", "SPEED"),
+    (r".*\.json", r'(?<="speed_ratio": )[\d.]+', "SPEED"),
     # A line of progress appears when enough time has gone by.
     (r"printed\.txt", r"^[A-Z][^:\n]*: \d+ of \d+(?:, .* left)?(?:  .*)?\n", ""),
     # The bytes of a network: tf2onnx names and orders equal constants otherwise in every process.
