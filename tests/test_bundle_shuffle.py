@@ -80,3 +80,22 @@ def test_the_bundle_itself_is_untouched(bundle: Bundle) -> None:
     before = bundle.model
     shuffled_networks(bundle, seed=0)
     assert bundle.model == before
+
+
+def test_order_and_names_of_the_arrays_do_not_decide(bundle: Bundle) -> None:
+    """The converter names and orders them otherwise in every process."""
+    model = onnx.load_model_from_string(bundle.model)
+    turned = [*model.graph.initializer][::-1]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(turned)
+    for tensor in model.graph.initializer:
+        for node in model.graph.node:
+            node.input[:] = [f"{x}_" if x == tensor.name else x for x in node.input]
+        tensor.name += "_"
+    other = bundle_of(model.SerializeToString())
+    steps = [shuffled_networks(one, seed=0) for one in (bundle, other)]
+    for one, two in zip(*steps, strict=True):
+        expected = arrays(one.bundle.model)
+        found = arrays(two.bundle.model)
+        for name, values in expected.items():
+            assert np.array_equal(found[f"{name}_"], values), name

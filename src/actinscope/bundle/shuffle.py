@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,19 +117,26 @@ def _shuffled(model: bytes, names: frozenset[str], seed: int) -> bytes:
     import onnx
 
     network = onnx.load_model_from_string(model)
-    rng = np.random.default_rng([seed, 11])
+    chosen = [tensor for tensor in network.graph.initializer if tensor.name in names]
     done: list[tuple[NDArray[Any], NDArray[Any]]] = []
-    for tensor in network.graph.initializer:
-        if tensor.name not in names:
-            continue
+    # The converter names, orders and joins equal arrays otherwise in every process, so the
+    # random order of an array is made to depend on its values alone.
+    for tensor in sorted(chosen, key=_content):
         before = onnx.numpy_helper.to_array(tensor)
         after = _as_twin(before, done)
         if after is None:
+            rng = np.random.default_rng([seed, 11, crc32(before.tobytes())])
             after = rng.permutation(before.ravel()).reshape(before.shape)
             done.append((before, after))
         tensor.CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(after), tensor.name))
     result: bytes = network.SerializeToString()
     return result
+
+
+def _content(tensor: Any) -> tuple[list[int], bytes]:
+    import onnx
+
+    return list(tensor.dims), onnx.numpy_helper.to_array(tensor).tobytes()
 
 
 def _as_twin(
