@@ -18,11 +18,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from actinscope.evidence import Confound
-from actinscope.experiment.audit_confounds import LEVEL, run_checks
-from actinscope.experiment.prepare import StudySource, fingerprint_study, read_study
-from actinscope.images import CropReader
+from actinscope.audit import LEVEL, Confound
+from actinscope.audit.confounds import run_checks
+from actinscope.cells import CropReader
 from actinscope.progress import Silent
+from actinscope.runs import StudySource, fingerprint_study, read_study
 from actinscope.study import MEASURES, Manifest, Observation
 from actinscope.training import Recipe
 from record import DATA_SETS, command_line, data_folder, write_record

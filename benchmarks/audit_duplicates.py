@@ -24,8 +24,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.study.copy_search import LEAST_AGREEMENT, NearPair, near_duplicates
-from actinscope.study.sketches import sketch
+from actinscope.audit import near_duplicates
+from actinscope.audit.copy_matching import LEAST_AGREEMENT, NearPair
+from actinscope.study.thumbnails import sketch
 from record import command_line, data_folder, write_record
 
 KINDS = ("rotated", "flipped", "rescaled", "recompressed", "brightness", "overlapping crop")

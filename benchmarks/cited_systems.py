@@ -21,17 +21,24 @@ from pathlib import Path
 from typing import Any
 
 from actinscope.bundle import load_bundle
-from actinscope.evidence import Evaluation
-from actinscope.experiment.assess import assess
-from actinscope.experiment.ensemble import make_ensemble
-from actinscope.experiment.patches import PatchRequest, write_patches
-from actinscope.experiment.prepare import StudySource, fingerprint_study, read_study, records_of
-from actinscope.experiment.train import TrainRequest, choose_network, train_on_parts, train_study
-from actinscope.images import CropReader
+from actinscope.cells import CropReader
+from actinscope.evaluation import Evaluation
 from actinscope.predict import Predictor
 from actinscope.progress import Silent
+from actinscope.runs import (
+    StudySource,
+    TrainRequest,
+    assess,
+    choose_network,
+    fingerprint_study,
+    read_study,
+    records_of,
+)
 from actinscope.study import PatchSettings, Split, grouped_folds
 from actinscope.training import Recipe, change_recipe, load_recipe
+from actinscope.workflows.ensemble import make_ensemble
+from actinscope.workflows.patches import PatchRequest, write_patches
+from actinscope.workflows.train import train_on_parts, train_study
 from record import DATA_SETS, command_line, data_folder, write_record
 
 _DATA = "mef_actin"

@@ -19,20 +19,20 @@ from typing import Any
 
 import numpy as np
 
-from actinscope.evidence import fit_sets, fit_temperature
-from actinscope.experiment.prepare import (
+from actinscope.bundle import calibrated
+from actinscope.cells import CropReader
+from actinscope.evaluation import fit_sets, fit_temperature
+from actinscope.networks import build_network, embedding_of
+from actinscope.preprocess import fit_preprocess
+from actinscope.progress import Silent
+from actinscope.runs import (
     StudySource,
+    choose_network,
     images_of,
     labels_of,
     network_input,
     read_study,
 )
-from actinscope.experiment.train import choose_network
-from actinscope.images import CropReader
-from actinscope.networks import build_network, embedding_of
-from actinscope.predict import calibrated
-from actinscope.preprocess import fit_preprocess
-from actinscope.progress import Silent
 from actinscope.training import change_recipe, load_recipe
 from record import DATA_SETS, command_line, data_folder, write_record
 

@@ -22,10 +22,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from actinscope.experiment.prepare import StudySource
 from actinscope.paper.runs import PaperRequest, run_paper
-from actinscope.phantoms import write_phantom_crops
+from actinscope.phantoms.write import write_phantom_crops
 from actinscope.progress import Silent
+from actinscope.runs import StudySource
 from actinscope.training import change_recipe, load_recipe
 from record import DATA_SETS, command_line, data_folder, write_record
 

@@ -28,8 +28,14 @@ from typing import Any
 
 import numpy as np
 
-from actinscope.experiment.prepare import (
+from actinscope.cells import CropReader
+from actinscope.networks import build_network, embedding_of
+from actinscope.preprocess import fit_preprocess
+from actinscope.progress import Silent
+from actinscope.runs import (
     StudySource,
+    TrainRequest,
+    choose_network,
     fingerprint_study,
     images_of,
     labels_of,
@@ -37,13 +43,9 @@ from actinscope.experiment.prepare import (
     read_study,
     records_of,
 )
-from actinscope.experiment.train import TrainRequest, choose_network, train_on_parts
-from actinscope.images import CropReader
-from actinscope.networks import build_network, embedding_of
-from actinscope.preprocess import fit_preprocess
-from actinscope.progress import Silent
 from actinscope.study import Fingerprints, Manifest, Split, grouped_folds
 from actinscope.training import Recipe, change_recipe, load_recipe
+from actinscope.workflows.train import train_on_parts
 from record import DATA_SETS, command_line, data_folder, write_record
 
 

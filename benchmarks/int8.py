@@ -19,13 +19,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from actinscope.experiment.prepare import StudySource, fingerprint_study, read_study
-from actinscope.experiment.quantize import QuantizeRequest, quantize_run
-from actinscope.experiment.train import TrainRequest, choose_network, train_on_parts
-from actinscope.images import CropReader
+from actinscope.cells import CropReader
 from actinscope.progress import Silent
+from actinscope.runs import StudySource, TrainRequest, choose_network, fingerprint_study, read_study
 from actinscope.study import Fingerprints, Split, grouped_folds
 from actinscope.training import change_recipe, load_recipe
+from actinscope.workflows.quantize import QuantizeRequest, quantize_run
+from actinscope.workflows.train import train_on_parts
 from record import DATA_SETS, command_line, data_folder, write_record
 
 

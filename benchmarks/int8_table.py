@@ -5,7 +5,8 @@ from __future__ import annotations
 from statistics import median
 from typing import Any
 
-from actinscope.evidence.paired import agresti_min, exact_mcnemar
+from actinscope.evaluation import exact_mcnemar
+from actinscope.evaluation.paired import agresti_min
 
 
 def int8_table(record: dict[str, Any]) -> str:

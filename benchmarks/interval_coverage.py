@@ -17,7 +17,7 @@ import sys
 
 import numpy as np
 
-from actinscope.evidence import evaluate
+from actinscope.evaluation import evaluate
 from record import command_line, write_record
 
 _STUDIES = 500

@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from actinscope.bundle import InferenceSession, load_bundle
+from actinscope.bundle import load_bundle
+from actinscope.bundle.session import InferenceSession
 from actinscope.runtimes import usable_cores
 from prediction_setup import NETWORKS, make_model, spread, write_images
 from record import command_line, write_record

@@ -12,7 +12,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from actinscope.experiment.prepare import (
+from actinscope.cells import CropReader
+from actinscope.networks import network_entry
+from actinscope.preprocess import fit_preprocess
+from actinscope.progress import Silent
+from actinscope.runs import (
     StudySource,
     fingerprint_study,
     images_of,
@@ -20,10 +24,6 @@ from actinscope.experiment.prepare import (
     read_study,
     records_of,
 )
-from actinscope.images import CropReader
-from actinscope.networks import network_entry
-from actinscope.preprocess import fit_preprocess
-from actinscope.progress import Silent
 from actinscope.study import Split, grouped_folds, write_manifest
 from actinscope.training import load_recipe
 from record import DATA_SETS, data_folder

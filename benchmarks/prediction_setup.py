@@ -35,12 +35,13 @@ from actinscope.bundle import (
     save_bundle,
     store_int8,
 )
-from actinscope.experiment.environment import now_utc
 from actinscope.images import list_images, read_image
 from actinscope.networks import build_network, export_onnx, network_entry, resolve_weights
-from actinscope.phantoms import PHENOTYPES, write_phantom_crops
+from actinscope.phantoms.traits import PHENOTYPES
+from actinscope.phantoms.write import write_phantom_crops
 from actinscope.predict import Predictor
 from actinscope.preprocess import NetworkInput, PreprocessSettings, fit_preprocess
+from actinscope.runs import now_utc
 from record import HERE
 
 Kind = Literal["png", "tif"]

@@ -20,16 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from actinscope.experiment.prepare import (
-    StudySource,
-    fingerprint_study,
-    images_of,
-    labelled_images,
-    labels_of,
-    network_input,
-    read_study,
-)
-from actinscope.images import CropReader
+from actinscope.cells import CropReader
 from actinscope.networks import (
     build_network,
     freeze,
@@ -40,17 +31,28 @@ from actinscope.networks import (
 )
 from actinscope.preprocess import fit_preprocess
 from actinscope.progress import Silent
+from actinscope.runs import (
+    StudySource,
+    fingerprint_study,
+    images_of,
+    labelled_images,
+    labels_of,
+    network_input,
+    read_study,
+)
 from actinscope.study import TEST, grouped_folds
 from actinscope.training import (
+    Fold,
     LabelledImages,
     Recipe,
+    SearchImages,
+    Shelf,
     TrainingData,
+    TrialRunner,
     change_recipe,
     fit,
     load_recipe,
 )
-from actinscope.training.shared_views import SearchImages, Shelf
-from actinscope.training.trial import Fold, TrialRunner
 from record import DATA_SETS, command_line, data_folder, write_record
 
 _RATES = (2e-4, 5e-4, 1e-4, 1e-3)

@@ -27,13 +27,13 @@ from typing import Any
 
 import numpy as np
 
-from actinscope.bundle import load_bundle
-from actinscope.experiment.prepare import StudySource
-from actinscope.experiment.train import TrainRequest, train_study
+from actinscope.bundle import NetworkOutput, load_bundle
 from actinscope.images import Image, read_image
-from actinscope.predict import NetworkOutput, Predictor
+from actinscope.predict import Predictor
 from actinscope.progress import Silent
+from actinscope.runs import StudySource, TrainRequest
 from actinscope.training import change_recipe, load_recipe
+from actinscope.workflows.train import train_study
 from record import DATA_SETS, command_line, data_folder, write_record
 
 _IMAGES = 150

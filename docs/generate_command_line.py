@@ -18,7 +18,8 @@ from pydantic import BaseModel
 from actinscope import errors
 from actinscope.cli.arguments import build_parser
 from actinscope.files import write_text_atomic
-from actinscope.networks import REGISTRY, NetworkEntry, PackageFile
+from actinscope.networks import REGISTRY, NetworkEntry
+from actinscope.networks.weight_sources import PackageFile
 from actinscope.training import Recipe
 
 DOCS = Path(__file__).resolve().parent

@@ -10,11 +10,11 @@ import onnx
 import tifffile
 
 from actinscope.bundle import Bundle, save_bundle
-from actinscope.experiment.assess import Assessment, assess
-from actinscope.experiment.looks import Looks
-from actinscope.images import CropReader
+from actinscope.cells import CropReader
+from actinscope.explain import Looks
 from actinscope.predict import Predictor
 from actinscope.progress import Silent
+from actinscope.runs import Assessment, assess
 from actinscope.study import read_manifest
 from test_bundle_example import (
     CLASSES,

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from actinscope.bundle import Bundle, InferenceSession, save_bundle
-from actinscope.experiment.prepare import fingerprint_study
-from actinscope.images import CropReader
+from actinscope.bundle import Bundle, save_bundle
+from actinscope.bundle.session import InferenceSession
+from actinscope.cells import CropReader
 from actinscope.progress import Silent
+from actinscope.runs import fingerprint_study
 from actinscope.study import read_manifest, write_manifest
 from actinscope.training import load_recipe, write_recipe
 from test_bundle_example import CLASSES, SIZE, bundle_info, fitted_preprocess, grey_image

@@ -8,25 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from actinscope.audit import Confound
 from actinscope.bundle import AbstainRule, FamiliarRule, NetworkOutput, Reliability, SetRule
-from actinscope.evidence import (
-    Answers,
-    Confound,
-    Evaluation,
-    LevelRule,
-    Worth,
-    evaluate,
-    evaluate_level,
-    judge_control,
-    shuffled_labels,
-    worth,
-)
-from actinscope.experiment.checks import AuditFacts, Checks, ExplanationFacts
-from actinscope.experiment.controls import ControlResults
-from actinscope.experiment.facts import PartFacts, RunFacts
+from actinscope.evaluation import Evaluation, LevelRule, Worth, evaluate, evaluate_level, worth
+from actinscope.explain import ControlResults
+from actinscope.explain.control_models import Answers, judge_control, shuffled_labels
 from actinscope.networks import network_entry
 from actinscope.predict import Judge
 from actinscope.training import Recipe
+from actinscope.writeup import AuditFacts
+from actinscope.writeup.diagnostics import Checks, ExplanationFacts
+from actinscope.writeup.facts import PartFacts, RunFacts
 from training_toys import tiny_preprocess
 
 CLASSES = ("control", "treated")

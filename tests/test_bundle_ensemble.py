@@ -24,14 +24,14 @@ from actinscope.bundle import (
     save_ensemble,
     store_reliability,
     verify_bundle,
-    zip_bundle,
 )
+from actinscope.bundle.archive import zip_bundle
+from actinscope.cells import CropReader
 from actinscope.cli.main import main
 from actinscope.errors import BundleError, GoldenMismatch, UsageError
-from actinscope.experiment.known import known_training
-from actinscope.images import CropReader
 from actinscope.predict import Predictor
 from actinscope.preprocess import NetworkInput, Preprocess, PreprocessSettings, fit_preprocess
+from actinscope.runs import known_training
 from test_bundle_example import (
     BIAS,
     CLASSES,

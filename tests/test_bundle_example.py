@@ -12,12 +12,7 @@ import pytest
 
 from actinscope.bundle import Bundle, BundleInfo, NetworkSummary, save_bundle
 from actinscope.images import Image
-from actinscope.preprocess import (
-    NetworkInput,
-    Preprocess,
-    PreprocessSettings,
-    fit_preprocess,
-)
+from actinscope.preprocess import NetworkInput, Preprocess, PreprocessSettings, fit_preprocess
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 

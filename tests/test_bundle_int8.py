@@ -17,7 +17,6 @@ from actinscope.bundle import (
     MEASURED,
     Bundle,
     Figure,
-    InferenceSession,
     Int8Part,
     Int8Summary,
     cost_sentence,
@@ -27,10 +26,11 @@ from actinscope.bundle import (
     store_int8,
     too_costly,
     verify_bundle,
-    zip_bundle,
 )
 from actinscope.bundle import quantize as quantize_module
+from actinscope.bundle.archive import zip_bundle
 from actinscope.bundle.model_check import check_model
+from actinscope.bundle.session import InferenceSession
 from actinscope.errors import BundleError, GoldenMismatch, UsageError
 from actinscope.predict import Predictor
 from int8_toys import inputs_of, toy_bundle, toy_network

@@ -18,27 +18,21 @@ from actinscope.bundle import (
     AbstainRule,
     Bundle,
     FamiliarRule,
+    NetworkOutput,
     References,
     Reliability,
     SetRule,
+    calibrated,
     load_bundle,
     store_reliability,
     verify_bundle,
-    zip_bundle,
 )
+from actinscope.bundle.archive import zip_bundle
 from actinscope.errors import BundleError, GoldenMismatch
 from actinscope.files import sha256_of_file
-from actinscope.predict import (
-    JUDGED,
-    Judge,
-    NetworkOutput,
-    PredictOptions,
-    calibrated,
-    predict_files,
-    read_predictions,
-    set_members,
-)
-from actinscope.predict.judge import set_text
+from actinscope.predict import JUDGED, Judge, PredictOptions, predict_files
+from actinscope.predict.decision import set_members, set_text
+from actinscope.predict.table import read_predictions
 from test_bundle_example import CLASSES, SIZE, by_hand, grey_image, make_bundle
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actinscope.bundle import InferenceSession
+from actinscope.bundle.session import InferenceSession
 from actinscope.errors import BundleError, UsageError
 from test_bundle_example import BIAS, KERNEL, SIZE, by_hand, write_network
 

@@ -8,7 +8,9 @@ import numpy as np
 import onnx
 import pytest
 
-from actinscope.bundle import Bundle, InferenceSession, shuffled_networks
+from actinscope.bundle import Bundle
+from actinscope.bundle.session import InferenceSession
+from actinscope.explain.weight_randomization import shuffled_networks
 from int8_toys import WIDTH, convolutions
 from test_bundle_example import CLASSES, SIZE, bundle_info, fitted_preprocess, grey_image
 

@@ -11,15 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actinscope.bundle import (
-    FORMAT_VERSION,
-    Verification,
-    load_bundle,
-    save_bundle,
-    verify_bundle,
-    zip_bundle,
-)
-from actinscope.bundle.info import BundleInfo
+from actinscope.bundle import BundleInfo, load_bundle, save_bundle, verify_bundle
+from actinscope.bundle.archive import zip_bundle
+from actinscope.bundle.info import FORMAT_VERSION
+from actinscope.bundle.verify import Verification
 from actinscope.errors import BundleError, GoldenMismatch, OutputError
 from actinscope.files import sha256_of_file
 from test_bundle_example import (

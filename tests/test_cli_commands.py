@@ -13,7 +13,8 @@ import tifffile
 
 from actinscope.cli.main import main
 from actinscope.networks import download
-from actinscope.training import RECIPE_NAMES, load_recipe
+from actinscope.training import load_recipe
+from actinscope.training.recipe import RECIPE_NAMES
 from test_bundle_example import grey_image, make_bundle
 
 Shown = pytest.CaptureFixture[str]

@@ -14,8 +14,8 @@ from actinscope.bundle import read_bundle_info
 from actinscope.cli.arguments import build_parser
 from actinscope.cli.explain_command import _METHODS
 from actinscope.cli.main import main
-from actinscope.experiment.explain_files import CHOICES
 from actinscope.images import read_image
+from actinscope.workflows.explain_files import CHOICES
 from explain_toys import cell_pixels, without_class_maps
 from test_bundle_example import CLASSES, by_hand, make_bundle
 from test_report_page import Page
@@ -147,7 +147,7 @@ def test_an_interrupted_run_says_what_is_left(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("actinscope.experiment.explain_files.write_maps", stop)
+    monkeypatch.setattr("actinscope.workflows.explain_files.write_maps", stop)
     assert explain(place, tmp_path / "out") == 130
     assert "Only pictures were written" in capsys.readouterr().err
     assert not (tmp_path / "out" / "explanation.csv").exists()

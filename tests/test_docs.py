@@ -18,9 +18,9 @@ import actinscope
 from actinscope import errors
 from actinscope.cli.arguments import build_parser
 from actinscope.cli.main import main
-from actinscope.images import IMAGE_SUFFIXES
+from actinscope.images.sniff import IMAGE_SUFFIXES
 from actinscope.networks import REGISTRY
-from actinscope.study.records import RESERVED_COLUMNS
+from actinscope.study import RESERVED_COLUMNS
 from actinscope.training import Recipe, load_recipe
 from compare_toys import toy_images, write_run
 from test_bundle_example import grey_image

@@ -11,13 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from actinscope.errors import ActinscopeError
-from actinscope.evidence import (
-    Attention,
-    attention_inside,
-    attention_sentence,
-    judge_attention,
-    mean_maps,
-)
+from actinscope.explain import Attention, attention_inside, attention_sentence, judge_attention
+from actinscope.explain.attention import mean_maps
 
 HALF = np.array([[True, True], [False, False]])
 

@@ -10,21 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actinscope.errors import ActinscopeError, StudyError
-from actinscope.evidence import (
-    corrected_resampled_t,
-    fewest_for_mcnemar,
-    holm,
-    images_for_half_width,
-    pairs_for_mcnemar,
-)
-from actinscope.evidence.agreement import (
+from actinscope.evaluation import corrected_resampled_t, exact_mcnemar, images_for_half_width
+from actinscope.evaluation.agreement import (
     agreement_share,
     all_wrong_images,
     cohen_kappa,
     contested_images,
 )
-from actinscope.evidence.intervals import wilson
-from actinscope.evidence.paired import exact_mcnemar
+from actinscope.evaluation.intervals import wilson
+from actinscope.evaluation.multiple_testing import holm
+from actinscope.evaluation.sample_size import fewest_for_mcnemar, pairs_for_mcnemar
 
 Z = 1.959963984540054
 

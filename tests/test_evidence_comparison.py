@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from actinscope.errors import StudyError
-from actinscope.evidence import (
+from actinscope.evaluation import (
     DIFFERENCES,
     Comparison,
     compare_classifiers,

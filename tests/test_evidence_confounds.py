@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from actinscope.audit.confident_learning import review_labels
+from actinscope.audit.permutation import find_confounds
 from actinscope.errors import StudyError
-from actinscope.evidence import find_confounds, review_labels
 
 
 def study(groups: int, *, seed: int = 0, images: int = 6) -> tuple[np.ndarray, list[str]]:

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from actinscope.evidence import Estimate, linear_contrast
-from actinscope.evidence.intervals import proportion_of_images, without_interval
+from actinscope.evaluation import Estimate, linear_contrast, proportion_of_images
+from actinscope.evaluation.intervals import without_interval
 
 
 def test_newcombes_example() -> None:

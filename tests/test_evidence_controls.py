@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 
 from actinscope.errors import StudyError
-from actinscope.evidence import (
-    CONTROL_FEATURES,
+from actinscope.explain.control_features import CONTROL_FEATURES, control_features
+from actinscope.explain.control_models import (
     Answers,
+    association,
     batch_control,
-    control_features,
     judge_control,
+    lead,
+    linear_control,
     shuffled_labels,
     warnings_of,
 )
-from actinscope.evidence.controls import association, lead, linear_control
 
 CLASSES = ("bright", "dim")
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actinscope.errors import StudyError
-from actinscope.evidence import CLASS_METRICS, METRICS, evaluate, evaluation_to_json
+from actinscope.evaluation import METRICS, evaluate, evaluation_to_json
+from actinscope.evaluation.metrics import CLASS_METRICS
 
 
 def _softened(labels: np.ndarray, predicted: np.ndarray, k: int) -> np.ndarray:

@@ -10,17 +10,10 @@ import numpy as np
 import pytest
 
 from actinscope.errors import ActinscopeError, UsageError
-from actinscope.evidence import (
-    Likeness,
-    SanityStep,
-    has_umap,
-    map_likeness,
-    nearest_images,
-    principal_map,
-    prototypes,
-    sanity_sentence,
-    umap_map,
-)
+from actinscope.explain import SanityStep, map_likeness, sanity_sentence
+from actinscope.explain.embedding_map import has_umap, principal_map, umap_map
+from actinscope.explain.prototypes import nearest_images, prototypes
+from actinscope.explain.sanity_checks import Likeness
 
 
 def at(*degrees: float) -> np.ndarray:
@@ -128,7 +121,7 @@ def test_umap_is_asked_for_a_repeatable_map(monkeypatch: pytest.MonkeyPatch) -> 
     module = ModuleType("umap")
     module.UMAP = Stand  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "umap", module)
-    monkeypatch.setattr("actinscope.evidence.embedding_map.has_umap", lambda: True)
+    monkeypatch.setattr("actinscope.explain.embedding_map.has_umap", lambda: True)
     found = umap_map(at(0, 10, 20, 30), at(5), seed=7)
     assert asked["random_state"] == 7
     assert asked["n_neighbors"] == 3

@@ -10,15 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm, t
 
-from actinscope.evidence.intervals import (
-    Resampling,
-    bootstrap_estimate,
+from actinscope.evaluation import Resampling, bootstrap_estimate, draw_weights, proportion_of_images
+from actinscope.evaluation.intervals import (
     bounded_estimate,
     degrees_of_freedom,
-    draw_weights,
     expanded_level,
     grouped_proportion,
-    proportion_of_images,
     wilson,
 )
 

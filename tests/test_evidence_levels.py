@@ -11,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actinscope.errors import SettingsError, StudyError
-from actinscope.evidence import (
+from actinscope.evaluation import (
     RULES,
     LevelRule,
     Unit,
-    composition_error,
     evaluate_level,
     level_to_json,
     level_words,
     parse_level,
     sum_up,
 )
+from actinscope.evaluation.level_evaluation import composition_error
 
 CLASSES = ("control", "treated")
 

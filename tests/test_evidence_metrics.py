@@ -10,8 +10,8 @@ import pytest
 from sklearn import metrics as reference
 
 from actinscope.errors import ActinscopeError, StudyError
-from actinscope.evidence import METRICS
-from actinscope.evidence.metrics import all_metrics, confusion_counts, score
+from actinscope.evaluation import METRICS
+from actinscope.evaluation.metrics import all_metrics, confusion_counts, score
 
 
 def _random(n: int, k: int, seed: int, *, decimals: int | None = None):

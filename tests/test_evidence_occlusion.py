@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from actinscope.errors import ActinscopeError
-from actinscope.evidence import heat_map, occlude
-from actinscope.evidence.occlusion import background_level, log_odds
+from actinscope.explain import heat_map
+from actinscope.explain.occlusion import background_level, log_odds, occlude
 
 SIDE = 16
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from actinscope.errors import StudyError
-from actinscope.evidence import compare_pairs
-from actinscope.evidence.paired import agresti_min, exact_mcnemar
+from actinscope.evaluation import compare_pairs, exact_mcnemar
+from actinscope.evaluation.paired import agresti_min
 
 
 @pytest.mark.parametrize(

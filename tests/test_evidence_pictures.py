@@ -6,14 +6,9 @@ import numpy as np
 import pytest
 
 from actinscope.errors import ActinscopeError, StudyError
-from actinscope.evidence import (
-    common_scale,
-    contrast_map,
-    heat_map,
-    signed_map,
-    typical_examples,
-    worst_errors,
-)
+from actinscope.evaluation import typical_examples, worst_errors
+from actinscope.explain import contrast_map, heat_map
+from actinscope.explain.class_activation import common_scale, signed_map
 
 
 def _maps(seed: int = 0, k: int = 3) -> np.ndarray:

@@ -9,12 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actinscope.bundle import References, Reliability, references_of
-from actinscope.bundle.reliability import AbstainRule, SetRule
-from actinscope.evidence import (
-    answered_curve,
-    calibration_figures,
-    fewest_images,
+from actinscope.bundle import (
+    AbstainRule,
+    NetworkOutput,
+    References,
+    Reliability,
+    SetRule,
+    calibrated,
+    references_of,
+)
+from actinscope.evaluation import (
     fit_abstention,
     fit_familiar,
     fit_sets,
@@ -22,9 +26,10 @@ from actinscope.evidence import (
     worth,
     worth_figures,
 )
-from actinscope.evidence.calibration import TEMPERATURES, bins_of
-from actinscope.evidence.conformal import effective_images
-from actinscope.predict import Judge, NetworkOutput, calibrated
+from actinscope.evaluation.abstention import answered_curve
+from actinscope.evaluation.calibration import TEMPERATURES, bins_of, calibration_figures
+from actinscope.evaluation.conformal import effective_images, fewest_images
+from actinscope.predict import Judge
 
 CLASSES = ("a", "b")
 

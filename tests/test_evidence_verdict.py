@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from actinscope.errors import ActinscopeError
-from actinscope.evidence import Evaluation, Verdict, evaluate, verdict
+from actinscope.evaluation import Evaluation, Verdict, evaluate, verdict
 from actinscope.wording import whole_percent
 
 

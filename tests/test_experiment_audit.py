@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from actinscope import errors
+from actinscope.audit import audit as audit_module
+from actinscope.audit.confounds import _drawn
+from actinscope.audit.quality import _deviations
 from actinscope.cli.main import main
-from actinscope.experiment import audit as audit_module
-from actinscope.experiment.audit_confounds import _drawn
-from actinscope.experiment.audit_quality import _deviations
 from test_study_copies import texture
 
 Shown = pytest.CaptureFixture[str]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actinscope.experiment.audit_design import design_findings
+from actinscope.audit.design import design_findings
 from actinscope.study import Manifest, Record
 
 

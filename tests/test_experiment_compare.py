@@ -13,10 +13,9 @@ import pytest
 
 from actinscope.cli.main import main
 from actinscope.errors import StudyError, UsageError
-from actinscope.experiment.aligned import AlignedRuns, align
-from actinscope.experiment.compare import differing_settings, name_runs
-from actinscope.experiment.run_folder import read_run
+from actinscope.runs import AlignedRuns, align, read_run
 from actinscope.training import change_recipe, load_recipe
+from actinscope.workflows.compare import differing_settings, name_runs
 from compare_toys import ToyImage, toy_hash, toy_images, write_run, write_toy_pixels
 from test_bundle_example import CLASSES, make_bundle
 from test_report_page import Page

@@ -17,27 +17,26 @@ import actinscope
 from actinscope.bundle import read_bundle_info
 from actinscope.cli.main import main
 from actinscope.errors import ResumeError, SplitError, StudyError, UsageError
-from actinscope.evidence import evaluate
-from actinscope.experiment import crossvalidate as module
-from actinscope.experiment.compare_folds import compare_folds
-from actinscope.experiment.crossvalidate import crossvalidate
-from actinscope.experiment.crossvalidate_request import (
+from actinscope.evaluation import evaluate
+from actinscope.phantoms.write import write_phantom_crops
+from actinscope.progress import Silent
+from actinscope.runs import (
     CrossvalidateRequest,
     NestedSearch,
-    require_same_question,
-)
-from actinscope.experiment.crossvalidate_results import (
     Pooled,
+    StudySource,
     metrics_json,
     pool,
     read_fold,
-    spread_words,
+    read_study,
+    require_same_question,
 )
-from actinscope.experiment.prepare import StudySource, read_study
-from actinscope.phantoms import write_phantom_crops
-from actinscope.progress import Silent
+from actinscope.runs.folds import spread_words
 from actinscope.study import Manifest, Record, train_and_validation
 from actinscope.training import load_recipe, read_recipe, write_recipe
+from actinscope.workflows import crossvalidate as module
+from actinscope.workflows.compare_folds import compare_folds
+from actinscope.workflows.crossvalidate import crossvalidate
 
 RECIPE = """\
 base = "scratch"

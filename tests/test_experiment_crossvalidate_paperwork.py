@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from actinscope.evidence import Estimate, evaluate
-from actinscope.experiment.checklist_items import DOME_ITEMS, REFORMS_ITEMS
-from actinscope.experiment.checks import AuditFacts, Checks
-from actinscope.experiment.crossvalidate_card import refit_card
-from actinscope.experiment.crossvalidate_checklists import folds_checklists
-from actinscope.experiment.crossvalidate_facts import FoldsFacts, Model
-from actinscope.experiment.crossvalidate_methods import changed_settings, folds_paragraphs
-from actinscope.experiment.crossvalidate_request import NestedSearch
-from actinscope.experiment.facts import PartFacts, StudyFacts, Trained
+from actinscope.evaluation import Estimate, evaluate
 from actinscope.preprocess import Preprocess
+from actinscope.runs import NestedSearch
 from actinscope.training import Recipe, change_recipe, load_recipe
+from actinscope.writeup import AuditFacts
+from actinscope.writeup.checklist_items import DOME_ITEMS, REFORMS_ITEMS
+from actinscope.writeup.crossvalidate_card import refit_card
+from actinscope.writeup.crossvalidate_checklists import folds_checklists
+from actinscope.writeup.crossvalidate_facts import FoldsFacts, Model
+from actinscope.writeup.crossvalidate_methods import changed_settings, folds_paragraphs
+from actinscope.writeup.diagnostics import Checks
+from actinscope.writeup.facts import PartFacts, StudyFacts, Trained
 from paperwork_toys import CLASSES, predictions, toy_facts, toy_worth
 from test_bundle_example import bundle_info
 from training_toys import tiny_preprocess

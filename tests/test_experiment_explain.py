@@ -10,17 +10,25 @@ import numpy as np
 import pytest
 import tifffile
 
-from actinscope.evidence import Estimate, Likeness, SanityStep, heat_map, verdict
-from actinscope.experiment.explain import Explanation, explain
-from actinscope.experiment.explanation_report import (
+from actinscope.cells import MaskReader
+from actinscope.evaluation import Estimate, verdict
+from actinscope.explain import (
+    ACTIVATION,
+    OCCLUSION,
+    Explanation,
+    Looks,
+    MaskedCell,
+    SanityStep,
     attention_warnings,
+    explain,
     explanation_findings,
     explanation_shown,
+    heat_map,
+    inside_of,
     neighbour_words,
 )
-from actinscope.experiment.looks import ACTIVATION, OCCLUSION, Looks, MaskedCell, inside_of
-from actinscope.experiment.story import Pictures
-from actinscope.images import MaskReader, Region
+from actinscope.explain.sanity_checks import Likeness
+from actinscope.images import Region
 from actinscope.progress import Silent
 from actinscope.report import ExplanationShown
 from actinscope.report.explanation_figures import explanation_figures
@@ -28,6 +36,7 @@ from actinscope.report.figures import save_figures
 from actinscope.report.page import render_page
 from actinscope.report.tables import write_tables
 from actinscope.study import read_manifest
+from actinscope.workflows.train_report import Pictures
 from explain_toys import READER, cell_pixels, toy_looks
 from test_report_content import HOSTILE, make_content
 from test_report_page import Page

@@ -14,21 +14,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actinscope.evidence import Confound, evaluation_to_json
-from actinscope.experiment.card import model_card
-from actinscope.experiment.checklist_items import DOME_ITEMS, REFORMS_ITEMS
-from actinscope.experiment.checklists import checklists
-from actinscope.experiment.checks import AuditFacts, Checks
-from actinscope.experiment.facts import RunFacts
-from actinscope.experiment.methods import (
-    cautions,
-    methods_markdown,
-    methods_paragraphs,
-)
-from actinscope.experiment.paperwork import write_paperwork
-from actinscope.training import Recipe, change_recipe, load_recipe
-from actinscope.training.forest import Forest, Tree
+from actinscope.audit import Confound
+from actinscope.evaluation import evaluation_to_json
+from actinscope.training import Forest, Recipe, change_recipe, load_recipe
+from actinscope.training.tree_onnx import Tree
 from actinscope.wording import escaped, percent
+from actinscope.writeup import AuditFacts, write_paperwork
+from actinscope.writeup.card import model_card
+from actinscope.writeup.checklist_items import DOME_ITEMS, REFORMS_ITEMS
+from actinscope.writeup.checklists import checklists
+from actinscope.writeup.diagnostics import Checks
+from actinscope.writeup.facts import RunFacts
+from actinscope.writeup.methods import cautions, methods_markdown, methods_paragraphs
 from paperwork_toys import toy_checks, toy_controls, toy_facts, toy_worth
 
 #: Words that claim independence of the test part.

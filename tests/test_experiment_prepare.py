@@ -9,27 +9,26 @@ import numpy as np
 import pytest
 import tifffile
 
+from actinscope.cells import CropReader
 from actinscope.errors import ImageError, ManifestError, OutputError, ResumeError, UsageError
-from actinscope.experiment import demo
-from actinscope.experiment.output import require_new_file, require_new_folder
-from actinscope.experiment.prepare import (
+from actinscope.files import make_folder
+from actinscope.networks import network_entry
+from actinscope.progress import Silent
+from actinscope.runs import (
     Prepared,
     StudySource,
+    choose_network,
     fingerprint_study,
     prepare,
     read_study,
-)
-from actinscope.experiment.resume import (
     recipe_as_used,
+    require_new_file,
+    require_new_folder,
     require_same_settings,
     with_network_of_run,
 )
-from actinscope.experiment.train import choose_network
-from actinscope.files import make_folder
-from actinscope.images import CropReader
-from actinscope.networks import network_entry
-from actinscope.progress import Silent
 from actinscope.training import Recipe, change_recipe, write_recipe
+from actinscope.workflows import demo
 
 SMALL = change_recipe(Recipe(), {"network": {"name": "efficientnet-lite0", "input_size": 32}})
 

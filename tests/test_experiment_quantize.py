@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import tifffile
 
-from actinscope.bundle import INT8_FILE, InferenceSession, load_bundle
+from actinscope.bundle import INT8_FILE, load_bundle
+from actinscope.bundle.session import InferenceSession
 from actinscope.cli import options
 from actinscope.cli.main import main
-from actinscope.experiment import quantize as job
 from actinscope.predict import PredictOptions, predict_files
 from actinscope.study import Record
+from actinscope.workflows import quantize as job
 from int8_toys import inputs_of, toy_network, toy_run
 
 Shown = pytest.CaptureFixture[str]
@@ -244,7 +245,7 @@ def test_calibration_images_are_balanced(
 
 
 def test_the_command_line_knows_the_precisions() -> None:
-    from actinscope.bundle import PRECISIONS
+    from actinscope.bundle.int8 import PRECISIONS
 
     assert options._PRECISIONS == PRECISIONS
 

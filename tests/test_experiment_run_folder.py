@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from actinscope.errors import ActinscopeError, BundleError, SettingsError, StudyError, UsageError
-from actinscope.experiment.run_folder import read_run, read_run_predictions
+from actinscope.runs import read_run
+from actinscope.runs.folder import read_run_predictions
 from compare_toys import toy_hash, toy_images, write_run
 from test_bundle_example import CLASSES
 

@@ -9,7 +9,7 @@ import pytest
 
 from actinscope.cli.main import main
 from actinscope.errors import UsageError
-from actinscope.experiment.levels import level_rules
+from actinscope.runs import level_rules
 from actinscope.study import Manifest, Record
 from actinscope.training import LevelSettings
 

@@ -15,15 +15,17 @@ import pytest
 import tifffile
 
 import actinscope
+from actinscope.audit import audit
+from actinscope.audit.copy_matching import NearPair
+from actinscope.cells import CropReader
 from actinscope.cli.main import main
-from actinscope.evidence import mean_difference
-from actinscope.experiment import audit, tune
-from actinscope.experiment.prepare import StudySource, fingerprint_study, read_study
-from actinscope.images import CropReader
+from actinscope.evaluation import mean_difference
 from actinscope.networks import keras_backend
 from actinscope.progress import Silent
-from actinscope.study import NearPair, split
+from actinscope.runs import StudySource, fingerprint_study, read_study
+from actinscope.study import split
 from actinscope.training import load_recipe
+from actinscope.workflows import tune
 
 SPACE = """\
 [search]

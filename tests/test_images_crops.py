@@ -12,9 +12,11 @@ import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actinscope.cells import CropReader
+from actinscope.cells import crops as crops_module
+from actinscope.cells.crops import crop
 from actinscope.errors import ImageEmpty, ImageError, ImageUnreadable
-from actinscope.images import CropReader, Image, ReadOptions, Region, crop, list_images, read_image
-from actinscope.images import crops as crops_module
+from actinscope.images import Image, ReadOptions, Region, list_images, read_image
 
 
 def picture(height: int, width: int, channels: int = 2) -> Image:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from actinscope.cells import CellObject, objects_from_mask, objects_from_table
 from actinscope.errors import ImageUnreadable, ManifestError
-from actinscope.images import CellObject, objects_from_mask, objects_from_table
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "uint32", "int64"])

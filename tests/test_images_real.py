@@ -8,14 +8,8 @@ import numpy as np
 import tifffile
 from PIL import Image as PillowImage
 
-from actinscope.images import (
-    CropReader,
-    Region,
-    list_images,
-    objects_from_mask,
-    read_image,
-    read_label_mask,
-)
+from actinscope.cells import CropReader, objects_from_mask
+from actinscope.images import Region, list_images, read_image, read_label_mask
 
 
 def test_sixteen_bit_actin_crops(shared_data):

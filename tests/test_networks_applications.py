@@ -16,6 +16,7 @@ from actinscope.errors import SettingsError, WeightsCorrupt, WeightsUnavailable
 from actinscope.networks import (
     REGISTRY,
     Head,
+    KerasApplication,
     KerasDownload,
     NetworkEntry,
     ResolvedWeights,
@@ -24,7 +25,6 @@ from actinscope.networks import (
     export_onnx,
     freeze,
     freeze_batch_norm,
-    inference_model,
     is_plain,
     keras_backend,
     network_entry,
@@ -32,7 +32,7 @@ from actinscope.networks import (
     settle_head,
     training_graph,
 )
-from actinscope.networks.entry import KerasApplication
+from actinscope.networks.export import inference_model
 from actinscope.preprocess import PreprocessSettings, fit_preprocess
 from keras_layouts import shaken, write_legacy
 

@@ -14,11 +14,11 @@ from actinscope.networks import (
     build_network,
     export_onnx,
     freeze,
-    inference_model,
     keras_backend,
     network_entry,
     resolve_weights,
 )
+from actinscope.networks.export import inference_model
 
 IMAGES = np.random.default_rng(0).normal(size=(5, 96, 96, 3)).astype(np.float32)
 NAMES = ("efficientnetv2-b0", "efficientnet-lite0")

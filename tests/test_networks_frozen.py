@@ -15,12 +15,12 @@ from actinscope.networks import (
     build_network,
     cut_network,
     device,
-    dtype_policy,
-    frozen,
     keras_backend,
     network_entry,
     resolve_weights,
 )
+from actinscope.networks import frozen_inference as frozen
+from actinscope.networks.device import dtype_policy
 from training_toys import FROZEN, SIZE, tiny_network
 
 

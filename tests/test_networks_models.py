@@ -14,18 +14,18 @@ from actinscope.errors import SettingsError, WeightsCorrupt
 from actinscope.networks import (
     REGISTRY,
     NetworkEntry,
-    build_imagenet_classifier,
     build_network,
     cut_network,
     embedding_of,
     freeze,
-    inference_model,
     keras_backend,
     network_entry,
     resolve_weights,
-    trained_layers,
     weights_at_hand,
 )
+from actinscope.networks.build import build_imagenet_classifier
+from actinscope.networks.export import inference_model
+from actinscope.networks.freeze import trained_layers
 
 CLASSES = 3
 V2 = network_entry("efficientnetv2-b0")

@@ -19,13 +19,13 @@ from actinscope.networks import (
     REGISTRY,
     KerasDownload,
     NetworkEntry,
-    PackageFile,
-    Patience,
     default_network,
     network_entry,
     resolve_weights,
     weights_at_hand,
 )
+from actinscope.networks.download import Patience
+from actinscope.networks.weight_sources import PackageFile
 
 CONTENT = bytes(range(256)) * 2000
 MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actinscope.evidence import evaluate, linear_contrast
+from actinscope.evaluation import evaluate, linear_contrast
 from actinscope.paper.conclusions import OTHER_IMAGES, conclude, notices_of
 from actinscope.paper.networks import PlannedNetwork
 from actinscope.paper.results import ProtocolResult, step_between

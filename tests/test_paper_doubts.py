@@ -8,17 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actinscope.evidence import Estimate
+from actinscope.evaluation import Estimate
 from actinscope.networks import REGISTRY
 from actinscope.paper import doubts
-from actinscope.paper.published import (
-    NETWORKS,
-    TABLE_I,
-    TABLE_II,
-    TABLE_III,
-    TABLE_IV,
-    Printed,
-)
+from actinscope.paper.published import NETWORKS, TABLE_I, TABLE_II, TABLE_III, TABLE_IV, Printed
 
 
 def printed(text: str, *, in_percent: bool = True) -> Printed:

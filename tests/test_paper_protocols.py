@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from actinscope.cells import CropReader
 from actinscope.errors import SettingsError, SplitError, StudyError
-from actinscope.images import CropReader, Image, ReadOptions, read_image
+from actinscope.images import Image, ReadOptions, read_image
 from actinscope.paper.copies import (
     COPY,
     COPY_OF,

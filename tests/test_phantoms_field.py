@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from actinscope.errors import SettingsError
-from actinscope.phantoms import PHENOTYPES, PIXEL_SIZE_UM, PhantomField, draw_slide, render_field
-from actinscope.phantoms.traits import PROTOTYPES, draw_field_traits
+from actinscope.phantoms.field import PhantomField, render_field
+from actinscope.phantoms.optics import draw_slide
+from actinscope.phantoms.traits import PHENOTYPES, PIXEL_SIZE_UM, PROTOTYPES, draw_field_traits
 
 _SHAPE = (320, 320)
 

@@ -11,12 +11,9 @@ import tifffile
 
 from actinscope.errors import OutputError, SettingsError
 from actinscope.files import sha256_of_file
-from actinscope.phantoms import (
-    PHENOTYPES,
-    PIXEL_SIZE_UM,
-    write_phantom_crops,
-    write_phantom_study,
-)
+from actinscope.phantoms import write_phantom_study
+from actinscope.phantoms.traits import PHENOTYPES, PIXEL_SIZE_UM
+from actinscope.phantoms.write import write_phantom_crops
 
 _SMALL = {"fields_per_class": 2, "cells_per_field": 3, "difficulty": 0.3}
 

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from actinscope.predict import PredictOptions, predict_files, read_predictions
+from actinscope.predict import PredictOptions, predict_files
+from actinscope.predict.table import read_predictions
 from test_bundle_example import grey_image, make_bundle
 
 

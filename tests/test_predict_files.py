@@ -12,15 +12,11 @@ import pytest
 import tifffile
 
 from actinscope.bundle import Bundle
+from actinscope.cells import CropReader
 from actinscope.errors import ManifestError, OutputError, UsageError
-from actinscope.images import CropReader, Region, read_image
-from actinscope.predict import (
-    PredictOptions,
-    Predictor,
-    predict_files,
-    predict_records,
-    read_predictions,
-)
+from actinscope.images import Region, read_image
+from actinscope.predict import PredictOptions, Predictor, predict_files, predict_records
+from actinscope.predict.table import read_predictions
 from actinscope.study import Record
 from test_bundle_example import CLASSES, by_hand, grey_image, make_bundle
 

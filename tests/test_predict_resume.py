@@ -15,7 +15,8 @@ import pytest
 
 from actinscope.bundle import Bundle
 from actinscope.errors import UsageError
-from actinscope.predict import predict_files, read_predictions
+from actinscope.predict import predict_files
+from actinscope.predict.table import read_predictions
 from test_bundle_example import make_bundle
 from test_predict_files import expected, plain, write_image
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actinscope.bundle import Bundle, InferenceSession
+from actinscope.bundle import Bundle
+from actinscope.bundle.session import InferenceSession
 from actinscope.errors import BundleError, ImageError
 from actinscope.images import Image
 from actinscope.predict import PredictOptions, Predictor, predict_files

@@ -18,6 +18,7 @@ from actinscope.bundle import (
     AbstainRule,
     Bundle,
     FamiliarRule,
+    NetworkOutput,
     References,
     Reliability,
     Seen,
@@ -29,16 +30,18 @@ from actinscope.bundle import (
     store_reliability,
     verify_bundle,
 )
+from actinscope.cells import CropReader
 from actinscope.cli.main import main
 from actinscope.errors import GoldenMismatch
-from actinscope.images import CropReader
-from actinscope.predict import JUDGED, Judge, NetworkOutput, Predictor, predict_records
-from actinscope.predict.votes import (
-    majority,
-    majority_score,
+from actinscope.predict import (
+    JUDGED,
+    Judge,
+    Predictor,
     notes_of_members,
+    predict_records,
     promised_coverage,
 )
+from actinscope.predict.votes import majority, majority_score
 from actinscope.study import Record
 from test_bundle_ensemble import make_run, other_bundle, write_study
 from test_bundle_example import CLASSES, grey_image, make_bundle

@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from actinscope.errors import SettingsError
-from actinscope.preprocess import (
+from actinscope.preprocess import AugmentSettings, augment
+from actinscope.preprocess.augmentation import (
     AugmentParameters,
-    AugmentSettings,
     affine_matrix,
     apply_parameters,
-    augment,
     draw_parameters,
 )
 

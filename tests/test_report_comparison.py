@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from actinscope.evidence import compare_classifiers, comparison_verdict, pair_sentence
-from actinscope.report.comparison import (
+from actinscope.evaluation import compare_classifiers, comparison_verdict, pair_sentence
+from actinscope.report import (
     ComparedRun,
     ComparisonContent,
     ContestedImage,

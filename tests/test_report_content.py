@@ -9,17 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from actinscope.evidence import Estimate, Evaluation
-from actinscope.evidence.verdict import Verdict
-from actinscope.report import (
-    PARTS,
-    CellPicture,
-    ExtraTable,
-    Finding,
-    Headline,
-    ReportContent,
-    SplitTable,
-)
+from actinscope.evaluation import Estimate, Evaluation, Verdict
+from actinscope.report import CellPicture, ExtraTable, Finding, Headline, ReportContent, SplitTable
+from actinscope.report.content import PARTS
 
 HOSTILE = (
     "<script>alert('x')</script>",

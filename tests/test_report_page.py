@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from actinscope.report.content import Finding, SplitTable
+from actinscope.report import Finding, SplitTable
 from actinscope.report.page import render_page
 from test_report_content import HOSTILE, bare_content, make_content, picture
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from actinscope.evidence import Verdict
+from actinscope.evaluation import Verdict
 from actinscope.report import (
     DoubtText,
     LeakRow,

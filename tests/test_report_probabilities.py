@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actinscope.bundle import AbstainRule, FamiliarRule, Reliability, SetRule
-from actinscope.evidence import Worth, worth
-from actinscope.predict import Judge, NetworkOutput, judged_cells
+from actinscope.bundle import AbstainRule, FamiliarRule, NetworkOutput, Reliability, SetRule
+from actinscope.evaluation import Worth, worth
+from actinscope.predict import Judge, judged_cells
 from actinscope.report.probabilities import (
     calibration_rows,
     main_worth,

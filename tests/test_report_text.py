@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actinscope.evidence import METRICS, Estimate
+from actinscope.evaluation import METRICS, Estimate
+from actinscope.report import flatten
 from actinscope.report.curves import nice_ticks
 from actinscope.report.text import (
     clean,
     counts,
-    flatten,
     groups,
     interval,
     metric_title,

@@ -41,11 +41,11 @@ ONLY_IN = {
     "openvino": ("runtimes/imports.py",),
     "onnxruntime": ("runtimes/imports.py",),
     "bioio": ("images/",),
-    "xgboost": ("training/trees.py",),
+    "xgboost": ("training/boosted_trees.py",),
     "tifffile": ("images/", "phantoms/", "paper/copies.py"),
     "rich": ("cli/",),
     "optuna": ("training/search.py",),
-    "umap": ("evidence/embedding_map.py",),
+    "umap": ("explain/embedding_map.py",),
     "urllib": ("networks/download.py",),
     "http": ("networks/download.py",),
 }

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from actinscope.study import NearPair, copy_candidates, near_duplicates, sets_of
-from actinscope.study.copy_candidates import Guess, guess_copies
-from actinscope.study.copy_search import in_words
-from actinscope.study.sketches import Sketch, mirrored_descriptors, sketch, small_picture
+from actinscope.audit import copy_candidates, near_duplicates
+from actinscope.audit.copy_candidates import Guess, guess_copies
+from actinscope.audit.copy_matching import NearPair, in_words, sets_of
+from actinscope.study import Sketch, mirrored_descriptors
+from actinscope.study.thumbnails import sketch, small_picture
 
 
 def texture(seed: int, side: int = 96) -> NDArray[np.uint8]:

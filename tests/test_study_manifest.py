@@ -12,13 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from actinscope.errors import ManifestError, SettingsError, StudyError
-from actinscope.study import (
-    Manifest,
-    automatic_crop_size,
-    read_manifest,
-    scan_folder,
-    write_manifest,
-)
+from actinscope.study import Manifest, read_manifest, scan_folder, write_manifest
+from actinscope.study.expand_fields import automatic_crop_size
 
 NAMES = ("wt/a.tif", "wt/b.tif", "ko/a.tif", "ko/b.tif")
 

@@ -12,9 +12,9 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actinscope.cells import CropReader
 from actinscope.cli.main import main
 from actinscope.errors import ManifestError, SettingsError, StudyError
-from actinscope.images import CropReader
 from actinscope.study import PatchSettings, fingerprint, patches_of_fields, read_manifest, split
 from actinscope.study.patches import background_centres
 from test_bundle_example import make_bundle

@@ -10,8 +10,8 @@ import pytest
 import tifffile
 from PIL import Image as PillowImage
 
+from actinscope.cells import CropReader
 from actinscope.errors import ManifestError, SettingsError, StudyError, UsageError
-from actinscope.images import CropReader
 from actinscope.study import fingerprint, read_manifest, scan_folder, summarise
 
 

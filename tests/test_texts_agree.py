@@ -13,16 +13,17 @@ import pytest
 
 import actinscope
 from actinscope.cli.main import main
-from actinscope.experiment.card import model_card
-from actinscope.experiment.checklists import checklists
-from actinscope.experiment.checks import AuditFacts, Checks
-from actinscope.experiment.crossvalidate_checklists import folds_checklists
-from actinscope.experiment.crossvalidate_facts import FoldsFacts
-from actinscope.experiment.crossvalidate_methods import folds_paragraphs
-from actinscope.experiment.facts import RunFacts
-from actinscope.experiment.methods import methods_markdown, methods_paragraphs
-from actinscope.phantoms import write_phantom_crops
+from actinscope.phantoms.write import write_phantom_crops
 from actinscope.wording import percent
+from actinscope.writeup import AuditFacts
+from actinscope.writeup.card import model_card
+from actinscope.writeup.checklists import checklists
+from actinscope.writeup.crossvalidate_checklists import folds_checklists
+from actinscope.writeup.crossvalidate_facts import FoldsFacts
+from actinscope.writeup.crossvalidate_methods import folds_paragraphs
+from actinscope.writeup.diagnostics import Checks
+from actinscope.writeup.facts import RunFacts
+from actinscope.writeup.methods import methods_markdown, methods_paragraphs
 from paperwork_toys import toy_checks, toy_controls, toy_facts
 from test_experiment_crossvalidate_paperwork import toy_folds
 

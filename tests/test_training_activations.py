@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from actinscope.errors import OutputError
-from actinscope.training import scratch
-from actinscope.training.activations import ActivationStore, bytes_of_views
-from actinscope.training.scratch import Releaser, release, scratch_array
+from actinscope.training import Releaser, scratch_array
+from actinscope.training import memmap as scratch
+from actinscope.training.activation_store import ActivationStore, bytes_of_views
+from actinscope.training.memmap import release
 
 SHAPES = [(2, 3), (4,)]
 ROWS = np.arange(5)

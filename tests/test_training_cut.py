@@ -10,12 +10,12 @@ import pytest
 from actinscope.errors import SettingsError
 from actinscope.networks import (
     build_network,
-    crossing_tensors,
     cut_network,
     keras_backend,
     network_entry,
     resolve_weights,
 )
+from actinscope.networks.partition import crossing_tensors
 from training_toys import SIZE, tiny_network
 
 

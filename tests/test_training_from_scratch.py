@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from actinscope.errors import SettingsError
-from actinscope.experiment.resume import head_of, recipe_as_used
-from actinscope.experiment.train import choose_network
 from actinscope.networks import FrozenLayers, Head, freeze, network_entry
 from actinscope.progress import Silent
+from actinscope.runs import choose_network, head_of, recipe_as_used
 from actinscope.training import Recipe, change_recipe, fit, load_recipe
 from training_toys import (
     same_weights,

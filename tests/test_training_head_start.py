@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from actinscope.training import head_start
-from actinscope.training.head_start import _INVERSE_PENALTY, chosen_rows, logistic_head
+from actinscope.training import linear_probe as head_start
+from actinscope.training import logistic_head
+from actinscope.training.linear_probe import _INVERSE_PENALTY, chosen_rows
 from training_toys import tiny_fit, tiny_network, tiny_recipe
 
 

@@ -13,7 +13,8 @@ import pytest
 from actinscope.errors import SettingsError, TrainingError
 from actinscope.networks import freeze
 from actinscope.progress import Silent
-from actinscope.training import HISTORY_COLUMNS, Fitted, LabelledImages, TrainingData, fit
+from actinscope.training import Fitted, LabelledImages, TrainingData, fit
+from actinscope.training.checkpoint_writer import HISTORY_COLUMNS
 from training_toys import (
     FROZEN,
     history_on_disk,

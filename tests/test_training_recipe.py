@@ -9,7 +9,6 @@ import pytest
 
 from actinscope.errors import SettingsError
 from actinscope.training import (
-    RECIPE_NAMES,
     Recipe,
     change_recipe,
     load_recipe,
@@ -17,6 +16,7 @@ from actinscope.training import (
     recipe_text,
     write_recipe,
 )
+from actinscope.training.recipe import RECIPE_NAMES
 
 
 def _file(folder: Path, text: str) -> Path:

@@ -19,7 +19,8 @@ import pytest
 
 from actinscope.errors import OutputError, ResumeError
 from actinscope.progress import Silent
-from actinscope.training import Fitted, Recipe, TrainingData, saver
+from actinscope.training import Fitted, Recipe, TrainingData
+from actinscope.training import checkpoint_writer as saver
 from training_toys import (
     history_on_disk,
     same_weights,

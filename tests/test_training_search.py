@@ -11,13 +11,27 @@ import numpy as np
 import pytest
 
 from actinscope.errors import ResumeError, UsageError
-from actinscope.networks import block_ends, freeze_points
+from actinscope.networks import freeze_points
+from actinscope.networks.freeze_points import block_ends
 from actinscope.progress import Silent
-from actinscope.training import LabelledImages, Recipe, change_recipe
-from actinscope.training.search import Search, TrialResult, is_hopeless, place_of
-from actinscope.training.search_space import Choices, Range, SearchSpace, load_space
-from actinscope.training.shared_views import SearchImages, Shelf
-from actinscope.training.trial import Fold, FoldFigures, TrialOutcome, TrialRunner
+from actinscope.training import (
+    Choices,
+    Fold,
+    LabelledImages,
+    Range,
+    Recipe,
+    Search,
+    SearchImages,
+    SearchSpace,
+    Shelf,
+    TrialResult,
+    TrialRunner,
+    change_recipe,
+    is_hopeless,
+    load_space,
+    place_of,
+)
+from actinscope.training.trial import FoldFigures, TrialOutcome
 from training_toys import (
     FROZEN,
     tiny_data,

@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 
 from actinscope.errors import SettingsError
 from actinscope.preprocess import AugmentSettings
-from actinscope.training import Recipe, change_recipe
-from actinscope.training.search_space import (
+from actinscope.training import (
     FREEZE,
-    STRENGTH,
     Choices,
     Range,
+    Recipe,
     SearchSpace,
+    change_recipe,
     default_space_text,
     load_space,
     recipe_with,
-    scaled_augmentation,
 )
+from actinscope.training.search_space import STRENGTH, scaled_augmentation
 
 
 def space(folder: Path, text: str, recipe: Recipe | None = None) -> SearchSpace:

@@ -20,8 +20,8 @@ from actinscope.networks import (
 from actinscope.preprocess import Preprocess
 from actinscope.progress import Silent
 from actinscope.training import LabelledImages, Recipe, TrainingData, fit
+from actinscope.training.augmented_views import FreshViews, ViewPlan
 from actinscope.training.schedule import learning_rate_at
-from actinscope.training.views import FreshViews, ViewPlan
 from training_toys import FROZEN, tiny_images, tiny_network, tiny_preprocess, tiny_recipe
 
 

@@ -17,15 +17,22 @@ from actinscope.bundle import load_bundle, verify_bundle
 from actinscope.bundle.model_check import check_trees
 from actinscope.cli.main import main
 from actinscope.errors import BundleError, SettingsError, TrainingError, UsageError
-from actinscope.experiment.resume import head_of, recipe_as_used
 from actinscope.networks import REGISTRY, Head, network_entry
-from actinscope.phantoms import write_phantom_crops
+from actinscope.phantoms.write import write_phantom_crops
 from actinscope.predict import Predictor
 from actinscope.preprocess import AugmentSettings
 from actinscope.progress import Silent
-from actinscope.runtimes.engines import OnnxRuntimeTable
-from actinscope.training import Recipe, change_recipe, fit_trees, forest_to_onnx, load_recipe
-from actinscope.training.forest import Forest, Gaps, Tree, read_forest
+from actinscope.runs import head_of, recipe_as_used
+from actinscope.runtimes import OnnxRuntimeTable
+from actinscope.training import (
+    Forest,
+    Recipe,
+    change_recipe,
+    fit_trees,
+    forest_to_onnx,
+    load_recipe,
+)
+from actinscope.training.tree_onnx import Gaps, Tree, read_forest
 from test_bundle_example import make_bundle
 from training_toys import OFF, tiny_data, tiny_network, tiny_preprocess
 
@@ -408,7 +415,7 @@ def test_trees_and_other_classes_make_no_ensemble(place: Path, tmp_path: Path) -
 
 
 def test_trees_that_do_not_fit_the_network(place: Path) -> None:
-    from actinscope.bundle import InferenceSession
+    from actinscope.bundle.session import InferenceSession
 
     bundle = load_bundle(place / "run" / "bundle")
     forest = Forest((stump(0.5),), np.zeros(3, np.float32), features=2)

@@ -16,8 +16,8 @@ from actinscope.errors import TrainingError
 from actinscope.networks import FrozenLayers, cut_network
 from actinscope.preprocess import AugmentSettings
 from actinscope.progress import Silent
-from actinscope.training.activations import ActivationStore
-from actinscope.training.views import (
+from actinscope.training.activation_store import ActivationStore
+from actinscope.training.augmented_views import (
     Batch,
     FreshViews,
     StoredViews,

@@ -33,7 +33,7 @@ from actinscope.bundle.load import Bundle, load_and_prove, require_member
 from actinscope.bundle.opening import joint_output, open_sessions
 from actinscope.bundle.output import NetworkOutput
 from actinscope.bundle.place import put_in_place
-from actinscope.bundle.seen import Seen
+from actinscope.bundle.provenance import Seen
 from actinscope.errors import BundleError, ImageError, UsageError
 from actinscope.images import Image
 

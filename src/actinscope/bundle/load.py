@@ -12,7 +12,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from actinscope.bundle.archive import read_bundle_files, read_info_file
-from actinscope.bundle.familiar import References, unpack_references
 from actinscope.bundle.golden import Golden, unpack_golden
 from actinscope.bundle.info import (
     FAMILIAR_FILE,
@@ -28,8 +27,9 @@ from actinscope.bundle.info import (
 )
 from actinscope.bundle.int8 import PRECISIONS
 from actinscope.bundle.model_check import check_model, check_trees
+from actinscope.bundle.ood import References, unpack_references
+from actinscope.bundle.provenance import Seen, read_seen
 from actinscope.bundle.reliability import Reliability
-from actinscope.bundle.seen import Seen, read_seen
 from actinscope.errors import BundleError, UsageError
 
 

@@ -1,6 +1,6 @@
 """What bundle.json says about the worth of the probabilities, and what is stored beside it.
 
-Fitted on the validation part (``actinscope.evidence``), applied by ``actinscope.predict``:
+Fitted on the validation part (``actinscope.evaluation``), applied by ``actinscope.predict``:
 
 * one *temperature* that the logits are divided by,
 * the lowest probability with which a class belongs to the *prediction set*,

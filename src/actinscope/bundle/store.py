@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.bundle.familiar import References, pack_references
 from actinscope.bundle.golden import pack_golden
 from actinscope.bundle.info import (
     FAMILIAR_FILE,
@@ -25,6 +24,7 @@ from actinscope.bundle.info import (
 from actinscope.bundle.int8 import Int8Summary
 from actinscope.bundle.load import Bundle, load_and_prove
 from actinscope.bundle.model_check import check_model
+from actinscope.bundle.ood import References, pack_references
 from actinscope.bundle.place import put_in_place
 from actinscope.bundle.reliability import Reliability
 from actinscope.errors import BundleError

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.bundle.familiar import neighbour_distances
 from actinscope.bundle.golden import Golden
 from actinscope.bundle.info import FAMILIAR_FILE, GOLDEN_FILE, INT8_FILE
 from actinscope.bundle.load import Bundle, load_bundle
+from actinscope.bundle.ood import neighbour_distances
 from actinscope.bundle.opening import joint_output, open_sessions
 from actinscope.bundle.session import InferenceSession
 from actinscope.errors import GoldenMismatch

@@ -20,7 +20,7 @@ from actinscope.cli.requests import (
 
 def scan(arguments: Namespace) -> int:
     """``actinscope scan``."""
-    from actinscope.experiment.scan import scan_study
+    from actinscope.workflows.scan import scan_study
 
     options = read_options_of(arguments)
     with TerminalProgress(quiet=arguments.quiet) as progress:
@@ -34,7 +34,8 @@ def scan(arguments: Namespace) -> int:
 
 def train(arguments: Namespace) -> int:
     """``actinscope train``."""
-    from actinscope.experiment.train import TrainRequest, train_study
+    from actinscope.runs import TrainRequest
+    from actinscope.workflows.train import train_study
 
     request = TrainRequest(
         source=source_of(arguments),
@@ -53,7 +54,7 @@ def train(arguments: Namespace) -> int:
 
 def evaluate(arguments: Namespace) -> int:
     """``actinscope evaluate``."""
-    from actinscope.experiment.evaluate import EvaluateRequest, evaluate_bundle
+    from actinscope.workflows.evaluate import EvaluateRequest, evaluate_bundle
 
     changed = reading_of(arguments)
     request = EvaluateRequest(
@@ -124,7 +125,7 @@ def verify(arguments: Namespace) -> int:
 
 def quantize(arguments: Namespace) -> int:
     """``actinscope quantize``."""
-    from actinscope.experiment.quantize import QuantizeRequest, quantize_run
+    from actinscope.workflows.quantize import QuantizeRequest, quantize_run
 
     request = QuantizeRequest(
         run=arguments.run_folder,
@@ -143,7 +144,7 @@ def quantize(arguments: Namespace) -> int:
 
 def demo(arguments: Namespace) -> int:
     """``actinscope demo``."""
-    from actinscope.experiment.demo import run_demo
+    from actinscope.workflows.demo import run_demo
 
     with TerminalProgress(quiet=arguments.quiet) as progress:
         outcome = run_demo(

@@ -96,8 +96,8 @@ def compare(arguments: Namespace) -> int:
         report_problems,
         source_of,
     )
-    from actinscope.experiment.compare import CompareRequest, compare_runs
-    from actinscope.experiment.compare_folds import is_crossvalidation
+    from actinscope.workflows.compare import CompareRequest, compare_runs
+    from actinscope.workflows.compare_folds import is_crossvalidation
 
     _require_data(arguments)
     if any(map(is_crossvalidation, arguments.runs)):
@@ -126,7 +126,7 @@ def _compare_folds(arguments: Namespace) -> int:
     """Two folders of ``actinscope crossvalidate``."""
     from actinscope.cli.requests import print_results
     from actinscope.errors import UsageError
-    from actinscope.experiment.compare_folds import compare_folds
+    from actinscope.workflows.compare_folds import compare_folds
 
     for option in ("data", "images", "group"):
         if getattr(arguments, option) is not None:

@@ -18,7 +18,7 @@ from actinscope.cli.options import (
 from actinscope.errors import UsageError
 
 if TYPE_CHECKING:
-    from actinscope.experiment.crossvalidate_request import NestedSearch
+    from actinscope.runs import NestedSearch
 
 _DEPLOY = ("refit", "ensemble", "none")
 #: Option -> attribute of those that do nothing without --tune.
@@ -121,8 +121,8 @@ def crossvalidate(arguments: argparse.Namespace) -> int:
         report_problems,
         source_of,
     )
-    from actinscope.experiment.crossvalidate import crossvalidate as run
-    from actinscope.experiment.crossvalidate_request import CrossvalidateRequest
+    from actinscope.runs import CrossvalidateRequest
+    from actinscope.workflows.crossvalidate import crossvalidate as run
 
     request = CrossvalidateRequest(
         source=source_of(arguments),
@@ -147,7 +147,7 @@ def crossvalidate(arguments: argparse.Namespace) -> int:
 
 
 def _search_of(arguments: argparse.Namespace) -> NestedSearch | None:
-    from actinscope.experiment.crossvalidate_request import NestedSearch
+    from actinscope.runs import NestedSearch
 
     given = {name: getattr(arguments, name) for name in _SEARCH.values()}
     idle = [option for option, name in _SEARCH.items() if given[name] is not None]

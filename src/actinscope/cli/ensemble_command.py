@@ -33,7 +33,7 @@ def add_ensemble(commands: Any) -> None:
 
 def ensemble(arguments: Namespace) -> int:
     """``actinscope ensemble``."""
-    from actinscope.experiment.ensemble import make_ensemble
+    from actinscope.workflows.ensemble import make_ensemble
 
     for line in make_ensemble(arguments.members, arguments.output).lines:
         print(line)

@@ -9,7 +9,7 @@ from typing import Any
 
 from actinscope.cli.options import add_precision, add_reading, new_command, positive_number
 
-# As actinscope.experiment.explain_files.CHOICES, which is too heavy to import here.
+# As actinscope.workflows.explain_files.CHOICES, which is too heavy to import here.
 _METHODS = ("auto", "activation", "occlusion", "both")
 
 
@@ -64,7 +64,7 @@ def explain(arguments: Namespace) -> int:
     from actinscope.bundle import read_bundle_info
     from actinscope.cli.progress_bar import TerminalProgress
     from actinscope.cli.requests import print_results, read_options_of, reading_of, report_problems
-    from actinscope.experiment.explain_files import ExplainRequest, explain_files
+    from actinscope.workflows.explain_files import ExplainRequest, explain_files
 
     options = None
     if reading_of(arguments):

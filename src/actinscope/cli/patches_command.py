@@ -66,8 +66,8 @@ def add_patches(commands: Any) -> None:
 def patches(arguments: Namespace) -> int:
     """``actinscope patches``."""
     from actinscope.cli.requests import read_options_of
-    from actinscope.experiment.patches import PatchRequest, write_patches
     from actinscope.study import PatchSettings
+    from actinscope.workflows.patches import PatchRequest, write_patches
 
     request = PatchRequest(
         fields=arguments.manifest,

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from actinscope.errors import UsageError
 
 if TYPE_CHECKING:
-    from actinscope.experiment.prepare import StudySource
     from actinscope.images import ReadOptions
+    from actinscope.runs import StudySource
     from actinscope.training import LevelSettings, Recipe
 
 _BAD_FILES = 3
@@ -26,7 +26,7 @@ def source_of(arguments: Namespace) -> StudySource:
     Raises:
         UsageError: options contradict each other.
     """
-    from actinscope.experiment.prepare import StudySource
+    from actinscope.runs import StudySource
 
     scanning = {
         "--group-level": arguments.group_level,

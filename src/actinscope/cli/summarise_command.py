@@ -39,7 +39,7 @@ def add_summarise(commands: Any) -> None:
 def summarise(arguments: Namespace) -> int:
     """``actinscope summarise``."""
     from actinscope.cli.requests import level_settings_of
-    from actinscope.experiment.summarise import SummariseRequest, summarise_predictions
+    from actinscope.workflows.summarise import SummariseRequest, summarise_predictions
 
     outcome = summarise_predictions(
         SummariseRequest(

@@ -83,7 +83,7 @@ def tune(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
     from actinscope.cli.progress_bar import TerminalProgress
     from actinscope.cli.requests import print_results, recipe_of, report_problems, source_of
-    from actinscope.experiment.tune import TuneRequest, tune_study
+    from actinscope.workflows.tune import TuneRequest, tune_study
 
     request = TuneRequest(
         source=source_of(arguments),
@@ -116,7 +116,7 @@ class _PrintSpace(argparse.Action):
         values: object,
         option_string: str | None = None,
     ) -> None:
-        from actinscope.training.search_space import default_space_text
+        from actinscope.training import default_space_text
 
         print(default_space_text(), end="")
         parser.exit()

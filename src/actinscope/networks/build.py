@@ -15,10 +15,10 @@ from actinscope.errors import SettingsError, WeightsCorrupt
 from actinscope.networks.backend import keras_backend
 from actinscope.networks.convnext import ConvNeXt, depthwise_kernel
 from actinscope.networks.device import Precision, dtype_policy
+from actinscope.networks.efficientnet_lite import LiteBuilder
 from actinscope.networks.entry import NetworkEntry
 from actinscope.networks.head import Head, attach_head, is_head_layer
 from actinscope.networks.keras_file import StoredLayer, StoredLayers, read_keras_layers
-from actinscope.networks.lite import LiteBuilder
 from actinscope.networks.torch_file import read_torch_state
 from actinscope.networks.weights import ResolvedWeights
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from actinscope.errors import OutputError, WeightsCorrupt
 from actinscope.files import atomic_path
-from actinscope.networks.sources import KerasDownload
+from actinscope.networks.weight_sources import KerasDownload
 
 _PIECE = 1 << 16
 _MAX_BYTES = 1 << 30

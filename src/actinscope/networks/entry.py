@@ -9,7 +9,7 @@ from typing import Any
 
 from actinscope.networks.backend import keras_backend
 from actinscope.networks.head import Head
-from actinscope.networks.sources import WeightsSource
+from actinscope.networks.weight_sources import WeightsSource
 from actinscope.preprocess import NetworkInput
 
 Builder = Callable[[tuple[int, int, int]], Any]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from actinscope.networks.convnext import ConvNeXt
 from actinscope.networks.entry import Builder, KerasApplication, NetworkEntry
 from actinscope.networks.head import DENSE_DROPOUT, DENSE_UNITS, Head
-from actinscope.networks.sources import KerasDownload
+from actinscope.networks.weight_sources import KerasDownload
 from actinscope.preprocess import NetworkInput
 
 _STORAGE = "https://storage.googleapis.com/"

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from actinscope.errors import SettingsError
+from actinscope.networks.efficientnet_lite import LiteBuilder
 from actinscope.networks.entry import NetworkEntry
 from actinscope.networks.head import Head
 from actinscope.networks.keras_applications import keras_applications
-from actinscope.networks.lite import LiteBuilder
 from actinscope.networks.small_cnn import small_cnn
-from actinscope.networks.sources import PackageFile
+from actinscope.networks.weight_sources import PackageFile
 from actinscope.preprocess import NetworkInput
 
 

@@ -11,7 +11,7 @@ from actinscope.files import sha256_of_file
 from actinscope.networks.download import DownloadError, Patience, fetch, new_digest
 from actinscope.networks.entry import NetworkEntry
 from actinscope.networks.registry import REGISTRY, network_entry
-from actinscope.networks.sources import KerasDownload, PackageFile, WeightsSource
+from actinscope.networks.weight_sources import KerasDownload, PackageFile, WeightsSource
 
 PAPER_NETWORK = "efficientnetv2-b0"
 BUNDLED_NETWORK = "efficientnet-lite0"

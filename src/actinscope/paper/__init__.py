@@ -1,3 +1,1 @@
 """The paper's published numbers, what is doubtful about them, and its experiment on your cells."""
-
-from __future__ import annotations

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from actinscope.evidence import Estimate, Verdict
-from actinscope.evidence.intervals import FEWEST_UNITS
+from actinscope.evaluation import FEWEST_UNITS, Estimate, Verdict
 from actinscope.paper.protocols import HONEST, PUBLISHED
 from actinscope.paper.results import UNSEEN
 from actinscope.paper.tables import RANDOM, NetworkResults, title_of

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from actinscope.cells import CropReader
 from actinscope.errors import SettingsError, StudyError
 from actinscope.files import atomic_path, make_folder, remove_partial_files
-from actinscope.images import CropReader, Image, ReadOptions
+from actinscope.images import Image, ReadOptions
 from actinscope.preprocess import AugmentSettings, augment
 from actinscope.progress import Progress, StepCounter
 from actinscope.study import Fingerprints, Manifest, Record, fingerprint

@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
-from actinscope.evidence.intervals import Estimate, proportion_of_images
-from actinscope.evidence.paired import exact_mcnemar
-from actinscope.evidence.sample_size import images_for_half_width
-from actinscope.networks import network_entry
-from actinscope.networks.entry import KerasApplication
+from actinscope.evaluation import (
+    Estimate,
+    exact_mcnemar,
+    images_for_half_width,
+    proportion_of_images,
+)
+from actinscope.networks import KerasApplication, network_entry
 from actinscope.paper.published import TABLE_II, TABLE_III, Printed, TestRow
 
 NORMAL_95 = 1.959964

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actinscope.errors import SettingsError, UsageError, WeightsError, WeightsUnavailable
-from actinscope.experiment.resume import recipe_as_used, require_buildable
-from actinscope.experiment.train import ChosenNetwork, choose_network
 from actinscope.networks import network_entry
 from actinscope.paper.copies import READ_COPIES
 from actinscope.preprocess import AugmentSettings
+from actinscope.runs import ChosenNetwork, choose_network, recipe_as_used, require_buildable
 from actinscope.training import Recipe, change_recipe
 
 NO_WEIGHTS = "none"

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.errors import StudyError
-from actinscope.evidence import Estimate, Evaluation, evaluate, linear_contrast
+from actinscope.evaluation import Estimate, Evaluation, evaluate, linear_contrast
 from actinscope.paper.copies import COPY
 
 UNSEEN = "unseen"

@@ -13,31 +13,35 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from actinscope.audit import joined_copies, near_duplicates
 from actinscope.bundle import load_bundle
+from actinscope.cells import CropReader
 from actinscope.errors import ResumeError, UsageError
-from actinscope.experiment.assess import assess, write_assessment
-from actinscope.experiment.audit import joined_copies
-from actinscope.experiment.output import require_output
-from actinscope.experiment.prepare import (
-    StudySource,
-    fingerprint_study,
-    read_study,
-    unreadable,
-)
-from actinscope.experiment.resume import recipe_as_used, require_same_settings
-from actinscope.experiment.train import ChosenNetwork, TrainRequest, train_on_parts
 from actinscope.files import make_folder, write_json_atomic
-from actinscope.images import CropReader
 from actinscope.networks import import_in_background, one_of_many_networks
 from actinscope.paper.copies import READ_COPIES, list_copies, write_copies
 from actinscope.paper.networks import PlannedNetwork, plan_networks
 from actinscope.paper.protocols import Protocol, Repeat, chosen_protocols, plan_repeats
+from actinscope.paper.report import Experiment, write_paper_report
 from actinscope.paper.results import UNSEEN, run_folder
-from actinscope.paper.story import Experiment, write_paper_report
 from actinscope.predict import Predictor
 from actinscope.progress import Progress, StepCounter
-from actinscope.study import Fingerprints, Manifest, near_duplicates
+from actinscope.runs import (
+    ChosenNetwork,
+    StudySource,
+    TrainRequest,
+    assess,
+    fingerprint_study,
+    read_study,
+    recipe_as_used,
+    require_output,
+    require_same_settings,
+    unreadable,
+    write_assessment,
+)
+from actinscope.study import Fingerprints, Manifest
 from actinscope.training import Recipe, change_recipe
+from actinscope.workflows.train import train_on_parts
 
 _IDENTITY = "experiment.json"
 COPIES_FOLDER = "copies"

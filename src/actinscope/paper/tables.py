@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from actinscope.evidence import Estimate
+from actinscope.evaluation import Estimate
 from actinscope.paper.networks import PlannedNetwork
 from actinscope.paper.protocols import HONEST, Protocol
 from actinscope.paper.published import TABLE_I, TABLE_II, TABLE_III, TABLE_IV

@@ -8,18 +8,8 @@ synthetic. Results on phantoms say nothing about real cells.
 
 from __future__ import annotations
 
-from actinscope.phantoms.field import PhantomField, render_field
-from actinscope.phantoms.optics import SlideConditions, draw_slide
-from actinscope.phantoms.traits import PHENOTYPES, PIXEL_SIZE_UM
-from actinscope.phantoms.write import write_phantom_crops, write_phantom_study
+from actinscope.phantoms.write import write_phantom_study
 
 __all__ = [
-    "PHENOTYPES",
-    "PIXEL_SIZE_UM",
-    "PhantomField",
-    "SlideConditions",
-    "draw_slide",
-    "render_field",
-    "write_phantom_crops",
     "write_phantom_study",
 ]

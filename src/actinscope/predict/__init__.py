@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-from actinscope.bundle import NetworkOutput, calibrated
-from actinscope.predict.files import PredictOptions, PredictSummary, predict_files
-from actinscope.predict.judge import (
-    JUDGED,
-    Judge,
-    Judgement,
-    judged_cells,
-    set_members,
+from actinscope.predict.decision import JUDGED, Judge, Judgement, judged_cells
+from actinscope.predict.files import (
+    PredictOptions,
+    TaskReader,
+    crop_size_of,
+    plan_rows,
+    predict_files,
 )
 from actinscope.predict.predictor import Predictor
-from actinscope.predict.records import RecordOutputs, predict_records
-from actinscope.predict.table import Predictions, is_own_column, read_predictions
+from actinscope.predict.records import predict_records
+from actinscope.predict.table import csv_bytes, is_own_column
+from actinscope.predict.tasks import Task, message_of
+from actinscope.predict.votes import notes_of_members, promised_coverage, usual_coverage
 
 __all__ = [
     "JUDGED",
     "Judge",
     "Judgement",
-    "NetworkOutput",
     "PredictOptions",
-    "PredictSummary",
-    "Predictions",
     "Predictor",
-    "RecordOutputs",
-    "calibrated",
+    "Task",
+    "TaskReader",
+    "crop_size_of",
+    "csv_bytes",
     "is_own_column",
     "judged_cells",
+    "message_of",
+    "notes_of_members",
+    "plan_rows",
     "predict_files",
     "predict_records",
-    "read_predictions",
-    "set_members",
+    "promised_coverage",
+    "usual_coverage",
 ]

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from actinscope import __version__
 from actinscope.bundle import Bundle
+from actinscope.cells import CropReader
 from actinscope.errors import ImageError, UsageError
-from actinscope.images import CropReader, Image, ReadOptions
+from actinscope.images import Image, ReadOptions
 from actinscope.predict.groups import read_group_columns
 from actinscope.predict.partial import Kept, PartialOutput, check_writable, expected_size
 from actinscope.predict.pipeline import in_batches, predict_batches

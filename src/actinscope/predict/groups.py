@@ -10,7 +10,7 @@ from pathlib import Path
 from actinscope.errors import ManifestError
 from actinscope.predict.table import is_own_column
 from actinscope.predict.tasks import Task
-from actinscope.study.table import Row, read_table
+from actinscope.study import Row, read_table
 
 # Not copied: the predictions have their own, or they describe the file, not the sample.
 _NOT_COPIED = frozenset(

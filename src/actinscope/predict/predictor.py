@@ -7,16 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.bundle import (
-    Bundle,
-    NetworkOutput,
-    int8_note,
-    joint_output,
-    open_sessions,
-)
+from actinscope.bundle import Bundle, NetworkOutput, int8_note, joint_output, open_sessions
 from actinscope.errors import UsageError
 from actinscope.images import Image
-from actinscope.predict.judge import Judge
+from actinscope.predict.decision import Judge
 
 #: What one image becomes: for each network of the bundle (S, S, C) float32 in its range. An
 #: ensemble has several networks, other bundles have one.

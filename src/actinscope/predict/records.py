@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.bundle import NetworkOutput, stack_outputs
-from actinscope.images import CropReader, Image
+from actinscope.cells import CropReader
+from actinscope.images import Image
 from actinscope.predict.pipeline import PredictedBatch, in_batches, predict_batches
 from actinscope.predict.predictor import Predictor
 from actinscope.study import Record

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.errors import ManifestError, OutputError, UsageError
-from actinscope.predict.judge import JUDGED, Judge, Judgement, judged_cells
+from actinscope.predict.decision import JUDGED, Judge, Judgement, judged_cells
 from actinscope.predict.pipeline import PredictedBatch
 from actinscope.predict.tasks import Task
 

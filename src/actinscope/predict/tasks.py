@@ -8,15 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from actinscope.cells import CellObject, objects_from_mask, objects_from_table
 from actinscope.errors import ActinscopeError, ImageError, UsageError
-from actinscope.images import (
-    CellObject,
-    Region,
-    list_images,
-    objects_from_mask,
-    objects_from_table,
-    read_label_mask,
-)
+from actinscope.images import Region, list_images, read_label_mask
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from actinscope.report.audit_content import (
-    AuditContent,
-    AuditFinding,
-    Dots,
-    Shot,
+from actinscope.report.audit_content import AuditContent, AuditFinding, Dots, Shot
+from actinscope.report.comparison import write_comparison
+from actinscope.report.comparison_content import (
+    ComparedRun,
+    ComparisonContent,
+    ContestedImage,
+    RunAnswer,
 )
 from actinscope.report.content import (
-    HISTORY_KEYS,
-    PARTS,
     CellPicture,
     Checklist,
     ChecklistItem,
@@ -26,12 +26,14 @@ from actinscope.report.content import (
     ReportContent,
     SplitTable,
 )
+from actinscope.report.display import displayed
 from actinscope.report.explanation import (
     ExplanationShown,
     FeatureMapShown,
     MeanMapShown,
     PrototypeShown,
 )
+from actinscope.report.gallery import GalleryCard, GalleryContent, write_gallery, write_maps
 from actinscope.report.paper_content import (
     DoubtText,
     LeakRow,
@@ -44,20 +46,20 @@ from actinscope.report.paper_content import (
     ProtocolFigures,
     RunLink,
 )
-from actinscope.report.write import (
-    write_audit_page,
-    write_paper_pages,
-    write_report,
-)
+from actinscope.report.text import flatten
+from actinscope.report.tuning import write_tuning_report
+from actinscope.report.tuning_content import TrialLine, TuningContent
+from actinscope.report.write import write_audit_page, write_paper_pages, write_report
 
 __all__ = [
-    "HISTORY_KEYS",
-    "PARTS",
     "AuditContent",
     "AuditFinding",
     "CellPicture",
     "Checklist",
     "ChecklistItem",
+    "ComparedRun",
+    "ComparisonContent",
+    "ContestedImage",
     "ControlRow",
     "ControlsShown",
     "Dots",
@@ -68,6 +70,8 @@ __all__ = [
     "Finding",
     "FoldRow",
     "FoldsShown",
+    "GalleryCard",
+    "GalleryContent",
     "Headline",
     "LeakRow",
     "LeakStep",
@@ -82,10 +86,19 @@ __all__ = [
     "ProtocolFigures",
     "PrototypeShown",
     "ReportContent",
+    "RunAnswer",
     "RunLink",
     "Shot",
     "SplitTable",
+    "TrialLine",
+    "TuningContent",
+    "displayed",
+    "flatten",
     "write_audit_page",
+    "write_comparison",
+    "write_gallery",
+    "write_maps",
     "write_paper_pages",
     "write_report",
+    "write_tuning_report",
 ]

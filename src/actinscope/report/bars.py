@@ -16,7 +16,7 @@ from actinscope.report.svg import join, tag
 from actinscope.report.text import clean, groups, percent, whole
 
 if TYPE_CHECKING:
-    from actinscope.evidence import Estimate
+    from actinscope.evaluation import Estimate
     from actinscope.report.content import Headline
 
 

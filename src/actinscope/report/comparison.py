@@ -2,122 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from actinscope.files import make_folder, write_text_atomic
+from actinscope.report.comparison_content import ComparisonContent
 
 if TYPE_CHECKING:
-    from actinscope.evidence import Comparison, Verdict
-
-
-@dataclass(frozen=True)
-class RunAnswer:
-    """What one run says about one image.
-
-    Attributes:
-        run: its name.
-        predicted: the class with the highest probability.
-        chance: that probability, 0..1.
-        chance_of_label: probability of the true class, 0..1.
-    """
-
-    run: str
-    predicted: str
-    chance: float
-    chance_of_label: float
-
-
-@dataclass(frozen=True, eq=False)
-class ContestedImage:
-    """An image that runs answer differently, or that all of them get wrong.
-
-    Attributes:
-        name: file name as the manifest writes it.
-        object_id: name of the object within the file; empty for whole images.
-        label: the true class.
-        group: name of its group; empty where there is none.
-        answers: one a run, in the order of the runs.
-        pixels: uint8, (H, W) or (H, W, 3), as the network sees it; None where there is no
-            picture of it.
-    """
-
-    name: str
-    object_id: str
-    label: str
-    group: str
-    answers: tuple[RunAnswer, ...]
-    pixels: NDArray[np.uint8] | None = None
-
-    @property
-    def right(self) -> int:
-        """How many runs name it rightly."""
-        return sum(answer.predicted == self.label for answer in self.answers)
-
-    @property
-    def different(self) -> int:
-        """How many different answers there are."""
-        return len({answer.predicted for answer in self.answers})
-
-
-@dataclass(frozen=True)
-class ComparedRun:
-    """One of the runs, for people.
-
-    Attributes:
-        name: as it is called throughout the report.
-        network: its network; empty where it is not known.
-        images_for_one_point: images after which the interval of its accuracy would be no
-            wider than one point to either side.
-    """
-
-    name: str
-    network: str
-    images_for_one_point: int
-
-
-@dataclass(frozen=True, eq=False)
-class ComparisonContent:
-    """Everything that the report of a comparison says.
-
-    Attributes:
-        question: what was asked, in words.
-        verdict: the sentence to read first.
-        comparison: all figures.
-        runs: in the order of ``comparison.names``.
-        sentences: one for each of ``comparison.pairs``.
-        contested: images that runs answer differently, the most contested first.
-        all_wrong: images that no run names rightly.
-        settings: (name, one value a run) of the settings in which the runs differ.
-        pictures: sentence on how the pictures were made, or why there are none.
-        lost: (why, how many) of the images that were left out.
-        synthetic: the images are phantoms; said on every page.
-        notices: what a reader must know before any number.
-        notes: what was decided on the way.
-    """
-
-    title: str
-    question: str
-    verdict: Verdict
-    comparison: Comparison
-    runs: tuple[ComparedRun, ...]
-    sentences: tuple[str, ...]
-    contested: tuple[ContestedImage, ...]
-    all_wrong: tuple[ContestedImage, ...]
-    settings: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    group: str | None = None
-    pictures: str = ""
-    lost: tuple[tuple[str, int], ...] = ()
-    synthetic: bool = False
-    notices: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    command: str = ""
-    created: str = ""
-    version: str = ""
+    pass
 
 
 def write_comparison(content: ComparisonContent, folder: Path) -> Path:

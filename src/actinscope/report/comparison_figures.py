@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actinscope.report import text
-from actinscope.report.comparison import ComparisonContent
+from actinscope.report.comparison_content import ComparisonContent
 from actinscope.report.figures import save_figures
 from actinscope.report.sheet import BAND, BLUE, COLUMN_MM, INK, LINE, MUTED, PAGE_MM, sheet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from actinscope.evidence import Comparison, Estimate
+    from actinscope.evaluation import Comparison, Estimate
 
 _NAME = 26  # characters of a run's name
 _SHOWN = ("accuracy", "balanced_accuracy")

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from actinscope.report import bars, pictures, text
-from actinscope.report.comparison import ComparisonContent, ContestedImage
+from actinscope.report.comparison_content import ComparisonContent, ContestedImage
 from actinscope.report.page import environment, frame
 from actinscope.wording import p_value, signed
 
 if TYPE_CHECKING:
-    from actinscope.evidence import Comparison, Estimate
+    from actinscope.evaluation import Comparison, Estimate
 
 _MOST_PICTURES = 36  # of one kind: the page stays small enough to send by mail
 _MOST_ROWS = 60

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actinscope.evidence import DIFFERENCES, evaluation_to_json
+from actinscope.evaluation import DIFFERENCES, evaluation_to_json
 from actinscope.files import write_json_atomic
-from actinscope.report.comparison import ComparisonContent, ContestedImage
+from actinscope.report.comparison_content import ComparisonContent, ContestedImage
 from actinscope.report.tables import ESTIMATE_COLUMNS, estimate_cells, exact, write_csv
 from actinscope.report.text import clean
 
 if TYPE_CHECKING:
-    from actinscope.evidence import Estimate, RunPair
+    from actinscope.evaluation import Estimate, RunPair
 
 _PAIR_COLUMNS = (
     "first",

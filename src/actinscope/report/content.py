@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from actinscope.evidence import Estimate, Evaluation, Verdict, Worth
+    from actinscope.evaluation import Estimate, Evaluation, Verdict, Worth
     from actinscope.report.explanation import ExplanationShown
 
 PARTS = ("train", "validation", "test")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from actinscope.evidence import Estimate
+    from actinscope.evaluation import Estimate
 
 
 @dataclass(frozen=True, eq=False)

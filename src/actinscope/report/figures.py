@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from actinscope.evidence import Evaluation
+    from actinscope.evaluation import Evaluation
 
 _HIT, _MISS = (30 / 255, 118 / 255, 178 / 255), (222 / 255, 120 / 255, 30 / 255)
 _MANY_CLASSES = 6

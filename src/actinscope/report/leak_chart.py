@@ -12,7 +12,7 @@ from actinscope.report.paper_content import LeakRow
 from actinscope.report.svg import join, tag
 
 if TYPE_CHECKING:
-    from actinscope.evidence import Estimate
+    from actinscope.evaluation import Estimate
 
 _HEIGHT = 34
 _OWN_AT, _UNSEEN_AT = 10, 24

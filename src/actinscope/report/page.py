@@ -20,7 +20,7 @@ from actinscope.report.curves import curve_panels, epochs_of
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from actinscope.evidence import Evaluation
+    from actinscope.evaluation import Evaluation
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MOST_PICTURES = 60  # of one kind: the page stays small enough to send by mail

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from actinscope.report.content import CellPicture
 
 if TYPE_CHECKING:
-    from actinscope.evidence import Estimate, Evaluation, Verdict
+    from actinscope.evaluation import Estimate, Evaluation, Verdict
 
 
 @dataclass(frozen=True)

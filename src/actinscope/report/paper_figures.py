@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from actinscope.evidence import Estimate
+    from actinscope.evaluation import Estimate
 
 _OWN, _UNSEEN, _LINE = "#0b5c94", "#b04e00", "#d5d9da"
 _ACROSS = 3  # confusion matrices in a row

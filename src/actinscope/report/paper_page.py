@@ -8,13 +8,7 @@ from typing import Any
 
 from actinscope.report import bars, leak_chart, pictures, text
 from actinscope.report.curves import curve_panels
-from actinscope.report.page import (
-    environment,
-    frame,
-    matrix_rows,
-    picture_view,
-    setting_groups,
-)
+from actinscope.report.page import environment, frame, matrix_rows, picture_view, setting_groups
 from actinscope.report.paper_content import LeakRow, PaperContent, PaperRow, PaperTable
 from actinscope.report.paper_tables import shown
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from actinscope.predict.votes import notes_of_members, promised_coverage, usual_coverage
+from actinscope.predict import notes_of_members, promised_coverage, usual_coverage
 from actinscope.report import text
 from actinscope.report.curves import nice_ticks
 from actinscope.report.svg import join, tag
 
 if TYPE_CHECKING:
     from actinscope.bundle import AbstainRule, FamiliarRule, Reliability, SetRule
-    from actinscope.evidence import Estimate, ReliabilityPoint, Worth
+    from actinscope.evaluation import Estimate, ReliabilityPoint, Worth
 
 _WIDTH, _HEIGHT = 440, 330
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 14, 32, 46

@@ -9,7 +9,7 @@ from actinscope.report.sheet import INK, MUTED, PAGE_MM, sheet
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from actinscope.evidence import Worth
+    from actinscope.evaluation import Worth
 
 _BLUE, _ORANGE, _LINE = "#0b5c94", "#b04e00", "#d5d9da"
 

@@ -14,7 +14,7 @@ from actinscope.report.content import ReportContent
 from actinscope.report.text import clean
 
 if TYPE_CHECKING:
-    from actinscope.evidence import Estimate
+    from actinscope.evaluation import Estimate
 
 ESTIMATE_COLUMNS = ("value", "low", "high", "n", "count", "method")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from actinscope import wording
 
 if TYPE_CHECKING:
-    from actinscope.evidence import Estimate
+    from actinscope.evaluation import Estimate
 
 UNDEFINED = "n/a"
 _THIN = "\u202f"  # narrow no-break space: a number and its unit stay on one line

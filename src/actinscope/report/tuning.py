@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +11,11 @@ from markupsafe import Markup
 
 from actinscope.files import make_folder, write_text_atomic
 from actinscope.report import text
+from actinscope.report.tuning_content import TrialLine, TuningContent, short
 from actinscope.wording import signed
 
 if TYPE_CHECKING:
-    from actinscope.evidence import Estimate
+    pass
 
 #: Figure -> heading and words under it.
 _FIGURES = {
@@ -43,66 +42,6 @@ _FIGURES = {
         "complete trials. Few trials make these shares rough.",
     ),
 }
-
-
-@dataclass(frozen=True)
-class TrialLine:
-    """One trial of the table.
-
-    Attributes:
-        state: ``complete``, ``pruned`` or ``diverged``.
-        values: dimension -> what was tried.
-        objective: mean log loss; of broken off trials as far as they came, else NaN.
-        fold_losses: log loss of each finished fold.
-        accuracy: mean over the finished folds, 0..1, or NaN.
-        seconds: it took.
-        is_best: it is the one that was chosen.
-        difference: of the log loss to the base recipe, over the same images; None for the base
-            and for broken off trials.
-    """
-
-    number: int
-    state: str
-    values: Mapping[str, object]
-    objective: float
-    fold_losses: tuple[float, ...]
-    accuracy: float
-    seconds: float
-    is_best: bool = False
-    difference: Estimate | None = None
-
-
-@dataclass(frozen=True)
-class TuningContent:
-    """Everything that the page of a search says. All strings may hold anything.
-
-    Attributes:
-        tone: "good" where the best trial stands out, else "caution".
-        dimensions: name -> ("linear" or "log" and both ends, or "choices" and all of them).
-        trials: the first is the base recipe.
-        importances: dimension -> share; empty where it is not known.
-        folds: number of folds; 1 is the validation part.
-        base_spread: standard deviation of the base recipe over the folds; NaN if not known.
-        best_recipe: as TOML.
-        final: the command that gives the test figure.
-    """
-
-    title: str
-    question: str
-    sentence: str
-    tone: str
-    reasons: tuple[str, ...]
-    notices: tuple[str, ...]
-    dimensions: Mapping[str, tuple[str, tuple[object, ...]]]
-    trials: tuple[TrialLine, ...]
-    importances: Mapping[str, float]
-    folds: int
-    base_spread: float
-    best_recipe: str
-    final: str
-    command: str = ""
-    created: str = ""
-    version: str = ""
 
 
 def write_tuning_report(content: TuningContent, folder: Path) -> Path:
@@ -155,13 +94,6 @@ def _row(content: TuningContent, one: TrialLine) -> dict[str, Any]:
         "values": [short(one.values.get(name)) for name in content.dimensions],
         "seconds": f"{one.seconds:.0f}",
     }
-
-
-def short(value: object) -> str:
-    """A setting's value for a table or an axis."""
-    if isinstance(value, float) and math.isfinite(value):
-        return f"{value:.3g}"
-    return text.plain(value)
 
 
 def _svg_uri(path: Path) -> Markup:

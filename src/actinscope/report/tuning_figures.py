@@ -12,7 +12,7 @@ import numpy as np
 from actinscope.report import text
 from actinscope.report.figures import save_figures
 from actinscope.report.sheet import COLUMN_MM, INK, MUTED, PAGE_MM, sheet
-from actinscope.report.tuning import TrialLine, TuningContent, short
+from actinscope.report.tuning_content import TrialLine, TuningContent, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,16 +1,14 @@
 """Running a finished graph on the CPU, fast, and without letting a runtime call home."""
 
+from __future__ import annotations
+
 from actinscope.runtimes.engines import (
     OnnxRuntimeEngine,
     OnnxRuntimeTable,
     OpenVinoEngine,
     usable_cores,
 )
-from actinscope.runtimes.imports import (
-    import_onnxruntime,
-    import_openvino,
-    import_quantization,
-)
+from actinscope.runtimes.imports import import_onnxruntime, import_openvino, import_quantization
 
 __all__ = [
     "OnnxRuntimeEngine",

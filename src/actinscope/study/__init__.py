@@ -2,92 +2,60 @@
 
 from __future__ import annotations
 
-from actinscope.study.audit import (
-    FileProblem,
-    Fingerprints,
-    fingerprint,
-    hash_of_pixels,
-)
-from actinscope.study.copy_search import (
-    NearPair,
-    near_duplicates,
-    sets_of,
-)
-from actinscope.study.folds import (
-    grouped_folds,
-    train_and_validation,
-)
-from actinscope.study.manifest import (
-    read_manifest,
-    write_manifest,
-)
-from actinscope.study.objects import (
-    automatic_crop_size,
-)
-from actinscope.study.observe import (
-    CORNER,
-    MEASURES,
-    Observation,
-)
-from actinscope.study.parts import (
-    Split,
-    split,
-)
-from actinscope.study.patches import (
-    PatchSettings,
-    patches_of_fields,
-)
+from actinscope.study.fingerprints import Fingerprints, fingerprint, hash_of_pixels
+from actinscope.study.folds import grouped_folds, train_and_validation
+from actinscope.study.image_statistics import CORNER, MEASURES, Observation
+from actinscope.study.keep_together import find_units
+from actinscope.study.manifest import read_manifest, write_manifest
+from actinscope.study.patches import PatchSettings, patches_of_fields
 from actinscope.study.records import (
     PARTS,
+    RESERVED_COLUMNS,
     TEST,
     TRAIN,
     VALIDATION,
     Manifest,
     Record,
+    forbidden_characters,
+    tidy,
 )
-from actinscope.study.scan import (
-    scan_folder,
-)
-from actinscope.study.sketches import (
-    small_picture,
-)
-from actinscope.study.summary import (
-    StudySummary,
-    summarise,
-)
-from actinscope.study.units import (
-    find_units,
-)
+from actinscope.study.scan import scan_folder
+from actinscope.study.split import Split, split
+from actinscope.study.summary import summarise
+from actinscope.study.table import Row, Table, read_table
+from actinscope.study.thumbnails import SIDE, Sketch, mirrored_descriptors
 
 __all__ = [
     "CORNER",
     "MEASURES",
     "PARTS",
+    "RESERVED_COLUMNS",
+    "SIDE",
     "TEST",
     "TRAIN",
     "VALIDATION",
-    "FileProblem",
     "Fingerprints",
     "Manifest",
-    "NearPair",
     "Observation",
     "PatchSettings",
     "Record",
+    "Row",
+    "Sketch",
     "Split",
-    "StudySummary",
-    "automatic_crop_size",
+    "Table",
     "find_units",
     "fingerprint",
+    "forbidden_characters",
     "grouped_folds",
     "hash_of_pixels",
-    "near_duplicates",
+    "mirrored_descriptors",
     "patches_of_fields",
     "read_manifest",
+    "read_table",
     "scan_folder",
-    "sets_of",
-    "small_picture",
     "split",
     "summarise",
+    "tidy",
     "train_and_validation",
     "write_manifest",
 ]

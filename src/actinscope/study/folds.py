@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.errors import SettingsError, SplitError
-from actinscope.study.balance import share_out
-from actinscope.study.parts import (
+from actinscope.study.keep_together import Units, find_units
+from actinscope.study.records import TEST, TRAIN, VALIDATION, Manifest
+from actinscope.study.split import (
     LEAST_UNITS,
     Split,
     images_held,
@@ -17,8 +18,7 @@ from actinscope.study.parts import (
     unit_word,
     with_parts,
 )
-from actinscope.study.records import TEST, TRAIN, VALIDATION, Manifest
-from actinscope.study.units import Units, find_units
+from actinscope.study.stratify import share_out
 from actinscope.wording import enumerate_some
 
 

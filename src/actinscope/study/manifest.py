@@ -13,7 +13,7 @@ from pathlib import Path
 from actinscope.errors import ManifestError, SettingsError
 from actinscope.files import write_text_atomic
 from actinscope.images import ReadOptions
-from actinscope.study.objects import FIELD_COLUMN, expand
+from actinscope.study.expand_fields import FIELD_COLUMN, expand
 from actinscope.study.records import (
     PARTS,
     RESERVED_COLUMNS,

@@ -10,17 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from actinscope.cells import CellObject, objects_from_mask
 from actinscope.errors import ImageError, ManifestError, SettingsError, StudyError
-from actinscope.images import (
-    CellObject,
-    ReadOptions,
-    Region,
-    objects_from_mask,
-    read_image,
-    read_label_mask,
-)
+from actinscope.images import ReadOptions, Region, read_image, read_label_mask
+from actinscope.study.expand_fields import FIELD_COLUMN, automatic_crop_size
 from actinscope.study.manifest import Places
-from actinscope.study.objects import FIELD_COLUMN, automatic_crop_size
 from actinscope.study.records import (
     RESERVED_COLUMNS,
     Manifest,

@@ -1,18 +1,14 @@
 """Training: the recipe, the one loop, checkpoints, and what the frozen layers store."""
 
-from actinscope.training.forest import (
-    Forest,
-    forest_to_onnx,
-)
-from actinscope.training.head_start import (
-    logistic_head,
-)
-from actinscope.training.loop import (
-    Fitted,
-    fit,
-)
+from __future__ import annotations
+
+from actinscope.training.activation_cache import SearchImages, Shelf
+from actinscope.training.augmented_views import LabelledImages
+from actinscope.training.boosted_trees import fit_trees, forest_sentence, require_xgboost
+from actinscope.training.linear_probe import logistic_head
+from actinscope.training.loop import Fitted, fit
+from actinscope.training.memmap import Releaser, scratch_array
 from actinscope.training.recipe import (
-    RECIPE_NAMES,
     Recipe,
     change_recipe,
     load_recipe,
@@ -20,46 +16,65 @@ from actinscope.training.recipe import (
     recipe_text,
     write_recipe,
 )
-from actinscope.training.saver import (
-    HISTORY_COLUMNS,
+from actinscope.training.search import (
+    FEWEST_FOR_IMPORTANCE,
+    FINISHED,
+    Search,
+    TrialResult,
+    import_optuna,
+    is_hopeless,
+    place_of,
 )
-from actinscope.training.scratch import (
-    Releaser,
-    scratch_array,
+from actinscope.training.search_space import (
+    FREEZE,
+    Choices,
+    Range,
+    SearchSpace,
+    default_space_text,
+    load_space,
+    recipe_with,
 )
 from actinscope.training.sections import LevelSettings, ProbabilitySettings
-from actinscope.training.trees import (
-    fit_trees,
-    forest_sentence,
-    require_xgboost,
-)
-from actinscope.training.views import (
-    LabelledImages,
-)
-from actinscope.training.workbench import (
-    TrainingData,
-)
+from actinscope.training.setup import TrainingData
+from actinscope.training.tree_onnx import Forest, forest_to_onnx
+from actinscope.training.trial import Fold, TrialRunner
 
 __all__ = [
-    "HISTORY_COLUMNS",
-    "RECIPE_NAMES",
+    "FEWEST_FOR_IMPORTANCE",
+    "FINISHED",
+    "FREEZE",
+    "Choices",
     "Fitted",
+    "Fold",
     "Forest",
     "LabelledImages",
     "LevelSettings",
     "ProbabilitySettings",
+    "Range",
     "Recipe",
     "Releaser",
+    "Search",
+    "SearchImages",
+    "SearchSpace",
+    "Shelf",
     "TrainingData",
+    "TrialResult",
+    "TrialRunner",
     "change_recipe",
+    "default_space_text",
     "fit",
     "fit_trees",
     "forest_sentence",
     "forest_to_onnx",
+    "import_optuna",
+    "is_hopeless",
     "load_recipe",
+    "load_space",
     "logistic_head",
+    "place_of",
     "read_recipe",
     "recipe_text",
+    "recipe_with",
     "require_xgboost",
     "scratch_array",
     "write_recipe",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from actinscope.networks.backend import backend_name, keras_backend
+from actinscope.networks import backend_name, keras_backend
 
 
 def make_adam(learning_rate: float) -> Any:

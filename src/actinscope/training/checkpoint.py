@@ -17,7 +17,7 @@ import numpy as np
 
 from actinscope.errors import ResumeError
 from actinscope.files import atomic_path
-from actinscope.networks.backend import keras_backend
+from actinscope.networks import keras_backend
 
 _STATE = "state"
 _REMEDY = "Start anew without --resume, or restore the checkpoint folder"

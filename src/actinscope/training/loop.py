@@ -20,24 +20,18 @@ from numpy.typing import NDArray
 
 from actinscope.errors import LossNotFinite, ResumeError, TrainingError
 from actinscope.files import remove_partial_files
-from actinscope.networks import cut_network
-from actinscope.networks.backend import backend_name, keras_backend
+from actinscope.networks import backend_name, cut_network, keras_backend
 from actinscope.preprocess import Preprocess
 from actinscope.progress import Progress
+from actinscope.training.augmented_views import prefetch
 from actinscope.training.checkpoint import load_checkpoint, read_state, read_values
-from actinscope.training.forest import Forest
+from actinscope.training.checkpoint_writer import EpochSaver, best_file, write_history
+from actinscope.training.memmap import Releaser
 from actinscope.training.recipe import Recipe, TrainingSettings
-from actinscope.training.saver import EpochSaver, best_file, write_history
 from actinscope.training.schedule import learning_rate_at
-from actinscope.training.scratch import Releaser
+from actinscope.training.setup import TrainingData, Workbench, prepare_workbench, remove_activations
 from actinscope.training.step import TrainingStep
-from actinscope.training.views import prefetch
-from actinscope.training.workbench import (
-    TrainingData,
-    Workbench,
-    prepare_workbench,
-    remove_activations,
-)
+from actinscope.training.tree_onnx import Forest
 
 
 @dataclass(frozen=True, eq=False)

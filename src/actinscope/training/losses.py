@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from actinscope.errors import SettingsError
-from actinscope.networks import embedding_of
-from actinscope.networks.backend import keras_backend
+from actinscope.networks import embedding_of, keras_backend
 
 _SMALLEST = 1e-12
 

@@ -19,12 +19,7 @@ from actinscope.errors import SettingsError
 from actinscope.files import write_text_atomic
 from actinscope.images import ReadOptions
 from actinscope.preprocess import AugmentSettings, PreprocessSettings
-from actinscope.training.sections import (
-    LevelSettings,
-    ProbabilitySettings,
-    Section,
-    TreeSettings,
-)
+from actinscope.training.sections import LevelSettings, ProbabilitySettings, Section, TreeSettings
 
 RECIPE_NAMES = ("default", "paper", "scratch", "boosted-trees")
 

@@ -14,8 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.networks import CutNetwork, has_gpu, is_plain, training_graph
-from actinscope.networks.backend import backend_name, keras_backend
+from actinscope.networks import (
+    CutNetwork,
+    backend_name,
+    has_gpu,
+    is_plain,
+    keras_backend,
+    training_graph,
+)
 from actinscope.training.adam import make_adam
 from actinscope.training.losses import class_structure, structure_loss, structure_tensor
 from actinscope.training.recipe import TrainingSettings

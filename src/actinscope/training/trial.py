@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from actinscope.errors import LossNotFinite
 from actinscope.networks import cut_network, freeze, freeze_batch_norm
 from actinscope.progress import Progress
+from actinscope.training.activation_cache import ChosenRows, SearchImages, Shelf, activations_of
 from actinscope.training.loop import EpochEnd, run_epochs
 from actinscope.training.recipe import Recipe
-from actinscope.training.shared_views import ChosenRows, SearchImages, Shelf, activations_of
+from actinscope.training.setup import Workbench, start_head
 from actinscope.training.step import TrainingStep
-from actinscope.training.workbench import Workbench, start_head
 
 
 @dataclass(frozen=True, eq=False)

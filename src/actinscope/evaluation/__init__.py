@@ -1,0 +1,93 @@
+"""Metrics, intervals and class activation maps: arrays in, plain results out.
+
+`evaluate` turns labels and probabilities into an `Evaluation`, in which every figure
+is an `Estimate` with its interval; `verdict` says in a sentence what it means.
+Nothing here reads files or draws.
+"""
+
+from __future__ import annotations
+
+from actinscope.evaluation.abstention import fit_abstention
+from actinscope.evaluation.calibration import fit_temperature
+from actinscope.evaluation.comparison import DIFFERENCES, Comparison, RunPair, compare_classifiers
+from actinscope.evaluation.comparison_words import comparison_verdict, pair_sentence
+from actinscope.evaluation.conformal import fit_sets
+from actinscope.evaluation.contrasts import linear_contrast
+from actinscope.evaluation.corrected_t_test import ResampledTest, corrected_resampled_t
+from actinscope.evaluation.evaluation import (
+    Evaluation,
+    estimates_to_json,
+    evaluate,
+    evaluation_to_json,
+)
+from actinscope.evaluation.example_selection import typical_examples, worst_errors
+from actinscope.evaluation.intervals import (
+    FEWEST_UNITS,
+    Estimate,
+    Resampling,
+    bootstrap_estimate,
+    draw_weights,
+    proportion_of_images,
+)
+from actinscope.evaluation.level_evaluation import (
+    LevelEvaluation,
+    evaluate_level,
+    level_to_json,
+    level_words,
+)
+from actinscope.evaluation.levels import RULE_WORDS, RULES, LevelRule, Unit, parse_level, sum_up
+from actinscope.evaluation.metrics import METRICS
+from actinscope.evaluation.ood import fit_familiar
+from actinscope.evaluation.paired import compare_pairs, exact_mcnemar, mean_difference
+from actinscope.evaluation.sample_size import images_for_half_width
+from actinscope.evaluation.uncertainty_metrics import ReliabilityPoint, Worth, worth, worth_figures
+from actinscope.evaluation.verdict import Verdict, verdict
+
+__all__ = [
+    "DIFFERENCES",
+    "FEWEST_UNITS",
+    "METRICS",
+    "RULES",
+    "RULE_WORDS",
+    "Comparison",
+    "Estimate",
+    "Evaluation",
+    "LevelEvaluation",
+    "LevelRule",
+    "ReliabilityPoint",
+    "ResampledTest",
+    "Resampling",
+    "RunPair",
+    "Unit",
+    "Verdict",
+    "Worth",
+    "bootstrap_estimate",
+    "compare_classifiers",
+    "compare_pairs",
+    "comparison_verdict",
+    "corrected_resampled_t",
+    "draw_weights",
+    "estimates_to_json",
+    "evaluate",
+    "evaluate_level",
+    "evaluation_to_json",
+    "exact_mcnemar",
+    "fit_abstention",
+    "fit_familiar",
+    "fit_sets",
+    "fit_temperature",
+    "images_for_half_width",
+    "level_to_json",
+    "level_words",
+    "linear_contrast",
+    "mean_difference",
+    "pair_sentence",
+    "parse_level",
+    "proportion_of_images",
+    "sum_up",
+    "typical_examples",
+    "verdict",
+    "worst_errors",
+    "worth",
+    "worth_figures",
+]

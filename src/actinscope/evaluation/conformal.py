@@ -1,0 +1,150 @@
+"""Prediction sets that hold the true class in a chosen share of images.
+
+Split conformal prediction: the score of a validation image is 1 minus the probability of its
+class ("LAC", the least ambiguous sets; Sadinle, Lei and Wasserman, J. Am. Stat. Assoc. 114: 223,
+2019), and a class belongs to the set of a new image where its score is at most a high quantile
+of the validation scores. Of all sets of a coverage these are the smallest on average. Adaptive
+sets (APS; Romano, Sesia and Candes, NeurIPS 2020) are larger, and reach their coverage only with
+random numbers, so that the same image would have different sets.
+
+**Groups.** Images of one field resemble each other, so n images are worth less than n. The
+quantile of n exchangeable scores is taken at the level c (n + 1) / n. Here n is replaced there by
+an *effective* number: c (1 - c) / v, where v is the variance of the share of covered images
+between groups (as for the intervals of proportions, see `intervals`), never above n. Hierarchical
+conformal prediction (Dunn, Wasserman and Ramdas, J. Am. Stat. Assoc. 118: 2491, 2023; Lee, Barber
+and Willett 2023) needs no such estimate, but with G groups it leaves a weight of 1 / (G + 1) for
+what the next group may bring: with fewer than 9 groups each 90 % set would hold everything, and
+validation parts have about that many.
+
+The quantile is interpolated between the two scores beside it. Rounding up, as the guarantee for
+exchangeable images demands, costs up to 1 / (n + 1) too much coverage, and no guarantee holds for
+images in groups anyway. What holds is measured: benchmarks/conformal_coverage.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.bundle import SetRule
+from actinscope.evaluation.intervals import FEWEST_UNITS
+
+Floats = NDArray[np.float64]
+
+
+def fit_sets(
+    labels: NDArray[np.integer],
+    probabilities: NDArray[np.floating],
+    *,
+    classes: Sequence[str],
+    groups: Sequence[str] | None,
+    coverage: float,
+    per_class: bool,
+) -> SetRule:
+    """The thresholds of prediction sets, from the N images of the validation part.
+
+    Args:
+        labels: (N,) class indices 0..K-1.
+        probabilities: (N, K), calibrated.
+        classes: K names, for the notes.
+        groups: group of each image, or None where images are independent.
+        coverage: share of images whose set is to hold their class, 0..1.
+        per_class: a threshold for each class, from its own images (Mondrian): the
+            coverage is then meant for every class by itself.
+    """
+    truth = np.asarray(labels)
+    scores = 1.0 - np.asarray(probabilities, dtype=np.float64)[np.arange(len(truth)), truth]
+    units = _units(groups, len(truth))
+    pools = [truth == k for k in range(len(classes))] if per_class else [truth >= 0]
+    found = [_score_limit(scores[pool], units[pool], coverage) for pool in pools]
+    if not per_class:
+        found = found * len(classes)
+    return SetRule(
+        coverage=coverage,
+        per_class=per_class,
+        thresholds=tuple(None if limit is None else max(0.0, 1.0 - limit) for limit, _ in found),
+        images=len(truth),
+        effective=tuple(round(number, 2) for _, number in found),
+        note=_note(classes, found, coverage, per_class=per_class),
+    )
+
+
+def fewest_images(coverage: float) -> int:
+    """How many independent images a threshold needs: n with coverage (n + 1) <= n."""
+    return int(np.ceil(coverage / (1 - coverage) - 1e-9))
+
+
+def _units(groups: Sequence[str] | None, n: int) -> NDArray[np.int64]:
+    if groups is None:
+        return np.arange(n)
+    return np.unique(np.asarray(groups, dtype=np.str_), return_inverse=True)[1].astype(np.int64)
+
+
+def _score_limit(
+    scores: Floats, units: NDArray[np.int64], coverage: float
+) -> tuple[float | None, float]:
+    """The largest score in the set, None for no limit, and the effective number of images."""
+    effective = effective_images(scores, units, coverage)
+    if effective < fewest_images(coverage):
+        return None, effective
+    level = min(1.0, coverage * (effective + 1) / effective)
+    return _order_statistic(np.sort(scores), level * len(scores)), effective
+
+
+def effective_images(scores: Floats, units: NDArray[np.int64], coverage: float) -> float:
+    """How many independent images the scores are worth for their quantile at ``coverage``.
+
+    At most their number; the number of groups where fewer than five cannot show how groups
+    differ, or where they do not differ.
+    """
+    n = len(scores)
+    if n == 0:
+        return 0.0
+    _, unit = np.unique(units, return_inverse=True)
+    sizes = np.bincount(unit)
+    groups = len(sizes)
+    if groups == n:
+        return float(n)
+    if groups < FEWEST_UNITS:
+        return float(groups)
+    covered = scores <= np.quantile(scores, coverage, method="higher")
+    share = float(covered.mean())
+    residuals = np.bincount(unit, weights=covered) - share * sizes
+    variance = groups / (groups - 1) * float((residuals**2).sum()) / n**2
+    if variance <= 0:
+        return float(groups)
+    return min(float(n), share * (1 - share) / variance)
+
+
+def _order_statistic(ordered: Floats, place: float) -> float:
+    """The score at ``place`` (1 for the lowest), between two scores where it is no integer."""
+    return float(np.interp(place, np.arange(1, len(ordered) + 1), ordered))
+
+
+def _note(
+    classes: Sequence[str],
+    found: Sequence[tuple[float | None, float]],
+    coverage: float,
+    *,
+    per_class: bool,
+) -> str:
+    few = [
+        (name, number)
+        for name, (limit, number) in zip(classes, found, strict=True)
+        if limit is None
+    ]
+    if not few:
+        return ""
+    needed = f"{fewest_images(coverage)} are needed for {100 * coverage:g} %"
+    if not per_class:
+        return (
+            f"every prediction set holds all classes: the validation part is worth "
+            f"{few[0][1]:.1f} independent images, {needed}"
+        )
+    told = ", ".join(f"{name} ({number:.1f})" for name, number in few)
+    return (
+        f"every prediction set holds {told}: of these classes the validation part has too few "
+        f"independent images (in brackets), {needed}"
+    )

@@ -1,0 +1,346 @@
+"""Evaluate predictions: every figure with its interval.
+
+`evaluate` is the one way from labels and probabilities to the figures of reports,
+for the train, validation and test part alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.errors import StudyError
+from actinscope.evaluation.intervals import (
+    FEWEST_UNITS,
+    Estimate,
+    Resampling,
+    bootstrap_estimate,
+    bounded_estimate,
+    degrees_of_freedom,
+    draw_weights,
+    grouped_proportion,
+    proportion_of_images,
+)
+from actinscope.evaluation.metrics import (
+    CLASS_METRICS,
+    METRICS,
+    Floats,
+    Scored,
+    all_metrics,
+    confusion_counts,
+    score,
+)
+
+#: Lowest and highest value of the figures that are no shares; None: without an upper end.
+_BOUNDS: Mapping[str, tuple[float, float] | None] = {"mcc": (-1.0, 1.0), "log_loss": None}
+
+_PIECE = 1_000_000  # weights of one piece of resamples: 8 MB, so that it stays in the cache
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """How well the labels of N images were predicted.
+
+    Attributes:
+        classes: names of the K classes.
+        n: number of images.
+        groups: number of groups among them; None where no groups are known.
+        confusion: (K, K) int64, rows the true class, columns the predicted one.
+        metrics: {name in METRICS: Estimate}.
+        per_class: {class: {name in CLASS_METRICS: Estimate}}.
+        interval_method: one sentence on how the intervals were made.
+        notes: what could not be computed, and why.
+        confidence: of all intervals.
+    """
+
+    classes: tuple[str, ...]
+    n: int
+    groups: int | None
+    confusion: NDArray[np.int64]
+    metrics: Mapping[str, Estimate]
+    per_class: Mapping[str, Mapping[str, Estimate]]
+    interval_method: str
+    notes: tuple[str, ...]
+    confidence: float = 0.95
+
+
+def evaluate(
+    labels: NDArray[np.integer],
+    probabilities: NDArray[np.floating],
+    *,
+    classes: Sequence[str],
+    groups: Sequence[str] | None,
+    seed: int,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+) -> Evaluation:
+    """Compute all figures and their intervals.
+
+    With groups of which at least one holds several images, the intervals allow for
+    groups; otherwise images count as independent. Accuracy, recall and precision take
+    Wilson intervals, the rest such with the variance of a bootstrap over groups or
+    images. See `intervals` for the methods and `metrics` for the conventions.
+
+    Args:
+        labels: (N,) class indices 0..K-1.
+        probabilities: (N, K), rows summing to 1.
+        classes: K distinct names.
+        groups: group of each image, or None.
+        seed: of the resampling; the values do not depend on it.
+        resamples: number of bootstrap resamples, at least 1.
+        confidence: of the intervals, between 0 and 1.
+
+    Raises:
+        StudyError: labels, classes and groups do not fit together.
+        ActinscopeError: the probabilities are none.
+    """
+    scored = score(labels, probabilities)
+    _check_names(classes, groups, scored)
+    if resamples < 1 or not 0 < confidence < 1:
+        raise StudyError(
+            f"{resamples} resamples, confidence {confidence} are no basis for intervals"
+        )
+    units, group_count = units_of(groups, len(scored.labels))
+    by_group = group_count is not None and group_count < len(scored.labels)
+    maker = _IntervalMaker(
+        scored=scored,
+        units=units,
+        by_group=by_group,
+        confidence=confidence,
+        values=all_metrics(scored),
+        draws=resample_metrics(scored, units, resamples, seed),
+    )
+    metrics = maker.overall()
+    per_class = {name: maker.of_class(k) for k, name in enumerate(classes)}
+    return Evaluation(
+        classes=tuple(classes),
+        n=len(scored.labels),
+        groups=group_count,
+        confusion=confusion_counts(scored)[0].astype(np.int64),
+        metrics=metrics,
+        per_class=per_class,
+        interval_method=_describe(maker, resamples),
+        notes=_notes(metrics, per_class, maker),
+        confidence=confidence,
+    )
+
+
+def evaluation_to_json(
+    evaluation: Evaluation,
+) -> dict[str, dict[str, float | int | str | None]]:
+    """{metric: {value, low, high, n, count, method}}; NaN becomes None.
+
+    Figures of one class have keys such as "recall[wild_type]".
+    """
+    flat = dict(evaluation.metrics)
+    for name, estimates in evaluation.per_class.items():
+        flat |= {f"{metric}[{name}]": estimate for metric, estimate in estimates.items()}
+    return estimates_to_json(flat)
+
+
+def estimates_to_json(
+    estimates: Mapping[str, Estimate],
+) -> dict[str, dict[str, float | int | str | None]]:
+    """{name: {value, low, high, n, count, method}}; NaN becomes None."""
+    return {key: estimate_to_json(estimate) for key, estimate in estimates.items()}
+
+
+def estimate_to_json(estimate: Estimate) -> dict[str, float | int | str | None]:
+    """{value, low, high, n, count, method}; NaN becomes None."""
+    return {
+        "value": _number(estimate.value),
+        "low": _number(estimate.low),
+        "high": _number(estimate.high),
+        "n": estimate.n,
+        "count": estimate.count,
+        "method": estimate.method,
+    }
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _check_names(classes: Sequence[str], groups: Sequence[str] | None, scored: Scored) -> None:
+    if len(classes) != scored.class_count or len(set(classes)) != len(classes):
+        raise StudyError(
+            f"{len(classes)} class names ({len(set(classes))} distinct) "
+            f"for {scored.class_count} probabilities an image"
+        )
+    if groups is not None and len(groups) != len(scored.labels):
+        raise StudyError(f"{len(groups)} groups for {len(scored.labels)} images")
+
+
+def units_of(groups: Sequence[str] | None, n: int) -> tuple[NDArray[np.int64], int | None]:
+    """Unit of each image, numbered from 0, and the number of groups."""
+    if groups is None:
+        return np.arange(n), None
+    names, units = np.unique(np.asarray(groups, dtype=np.str_), return_inverse=True)
+    return units.astype(np.int64), len(names)
+
+
+def resample_metrics(
+    scored: Scored, units: NDArray[np.int64], resamples: int, seed: int
+) -> tuple[Mapping[str, Floats], Mapping[str, Floats]]:
+    """Figures of all resamples, (B,) and (B, K); empty where there are too few units.
+
+    The same units, number and seed draw the same images for any predictions, so that
+    figures of two classifiers can be subtracted resample by resample.
+    """
+    if len(np.unique(units)) < FEWEST_UNITS:
+        return (
+            {name: np.empty(0) for name in METRICS},
+            {name: np.empty((0, scored.class_count)) for name in CLASS_METRICS},
+        )
+    rng = np.random.default_rng(seed)
+    pieces = [
+        all_metrics(scored, draw_weights(units, size, rng))
+        for size in _sizes(resamples, max(1, _PIECE // len(units)))
+    ]
+    return (
+        {name: np.concatenate([overall[name] for overall, _ in pieces]) for name in METRICS},
+        {name: np.concatenate([one[name] for _, one in pieces]) for name in CLASS_METRICS},
+    )
+
+
+def _sizes(total: int, most: int) -> Iterator[int]:
+    for start in range(0, total, most):
+        yield min(most, total - start)
+
+
+@dataclass(frozen=True, eq=False)
+class _IntervalMaker:
+    """Puts value, resamples and the right kind of interval together."""
+
+    scored: Scored
+    units: NDArray[np.int64]
+    by_group: bool
+    confidence: float
+    values: tuple[Mapping[str, Floats], Mapping[str, Floats]]
+    draws: tuple[Mapping[str, Floats], Mapping[str, Floats]]
+
+    def overall(self) -> dict[str, Estimate]:
+        """{name in METRICS: Estimate}."""
+        values, by_class = self.values
+        correct = self.scored.labels == self.scored.predicted
+        everything = np.ones_like(correct)
+        result = {}
+        for name in METRICS:
+            value = float(values[name][0])
+            if name == "auroc" and np.isnan(by_class["auroc"]).any():
+                value = math.nan
+            if name in {"accuracy", "recall_weighted"}:  # equal, by algebra
+                result[name] = self._proportion(correct, everything)
+            else:
+                bounds = _BOUNDS.get(name, (0.0, 1.0))
+                result[name] = self._other(value, self.draws[0][name], everything, bounds)
+        if math.isclose(result["recall_macro"].value, result["balanced_accuracy"].value):
+            # The same figure. Resamples would tell it with two intervals: where they lack a
+            # class that is named wrongly, only the macro average takes its recall for 0.
+            result["recall_macro"] = result["balanced_accuracy"]
+        return result
+
+    def of_class(self, k: int) -> dict[str, Estimate]:
+        """{name in CLASS_METRICS: Estimate} of class k."""
+        is_class = self.scored.labels == k
+        called = self.scored.predicted == k
+        either = is_class | called
+        f1, auroc = (float(self.values[1][name][0, k]) for name in ("f1", "auroc"))
+        precision = self._proportion(is_class, called)
+        if is_class.any() and not called.any():
+            precision = replace(precision, value=0.0, method="no interval: never predicted")
+        return {
+            "recall": self._proportion(called, is_class),
+            "precision": precision,
+            "f1": self._other(f1, self.draws[1]["f1"][:, k], either),
+            # How groups with the class differ decides, although all images take part.
+            "auroc": replace(
+                self._other(auroc, self.draws[1]["auroc"][:, k], is_class), n=len(is_class)
+            ),
+        }
+
+    def _proportion(self, hits: NDArray[np.bool_], among: NDArray[np.bool_]) -> Estimate:
+        if self.by_group:
+            return grouped_proportion(hits[among], self.units[among], confidence=self.confidence)
+        count, n = int(hits[among].sum()), int(among.sum())
+        return proportion_of_images(count, n, confidence=self.confidence)
+
+    def _other(
+        self,
+        value: float,
+        drawn: Floats,
+        images: NDArray[np.bool_],
+        bounds: tuple[float, float] | None = (0.0, 1.0),
+    ) -> Estimate:
+        """``bounds`` None is a figure that has no upper end."""
+        present, unit = np.unique(self.units[images], return_inverse=True)
+        freedom = None
+        if self.by_group and len(present) >= FEWEST_UNITS:
+            right = self.scored.labels == self.scored.predicted
+            freedom = degrees_of_freedom(right[images], unit)
+        resampling = Resampling(
+            units=len(present),
+            unit_name="groups" if self.by_group else "images",
+            confidence=self.confidence,
+            freedom=freedom,
+        )
+        n = int(images.sum())
+        if bounds is None:
+            return bootstrap_estimate(value, drawn, resampling=resampling, n=n)
+        return bounded_estimate(value, drawn, resampling=resampling, n=n, bounds=bounds)
+
+
+def _describe(maker: _IntervalMaker, resamples: int) -> str:
+    percent = f"{maker.confidence * 100:g} %"
+    count = len(np.unique(maker.units))
+    if maker.by_group and count < FEWEST_UNITS:
+        return (
+            f"No intervals: the images come from {count} group{'' if count == 1 else 's'}, and "
+            f"fewer than {FEWEST_UNITS} do not show how groups differ."
+        )
+    if maker.by_group:
+        return (
+            f"{percent} intervals that allow for {count} groups: Wilson with an effective number "
+            f"of images, from the differences between groups for accuracy, recall and precision "
+            f"and from {resamples} resamples of whole groups for the rest (log loss: expanded "
+            f"percentiles of these)."
+        )
+    return (
+        f"{percent} intervals that take the images as independent: Wilson for accuracy, recall "
+        f"and precision; for the rest Wilson with an effective number of images from {resamples} "
+        f"resamples of images (log loss: expanded percentiles of these)."
+    )
+
+
+def _notes(
+    metrics: Mapping[str, Estimate],
+    per_class: Mapping[str, Mapping[str, Estimate]],
+    maker: _IntervalMaker,
+) -> tuple[str, ...]:
+    notes = []
+    absent = [name for name, own in per_class.items() if own["recall"].n == 0]
+    if absent:
+        notes.append(
+            f"No images of {', '.join(absent)}: the balanced accuracy is over the other "
+            f"classes, and the AUROC over all classes is not defined."
+        )
+    if len(absent) == len(per_class) - 1:
+        notes.append("All images are of one class: no AUROC is defined.")
+    count = len(np.unique(maker.units))
+    if count < FEWEST_UNITS:
+        unit = "groups" if maker.by_group else "images"
+        notes.append(f"Only {count} {unit}: fewer than {FEWEST_UNITS} give no bootstrap interval.")
+        return tuple(notes)
+    bare = [
+        (f"{metric}[{name}]", one) for name, own in per_class.items() for metric, one in own.items()
+    ]
+    whys: dict[str, list[str]] = {}
+    for name, one in [*metrics.items(), *bare]:
+        if not one.has_interval and not math.isnan(one.value):
+            whys.setdefault(one.method, []).append(name)
+    notes += [f"{', '.join(names)}: {why}." for why, names in whys.items()]
+    return tuple(notes)

@@ -1,0 +1,200 @@
+"""Does the network look at the cell? Shares of a map inside it, and means of many maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.errors import ActinscopeError
+from actinscope.evaluation import (
+    FEWEST_UNITS,
+    Estimate,
+    Resampling,
+    bootstrap_estimate,
+    draw_weights,
+)
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+_RESAMPLES = 2000
+_CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Attention:
+    """How much of the maps' evidence lies inside the cells, mean over the images.
+
+    Attributes:
+        inside: share of the positive evidence for the predicted class within the cell.
+        area: share of the image that the cell takes: what even attention would give.
+        ahead: mean of inside minus area, image by image; -1..1.
+        images: that had a cell and a map that is not empty.
+        left_out: that had not.
+        cells_from: in words, what was taken for the cell.
+    """
+
+    inside: Estimate
+    area: Estimate
+    ahead: Estimate
+    images: int
+    left_out: int
+    cells_from: str
+
+    @property
+    def mostly_outside(self) -> bool:
+        """Under half of the evidence lies in the cell, as far as that can be told."""
+        inside = self.inside
+        return (inside.high if inside.has_interval else inside.value) < 0.5
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Less than even attention gives, or under half and not shown to be more."""
+        shown_more = self.ahead.has_interval and self.ahead.low > 0
+        shown_less = self.ahead.has_interval and self.ahead.high < 0
+        return shown_less or (self.inside.value < 0.5 and not shown_more)
+
+
+def attention_inside(heat: NDArray[np.floating], inside: Mask) -> float:
+    """Share of a map that lies inside the cell, 0..1; NaN for an empty map or no cell.
+
+    Args:
+        heat: (H, W) evidence, at least 0.
+        inside: (H, W) where the cell is.
+
+    Raises:
+        ActinscopeError: the shapes differ.
+    """
+    if heat.shape != inside.shape:
+        raise ActinscopeError(f"a map {heat.shape} does not fit a mask {inside.shape}")
+    total = float(np.sum(heat, dtype=np.float64))
+    if not total > 0 or not inside.any():
+        return float("nan")
+    # Sums in another order may exceed the whole by a rounding error.
+    return min(1.0, float(np.sum(heat[inside], dtype=np.float64)) / total)
+
+
+def judge_attention(
+    shares: Floats,
+    areas: Floats,
+    groups: Sequence[str] | None,
+    *,
+    cells_from: str,
+    seed: int,
+) -> Attention | None:
+    """Means over the images with 95 % intervals over groups.
+
+    The interval is the expanded percentile interval of resamples of whole groups (see
+    `intervals`); without groups each image counts by itself. Wilson's would be far too wide:
+    the share of one image varies much less than a yes or no.
+
+    Args:
+        shares: (N,) of each image's map inside its cell; NaN where there is none.
+        areas: (N,) share of the image that is cell.
+        groups: group of each image, or None.
+        cells_from: what was taken for the cell.
+        seed: of the resamples.
+
+    Returns:
+        None where no image has a share.
+    """
+    good = np.isfinite(shares) & np.isfinite(areas)
+    if not good.any():
+        return None
+    names = np.arange(len(shares)) if groups is None else np.asarray(groups)
+    _, units = np.unique(names[good], return_inverse=True)
+    units = units.reshape(-1)
+    resampling = Resampling(int(units.max()) + 1, "images" if groups is None else "groups",
+                            _CONFIDENCE)  # fmt: skip
+    weights = np.zeros((len(units), 0))
+    if resampling.units >= FEWEST_UNITS:
+        weights = draw_weights(units, _RESAMPLES, np.random.default_rng([seed, 8]))
+
+    def mean(values: Floats) -> Estimate:
+        resampled = (values @ weights) / weights.sum(axis=0)
+        return bootstrap_estimate(
+            float(values.mean()), resampled, resampling=resampling, n=len(values)
+        )
+
+    return Attention(
+        inside=mean(shares[good]),
+        area=mean(areas[good]),
+        ahead=mean(shares[good] - areas[good]),
+        images=int(good.sum()),
+        left_out=int((~good).sum()),
+        cells_from=cells_from,
+    )
+
+
+def attention_sentence(attention: Attention) -> str:
+    """The finding in a sentence, whatever it is."""
+    inside, ahead = attention.inside, attention.ahead
+    interval = (
+        f" (95 % interval {100 * inside.low:.0f} to {100 * inside.high:.0f} %)"
+        if inside.has_interval
+        else ""
+    )
+    if ahead.has_interval and ahead.low > 0:
+        compared = "more than that is shown"
+    elif ahead.has_interval and ahead.high < 0:
+        compared = "less than that is shown"
+    elif ahead.has_interval:
+        compared = "no difference from that is shown"
+    else:
+        compared = "whether that differs cannot be told from so few groups or images"
+    return (
+        f"{100 * inside.value:.0f} % of the evidence lies inside the cell{interval}, by "
+        f"{attention.cells_from}; evidence spread evenly over the image would give "
+        f"{100 * attention.area.value:.0f} %: {compared}."
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class MeanMap:
+    """The mean of the maps of one class's images, right or wrong answers.
+
+    Attributes:
+        label: true class index.
+        right: whether these are the right answers.
+        images: how many.
+        heat: (h, w) float64, 0..1, mean of maps that were each scaled to 1 at most.
+        picture: (S, S, K) float64 in 0..1, mean of the images.
+    """
+
+    label: int
+    right: bool
+    images: int
+    heat: Floats
+    picture: Floats
+
+
+def mean_maps(
+    heats: Sequence[NDArray[np.floating]],
+    units: Sequence[NDArray[np.floating]],
+    labels: NDArray[np.integer],
+    predicted: NDArray[np.integer],
+) -> tuple[MeanMap, ...]:
+    """Means for each class that occurs, right answers first, then wrong ones.
+
+    Args:
+        heats: N maps (h, w) of the predicted class, 0..1.
+        units: N images (S, S, K) in 0..1.
+        labels, predicted: (N,) class indices.
+
+    Raises:
+        ActinscopeError: the lengths differ.
+    """
+    if not len(heats) == len(units) == len(labels) == len(predicted):
+        raise ActinscopeError("maps, images, labels and answers differ in number")
+    found = []
+    for label in np.unique(labels):
+        for right in (True, False):
+            rows = np.flatnonzero((labels == label) & ((predicted == label) == right)).tolist()
+            if rows:
+                heat = np.stack([heats[row] for row in rows]).astype(np.float64).mean(axis=0)
+                picture = np.stack([units[row] for row in rows]).astype(np.float64).mean(axis=0)
+                found.append(MeanMap(int(label), right, len(rows), heat, picture))
+    return tuple(found)

@@ -1,0 +1,182 @@
+"""Controls of a trained network: simpler models on the same images, and coarser images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.cells import CropReader
+from actinscope.evaluation import Estimate
+from actinscope.explain.control_features import CONTROL_FEATURES, control_features
+from actinscope.explain.control_models import (
+    Answers,
+    BatchControl,
+    Control,
+    ShuffledLabels,
+    balanced_of,
+    batch_control,
+    judge_control,
+    shuffled_labels,
+)
+from actinscope.predict import Predictor
+from actinscope.progress import Progress
+from actinscope.runs import Assessment
+from actinscope.study import Manifest
+
+#: Images of a part that controls are fitted on or tried on at most, drawn by lot.
+MOST_IMAGES = 1000
+_FACTORS = (2, 4, 8, 16)
+
+
+@dataclass(frozen=True, eq=False)
+class ControlResults:
+    """Everything that the controls gave.
+
+    Attributes:
+        controls: linear models on what is seen without a network, and on a thumbnail.
+        shuffled: chance, as the test images and their groups make it.
+        resolution: (factor, balanced accuracy of the network on test images reduced by
+            it and enlarged again); factor 1 are the images as they are.
+        batches: one entry a column whose values could be told apart or not.
+    """
+
+    controls: tuple[Control, ...]
+    shuffled: ShuffledLabels
+    resolution: tuple[tuple[int, Estimate], ...]
+    batches: tuple[BatchControl, ...]
+
+
+def run_controls(
+    predictor: Predictor,
+    training: Assessment,
+    test: Assessment,
+    manifest: Manifest,
+    *,
+    reader: CropReader,
+    seed: int,
+    progress: Progress,
+) -> ControlResults:
+    """Try all controls on (at most a thousand) test images of a finished network.
+
+    Raises:
+        ImageError: an image that could be predicted can no longer be read.
+    """
+    rng = np.random.default_rng([seed, 6])
+    fitted, told = (_some(len(part.records), rng) for part in (training, test))
+    network = _answers(test, told)
+    progress.phase("Controls", len(fitted) + (1 + len(_FACTORS)) * len(told))
+    fitted_features = _features(_units(predictor, training, fitted, reader, progress))
+    units = list(_units(predictor, test, told, reader, progress))
+    features = _features(units)
+    controls = [
+        judge_control(name, fitted_features[name], training.labels[fitted], features[name], network)
+        for name in CONTROL_FEATURES
+    ]
+    return ControlResults(
+        controls=tuple(one for one in controls if one is not None),
+        shuffled=shuffled_labels(network, seed=seed),
+        resolution=_resolution(predictor, units, network, progress),
+        batches=_batches(training, manifest, fitted, seed),
+    )
+
+
+def _some(count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """All numbers below ``count``, or a thousand of them by lot, in order."""
+    return np.sort(rng.permutation(count)[:MOST_IMAGES])
+
+
+def _answers(test: Assessment, rows: NDArray[np.int64]) -> Answers:
+    groups = None if test.groups is None else [test.groups[row] for row in rows]
+    return Answers(
+        labels=test.labels[rows],
+        predicted=test.output.probabilities[rows].argmax(axis=1),
+        groups=groups,
+        classes=test.evaluation.classes,
+    )
+
+
+def _units(
+    predictor: Predictor,
+    part: Assessment,
+    rows: NDArray[np.int64],
+    reader: CropReader,
+    progress: Progress,
+) -> Iterator[NDArray[np.float32]]:
+    """What the preprocessing makes of the images, (S, S, K) float32 in 0..1 each."""
+    preprocess = predictor.bundle.info.preprocess
+    for row in rows:
+        record = part.records[row]
+        yield preprocess.to_unit(reader.read(record.path, record.region))
+        progress.advance(1)
+
+
+def _features(units: Iterable[NDArray[np.float32]]) -> dict[str, NDArray[np.float64]]:
+    """{control: (N, F)}."""
+    rows = [control_features(unit) for unit in units]
+    return {name: np.stack([row[name] for row in rows]) for name in CONTROL_FEATURES}
+
+
+def _resolution(
+    predictor: Predictor,
+    units: Sequence[NDArray[np.float32]],
+    network: Answers,
+    progress: Progress,
+) -> tuple[tuple[int, Estimate], ...]:
+    found = [(1, network.balanced_accuracy)]
+    preprocess = predictor.bundle.info.preprocess
+    for factor in _FACTORS:
+        answers = np.empty_like(network.predicted)
+        for place, unit in enumerate(units):
+            image = preprocess.to_network(coarsened(unit, factor))
+            output = predictor.predict_input((image,), probabilities_only=True)
+            answers[place] = int(output.probabilities[0].argmax())
+            progress.advance(1)
+        found.append((factor, balanced_of(network, answers)))
+    return tuple(found)
+
+
+def coarsened(unit: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
+    """An image (S, S, K) reduced by ``factor`` and enlarged again, of the same shape."""
+    side = unit.shape[0]
+    small = max(1, round(side / factor))
+    reduced = cv2.resize(unit, (small, small), interpolation=cv2.INTER_AREA)
+    whole = cv2.resize(reduced, (side, side), interpolation=cv2.INTER_LINEAR)
+    return np.ascontiguousarray(whole.reshape(unit.shape), dtype=np.float32)
+
+
+def _batches(
+    training: Assessment, manifest: Manifest, rows: NDArray[np.int64], seed: int
+) -> tuple[BatchControl, ...]:
+    """One entry for every column of the manifest that has batches to tell apart.
+
+    ``rows`` of the training part are looked at.
+    """
+    embedding = training.output.embedding
+    if embedding is None:
+        return ()
+    found = [
+        batch_control(
+            embedding[rows],
+            training.labels[rows],
+            [training.records[row].groups.get(column, "") for row in rows],
+            column=column,
+            is_group=_kept_together(manifest, column),
+            seed=seed,
+        )
+        for column in manifest.group_columns
+    ]
+    return tuple(one for one in found if one is not None)
+
+
+def _kept_together(manifest: Manifest, column: str) -> bool:
+    """Whether no value of the column stands in two parts."""
+    part_of: dict[str, str] = {}
+    return all(
+        part_of.setdefault(value, record.part) == record.part
+        for record in manifest.records
+        if (value := record.groups.get(column, ""))
+    )

@@ -1,0 +1,265 @@
+"""Explaining a trained network on its test images: maps, features, similar images."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.cells import CropReader, MaskReader
+from actinscope.errors import BundleError
+from actinscope.evaluation import typical_examples
+from actinscope.explain.attention import (
+    Attention,
+    MeanMap,
+    attention_inside,
+    judge_attention,
+    mean_maps,
+)
+from actinscope.explain.class_activation import contrast_map, heat_map
+from actinscope.explain.control_features import reduced_planes
+from actinscope.explain.embedding_map import EmbeddingMap, has_umap, principal_map, umap_map
+from actinscope.explain.prototypes import Prototype, prototypes
+from actinscope.explain.saliency import (
+    ACTIVATION,
+    Looks,
+    MaskedCell,
+    Method,
+    inside_of,
+    maps_through,
+    occlusion_maps,
+)
+from actinscope.explain.sanity_checks import Likeness, SanityStep, map_likeness
+from actinscope.explain.weight_randomization import shuffled_networks
+from actinscope.predict import Predictor
+from actinscope.progress import Progress
+from actinscope.runs import Assessment
+
+#: Test images that means and attention rest on at most, drawn by lot.
+MOST_IMAGES = 200
+#: Of these, images that the maps of shuffled networks are compared on.
+SANITY_IMAGES = 24
+#: The same where each map takes many predictions: images, images of them, places a side.
+OCCLUDED, OCCLUDED_SANITY, COARSE = 6, 3, 8
+#: Points of a map of the features.
+MOST_TRAINING_POINTS, MOST_TEST_POINTS = 600, 300
+_FEWEST_POINTS = 4
+_PROTOTYPES, _PROTOTYPES_OF_MANY, _MANY_CLASSES = 5, 3, 6
+
+Maps = list[NDArray[np.float32]]
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureMap:
+    """A map of the features, and which images its points are.
+
+    Attributes:
+        places: training (or, without them, test) images fitted, test images laid on.
+        training: rows of the training part; empty where it is not known.
+        test: rows of the test part.
+        thinned: images were left out by lot.
+    """
+
+    places: EmbeddingMap
+    training: NDArray[np.int64]
+    test: NDArray[np.int64]
+    thinned: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Everything that was found out about what the network looks at.
+
+    Attributes:
+        method: how the maps were made.
+        rows: (M,) test images that attention and means rest on.
+        shares, areas: (M,) of each: share of its map inside the cell, share of the cell.
+        attention: their means; None where no image has a share.
+        means: mean maps by class; empty for occlusion maps, of which there are too few.
+        sanity: maps of networks with shuffled weights against those of the network.
+        unlike: for comparison: maps of the network for two different images.
+        prototypes: training images that stand for their class.
+        features: maps of the features.
+    """
+
+    method: Method
+    rows: NDArray[np.int64]
+    shares: NDArray[np.float64]
+    areas: NDArray[np.float64]
+    attention: Attention | None
+    means: tuple[MeanMap, ...]
+    sanity: tuple[SanityStep, ...]
+    unlike: Likeness | None
+    prototypes: tuple[Prototype, ...]
+    features: tuple[FeatureMap, ...]
+
+
+def explain(looks: Looks, *, reader: CropReader, seed: int, progress: Progress) -> Explanation:
+    """Explain a network on (at most 200) images of a part.
+
+    Raises:
+        ImageError: an image that could be predicted can no longer be read.
+    """
+    by_maps = looks.method == ACTIVATION
+    rows = _some(looks.part, MOST_IMAGES if by_maps else OCCLUDED, seed)
+    progress.phase("Explaining", len(rows) + 2)
+    gathered = _gather(looks, rows, reader, progress)
+    attention = judge_attention(
+        gathered.shares,
+        gathered.areas,
+        None if looks.part.groups is None else [looks.part.groups[row] for row in rows],
+        cells_from=gathered.cells_from,
+        seed=seed,
+    )
+    predicted = looks.part.output.probabilities.argmax(axis=1)
+    means: tuple[MeanMap, ...] = ()
+    if by_maps:
+        means = mean_maps(
+            [_native_heat(maps, int(predicted[row])) for maps, row in zip(
+                gathered.maps, rows, strict=True)],
+            gathered.pictures, looks.part.labels[rows], predicted[rows],
+        )  # fmt: skip
+    sanity, unlike = _sanity(looks, gathered, predicted[rows], seed)
+    progress.advance(1)
+    found = Explanation(
+        method=looks.method,
+        rows=rows,
+        shares=gathered.shares,
+        areas=gathered.areas,
+        attention=attention,
+        means=means,
+        sanity=sanity,
+        unlike=unlike,
+        prototypes=_prototypes(looks.training, seed),
+        features=_features(looks, seed),
+    )
+    progress.advance(1)
+    return found
+
+
+def _some(part: Assessment, most: int, seed: int) -> NDArray[np.int64]:
+    """All rows of the part, or ``most`` of them by lot, in turn of classes and groups."""
+    by_class = typical_examples(part.labels, part.groups, seed=seed, n=most)
+    turns = [list(indices) for indices in by_class.values()]
+    chosen: list[int] = []
+    for turn in range(max(len(one) for one in turns)):
+        chosen += [int(one[turn]) for one in turns if turn < len(one)]
+    return np.array(chosen[:most], dtype=np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class _Gathered:
+    """What one pass over the images leaves."""
+
+    shares: NDArray[np.float64]
+    areas: NDArray[np.float64]
+    cells_from: str
+    maps: Maps = field(repr=False)
+    pictures: list[NDArray[np.float32]] = field(repr=False)
+    units: list[NDArray[np.float32]] = field(repr=False)
+
+
+def _gather(
+    looks: Looks, rows: NDArray[np.int64], reader: CropReader, progress: Progress
+) -> _Gathered:
+    """One pass over the images: their maps, and how much of each lies inside the cell."""
+    preprocess, masks = looks.predictor.bundle.info.preprocess, MaskReader()
+    compared = SANITY_IMAGES if looks.method == ACTIVATION else OCCLUDED_SANITY
+    shares, areas, origins = np.empty(len(rows)), np.empty(len(rows)), Counter[str]()
+    all_maps: Maps = []
+    pictures, units = [], []
+    for place, row in enumerate(rows):
+        record = looks.part.records[row]
+        unit = preprocess.to_unit(reader.read(record.path, record.region))
+        predicted = int(looks.part.output.probabilities[row].argmax())
+        maps = (
+            looks.maps(int(row), unit)
+            if looks.method == ACTIVATION
+            else occlusion_maps(looks.predictor, unit, predicted, positions=COARSE)
+        )
+        cell = MaskedCell(record.mask, record.object_id, record.region)
+        inside, origin = inside_of(cell, unit, preprocess, masks)
+        heat = heat_map(maps, predicted, size=(inside.shape[0], inside.shape[1]))
+        shares[place], areas[place] = attention_inside(heat, inside), inside.mean()
+        origins[origin] += 1
+        all_maps.append(maps)
+        if looks.method == ACTIVATION:
+            small = np.moveaxis(reduced_planes(unit), 0, -1)
+            pictures.append(small.astype(np.float32))
+        if place < compared:
+            units.append(unit)
+        progress.advance(1)
+    cells_from = ", and ".join(
+        name if len(origins) == 1 else f"{name} ({count} images)"
+        for name, count in origins.most_common()
+    )
+    return _Gathered(shares, areas, cells_from, all_maps, pictures, units)
+
+
+def _native_heat(maps: NDArray[np.float32], predicted: int) -> NDArray[np.float32]:
+    return heat_map(maps, predicted, size=(maps.shape[0], maps.shape[1]))
+
+
+def _sanity(
+    looks: Looks, gathered: _Gathered, predicted: NDArray[np.int64], seed: int
+) -> tuple[tuple[SanityStep, ...], Likeness | None]:
+    """Maps of networks with shuffled weights, and of other images, against the true ones."""
+    units = gathered.units
+    true = [contrast_map(gathered.maps[n], int(predicted[n])) for n in range(len(units))]
+    try:
+        networks = shuffled_networks(looks.predictor.bundle, seed=seed)
+    except BundleError:
+        return (), None  # a model without layers, such as trees on features
+    steps = []
+    for network in networks:
+        predictor = Predictor(network.bundle, backend=looks.predictor.backend)
+        if looks.method == ACTIVATION:
+            outputs = maps_through(predictor, units)
+            maps = [one.class_maps[0] for one in outputs if one.class_maps is not None]
+        else:
+            maps = [
+                occlusion_maps(predictor, unit, int(predicted[n]), positions=COARSE)
+                for n, unit in enumerate(units)
+            ]
+        other = [_contrast(one, int(predicted[n])) for n, one in enumerate(maps)]
+        steps.append(SanityStep(network.shuffled, map_likeness(true, other)))
+    unlike = map_likeness(true, [*true[1:], *true[:1]]) if len(true) > 1 else None
+    return tuple(steps), unlike
+
+
+def _contrast(maps: NDArray[np.float32], k: int) -> NDArray[np.float32]:
+    """As `contrast_map`; a shuffled network may compute values that are not finite."""
+    return contrast_map(maps, k) if np.isfinite(maps).all() else np.zeros(
+        maps.shape[:2], np.float32
+    )  # fmt: skip
+
+
+def _prototypes(training: Assessment | None, seed: int) -> tuple[Prototype, ...]:
+    if training is None or training.output.embedding is None:
+        return ()
+    many = len(training.evaluation.classes) > _MANY_CLASSES
+    n = _PROTOTYPES_OF_MANY if many else _PROTOTYPES
+    return prototypes(training.output.embedding, training.labels, n=n, seed=seed)
+
+
+def _features(looks: Looks, seed: int) -> tuple[FeatureMap, ...]:
+    """Maps of the features of training and test images, or of test images alone."""
+    asked = looks.part.output.embedding
+    known = None if looks.training is None else looks.training.output.embedding
+    if asked is None:
+        return ()
+    rng = np.random.default_rng([seed, 10])
+    test = np.sort(rng.permutation(len(asked))[:MOST_TEST_POINTS])
+    training = np.zeros(0, np.int64)
+    if known is not None:
+        training = np.sort(rng.permutation(len(known))[:MOST_TRAINING_POINTS])
+    fitted, laid = (asked[test], None) if known is None else (known[training], asked[test])
+    if len(fitted) < _FEWEST_POINTS:
+        return ()
+    thinned = len(test) < len(asked) or (known is not None and len(training) < len(known))
+    maps = [principal_map(fitted, laid)]
+    if has_umap():
+        maps.append(umap_map(fitted, laid, seed=seed))
+    return tuple(FeatureMap(places, training, test, thinned) for places in maps)

@@ -1,0 +1,287 @@
+"""The explanation of a network in the words and pictures of the report."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.explain.attention import attention_sentence
+from actinscope.explain.class_activation import enlarged
+from actinscope.explain.explanation import COARSE, Explanation, FeatureMap
+from actinscope.explain.occlusion import POSITIONS
+from actinscope.explain.saliency import ACTIVATION, Looks, Neighbour
+from actinscope.explain.sanity_checks import Likeness, sanity_sentence
+from actinscope.report import (
+    ExplanationShown,
+    FeatureMapShown,
+    Finding,
+    MeanMapShown,
+    PrototypeShown,
+    displayed,
+)
+from actinscope.study import Record
+
+
+class UnitSource(Protocol):
+    """What gives the pixels of an image."""
+
+    def unit_of(self, record: Record) -> NDArray[np.float32]:
+        """(S, S, K) float32 in 0..1."""
+
+
+def attention_warnings(found: Explanation) -> tuple[str, ...]:
+    """A sentence for the verdict where the network is not shown to look at the cells."""
+    if found.attention is None or not found.attention.is_doubtful:
+        return ()
+    return (
+        "The network is not shown to look at the cells more than at the rest of the image: "
+        + attention_sentence(found.attention),
+    )
+
+
+def explanation_findings(found: Explanation | None) -> tuple[Finding, ...]:
+    """Warnings on maps that lie outside the cells, or do not depend on the weights."""
+    if found is None:
+        return ()
+    told = []
+    if found.attention is not None and found.attention.mostly_outside:
+        told.append(
+            Finding(
+                "warning",
+                "Most of the evidence lies outside of the cells",
+                attention_sentence(found.attention),
+                "Look at the maps of errors and right answers: background, neighbours or the edge "
+                "of the crop may give the class away. Small cells and coarse maps also cause this",
+            )
+        )
+    if any(step.hardly_changes for step in found.sanity):
+        told.append(
+            Finding(
+                "warning",
+                "The maps hardly depend on what was learnt",
+                sanity_sentence(found.sanity),
+                "Do not argue with these maps",
+            )
+        )
+    return tuple(told)
+
+
+def explanation_shown(
+    found: Explanation | None, looks: Looks | None, source: UnitSource, *, group: str
+) -> ExplanationShown | None:
+    """The section of the report; None where nothing was explained."""
+    if found is None or looks is None:
+        return None
+    attention = found.attention
+    return ExplanationShown(
+        method=_method(found, looks),
+        attention=()
+        if attention is None
+        else (
+            ("evidence for the answer", attention.inside),
+            ("area: what even attention gives", attention.area),
+        ),
+        attention_sentence="" if attention is None else _attention_words(found),
+        ahead="" if attention is None else _points(found),
+        doubtful=attention is not None and attention.is_doubtful,
+        means=_means(found, looks),
+        sanity=_sanity_rows(found),
+        sanity_sentence=sanity_sentence(found.sanity) if found.sanity else "",
+        sanity_bad=any(step.hardly_changes for step in found.sanity),
+        prototypes=_prototypes(found, looks, source),
+        maps=tuple(_feature_map(one, looks, group) for one in found.features),
+        images=_image_rows(found, looks),
+    )
+
+
+def neighbour_words(neighbour: Neighbour) -> str:
+    """Where a training image comes from, and how far away it is."""
+    origin = {None: "", True: "same group, ", False: "other group, "}[neighbour.same_group]
+    return f"{origin}distance {neighbour.distance:.2f}"
+
+
+def _method(found: Explanation, looks: Looks) -> str:
+    if found.method == ACTIVATION:
+        total = len(looks.part.records)
+        which = f"all {total}" if len(found.rows) == total else f"{len(found.rows)} of the {total}"
+        drawn = "" if len(found.rows) == total else ", drawn by lot"
+        maps = looks.part.output.class_maps
+        grid = "" if maps is None else f"{maps.shape[1]} x {maps.shape[2]}"
+        return (
+            "Class activation maps show where the image holds evidence for the answer, against "
+            f"the mean of the other classes. They have {grid} places, however smooth they look, so "
+            f"evidence spills over the edge of small cells. Means and shares rest on {which} "
+            f"images{drawn}."
+        )
+    return (
+        "The network has no class activation maps. Occlusion maps were made instead: a patch of "
+        "background covers one place after the other, and the fall of the answer's log odds shows "
+        f"how much depends on that place. They take {POSITIONS**2} predictions an image, so that "
+        f"only the first pictures have one; shares rest on {len(found.rows)} images with "
+        f"{COARSE} x {COARSE} places."
+    )
+
+
+def _attention_words(found: Explanation) -> str:
+    assert found.attention is not None
+    told = attention_sentence(found.attention)
+    if found.attention.left_out:
+        told += f" {found.attention.left_out} images had no cell or an empty map."
+    return told
+
+
+def _points(found: Explanation) -> str:
+    assert found.attention is not None
+    ahead = found.attention.ahead
+    words = f"{100 * ahead.value:+.0f} points"
+    if ahead.has_interval:
+        words += f" ({100 * ahead.low:+.0f} to {100 * ahead.high:+.0f})"
+    return words.replace("-", "\u2212")
+
+
+def _means(found: Explanation, looks: Looks) -> tuple[MeanMapShown, ...]:
+    largest = max((float(one.heat.max()) for one in found.means), default=0.0) or 1.0
+    classes = looks.part.evaluation.classes
+    return tuple(
+        MeanMapShown(
+            label=classes[one.label],
+            answers="right answers" if one.right else "wrong answers",
+            images=one.images,
+            pixels=displayed(one.picture),
+            heat=enlarged(one.heat / largest, (one.picture.shape[0], one.picture.shape[1])),
+        )
+        for one in found.means
+    )
+
+
+def _sanity_rows(found: Explanation) -> tuple[tuple[str, ...], ...]:
+    rows = [_likeness_row(step.shuffled, step.likeness) for step in found.sanity]
+    if rows and found.unlike is not None:
+        rows.append(_likeness_row("nothing; another image instead", found.unlike))
+    return tuple(rows)
+
+
+def _likeness_row(name: str, likeness: Likeness) -> tuple[str, ...]:
+    values = (likeness.rank, likeness.strength, likeness.ssim)
+    told = [f"{value:.2f}".replace("-", "\u2212") if likeness.images else "n/a" for value in values]
+    return (name, *told, str(likeness.images))
+
+
+def _prototypes(
+    found: Explanation, looks: Looks, source: UnitSource
+) -> dict[str, tuple[PrototypeShown, ...]]:
+    training = looks.training
+    if training is None:
+        return {}
+    shown: dict[str, list[PrototypeShown]] = {}
+    for one in found.prototypes:
+        record = training.records[one.index]
+        shown.setdefault(training.evaluation.classes[one.label], []).append(
+            PrototypeShown(
+                name=record.title,
+                group=training.groups[one.index] if training.groups else "",
+                pixels=displayed(source.unit_of(record)),
+                stands_for=f"{100 * one.stands_for:.0f} % of the class",
+            )
+        )
+    return {name: tuple(cells) for name, cells in shown.items()}
+
+
+def _feature_map(one: FeatureMap, looks: Looks, group: str) -> FeatureMapShown:
+    training = looks.training
+    known: list[str] = []
+    labels = [int(looks.part.labels[row]) for row in one.test]
+    if training is not None and len(one.training):
+        labels = [int(training.labels[row]) for row in one.training] + labels
+        known = [training.groups[row] for row in one.training] if training.groups else []
+    asked = [looks.part.groups[row] for row in one.test] if looks.part.groups else []
+    names = tuple(dict.fromkeys([*known, *asked]))
+    numbers = {name: number for number, name in enumerate(names)}
+    count = len(labels)
+    has_training = len(one.training) > 0
+    points = one.places.fitted
+    if has_training:
+        points = np.concatenate([one.places.fitted, one.places.others])
+    return FeatureMapShown(
+        title="Which images the network takes for similar"
+        if one.places.method == "pca"
+        else "The same with UMAP",
+        note=_feature_note(one),
+        axes=_axes(one),
+        points=points,
+        classes=np.array(labels, dtype=np.int64),
+        class_names=tuple(looks.part.evaluation.classes),
+        groups=np.array([numbers[name] for name in (*known, *asked)], dtype=np.int64),
+        group_names=names,
+        group_word=group or "group",
+        is_test=np.arange(count) >= len(one.training) if has_training else np.zeros(count, bool),
+        name="features" if one.places.method == "pca" else "features_umap",
+    )
+
+
+def _feature_note(one: FeatureMap) -> str:
+    told = (
+        "Each point is an image, placed by the network's features: near means similar to the "
+        "network."
+    )
+    if len(one.training):
+        told += f" Dots: {len(one.training)} training images; rings: {len(one.test)} test images"
+        told += ", which did not shape the map." if one.places.method == "pca" else "."
+    if one.thinned:
+        told += " Images were drawn by lot; there are more."
+    if one.places.method == "umap":
+        return (
+            f"{told} In a UMAP neighbours stay together; distances between clusters mean nothing."
+        )
+    assert one.places.explained is not None
+    share = 100 * sum(one.places.explained)
+    return (
+        f"{told} Principal components: this plane shows {share:.0f} % of the variance, so images "
+        "that overlap here may be far apart in the rest. Groups that lie apart within one class "
+        "mean that the network sees where an image comes from."
+    )
+
+
+def _axes(one: FeatureMap) -> tuple[str, str]:
+    if one.places.explained is None:
+        return "UMAP 1", "UMAP 2"
+    first, second = (100 * share for share in one.places.explained)
+    return f"component 1 ({first:.0f} %)", f"component 2 ({second:.0f} %)"
+
+
+def _image_rows(found: Explanation, looks: Looks) -> tuple[tuple[str, ...], ...]:
+    """One line an image: what the attention and the map of the features rest on."""
+    header = ("path", "object", "part", "label", "predicted")
+    figures = ("attention_inside", "cell_area", "component_1", "component_2")
+    classes = looks.part.evaluation.classes
+    shares = {int(row): place for place, row in enumerate(found.rows)}
+    plane = next((one for one in found.features if one.places.method == "pca"), None)
+    laid: dict[int, NDArray[np.float64]] = {}
+    rows = [(*header, *figures)]
+    if plane is not None:
+        training = looks.training
+        test = plane.places.others if len(plane.training) else plane.places.fitted
+        laid = {int(row): test[place] for place, row in enumerate(plane.test)}
+        for place, row in enumerate(plane.training):
+            assert training is not None
+            record = training.records[row]
+            answer = classes[int(training.output.probabilities[row].argmax())]
+            point = plane.places.fitted[place]
+            rows.append((record.name, record.object_id, "train", record.label, answer,
+                         "", "", *map(_exact, point)))  # fmt: skip
+    for row in sorted({*shares, *laid}):
+        record = looks.part.records[row]
+        answer = classes[int(looks.part.output.probabilities[row].argmax())]
+        number = shares.get(row)
+        own = ("", "") if number is None else (
+            _exact(found.shares[number]), _exact(found.areas[number])
+        )  # fmt: skip
+        point = tuple(map(_exact, laid[row])) if row in laid else ("", "")
+        rows.append((record.name, record.object_id, "test", record.label, answer, *own, *point))
+    return tuple(rows)
+
+
+def _exact(value: float) -> str:
+    return repr(float(value)) if np.isfinite(value) else ""

@@ -1,0 +1,160 @@
+"""What a network looks at in one image: its class maps, or what covering places does."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.bundle import NetworkOutput
+from actinscope.cells import MaskReader
+from actinscope.errors import ImageError
+from actinscope.explain.control_features import cell_mask, reduced_planes
+from actinscope.explain.occlusion import POSITIONS, Probabilities, occlude
+from actinscope.explain.prototypes import nearest_images
+from actinscope.images import Region
+from actinscope.predict import Predictor
+from actinscope.preprocess import Preprocess
+from actinscope.runs import Assessment
+from actinscope.study import Record
+
+Unit = NDArray[np.float32]
+Method = Literal["class activation map", "occlusion map"]
+ACTIVATION: Method = "class activation map"
+OCCLUSION: Method = "occlusion map"
+
+MASKED = "the label mask"
+BRIGHT = "brightness (Otsu's threshold), as there is no mask"
+
+#: Nearest training images that are shown beside an error.
+NEIGHBOURS = 3
+
+
+def probabilities_of(predictor: Predictor) -> Probabilities:
+    """The predictor as a function of units; every image still goes through alone."""
+
+    def one(unit: Unit) -> NDArray[np.float64]:
+        output = predictor.predict_input(predictor.prepare_unit(unit), probabilities_only=True)
+        row: NDArray[np.float64] = output.probabilities[0]
+        return row
+
+    def many(units: NDArray[np.float32]) -> NDArray[np.float64]:
+        with ThreadPoolExecutor(predictor.side_by_side, "actinscope-occlude") as pool:
+            return np.stack(list(pool.map(one, units)))
+
+    return many
+
+
+def maps_through(predictor: Predictor, units: list[Unit]) -> list[NetworkOutput]:
+    """All outputs for units, several side by side."""
+    with ThreadPoolExecutor(predictor.side_by_side, "actinscope-explain") as pool:
+        return list(
+            pool.map(lambda unit: predictor.predict_input(predictor.prepare_unit(unit)), units)
+        )
+
+
+def occlusion_maps(
+    predictor: Predictor, unit: Unit, predicted: int, *, positions: int = POSITIONS
+) -> NDArray[np.float32]:
+    """(P, P, K) maps of one unit made by occlusion, in the form of class maps.
+
+    The drop stands for the predicted class; the other classes' maps are such that the
+    contrast of the predicted class is the drop in log odds.
+    """
+    places = min(positions, unit.shape[0])  # no more than pixels
+    found = occlude(unit, probabilities_of(predictor), predicted=predicted, positions=places)
+    classes = len(predictor.classes)
+    maps = np.zeros((*found.drop.shape, classes), dtype=np.float32)
+    maps[:, :, predicted] = found.drop
+    return maps
+
+
+@dataclass(frozen=True)
+class MaskedCell:
+    """Where the mask of a cell is to be found."""
+
+    mask: Path | None
+    object_id: str
+    region: Region | None
+
+
+def inside_of(
+    cell: MaskedCell, unit: Unit, preprocess: Preprocess, masks: MaskReader
+) -> tuple[NDArray[np.bool_], str]:
+    """(H, W) where a cell is, and what that was taken from.
+
+    A mask that can no longer be read, or does not hold the cell, gives way to brightness.
+    """
+    if cell.mask is not None and cell.region is not None:
+        try:
+            mask = masks.read(cell.mask, cell.object_id, cell.region)
+        except ImageError:
+            mask = np.zeros((1, 1), np.bool_)
+        if mask.any():
+            return preprocess.mask_to_unit(mask), MASKED
+    return bright_cell(unit), BRIGHT
+
+
+def bright_cell(unit: Unit) -> NDArray[np.bool_]:
+    """(h, w) where the bright cell of a unit is, at 128 pixels a side or fewer."""
+    return cell_mask(reduced_planes(unit))
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A training image that the network takes for similar."""
+
+    record: Record
+    same_group: bool | None
+    distance: float
+
+
+@dataclass(frozen=True, eq=False)
+class Looks:
+    """Maps and nearest training images of the images of one part, made when asked for.
+
+    Attributes:
+        predictor: the network.
+        part: the images, with their outputs.
+        training: the training images, None where they are not known.
+    """
+
+    predictor: Predictor
+    part: Assessment
+    training: Assessment | None
+
+    @property
+    def method(self) -> Method:
+        """How the maps are made."""
+        return OCCLUSION if self.part.output.class_maps is None else ACTIVATION
+
+    def maps(self, index: int, unit: Unit) -> NDArray[np.float32]:
+        """(h, w, K) maps of image ``index`` of the part."""
+        if self.part.output.class_maps is not None:
+            maps: NDArray[np.float32] = self.part.output.class_maps[index]
+            return maps
+        predicted = int(self.part.output.probabilities[index].argmax())
+        return occlusion_maps(self.predictor, unit, predicted)
+
+    def neighbours(self, index: int) -> tuple[Neighbour, ...]:
+        """The nearest training images of image ``index``; none where features are missing."""
+        if self.training is None:
+            return ()
+        known, asked = self.training.output.embedding, self.part.output.embedding
+        if known is None or asked is None:
+            return ()
+        rows, distances = nearest_images(known, asked[index : index + 1], n=NEIGHBOURS)
+        group = self.part.groups[index] if self.part.groups else None
+        return tuple(
+            Neighbour(
+                self.training.records[row],
+                None if group is None or self.training.groups is None
+                else self.training.groups[row] == group,
+                float(distance),
+            )
+            for row, distance in zip(rows[0], distances[0], strict=True)
+        )  # fmt: skip

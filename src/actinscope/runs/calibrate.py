@@ -1,0 +1,152 @@
+"""Fitting what is said beside the probabilities, on the validation part of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.bundle import (
+    Bundle,
+    FamiliarRule,
+    NetworkOutput,
+    References,
+    Reliability,
+    calibrated,
+    references_of,
+)
+from actinscope.evaluation import fit_abstention, fit_familiar, fit_sets, fit_temperature
+from actinscope.predict import Predictor
+from actinscope.runs.evaluation import Answers
+from actinscope.training import ProbabilitySettings
+
+
+def fit_reliability(
+    predictor: Predictor,
+    settings: ProbabilitySettings,
+    *,
+    validation: Answers,
+    training: Answers,
+    seed: int,
+) -> tuple[Reliability, References | None]:
+    """All rules of a new bundle, and the features of training images that one of them needs.
+
+    Args:
+        predictor: of the bundle, which gives the outputs for its golden images.
+        settings: what the user asked for.
+        validation, training: what the network said about these parts.
+        seed: of the choice of training images that are stored, where there are many.
+    """
+    familiar, references = None, None
+    features, golden = training.output.early_features, _golden_features(predictor)
+    if features is not None and golden is not None:
+        found, kept = references_of(features, seed=seed)
+        groups = training.groups
+        familiar = fit_familiar(
+            found,
+            _features_of(validation.output),
+            training_groups=None if groups is None else [groups[place] for place in kept],
+            share=settings.unfamiliar_share,
+            golden=golden,
+        )
+        references = None if familiar is None else found
+    rules = _rules(
+        settings,
+        validation.labels,
+        validation.output.probabilities,
+        classes=predictor.classes,
+        groups=validation.groups,
+        familiar=familiar,
+    )
+    return rules, references
+
+
+def refit_reliability(
+    bundle: Bundle,
+    output: NetworkOutput,
+    labels: NDArray[np.int64],
+    *,
+    groups: Sequence[str] | None,
+    golden: NetworkOutput,
+) -> Reliability | None:
+    """The rules of a bundle for another network in it, such as its 8-bit copy.
+
+    The training images stay those of the first network; how far a familiar image may be from
+    them is found anew, on the validation part alone.
+
+    Args:
+        bundle: its rules say what is asked for; None is returned where it has none.
+        output: of the other network for the N images of the validation part.
+        labels: (N,) class indices.
+        groups: group of each image, or None.
+        golden: of the other network for the golden images.
+    """
+    first, references = bundle.info.reliability, bundle.references()
+    if first is None:
+        return None
+    settings = ProbabilitySettings(
+        coverage=first.sets.coverage,
+        per_class=first.sets.per_class,
+        abstain=first.abstain.by,
+        target=first.abstain.target,
+    )
+    familiar = None
+    if references is not None and first.familiar is not None and golden.early_features is not None:
+        familiar = fit_familiar(
+            references,
+            _features_of(output),
+            training_groups=None,
+            share=first.familiar.share,
+            golden=golden.early_features,
+            validation_only=True,
+        )
+    return _rules(
+        settings,
+        labels,
+        output.probabilities,
+        classes=bundle.info.classes,
+        groups=groups,
+        familiar=familiar,
+    )
+
+
+def _rules(
+    settings: ProbabilitySettings,
+    labels: NDArray[np.int64],
+    probabilities: NDArray[np.float64],
+    *,
+    classes: Sequence[str],
+    groups: Sequence[str] | None,
+    familiar: FamiliarRule | None,
+) -> Reliability:
+    temperature = fit_temperature(labels, probabilities)
+    chances = calibrated(probabilities, temperature.value)
+    notes = (temperature.note, familiar.note if familiar else "")
+    return Reliability(
+        temperature=temperature.value,
+        images=len(labels),
+        groups=None if groups is None else len(set(groups)),
+        sets=fit_sets(
+            labels,
+            chances,
+            classes=classes,
+            groups=groups,
+            coverage=settings.coverage,
+            per_class=settings.per_class,
+        ),
+        abstain=fit_abstention(
+            settings.abstain, settings.target, labels=labels, probabilities=chances
+        ),
+        familiar=familiar,
+        notes=tuple(note for note in notes if note),
+    )
+
+
+def _golden_features(predictor: Predictor) -> NDArray[np.float32] | None:
+    return predictor.predict_inputs([predictor.bundle.golden().inputs]).early_features
+
+
+def _features_of(output: NetworkOutput) -> NDArray[np.float32]:
+    assert output.early_features is not None  # a network gives them for all images or for none
+    return output.early_features

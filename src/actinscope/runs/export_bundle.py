@@ -1,0 +1,162 @@
+"""From a fitted network to the bundle that is handed on, and a sentence on what it is."""
+
+from __future__ import annotations
+
+import tempfile
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.bundle import Bundle, BundleInfo, NetworkSummary, save_bundle
+from actinscope.cells import CropReader
+from actinscope.networks import EMBEDDING, PROBABILITIES, as_float32, embedding_model, export_onnx
+from actinscope.runs.environment import RunContext
+from actinscope.runs.prepare import Prepared, records_of
+from actinscope.study import Record
+from actinscope.training import Fitted, Recipe, forest_sentence, forest_to_onnx
+
+if TYPE_CHECKING:
+    from actinscope.runs.request import ChosenNetwork, TrainRequest
+
+_GOLDEN_IMAGES = 6
+
+
+def deliver(
+    request: TrainRequest,
+    network: ChosenNetwork,
+    prepared: Prepared,
+    fitted: Fitted,
+    *,
+    reader: CropReader,
+    context: RunContext,
+) -> Bundle:
+    """Write the bundle of a fitted network, with its trees where they name the class.
+
+    Its golden images are test images; validation images where there is no test part.
+
+    Raises:
+        BundleError, OutputError: it cannot be written.
+    """
+    manifest = prepared.split.manifest
+    golden = _golden_records(records_of(manifest, "test") or records_of(manifest, "validation"))
+    images = [reader.read(record.path, record.region) for record in golden]
+    inputs = np.stack([prepared.preprocess.apply(image) for image in images])
+    entry = network.entry
+    info = BundleInfo(
+        actinscope_version=context.version,
+        created=context.created,
+        classes=prepared.data.classes,
+        network=NetworkSummary(
+            name=entry.name,
+            title=entry.title if fitted.forest is None else f"{entry.title} and boosted trees",
+            licence=entry.licence,
+            weights=network.weights.description,
+        ),
+        preprocess=prepared.preprocess,
+        read_options=request.recipe.images,
+        crop_size=manifest.crop_size,
+        group=manifest.group,
+        synthetic=request.synthetic,
+        random_weights=network.weights.random,
+        notices=_notices_for_users(request, network),
+        head=request.recipe.training.head_model,
+        training=_training_facts(request.recipe, prepared, fitted),
+    )
+    with tempfile.TemporaryDirectory(prefix="actinscope-") as folder:
+        onnx_path = Path(folder) / "model.onnx"
+        model = as_float32(fitted.model)
+        export_onnx(model, entry, onnx_path, embedding_only=fitted.forest is not None)
+        return save_bundle(
+            request.output / "bundle",
+            onnx_path=onnx_path,
+            info=info,
+            golden_images=images,
+            golden_inputs=inputs,
+            golden_probabilities=_probabilities(model, fitted, inputs),
+            trees=None
+            if fitted.forest is None
+            else forest_to_onnx(fitted.forest, input_name=EMBEDDING, output_name=PROBABILITIES),
+        )
+
+
+def _probabilities(model: Any, fitted: Fitted, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the training framework makes of network inputs: (N, K)."""
+    if fitted.forest is None:
+        return np.asarray(model.predict_on_batch(inputs))
+    embedding = embedding_model(model).predict_on_batch(inputs)[EMBEDDING]
+    return fitted.forest.probabilities(np.asarray(embedding)).astype(np.float32)
+
+
+def _notices_for_users(request: TrainRequest, network: ChosenNetwork) -> tuple[str, ...]:
+    """What whoever is given the bundle must know; nothing about this computer."""
+    notices = []
+    if request.synthetic:
+        notices.append(
+            "This model was trained on SYNTHETIC images: what it says of real cells means nothing."
+        )
+    if network.weights.random:
+        notices.append("This model was trained from random weights, not from pretrained ones.")
+    return (*notices, *request.notices)
+
+
+def _golden_records(records: list[Record]) -> list[Record]:
+    """A few of the images, every class in turn."""
+    by_class: dict[str, list[Record]] = {}
+    for record in records:
+        by_class.setdefault(record.label, []).append(record)
+    turns = zip_longest(*by_class.values())
+    in_turn = [record for turn in turns for record in turn if record is not None]
+    return in_turn[:_GOLDEN_IMAGES]
+
+
+def _training_facts(
+    recipe: Recipe, prepared: Prepared, fitted: Fitted
+) -> dict[str, str | int | float | None]:
+    parameters, trained_parameters = parameter_counts(fitted)
+    forest = {} if fitted.forest is None else {
+        "features": fitted.forest.features,
+        "trees": len(fitted.forest.trees),
+    }  # fmt: skip
+    return {
+        "recipe": recipe.name,
+        "seed": recipe.seed,
+        "epochs": len(fitted.history),
+        "kept_epoch": fitted.kept_epoch,
+        "frozen_layers": fitted.frozen_layers,
+        "trained_layers": fitted.trained_layers,
+        "training_images": len(prepared.data.train.labels),
+        "parameters": parameters,
+        "trained_parameters": trained_parameters,
+        **forest,
+    }
+
+
+def parameter_counts(fitted: Fitted) -> tuple[int, int]:
+    """Parameters of the network as it is delivered, and how many of them were trained."""
+    model = fitted.model
+    if fitted.forest is not None:
+        # The network then ends before its last layer, and nothing of it is trained.
+        return int(model.count_params()) - int(model.layers[-1].count_params()), 0
+    sizes = (np.prod(weight.shape, dtype=np.int64) for weight in model.trainable_weights)
+    return int(model.count_params()), int(sum(sizes))
+
+
+def network_sentence(network: ChosenNetwork, fitted: Fitted) -> str:
+    """What was trained and how far, for reports."""
+    if fitted.forest is not None:
+        weights = network.weights
+        state = "with its random weights" if weights.random else "as it was pretrained"
+        return (
+            f"{network.entry.title} {state}, no layer trained; classifier: "
+            f"{forest_sentence(fitted.forest, fitted.kept_epoch)}. A round counts as an epoch. "
+            f"{weights.description}"
+        )
+    frozen, trained = fitted.frozen_layers, fitted.trained_layers
+    how = f"the first {frozen} frozen, the last {trained} trained" if frozen else "all trained"
+    return (
+        f"{network.entry.title}, {frozen + trained} layers: {how}, softmax over the classes. "
+        f"{network.weights.description}"
+    )

@@ -1,0 +1,262 @@
+"""Levels above the single cell in a run: which columns, which units are new, what is written."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.errors import SettingsError, StudyError, UsageError
+from actinscope.evaluation import (
+    RULES,
+    LevelEvaluation,
+    LevelRule,
+    Unit,
+    evaluate_level,
+    level_words,
+    parse_level,
+)
+from actinscope.files import write_text_atomic
+from actinscope.report import ExtraTable, LevelSection
+from actinscope.study import TEST, TRAIN, VALIDATION, Manifest, Record
+from actinscope.training import LevelSettings
+
+_SHOWN_UNITS = 200
+_PATH = "path"  # every image file is a unit, too
+
+
+def level_rules(
+    settings: LevelSettings, manifest: Manifest, classes: Sequence[str] | None = None
+) -> tuple[LevelRule, ...]:
+    """The levels of a recipe, all of them columns of the manifest, or ``path`` for the file.
+
+    ``classes`` are those of the tables, where they are not the manifest's.
+
+    Raises:
+        SettingsError: what is written is no level, or one stands there twice.
+        StudyError: there is no such column; the nearest is suggested.
+        UsageError: a column has a name that the tables of levels use themselves.
+    """
+    known = (*manifest.group_columns, _PATH)
+    rules = tuple(
+        parse_level(
+            text,
+            known=known,
+            fewest_cells=settings.fewest_cells,
+            agreement=settings.agreement,
+        )
+        for text in settings.by
+    )
+    for rule in rules:
+        require_columns(rule, known, manifest.root)
+        header = ["part", *unit_header(rule, classes or manifest.classes, labelled=True)]
+        require_own_names(rule, header, manifest.root)
+    names = [rule.name for rule in rules]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise SettingsError(
+            f"the level {twice[0]} is named twice",
+            where="levels.by",
+            remedy="Keep one of them, with one rule",
+        )
+    return rules
+
+
+def require_columns(rule: LevelRule, known: Sequence[str], where: Path) -> None:
+    """Refuse a level whose columns are not among ``known``.
+
+    Raises:
+        StudyError: names the column and the nearest that there is.
+    """
+    for column in rule.columns:
+        if column in known:
+            continue
+        near = difflib.get_close_matches(column, known, n=1)
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        raise StudyError(
+            f"there is no column {column!r} to sum cells up by",
+            where=where,
+            remedy=f"{hint}Columns that can be a level: {', '.join(known)}. A level is written "
+            f"COLUMN or COLUMN:RULE with a rule of {', '.join(RULES)}",
+        )
+
+
+def require_own_names(rule: LevelRule, header: Sequence[str], where: Path) -> None:
+    """Refuse a level whose columns have names that its table uses itself.
+
+    Raises:
+        UsageError: names the column.
+    """
+    twice = [column for column in rule.columns if header.count(column) > 1]
+    if twice:
+        raise UsageError(
+            f"the column {twice[0]!r} of the level {rule.name} has a name that the result uses "
+            "itself",
+            where=where,
+            remedy="Rename the column",
+        )
+
+
+def unit_of(record: Record, rule: LevelRule) -> tuple[str, ...]:
+    """The unit that a record belongs to; a value is empty where its column is."""
+    return tuple(
+        record.name if column == _PATH else record.groups.get(column, "") for column in rule.columns
+    )
+
+
+def assess_level(
+    records: Sequence[Record],
+    labels: NDArray[np.int64],
+    probabilities: NDArray[np.float64],
+    manifest: Manifest,
+    rule: LevelRule,
+    *,
+    classes: Sequence[str],
+    seed: int,
+) -> LevelEvaluation:
+    """Sum the predictions of ``records`` up, and see which units the training has met.
+
+    Args:
+        records: N images of one part.
+        labels: (N,) true class indices.
+        probabilities: (N, K).
+        manifest: of all parts.
+        seed: of the intervals.
+    """
+    names = [unit_of(record, rule) for record in records]
+    level = evaluate_level(
+        labels,
+        probabilities,
+        names,
+        rule,
+        classes=classes,
+        groups=[manifest.group_of(record) for record in records] if manifest.group else None,
+        group=manifest.group,
+        seed=seed,
+    )
+    if {record.part for record in records} != {TEST}:
+        return level
+    known = {unit_of(one, rule) for one in manifest.records if one.part in {TRAIN, VALIDATION}}
+    return with_familiar(level, known)
+
+
+def with_familiar(level: LevelEvaluation, known: Collection[tuple[str, ...]]) -> LevelEvaluation:
+    """``level`` with the number of its units of which other cells trained the model."""
+    met = sum(unit.name in known for unit in level.units)
+    return replace(level, familiar=max(met, level.familiar))
+
+
+def unit_header(rule: LevelRule, classes: Sequence[str], *, labelled: bool) -> list[str]:
+    """Names of the columns of :func:`unit_row`."""
+    truth = ["label", *(f"labelled_{name}" for name in classes)] if labelled else []
+    named = [f"cells_named_{name}" for name in classes]
+    means = [f"mean_probability_{name}" for name in classes]
+    return [
+        *rule.columns,
+        "cells",
+        *truth,
+        "answer",
+        "undecided",
+        "agreement",
+        *(f"probability_{name}" for name in classes),
+        *named,
+        *means,
+    ]
+
+
+def unit_row(unit: Unit, classes: Sequence[str]) -> list[str]:
+    """One unit as text; ``undecided`` says why there is no answer."""
+    truth = []
+    if unit.labels is not None:
+        label = "mixed" if unit.label is None else classes[unit.label]
+        truth = [label, *(str(count) for count in unit.labels)]
+    leading = int(unit.votes.max() if unit.answer is None else unit.votes[unit.answer])
+    return [
+        *unit.name,
+        str(unit.cells),
+        *truth,
+        "" if unit.answer is None else classes[unit.answer],
+        unit.why,
+        f"{leading / unit.cells:.4f}",
+        *(f"{value:.6f}" for value in unit.probabilities),
+        *(str(count) for count in unit.votes),
+        *(f"{value:.6f}" for value in unit.mean),
+    ]
+
+
+def write_levels(folder: Path, levels: Mapping[str, Sequence[LevelEvaluation]]) -> tuple[str, ...]:
+    """Write one CSV a level with all units of all parts; returns the names of the files.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    names: list[str] = []
+    for place, first in enumerate(next(iter(levels.values()), ())):
+        slug = re.sub(r"[^A-Za-z0-9_.-]+", "_", first.rule.name)[:60]
+        name = f"level_{slug}.csv" if f"level_{slug}.csv" not in names else f"level_{place}.csv"
+        lines = [["part", *unit_header(first.rule, first.classes, labelled=True)]]
+        lines += [
+            [part, *unit_row(unit, first.classes)]
+            for part, own in levels.items()
+            for unit in own[place].units
+        ]
+        write_text_atomic(folder / name, csv_text(lines))
+        names.append(name)
+    return tuple(names)
+
+
+def csv_text(lines: Sequence[Sequence[str]]) -> str:
+    """Rows as CSV with ``\\n`` line ends."""
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(lines)
+    return stream.getvalue()
+
+
+def level_section(level: LevelEvaluation) -> LevelSection:
+    """What the report says of one level."""
+    rule, classes = level.rule, level.classes
+    header = (
+        rule.word,
+        "images",
+        "true class",
+        *(f"share labelled {name}" for name in classes if level.mixed),
+        "answer",
+        *(f"share named {name}" for name in classes),
+        *(f"mean probability of {name}" for name in classes),
+    )
+    note = f"Every {rule.word}: its images, its answer, and what the answer rests on."
+    if len(level.units) > _SHOWN_UNITS:
+        note += f" The first {_SHOWN_UNITS} of {len(level.units)}; the CSV holds all."
+    return LevelSection(
+        things=rule.words,
+        words=level_words(level),
+        evaluation=level.evaluation,
+        units=ExtraTable(
+            title=f"Every {rule.word}",
+            header=header,
+            rows=tuple(_shown(unit, level) for unit in level.units[:_SHOWN_UNITS]),
+            note=note,
+        ),
+    )
+
+
+def _shown(unit: Unit, level: LevelEvaluation) -> tuple[str, ...]:
+    classes = level.classes
+    label = "" if unit.labels is None else "mixed" if unit.label is None else classes[unit.label]
+    labelled = unit.votes if unit.labels is None else unit.labels
+    return (
+        " / ".join(unit.name),
+        str(unit.cells),
+        label,
+        *(f"{100 * count / unit.cells:.0f} %" for count in labelled if level.mixed),
+        f"none: {unit.why}" if unit.answer is None else classes[unit.answer],
+        *(f"{100 * count / unit.cells:.0f} %" for count in unit.votes),
+        *(f"{value:.3f}" for value in unit.mean),
+    )

@@ -1,0 +1,255 @@
+"""From a folder or manifest to what training needs: split, preprocessing, pixels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.cells import CropReader
+from actinscope.errors import ImageUnreadable, ManifestError
+from actinscope.images import Image
+from actinscope.networks import NetworkEntry
+from actinscope.predict import is_own_column
+from actinscope.preprocess import NetworkInput, Preprocess, fit_preprocess
+from actinscope.progress import Progress, StepCounter
+from actinscope.study import (
+    Fingerprints,
+    Manifest,
+    Record,
+    Split,
+    fingerprint,
+    read_manifest,
+    scan_folder,
+    split,
+)
+from actinscope.training import LabelledImages, Recipe, Releaser, TrainingData, scratch_array
+
+_READERS = 2
+
+
+@dataclass(frozen=True)
+class StudySource:
+    """Where labels and groups come from.
+
+    Attributes:
+        data: folder of images (one sub-folder a class), or the folder that the
+            manifest's paths are relative to.
+        manifest: CSV with path, label and any other columns; None scans the folder.
+            With ``group_level`` or ``group_pattern`` only its labels are taken.
+        group: column of the manifest that keeps images together, or None.
+        group_level: folder level below ``data`` that names the group, when scanning.
+        group_pattern: regular expression on the path that names the group, when scanning.
+        crop_size: side in pixels of single-cell crops from fields; None chooses it.
+    """
+
+    data: Path
+    manifest: Path | None = None
+    group: str | None = None
+    group_level: int | None = None
+    group_pattern: str | None = None
+    crop_size: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """All that is decided before the first training step.
+
+    ``reading`` says what was done on reading the training images, such as a projection;
+    ``split_origin`` whether the parts were drawn with the seed, or given.
+    """
+
+    split: Split
+    fingerprints: Fingerprints
+    preprocess: Preprocess
+    data: TrainingData
+    reading: tuple[str, ...] = ()
+    split_origin: Literal["seed", "manifest", "caller"] = "seed"
+
+
+def read_study(source: StudySource, recipe: Recipe) -> Manifest:
+    """The manifest of a study, from its CSV or its folders.
+
+    Raises:
+        StudyError: as :func:`read_manifest` and :func:`scan_folder` do, or a column has a
+            name that predictions.csv uses itself.
+    """
+    return _require_free_names(_listed(source, recipe), source.manifest or source.data)
+
+
+def _listed(source: StudySource, recipe: Recipe) -> Manifest:
+    scanning = source.group_level is not None or source.group_pattern is not None
+    if source.manifest is not None and not scanning:
+        return read_manifest(
+            source.manifest,
+            source.data,
+            group=source.group,
+            crop_size=source.crop_size,
+            options=recipe.images,
+        )
+    return scan_folder(
+        source.data,
+        group_level=source.group_level,
+        group_pattern=source.group_pattern,
+        group_name=source.group or "group",
+        labels_csv=source.manifest,
+        crop_size=source.crop_size,
+        options=recipe.images,
+    )
+
+
+def _require_free_names(manifest: Manifest, where: Path) -> Manifest:
+    """Refuse columns that the table of predictions has itself."""
+    taken = [column for column in manifest.group_columns if is_own_column(column)]
+    if taken:
+        raise ManifestError(
+            f"the column {taken[0]!r} has a name that predictions.csv uses itself",
+            where=where,
+            remedy="Rename the column",
+        )
+    return manifest
+
+
+def fingerprint_study(
+    manifest: Manifest, reader: CropReader, progress: Progress, *, observing: bool = False
+) -> Fingerprints:
+    """Read every image once: who is broken, who is a duplicate, and what the audit needs."""
+    counter = StepCounter(progress, "Reading images")
+    return fingerprint(manifest, reader=reader, progress=counter, observing=observing)
+
+
+def unreadable(fingerprints: Fingerprints) -> tuple[tuple[str, str], ...]:
+    """(name, message) of the images that could not be read; the message names no folder."""
+    return tuple(
+        (problem.name, problem.message.removeprefix(f"{problem.path}: "))
+        for problem in fingerprints.problems
+    )
+
+
+def prepare(
+    fingerprints: Fingerprints,
+    entry: NetworkEntry,
+    recipe: Recipe,
+    *,
+    reader: CropReader,
+    progress: Progress,
+    parts: Split | None = None,
+    folder: Path | None = None,
+) -> Prepared:
+    """Split (unless ``parts`` is given), fit the preprocessing on the training part, load.
+
+    Images that together are too large for the memory go into a temporary file in ``folder``.
+
+    Raises:
+        StudyError, SettingsError, ImageError: what the rooms below say.
+    """
+    shares = (recipe.split.train, recipe.split.validation, recipe.split.test)
+    chosen = parts or split(fingerprints.manifest, seed=recipe.seed, fractions=shares)
+    manifest = chosen.manifest
+    training = records_of(manifest, "train")
+    network = network_input(entry, recipe)
+    noted: dict[str, list[str]] = {}
+    images = images_of(training, reader, progress, "Measuring intensities")
+    preprocess = fit_preprocess(_noting(images, noted), recipe.preprocess, network)
+    classes = manifest.classes
+
+    def load(records: Sequence[Record]) -> LabelledImages:
+        images = images_of(records, reader, progress, "Loading images")
+        return labelled_images(images, labels_of(records, classes), preprocess, folder)
+
+    data = TrainingData(
+        train=load(training), validation=load(records_of(manifest, "validation")), classes=classes
+    )
+    # The test part is used after hours of training: what does not fit must show now.
+    for image in images_of(records_of(manifest, "test"), reader, progress, "Checking test images"):
+        preprocess.to_unit(image)
+    given = all(record.part for record in fingerprints.manifest.records)
+    origin = _origin(caller=parts is not None, manifest=given)
+    return Prepared(chosen, fingerprints, preprocess, data, _summed_up(noted), origin)
+
+
+def _origin(*, caller: bool, manifest: bool) -> Literal["seed", "manifest", "caller"]:
+    if caller:
+        return "caller"
+    return "manifest" if manifest else "seed"
+
+
+def labelled_images(
+    images: Iterator[Image], labels: NDArray[np.int64], preprocess: Preprocess, folder: Path | None
+) -> LabelledImages:
+    """What the preprocessing makes of ``images``, one for each of ``labels``.
+
+    Raises:
+        ImageError: one does not fit the preprocessing, or has pixels that are no numbers.
+    """
+    return LabelledImages(units=_units(images, len(labels), preprocess, folder), labels=labels)
+
+
+def network_input(entry: NetworkEntry, recipe: Recipe) -> NetworkInput:
+    """The network's input contract, with the recipe's input size if it names one."""
+    size = recipe.network.input_size
+    return entry.input if size is None else replace(entry.input, size=size)
+
+
+def records_of(manifest: Manifest, part: str) -> list[Record]:
+    """The records of one part, in the manifest's order."""
+    return [record for record in manifest.records if record.part == part]
+
+
+def images_of(
+    records: Sequence[Record], reader: CropReader, progress: Progress, phase: str
+) -> Iterator[Image]:
+    """Images of records in order, read ahead by a few threads, never all at once."""
+    progress.phase(phase, len(records))
+    with ThreadPoolExecutor(_READERS) as pool:
+        for start in range(0, len(records), 32):
+            some = records[start : start + 32]
+            yield from pool.map(lambda record: reader.read(record.path, record.region), some)
+            progress.advance(len(some))
+
+
+def _noting(images: Iterator[Image], noted: dict[str, list[str]]) -> Iterator[Image]:
+    """Pass ``images`` on, and gather their notes; notes that differ in numbers are one kind."""
+    for image in images:
+        for note in image.notes:
+            noted.setdefault(re.sub(r"[0-9]+", "N", note), []).append(note)
+        yield image
+
+
+def _summed_up(noted: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    return tuple(
+        f"{len(notes)} training images: {notes[0]}{', or alike' if len(set(notes)) > 1 else ''}"
+        for notes in noted.values()
+    )
+
+
+def labels_of(records: Sequence[Record], classes: Sequence[str]) -> NDArray[np.int64]:
+    """(N,) class index of every record."""
+    index = {name: number for number, name in enumerate(classes)}
+    return np.array([index[record.label] for record in records], dtype=np.int64)
+
+
+def _units(
+    images: Iterator[Image], count: int, preprocess: Preprocess, folder: Path | None
+) -> NDArray[np.float32]:
+    """What the preprocessing makes of ``count`` images, (N, S, S, K) float32 in 0..1."""
+    shape = (count, preprocess.size, preprocess.size, len(preprocess.planes))
+    units = scratch_array(shape, np.float32, folder)
+    releaser = Releaser([units])
+    for place, image in enumerate(images):
+        unit = preprocess.to_unit(image)
+        if not np.isfinite(unit).all():
+            raise ImageUnreadable(
+                "has pixels that are no numbers",
+                where=image.path,
+                remedy="Leave the image out, or export it again",
+            )
+        units[place] = unit
+        releaser.touched(units[place].nbytes)
+    return units

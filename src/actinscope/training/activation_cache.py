@@ -1,0 +1,260 @@
+"""Stored activations that many trainings share.
+
+What the frozen layers make of a view depends on the images, their preprocessing, the
+augmentation, the seed and the frozen layers, and on nothing else that a search varies. So
+trials that agree in these share one store, of all images; a fold takes its rows of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.networks import CutNetwork, FrozenLayers
+from actinscope.preprocess import AugmentSettings, Preprocess
+from actinscope.progress import Progress
+from actinscope.training.activation_store import ActivationStore, bytes_of_views
+from actinscope.training.augmented_views import (
+    Batch,
+    FreshViews,
+    LabelledImages,
+    StoredViews,
+    ViewPlan,
+    ViewSource,
+    affordable_views,
+    in_pieces,
+)
+from actinscope.training.memmap import scratch_array
+from actinscope.training.recipe import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class SearchImages:
+    """The images that a search learns from and is judged by; none of the test part.
+
+    Attributes:
+        images: of the training and validation part.
+        preprocess: that made them.
+        identity: changes whenever they do.
+    """
+
+    images: LabelledImages
+    preprocess: Preprocess
+    identity: str
+
+
+class Shelf:
+    """Stores in a folder; the one that was not used for longest goes when space is short.
+
+    Args:
+        folder: nobody else may write there; what a search that was cut off left is used.
+        gigabytes: of disk space for all stores together.
+
+    Attributes:
+        made, reused: how many views were computed, and found computed.
+    """
+
+    def __init__(self, folder: Path, gigabytes: float) -> None:
+        self._folder = folder
+        self._most = gigabytes * 1e9
+        self.made = 0
+        self.reused = 0
+        left = [place for place in folder.glob("*") if place.is_dir()]
+        left.sort(key=lambda place: place.stat().st_mtime)
+        self._sizes = {place.name: _bytes_in(place) for place in left}  # least recently used first
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The stores on the shelf, the least recently used first."""
+        return tuple(self._sizes)
+
+    def store(
+        self, identity: str, *, slots: int, images: int, shapes: Sequence[tuple[int, ...]]
+    ) -> ActivationStore:
+        """The store of an identity, with what it holds already.
+
+        Raises:
+            OutputError: the disk lacks the space.
+        """
+        name = hashlib.sha256(f"{identity} {slots} {images}".encode()).hexdigest()[:24]
+        size = bytes_of_views(slots, images, shapes)
+        self._sizes.pop(name, None)
+        while self._sizes and sum(self._sizes.values()) + size > self._most:
+            oldest = next(iter(self._sizes))
+            shutil.rmtree(self._folder / oldest, ignore_errors=True)
+            del self._sizes[oldest]
+        self._sizes[name] = size
+        return ActivationStore(
+            self._folder / name, slots=slots, images=images, shapes=shapes, identity=identity
+        )
+
+    def remove(self) -> None:
+        """Delete all stores."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._sizes.clear()
+
+
+class ChosenRows:
+    """Some of the images of a source, numbered anew. The source outlives it.
+
+    Args:
+        source: of all images.
+        rows: (N,) which of them.
+    """
+
+    def __init__(self, source: ViewSource, rows: NDArray[np.int64]) -> None:
+        self._source = source
+        self._rows = rows
+
+    def batch(self, indices: NDArray[np.int64], epoch: int) -> Batch:
+        """As of the source."""
+        return self._source.batch(self._rows[indices], epoch)
+
+    def start_batch(self, indices: NDArray[np.int64], number: int) -> Batch:
+        """As of the source."""
+        return self._source.start_batch(self._rows[indices], number)
+
+    def begin(self, epoch: int) -> None:
+        """As of the source."""
+        self._source.begin(epoch)
+
+    def close(self) -> None:
+        """As of the source."""
+        self._source.close()
+
+    def remove(self) -> None:
+        """Nothing: others share what is stored."""
+
+
+@dataclass(frozen=True, eq=False)
+class CutActivations:
+    """What the frozen layers of one trial make of all images.
+
+    Attributes:
+        views: of the augmented images.
+        plain: of the images as they are: one view.
+    """
+
+    views: StoredViews
+    plain: StoredViews
+
+    def plain_rows(self, rows: NDArray[np.int64], folder: Path) -> Batch:
+        """Activations (N, ...) float16 of some images as they are; large ones in a file."""
+        arrays: Batch = []
+        for piece in in_pieces(len(rows)):
+            values = self.plain.batch(rows[piece], 0)
+            if not arrays:
+                count = len(rows)
+                arrays = [
+                    scratch_array((count, *one.shape[1:]), np.float16, folder) for one in values
+                ]
+            for array, tensor in zip(arrays, values, strict=True):
+                array[piece] = tensor
+        return arrays
+
+
+def activations_of(
+    model: object,
+    cut: CutNetwork,
+    given: SearchImages,
+    recipe: Recipe,
+    *,
+    shelf: Shelf,
+    most_views: int,
+    progress: Progress,
+) -> CutActivations:
+    """The activations that a trial needs: from the shelf, or computed and put there.
+
+    Args:
+        model: the whole network.
+        cut: where it is cut.
+        given: all images of the search.
+        recipe: of the trial.
+        shelf: of the search.
+        most_views: views that any trial of the search can show.
+        progress: told how far it is.
+
+    Raises:
+        TrainingError: values that float16 cannot hold, or views that do not fit.
+        OutputError: the disk lacks the space.
+    """
+    settings, count = recipe.training, len(given.images.labels)
+    identity = _identity(cut, given, recipe)
+    plain_bytes = bytes_of_views(1, count, cut.shapes)
+    room = max(0.0, settings.storage_gb - plain_bytes / 1e9)
+    number = affordable_views(
+        settings.views, settings.refresh, images=count, shapes=cut.shapes, gigabytes=room
+    )
+    if number < settings.views:
+        progress.say(
+            f"note: {number} views of every image are stored instead of {settings.views}; more do "
+            f"not fit into training.storage_gb = {settings.storage_gb:g}"
+        )
+    plan = ViewPlan(number, min(settings.refresh, float(number)), recipe.seed)
+    fitting = int(room * 1e9 // bytes_of_views(1, count, cut.shapes))
+    slots = max(plan.slots, min(most_views, fitting))
+
+    frozen = _LateFrozen(model, cut)
+    shared = given.images, given.preprocess
+    fresh = FreshViews(*shared, recipe.augmentation, recipe.seed)
+    still = FreshViews(*shared, AugmentSettings.off(), recipe.seed)
+    plain = StoredViews(
+        shelf.store(f"{identity} plain", slots=1, images=count, shapes=cut.shapes),
+        frozen,
+        still,
+        ViewPlan(1, 0.0, recipe.seed),
+        epochs=1,
+    )
+    augmentation = recipe.augmentation.model_dump_json()
+    views = StoredViews(
+        shelf.store(f"{identity} {augmentation}", slots=slots, images=count, shapes=cut.shapes),
+        frozen,
+        fresh,
+        plan,
+        epochs=settings.epochs,
+    )
+    needed = len(plan.at_hand(0)) if slots < most_views else plan.at_hand(settings.epochs - 1).stop
+    absent = len(plain.missing()) + min(needed, len(views.missing()))
+    shelf.made += absent
+    shelf.reused += 1 + needed - absent
+    plain.fill(0, progress)
+    if slots < most_views:  # the rest is made while it trains, in the place of the oldest
+        views.fill(0, progress)
+    else:
+        views.fill_all(progress)
+    return CutActivations(views, plain)
+
+
+class _LateFrozen:
+    """The frozen layers, made ready only when something is to be computed."""
+
+    def __init__(self, model: object, cut: CutNetwork) -> None:
+        self._model = model
+        self._cut = cut
+        self._layers: FrozenLayers | None = None
+
+    def __call__(self, images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        if self._layers is None:
+            self._layers = FrozenLayers(self._model, self._cut.crossing)
+        return self._layers(images)
+
+
+def _identity(cut: CutNetwork, given: SearchImages, recipe: Recipe) -> str:
+    """Hash of all that the stored values depend on but the augmentation."""
+    digest = hashlib.sha256(given.identity.encode())
+    digest.update(given.preprocess.model_dump_json().encode())
+    digest.update(json.dumps([cut.layers, recipe.seed]).encode())
+    for array in cut.prefix.get_weights():
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _bytes_in(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.glob("*") if file.is_file())

@@ -1,0 +1,212 @@
+"""Gradient-boosted trees on what the untouched network makes of the images.
+
+The network stays as it was pretrained; its embedding of augmented views of the training
+images is what the trees are fitted on (XGBoost, Chen and Guestrin 2016). The validation part
+chooses the number of rounds. A round stands in the history as an epoch does.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.errors import SettingsError, TrainingError
+from actinscope.networks import FrozenLayers, embedding_of
+from actinscope.preprocess import Preprocess
+from actinscope.progress import Progress
+from actinscope.training.augmented_views import FreshViews, LabelledImages, in_pieces, prefetch
+from actinscope.training.checkpoint_writer import HISTORY_COLUMNS, write_history
+from actinscope.training.loop import Fitted, image_weights
+from actinscope.training.memmap import scratch_array
+from actinscope.training.recipe import Recipe
+from actinscope.training.setup import TrainingData
+from actinscope.training.tree_onnx import Forest, Gaps, read_forest, softmax
+
+
+def require_xgboost() -> None:
+    """Refuse before any work is done where XGBoost is not installed.
+
+    Raises:
+        SettingsError: so it is.
+    """
+    try:
+        import xgboost  # noqa: F401
+    except ImportError as error:
+        raise SettingsError(
+            'head_model is "boosted_trees", and the package xgboost is not installed',
+            where="training.head_model",
+            remedy='Install it with: pip install "actinscope[trees]"',
+        ) from error
+
+
+def fit_trees(
+    model: Any,
+    data: TrainingData,
+    recipe: Recipe,
+    *,
+    preprocess: Preprocess,
+    folder: Path,
+    progress: Progress,
+) -> Fitted:
+    """Fit boosted trees on the embedding; writes ``history.csv`` in ``folder``.
+
+    Args:
+        model: Keras network with a pooled head, with the weights that the embedding (what its
+            last layer reads) is to be made with.
+        data: what the trees learn from.
+        recipe: all settings.
+        preprocess: from unit values to the network's range.
+        folder: of the run.
+        progress: told how far it is.
+
+    Raises:
+        SettingsError: XGBoost is not installed.
+        TrainingError: the embedding is not finite.
+    """
+    require_xgboost()
+    frozen = FrozenLayers(model, [embedding_of(model)])
+    if frozen.fallback:
+        progress.say(f"note: {frozen.fallback}; Keras runs them, which takes longer")
+    views, train, validation = recipe.training.views, data.train, data.validation
+    progress.phase("Embedding", views * len(train.labels) + len(validation.labels))
+    fresh = FreshViews(train, preprocess, recipe.augmentation, recipe.seed)
+    features = _of_views(frozen, fresh, views, folder, progress)
+    untouched = _of_images(frozen, validation, preprocess, progress)
+    _require_finite(features)
+    _require_finite(untouched)
+    weights = image_weights(train.labels, len(data.classes), recipe.training.class_weights)
+    rounds, history = _boost(
+        (features, np.tile(train.labels, views), np.tile(weights, views)),
+        (untouched, validation.labels),
+        recipe,
+        classes=len(data.classes),
+        progress=progress,
+    )
+    write_history(folder / "history.csv", history)
+    kept = int(np.argmin([row["validation_loss"] for row in history])) + 1
+    trees = tuple(tree for one in rounds[:kept] for tree in one.trees)
+    forest = replace(rounds[0], trees=trees)
+    return Fitted(model, tuple(history), kept, 0, len(model.layers), forest=forest)
+
+
+def _of_views(
+    frozen: FrozenLayers, fresh: FreshViews, views: int, folder: Path, progress: Progress
+) -> NDArray[np.float32]:
+    """(V N, D): the embedding of view 0 of all images, of view 1 and so on."""
+    count = len(fresh.images.labels)
+    pieces = [(view, piece) for view in range(views) for piece in in_pieces(count)]
+    inputs = prefetch([(fresh.batch, piece, view) for view, piece in pieces])
+    found: NDArray[np.float32] | None = None
+    for (view, piece), batch in zip(pieces, inputs, strict=True):
+        (values,) = frozen(batch[0])
+        if found is None:
+            found = scratch_array((views * count, values.shape[1]), np.float32, folder)
+        found[view * count + piece] = values
+        progress.advance(len(piece))
+    assert found is not None, "a training part is never empty"
+    return found
+
+
+def _of_images(
+    frozen: FrozenLayers, images: LabelledImages, preprocess: Preprocess, progress: Progress
+) -> NDArray[np.float32]:
+    parts = []
+    for piece in in_pieces(len(images.labels)):
+        (values,) = frozen(preprocess.to_network(images.units[piece]))
+        parts.append(values)
+        progress.advance(len(piece))
+    return np.concatenate(parts)
+
+
+def _require_finite(features: NDArray[np.float32]) -> None:
+    if not np.isfinite(features).all():
+        raise TrainingError(
+            "the pretrained layers give values that are no numbers",
+            where="network.weights",
+            remedy="Use weights and images that belong to this network",
+        )
+
+
+def _boost(
+    train: tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]],
+    validation: tuple[NDArray[np.float32], NDArray[np.int64]],
+    recipe: Recipe,
+    *,
+    classes: int,
+    progress: Progress,
+) -> tuple[list[Forest], list[dict[str, float]]]:
+    """The trees of every round as they are delivered, and a row of the history for each."""
+    import xgboost
+
+    settings = recipe.trees
+    features, labels, weights = train
+    rows, gaps = xgboost.QuantileDMatrix(features, label=labels, weight=weights), Gaps(features)
+    parameters = {
+        "objective": "multi:softprob",
+        "num_class": classes,
+        "base_score": 0.0,
+        "tree_method": "hist",
+        "max_depth": settings.depth,
+        "learning_rate": settings.learning_rate,
+        "colsample_bytree": settings.features,
+        "seed": recipe.seed,
+        "nthread": 1,  # sums in one order whatever the machine; its threads gain little here
+        "verbosity": 0,
+    }
+    booster = xgboost.Booster(parameters, [rows])
+    rounds: list[Forest] = []
+    logits = np.zeros((len(validation[1]), classes))
+    history: list[dict[str, float]] = []
+    best = 0
+    progress.phase("Boosting", settings.rounds)
+    while len(history) < settings.rounds:
+        started = time.perf_counter()
+        booster.update(rows, len(rounds))
+        # Judged as they are delivered, with their thresholds moved.
+        newest = booster[len(rounds) : len(rounds) + 1].save_raw("json")
+        rounds.append(read_forest(newest).centred(gaps))
+        logits += rounds[-1].logits(validation[0])
+        loss, accuracy = _judged(booster.predict(rows), labels, weights)
+        row = {
+            "epoch": len(history) + 1,
+            "loss": loss,
+            "accuracy": accuracy,
+            "learning_rate": settings.learning_rate,
+        }
+        row["validation_loss"], row["validation_accuracy"] = _judged(
+            softmax(logits), validation[1], np.ones(len(validation[1]), np.float32)
+        )
+        row["seconds"] = round(time.perf_counter() - started, 2)
+        history.append({name: row[name] for name in HISTORY_COLUMNS})
+        if row["validation_loss"] < history[best]["validation_loss"]:
+            best = len(history) - 1
+        progress.advance(1, f"validation loss {row['validation_loss']:.4f}")
+        if settings.patience and len(history) - 1 - best >= settings.patience:
+            break
+    progress.say(
+        f"{len(history)} rounds; the best validation loss, {history[best]['validation_loss']:.4f} "
+        f"(accuracy {history[best]['validation_accuracy']:.3f}), was after round {best + 1}"
+    )
+    return rounds, history
+
+
+def _judged(
+    probabilities: NDArray[Any], labels: NDArray[np.int64], weights: NDArray[np.float32]
+) -> tuple[float, float]:
+    """Weighted mean cross-entropy, as the softmax head's training has it, and accuracy."""
+    own = np.clip(probabilities[np.arange(len(labels)), labels].astype(np.float64), 1e-7, 1.0)
+    right = probabilities.argmax(axis=1) == labels
+    return float(-(np.log(own) * weights).mean()), float(right.mean())
+
+
+def forest_sentence(forest: Forest, kept: int) -> str:
+    """What the classifier is, for reports: rounds, trees and features."""
+    return (
+        f"gradient-boosted trees (XGBoost) on the embedding of {forest.features} features: "
+        f"{len(forest.trees)} trees in {kept} rounds"
+    )

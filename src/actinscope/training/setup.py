@@ -1,0 +1,256 @@
+"""What the training loop works with, made ready before the first epoch."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.errors import TrainingError
+from actinscope.networks import CutNetwork, FrozenLayers
+from actinscope.preprocess import Preprocess
+from actinscope.progress import Progress
+from actinscope.training.activation_store import ActivationStore, as_half
+from actinscope.training.augmented_views import (
+    Batch,
+    FreshViews,
+    LabelledImages,
+    StoredViews,
+    ViewPlan,
+    ViewSource,
+    affordable_views,
+    in_pieces,
+    prefetch,
+)
+from actinscope.training.linear_probe import HEAD_ROWS, chosen_rows, fit_head
+from actinscope.training.memmap import Releaser, scratch_array
+from actinscope.training.recipe import Recipe
+from actinscope.training.step import TrainingStep
+
+_EVALUATION_BATCH = 64
+_FRESH_HEAD_VIEWS = 4  # where none are stored
+_ACTIVATIONS = "activations"
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """Images of the training and validation part, and the class names."""
+
+    train: LabelledImages
+    validation: LabelledImages
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Validated:
+    """How a network does on the validation part.
+
+    Attributes:
+        loss: the training loss, without class weights.
+        accuracy: share of right answers, 0..1.
+        log_losses: (M,) minus the logarithm of each image's own class, without label smoothing.
+    """
+
+    loss: float
+    accuracy: float
+    log_losses: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Workbench:
+    """Nothing here changes during training but the variables of the models.
+
+    Attributes:
+        step: takes the steps of the optimiser.
+        source: gives the batches.
+        labels: (N,) class indices of the training images.
+        validation: what the frozen layers make of the validation images, float16.
+        validation_labels: (M,) class indices.
+        classes: how many there are.
+    """
+
+    step: TrainingStep
+    source: ViewSource
+    labels: NDArray[np.int64]
+    validation: Batch
+    validation_labels: NDArray[np.int64]
+    classes: int
+
+    def validate(self, smoothing: float) -> Validated:
+        """How the network does as it is now; ``smoothing`` is that of the loss."""
+        count = len(self.validation_labels)
+        releaser = Releaser(self.validation)
+        parts = []
+        for start in range(0, count, _EVALUATION_BATCH):
+            rows = [tensor[start : start + _EVALUATION_BATCH] for tensor in self.validation]
+            releaser.touched(sum(row.nbytes for row in rows))
+            parts.append(self.step.probabilities(rows))
+        probabilities = np.concatenate(parts).astype(np.float64)
+        logs = np.log(np.clip(probabilities, 1e-7, 1.0))
+        own = logs[np.arange(count), self.validation_labels]
+        loss = -((1 - smoothing) * own + smoothing * logs.mean(axis=1)).mean()
+        accuracy = (probabilities.argmax(axis=1) == self.validation_labels).mean()
+        return Validated(float(loss), float(accuracy), -own)
+
+
+def prepare_workbench(
+    step: TrainingStep,
+    cut: CutNetwork,
+    data: TrainingData,
+    recipe: Recipe,
+    *,
+    preprocess: Preprocess,
+    folder: Path,
+    identity: str,
+    epoch: int,
+    progress: Progress,
+) -> Workbench:
+    """Run the frozen part, and fit the last layer unless training goes on.
+
+    Args:
+        step: of the network in question.
+        cut: the same network in two parts.
+        data: what it learns from.
+        recipe: all settings.
+        preprocess: from unit values to the network's range.
+        folder: for files of this run; stored activations go into one below it.
+        identity: of the run; stored activations of another one are not used.
+        epoch: the first one to be trained; the head start is before epoch 0.
+        progress: told how far it is.
+
+    Raises:
+        TrainingError: values that float16 cannot hold, or views that do not fit.
+        OutputError: the disk lacks the space.
+    """
+    settings = recipe.training
+    frozen = FrozenLayers(step.model, cut.crossing)
+    if frozen.fallback:
+        progress.say(f"note: {frozen.fallback}; Keras runs them, which takes longer")
+    fresh = FreshViews(data.train, preprocess, recipe.augmentation, recipe.seed)
+    source: FreshViews | StoredViews = fresh
+    if settings.views:
+        source = _stored_views(
+            fresh, frozen, cut, recipe, folder=folder, identity=identity, progress=progress
+        )
+        step.trace_ahead()
+    try:
+        if isinstance(source, StoredViews):
+            source.fill(epoch, progress)
+        if settings.head_start == "logistic" and epoch == 0:
+            start_head(
+                step,
+                source,
+                data.train.labels,
+                views=source.plan.views if isinstance(source, StoredViews) else _FRESH_HEAD_VIEWS,
+                seed=recipe.seed,
+                progress=progress,
+                frozen=None if isinstance(source, StoredViews) else frozen,
+            )
+    except TrainingError:  # it would come again
+        source.close()
+        source.remove()
+        raise
+    return Workbench(
+        step=step,
+        source=source,
+        labels=data.train.labels,
+        validation=_activations(frozen, data.validation, preprocess, folder),
+        validation_labels=data.validation.labels,
+        classes=len(data.classes),
+    )
+
+
+def remove_activations(folder: Path) -> None:
+    """Delete what :func:`prepare_workbench` has stored in ``folder``."""
+    shutil.rmtree(folder / _ACTIVATIONS, ignore_errors=True)
+
+
+def _stored_views(
+    fresh: FreshViews,
+    frozen: FrozenLayers,
+    cut: CutNetwork,
+    recipe: Recipe,
+    *,
+    folder: Path,
+    identity: str,
+    progress: Progress,
+) -> StoredViews:
+    settings, count = recipe.training, len(fresh.images.labels)
+    views = affordable_views(
+        settings.views,
+        settings.refresh,
+        images=count,
+        shapes=cut.shapes,
+        gigabytes=settings.storage_gb,
+    )
+    if views < settings.views:
+        progress.say(
+            f"note: {views} views of every image are stored instead of {settings.views}; more do "
+            f"not fit into training.storage_gb = {settings.storage_gb:g}"
+        )
+    plan = ViewPlan(views, min(settings.refresh, float(views)), recipe.seed)
+    store = ActivationStore(
+        folder / _ACTIVATIONS,
+        slots=plan.slots,
+        images=count,
+        shapes=cut.shapes,
+        identity=identity,
+    )
+    return StoredViews(store, frozen, fresh, plan, epochs=settings.epochs)
+
+
+def _activations(
+    frozen: FrozenLayers, images: LabelledImages, preprocess: Preprocess, folder: Path
+) -> Batch:
+    """What the frozen layers make of images as they are, float16, one array a tensor."""
+    arrays: Batch = []
+    releaser = Releaser([images.units])
+    for piece in in_pieces(len(images.labels)):
+        units = images.units[piece]
+        releaser.touched(units.nbytes)
+        values = [as_half(tensor) for tensor in frozen(preprocess.to_network(units))]
+        if not arrays:
+            count = len(images.labels)
+            arrays = [scratch_array((count, *one.shape[1:]), np.float16, folder) for one in values]
+        for array, tensor in zip(arrays, values, strict=True):
+            array[piece] = tensor
+    return arrays
+
+
+def start_head(
+    step: TrainingStep,
+    source: ViewSource,
+    labels: NDArray[np.int64],
+    *,
+    views: int,
+    seed: int,
+    progress: Progress,
+    frozen: FrozenLayers | None = None,
+) -> None:
+    """Fit the last layer on the features of as many views as a fit can use.
+
+    Args:
+        step: of the network whose last layer it is.
+        source: gives the views that are at hand before the first epoch.
+        labels: (N,) of its images.
+        views: how many there are.
+        seed: of the choice of images, where there are too many.
+        progress: told how far it is.
+        frozen: applied to the views, where the source gives images.
+    """
+    rows = chosen_rows(labels, seed)
+    views = min(views, max(1, HEAD_ROWS // len(rows)))
+    pieces = np.array_split(rows, max(1, -(-len(rows) // _EVALUATION_BATCH)))
+    requests = [(source.start_batch, piece, view) for view in range(views) for piece in pieces]
+    progress.phase("Last layer", views * len(rows))
+    parts = []
+    for batch in prefetch(requests):
+        crossing = batch
+        if frozen is not None:
+            crossing = [as_half(tensor) for tensor in frozen(batch[0])]
+        parts.append(step.features(crossing))
+        progress.advance(len(parts[-1]))
+    fit_head(step.model, np.concatenate(parts), np.tile(labels[rows], views))

@@ -1,0 +1,319 @@
+"""The whole job of ``actinscope compare``: several trained runs on the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from actinscope import __version__
+from actinscope.bundle import BundleInfo
+from actinscope.cells import CropReader
+from actinscope.errors import UsageError
+from actinscope.evaluation import (
+    Comparison,
+    compare_classifiers,
+    comparison_verdict,
+    images_for_half_width,
+    pair_sentence,
+)
+from actinscope.files import make_folder
+from actinscope.images import ReadOptions
+from actinscope.progress import Progress
+from actinscope.report import (
+    ComparedRun,
+    ComparisonContent,
+    ContestedImage,
+    RunAnswer,
+    flatten,
+    write_comparison,
+)
+from actinscope.runs import (
+    AlignedRuns,
+    RunFolder,
+    StudySource,
+    align,
+    now_utc,
+    read_run,
+    require_empty_folder,
+)
+from actinscope.training import Recipe, read_recipe
+from actinscope.workflows.compare_bundles import predict_anew
+from actinscope.workflows.compare_pictures import Gallery, open_gallery
+
+_ONE_POINT = 0.01
+_PICTURES = 36  # of one kind
+
+
+@dataclass(frozen=True)
+class CompareRequest:
+    """Which runs, on which images, into which folder.
+
+    Attributes:
+        runs: folders that ``train`` or ``evaluate`` wrote; with ``source`` also bundles.
+        source: labelled images that all bundles predict anew; None takes the test images
+            that the runs have in common, as they were predicted then.
+        images: folder that the runs' manifests are relative to, for pictures.
+        group: column that groups the images, or "none"; None as the runs were split.
+        options: how to read files; None as in training.
+        seed: of the intervals.
+    """
+
+    runs: tuple[Path, ...]
+    output: Path
+    source: StudySource | None = None
+    images: Path | None = None
+    group: str | None = None
+    options: ReadOptions | None = None
+    seed: int = 0
+    command: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class CompareOutcome:
+    """All figures, a sentence for each pair, and what was left out."""
+
+    folder: Path
+    comparison: Comparison
+    verdict: str
+    sentences: tuple[str, ...]
+    lost: tuple[tuple[str, int], ...]
+    notes: tuple[str, ...]
+    problems: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class _Material:
+    """The runs on common images, however these were found."""
+
+    aligned: AlignedRuns
+    infos: Mapping[str, BundleInfo | None]
+    recipes: Mapping[str, Recipe | None]
+    gallery: Gallery
+    problems: tuple[tuple[str, str], ...] = ()
+
+
+def compare_runs(request: CompareRequest, progress: Progress) -> CompareOutcome:
+    """Compare runs image by image and write tables, figures and a report.
+
+    Raises:
+        UsageError: fewer than two runs, one of them twice, or the output folder is in use.
+        StudyError: a run is broken, or no image is left that all can be compared on.
+        BundleError: a bundle is broken.
+    """
+    named = name_runs(request.runs)
+    require_empty_folder(request.output)
+    material = _as_predicted(named, request) if request.source is None else _anew(
+        named, request, request.source, progress
+    )  # fmt: skip
+    aligned = material.aligned
+    for note in (*(f"{count} left out: {why}" for why, count in aligned.lost), *aligned.notes):
+        progress.say(f"note: {note}")
+    compared = compare_classifiers(
+        aligned.names,
+        aligned.labels,
+        aligned.probabilities,
+        classes=aligned.classes,
+        groups=aligned.groups,
+        seed=request.seed,
+    )
+    content = _content(request, material, compared, progress)
+    make_folder(request.output)
+    write_comparison(content, request.output)
+    return CompareOutcome(
+        folder=request.output,
+        comparison=compared,
+        verdict=content.verdict.sentence,
+        sentences=content.sentences,
+        lost=aligned.lost,
+        notes=aligned.notes,
+        problems=material.problems,
+    )
+
+
+def name_runs(paths: Sequence[Path]) -> dict[str, Path]:
+    """Name each run by the shortest end of its path that tells it from the others.
+
+    Raises:
+        UsageError: fewer than two paths, or one folder twice.
+    """
+    places = [path.resolve() for path in paths]
+    if len(places) < 2:
+        raise UsageError("one run alone cannot be compared", remedy="Give two runs or more")
+    for place in places:
+        if places.count(place) > 1:
+            raise UsageError("is given twice", where=place, remedy="Give each run once")
+    longest = max(len(place.parts) for place in places)
+    ends = ["/".join(place.parts[-1:]) for place in places]
+    for length in range(2, longest + 1):
+        if len(set(ends)) == len(ends):
+            break
+        ends = [
+            "/".join(place.parts[-length:]) if ends.count(end) > 1 else end
+            for place, end in zip(places, ends, strict=True)
+        ]
+    return dict(zip(ends, paths, strict=True))
+
+
+def _as_predicted(named: Mapping[str, Path], request: CompareRequest) -> _Material:
+    runs = {name: read_run(path) for name, path in named.items()}
+    return _Material(
+        aligned=align(runs, group=request.group),
+        infos={name: run.info for name, run in runs.items()},
+        recipes={name: run.recipe for name, run in runs.items()},
+        gallery=_gallery_of(runs, request),
+    )
+
+
+def _gallery_of(runs: Mapping[str, RunFolder], request: CompareRequest) -> Gallery:
+    if request.images is None:
+        return Gallery(why="For pictures of them, give the folder of the images with --images.")
+    for name, run in runs.items():
+        if run.info is not None and run.images:
+            hashes = {image.key: image.pixel_hash for image in run.images}
+            return open_gallery(name, run.info, run.manifest, request.images, hashes)
+    raise UsageError(
+        "no run has a manifest and a bundle, so there is nothing to make pictures with",
+        remedy="Leave out --images, or give a folder that `actinscope train` wrote",
+    )
+
+
+def _anew(
+    named: Mapping[str, Path], request: CompareRequest, source: StudySource, progress: Progress
+) -> _Material:
+    done = predict_anew(named, source, options=request.options, progress=progress)
+    first, bundle = next(iter(done.bundles.items()))
+    return _Material(
+        aligned=done.aligned,
+        infos={name: one.info for name, one in done.bundles.items()},
+        recipes={
+            name: read_recipe(path / "recipe.toml") if (path / "recipe.toml").is_file() else None
+            for name, path in named.items()
+        },
+        gallery=Gallery(
+            run=first,
+            preprocess=bundle.info.preprocess,
+            reader=CropReader(request.options or bundle.info.read_options),
+            records=done.records,
+        ),
+        problems=done.problems,
+    )
+
+
+def _content(
+    request: CompareRequest, material: _Material, compared: Comparison, progress: Progress
+) -> ComparisonContent:
+    aligned = material.aligned
+    infos = [info for info in material.infos.values() if info is not None]
+    synthetic = any(info.synthetic for info in infos)
+    contested = _images(aligned, compared.contested.tolist(), material.gallery, progress)
+    wrong = _images(aligned, compared.all_wrong.tolist(), material.gallery, progress)
+    return ComparisonContent(
+        title=f"{' or '.join(aligned.classes[:3])}: {len(aligned.names)} runs compared",
+        question=_question(request, aligned),
+        verdict=comparison_verdict(
+            compared,
+            synthetic=synthetic,
+            random_weights=any(info.random_weights for info in infos),
+            group=aligned.group,
+        ),
+        comparison=compared,
+        runs=tuple(
+            ComparedRun(
+                name=name,
+                network=info.network.title if info is not None else "",
+                images_for_one_point=images_for_half_width(
+                    evaluation.metrics["accuracy"].value, _ONE_POINT
+                ),
+            )
+            for (name, info), evaluation in zip(
+                material.infos.items(), compared.evaluations, strict=True
+            )
+        ),
+        sentences=tuple(pair_sentence(compared, pair) for pair in compared.pairs),
+        contested=contested,
+        all_wrong=wrong,
+        settings=differing_settings(list(material.recipes.values())),
+        group=aligned.group,
+        pictures=material.gallery.sentence,
+        lost=aligned.lost,
+        synthetic=synthetic,
+        notices=_notices(material.infos),
+        notes=aligned.notes,
+        command=request.command,
+        created=now_utc(),
+        version=__version__,
+    )
+
+
+def _question(request: CompareRequest, aligned: AlignedRuns) -> str:
+    which = (
+        "the test images that they have in common and that none of them has learnt from"
+        if request.source is None
+        else "labelled images that all of them have predicted for this comparison"
+    )
+    return (
+        f"Which of the runs {', '.join(aligned.names)} tells {', '.join(aligned.classes)} apart "
+        f"best? All are judged on the same {len(aligned.keys)} images: {which}."
+    )
+
+
+def _notices(infos: Mapping[str, BundleInfo | None]) -> tuple[str, ...]:
+    """What users of each bundle must know; said once where several say the same."""
+    said: dict[str, list[str]] = {}
+    for name, info in infos.items():
+        for notice in info.notices if info is not None else ():
+            said.setdefault(notice, []).append(name)
+    return tuple(f"{', '.join(names)}: {notice}" for notice, names in said.items())
+
+
+def _images(
+    aligned: AlignedRuns, places: Sequence[int], gallery: Gallery, progress: Progress
+) -> tuple[ContestedImage, ...]:
+    """The images at ``places`` with every run's answer; the first of them with pictures."""
+    keys = [aligned.keys[place] for place in places]
+    pixels = gallery.pictures(keys[:_PICTURES], progress)
+    return tuple(
+        ContestedImage(
+            name=aligned.keys[place][0],
+            object_id=aligned.keys[place][1],
+            label=aligned.classes[int(aligned.labels[place])],
+            group=aligned.groups[place] if aligned.groups is not None else "",
+            answers=tuple(_answer(aligned, run, place) for run in range(len(aligned.names))),
+            pixels=pixels.get(aligned.keys[place]),
+        )
+        for place in places
+    )
+
+
+def _answer(aligned: AlignedRuns, run: int, place: int) -> RunAnswer:
+    chances = aligned.probabilities[run, place]
+    best = int(np.argmax(chances))
+    return RunAnswer(
+        run=aligned.names[run],
+        predicted=aligned.classes[best],
+        chance=float(chances[best]),
+        chance_of_label=float(chances[aligned.labels[place]]),
+    )
+
+
+def differing_settings(
+    recipes: Sequence[Recipe | None],
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """(setting, one value a run) of the settings that are not the same in all recipes.
+
+    A run without a recipe has the value "not known", which by itself is no difference.
+    """
+    flat = [dict(flatten(one.model_dump(mode="json"))) if one else None for one in recipes]
+    known = [one for one in flat if one is not None]
+    names = dict.fromkeys(name for one in known for name in one)
+    return tuple(
+        (
+            name,
+            tuple("not known" if one is None else one.get(name, "not set") for one in flat),
+        )
+        for name in names
+        if len({one.get(name) for one in known}) > 1
+    )

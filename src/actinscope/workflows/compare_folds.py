@@ -1,0 +1,168 @@
+"""Two cross-validations on the same folds: which way of training is better, fold by fold."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from actinscope.errors import StudyError, UsageError
+from actinscope.evaluation import ResampledTest, corrected_resampled_t
+from actinscope.files import make_folder, write_text_atomic
+from actinscope.runs import QUESTION_FILE, FoldResult, read_fold, require_empty_folder
+from actinscope.study import TEST
+
+_FIGURES = ("accuracy", "balanced_accuracy", "f1_macro", "mcc", "auroc", "log_loss")
+
+
+@dataclass(frozen=True)
+class FoldsCompared:
+    """Differences of two cross-validations, the second minus the first.
+
+    Attributes:
+        folder: where ``folds_compared.csv`` and ``fold_differences.csv`` lie.
+        tests: figure -> corrected resampled t-test over all folds of all repeats.
+        sentences: what came out, the verdict first.
+    """
+
+    folder: Path
+    tests: dict[str, ResampledTest]
+    sentences: tuple[str, ...]
+
+
+def is_crossvalidation(folder: Path) -> bool:
+    """True where ``actinscope crossvalidate`` wrote the folder."""
+    return (folder / QUESTION_FILE).is_file()
+
+
+def compare_folds(runs: Sequence[Path], output: Path) -> FoldsCompared:
+    """Compare two folders of ``actinscope crossvalidate`` fold by fold.
+
+    The folds of all repeats are taken together; the test allows for the training images that they
+    share, also between repeats (Bouckaert and Frank, PAKDD 2004).
+
+    Raises:
+        UsageError: there are not two such folders, or ``output`` is in use.
+        StudyError: their folds are not the same, or a folder is not finished.
+    """
+    if len(runs) != 2 or not all(map(is_crossvalidation, runs)):
+        raise UsageError(
+            "folders of `crossvalidate` can only be compared two at a time, with each other",
+            remedy="Give two of them; single runs are compared without them",
+        )
+    require_empty_folder(output)
+    first, second = (_folds_of(Path(run)) for run in runs)
+    _require_same_folds(first, second)
+    share = _test_share(first)
+    names = [name for name in _FIGURES if all(_defined(fold, name) for fold in (*first, *second))]
+    differences = {
+        name: [b.test[name].value - a.test[name].value for a, b in zip(first, second, strict=True)]
+        for name in names
+    }
+    tests = {
+        name: corrected_resampled_t(values, test_share=share)
+        for name, values in differences.items()
+    }
+    make_folder(output)
+    header = ["figure", "mean_difference", "low", "high", "t", "p", "folds"]
+    rows: list[list[object]] = [
+        [name, one.mean, one.low, one.high, one.statistic, one.p, one.folds]
+        for name, one in tests.items()
+    ]
+    write_text_atomic(output / "folds_compared.csv", _csv([header, *rows]))
+    lines: list[list[object]] = [
+        [fold.repeat, fold.number, *(differences[name][place] for name in names)]
+        for place, fold in enumerate(first)
+    ]
+    write_text_atomic(output / "fold_differences.csv", _csv([["repeat", "fold", *names], *lines]))
+    return FoldsCompared(output, tests, tuple(_sentences(tests, runs, names)))
+
+
+def _folds_of(folder: Path) -> list[FoldResult]:
+    try:
+        asked = json.loads((folder / QUESTION_FILE).read_text("utf-8"))
+        folds, repeats = int(asked["folds"]), int(asked["repeats"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StudyError(
+            f"cannot be read ({type(error).__name__})", where=folder / QUESTION_FILE
+        ) from error
+    if not (folder / "folds.csv").is_file():
+        raise StudyError(
+            "the cross-validation is not finished",
+            where=folder,
+            remedy="Go on with it with --resume",
+        )
+    return [
+        read_fold(folder / f"fold-{repeat}-{number}", repeat, number)
+        for repeat in range(1, repeats + 1)
+        for number in range(1, folds + 1)
+    ]
+
+
+def _require_same_folds(first: Sequence[FoldResult], second: Sequence[FoldResult]) -> None:
+    def tested(fold: FoldResult) -> tuple[int, int, frozenset[tuple[tuple[str, str], str]]]:
+        found = fold.run.predictions
+        images = frozenset((found.keys[row], found.labels[row]) for row in found.rows_of(TEST))
+        return fold.repeat, fold.number, images
+
+    if len(first) != len(second):
+        raise StudyError(
+            f"the cross-validations have {len(first)} and {len(second)} folds",
+            remedy="Use the same --folds and --repeats for both",
+        )
+    for one, other in zip(first, second, strict=True):
+        if tested(one) != tested(other):
+            raise StudyError(
+                f"{one.name} does not test the same images in both",
+                where=other.run.path,
+                remedy="Use the same images, labels, groups and --seed for both; folds are the "
+                "same then",
+            )
+
+
+def _test_share(folds: Sequence[FoldResult]) -> float:
+    """Share of the images that a fold tests, in the mean; validation counts as training."""
+    tested = sum(len(fold.run.predictions.rows_of(TEST)) for fold in folds)
+    return tested / sum(len(fold.run.predictions.parts) for fold in folds)
+
+
+def _defined(fold: FoldResult, name: str) -> bool:
+    return name in fold.test and math.isfinite(fold.test[name].value)
+
+
+def _sentences(
+    tests: dict[str, ResampledTest], runs: Sequence[Path], names: Sequence[str]
+) -> list[str]:
+    if "accuracy" not in tests:
+        raise StudyError("the folds have no accuracy", remedy="Give folders that are finished")
+    one = tests["accuracy"]
+    first, second = (str(run) for run in runs)
+    found = (
+        f"mean difference of the accuracy over {one.folds} folds {100 * one.mean:+.1f} points "
+        f"(95 % interval {100 * one.low:+.1f} to {100 * one.high:+.1f}, p = {one.p:.2g})"
+    )
+    if one.p < 0.05:
+        better, other = (second, first) if one.mean > 0 else (first, second)
+        said = f"{better} is better than {other}: {found}."
+    else:
+        said = f"{first} and {second} cannot be told apart: {found}."
+    sentences = [
+        said,
+        "Second minus first, by the corrected resampled t-test (Nadeau and Bengio 2003), which "
+        "allows for the training images that folds share. It says how ways of training differ on "
+        "such images, not how two models do.",
+    ]
+    left = [name for name in _FIGURES if name not in names]
+    if left:
+        sentences.append(f"Not defined in every fold, and left out: {', '.join(left)}.")
+    return sentences
+
+
+def _csv(rows: Sequence[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,407 @@
+"""The whole job of ``actinscope crossvalidate``: every image tested once by a model without it.
+
+Each fold is a run like that of ``train``, in a folder of its own, so that what is finished is
+kept and what was interrupted goes on.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from actinscope.audit import Audited, audit_before
+from actinscope.bundle import MOST_MEMBERS
+from actinscope.cells import CropReader
+from actinscope.errors import UsageError
+from actinscope.evaluation import Evaluation, LevelRule, level_words
+from actinscope.files import make_folder, write_json_atomic
+from actinscope.networks import import_in_background
+from actinscope.progress import Progress
+from actinscope.runs import (
+    OUT_OF_FOLD,
+    QUESTION_FILE,
+    ChosenNetwork,
+    CrossvalidateRequest,
+    FoldResult,
+    RunContext,
+    TrainRequest,
+    choose_network,
+    fingerprint_study,
+    is_finished,
+    level_rules,
+    metrics_json,
+    pool,
+    pooled_levels,
+    question_of,
+    read_fold,
+    read_study,
+    recipe_as_used,
+    require_free_columns,
+    require_output,
+    require_same_images,
+    require_same_question,
+    require_same_settings,
+    unpredicted,
+    unreadable,
+    with_network_of_run,
+    write_levels,
+    write_results,
+)
+from actinscope.study import (
+    Fingerprints,
+    Manifest,
+    Split,
+    grouped_folds,
+    train_and_validation,
+    write_manifest,
+)
+from actinscope.training import (
+    Recipe,
+    SearchSpace,
+    change_recipe,
+    load_space,
+    read_recipe,
+    write_recipe,
+)
+from actinscope.workflows.crossvalidate_report import write_folds_report
+from actinscope.workflows.ensemble import join_bundles
+from actinscope.workflows.refit import refit
+from actinscope.workflows.train import train_on_parts
+from actinscope.workflows.tune import TuneRequest, tune_on_parts
+from actinscope.workflows.tune_checks import require_searchable
+from actinscope.workflows.tune_report import BEST
+from actinscope.writeup import FoldsStory
+
+
+@dataclass(frozen=True, eq=False)
+class CrossvalidateOutcome:
+    """What cross-validation gave.
+
+    ``evaluation`` is of the first repeat; ``bundle`` is None where nothing was deployed.
+    """
+
+    folder: Path
+    verdict: str
+    evaluation: Evaluation
+    bundle: Path | None
+    problems: tuple[tuple[str, str], ...] = ()
+    levels: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What all folds share: ``request`` with its recipe as used, the images read once."""
+
+    request: CrossvalidateRequest
+    network: ChosenNetwork
+    space: SearchSpace | None
+    fingerprints: Fingerprints
+    plan: tuple[tuple[int, tuple[Split, ...]], ...]
+    audited: Audited | None
+    rules: tuple[LevelRule, ...]
+    reader: CropReader
+    progress: Progress
+    context: RunContext
+
+    @property
+    def manifest(self) -> Manifest:
+        """All images that can be read, without parts."""
+        return self.fingerprints.manifest
+
+
+def crossvalidate(request: CrossvalidateRequest, progress: Progress) -> CrossvalidateOutcome:
+    """Train and test every fold, pool the predictions, report, and deliver a model.
+
+    Raises:
+        ResumeError: the folder was begun with other settings, folds or images.
+        ActinscopeError: what any room says; finished folds stay in the folder.
+    """
+    started = time.perf_counter()
+    work = _begin(request, progress)
+    request, manifest = work.request, work.manifest
+    plan = work.plan
+    folds = [
+        _run_fold(work, repeat, number, parts)
+        for repeat, splits in plan
+        for number, parts in enumerate(splits, 1)
+    ]
+    seed = request.recipe.seed
+    pooled = [
+        pool([fold for fold in folds if fold.repeat == repeat], manifest, seed=seed)
+        for repeat, _ in plan
+    ]
+    levels = pooled_levels(pooled[0], manifest, work.rules, seed=seed)
+    figures = metrics_json(pooled, folds, levels)
+    write_results(request.output, folds, figures)
+    write_levels(request.output, {OUT_OF_FOLD: levels})
+    bundle = _deployed(work, folds, figures[OUT_OF_FOLD])
+    problems = (*unreadable(work.fingerprints), *unpredicted(pooled))
+    story = FoldsStory(
+        recipe=request.recipe,
+        folds=tuple(folds),
+        pooled=tuple(pooled),
+        levels=levels,
+        manifest=manifest,
+        fingerprints=work.fingerprints,
+        audited=work.audited,
+        by_image=plan[0][1][0].by_image,
+        notes=tuple(dict.fromkeys(note for _, splits in plan for p in splits for note in p.notes)),
+        network=work.network,
+        search=request.search,
+        extras=request.extras,
+        deployed=request.deploy,
+        synthetic=request.synthetic,
+        problems=problems,
+        context=work.context,
+        seconds=time.perf_counter() - started,
+    )
+    verdict = write_folds_report(story, work.reader, request.output)
+    return CrossvalidateOutcome(
+        request.output,
+        verdict,
+        pooled[0].evaluation,
+        bundle,
+        problems,
+        tuple(map(level_words, levels)),
+    )
+
+
+def _begin(request: CrossvalidateRequest, progress: Progress) -> _Work:
+    """Check everything that can be checked, read the images and write what was asked."""
+    require_output(
+        request.output,
+        request.source,
+        resume=request.resume,
+        mark=QUESTION_FILE,
+        what="cross-validation",
+    )
+    automatic = request.recipe.network.name == "auto"
+    if request.resume:
+        recipe = with_network_of_run(request.recipe, request.output)
+        request = replace(request, recipe=recipe)
+    models = request.folds * request.repeats
+    if request.deploy == "ensemble" and models > MOST_MEMBERS:
+        raise UsageError(
+            f"an ensemble of {models} models was asked for, and {MOST_MEMBERS} are the most",
+            remedy="Ask for fewer folds or repeats, or for --deploy refit",
+        )
+    network = choose_network(request.recipe, automatic=automatic)
+    recipe = recipe_as_used(request.recipe, network.entry)
+    request = replace(request, recipe=recipe)
+    space = None
+    if request.search is not None:
+        require_searchable(recipe)
+        space = load_space(request.search.space, recipe)
+    question = question_of(request, space)
+    if request.resume:
+        require_same_settings(request.output, recipe)
+        require_same_question(request.output / QUESTION_FILE, question)
+    for notice in network.notices:
+        progress.say(notice)
+    manifest = read_study(request.source, recipe)
+    require_free_columns(manifest)
+    rules = level_rules(recipe.levels, manifest)
+    import_in_background()
+    reader = CropReader(recipe.images)
+    observing = recipe.audit or recipe.split.keep_copies
+    fingerprints = fingerprint_study(
+        _without_parts(manifest), reader, progress, observing=observing
+    )
+    for name, message in unreadable(fingerprints):
+        progress.say(f"left out: {name}: {message}")
+    audited = None
+    if fingerprints.observations:
+        # Once for all folds: copies are joined before any fold is made.
+        fingerprints, audited = audit_before(fingerprints, recipe, None, progress)
+        fingerprints = replace(fingerprints, observations=())
+    work = _Work(
+        request,
+        network,
+        space,
+        fingerprints,
+        # Of all repeats: folds that cannot be made are refused before anything is written.
+        tuple(_plan(request, fingerprints.manifest)),
+        audited if recipe.audit else None,
+        rules,
+        reader,
+        progress,
+        RunContext.now(request.command),
+    )
+    if request.resume:
+        require_same_images(request.output, fingerprints.manifest)
+    make_folder(request.output)
+    write_recipe(recipe, request.output / "recipe.toml")
+    write_manifest(fingerprints.manifest, request.output / "manifest.csv")
+    write_json_atomic(request.output / QUESTION_FILE, question)
+    return work
+
+
+def _without_parts(manifest: Manifest) -> Manifest:
+    """Parts that a manifest gives do not matter: every image is tested in its turn."""
+    records = tuple(replace(record, part="") for record in manifest.records)
+    return replace(manifest, records=records)
+
+
+def _validation_share(recipe: Recipe) -> float:
+    """Of what a fold does not test, as the recipe divides train and validation."""
+    return recipe.split.validation / (recipe.split.train + recipe.split.validation)
+
+
+def _plan(
+    request: CrossvalidateRequest, manifest: Manifest
+) -> Iterator[tuple[int, tuple[Split, ...]]]:
+    """The splits of each repeat, from 1."""
+    for repeat in range(1, request.repeats + 1):
+        yield (
+            repeat,
+            grouped_folds(
+                manifest,
+                folds=request.folds,
+                seed=_seed_of(request, repeat),
+                validation_fraction=_validation_share(request.recipe),
+            ),
+        )
+
+
+def _seed_of(request: CrossvalidateRequest, repeat: int) -> int:
+    return request.recipe.seed + repeat - 1
+
+
+def _run_fold(work: _Work, repeat: int, number: int, parts: Split) -> FoldResult:
+    """Train and test one fold, or take what an earlier start has left."""
+    request = work.request
+    title = f"fold {number} of {request.folds}"
+    if request.repeats > 1:
+        title = f"repeat {repeat}, {title}"
+    folder = request.output / f"fold-{repeat}-{number}"
+    base = change_recipe(request.recipe, {}, seed=_seed_of(request, repeat))
+    base = base.model_copy(
+        update={
+            "audit": False,  # made once, for all folds
+            "controls": base.controls and request.extras,
+            "explanation": base.explanation and request.extras,
+        }
+    )
+    recipe = base
+    if request.search is not None:
+        work.progress.say(f"{title}: searching settings")
+        recipe = _searched(work, base, parts, request.output / f"search-{repeat}-{number}")
+    recipe = recipe_as_used(recipe, work.network.entry)
+    begun = (folder / "recipe.toml").exists()
+    if begun:
+        require_same_settings(folder, recipe)
+        require_same_images(folder, parts.manifest)
+    if not is_finished(folder):
+        work.progress.say(f"{title}: training")
+        train_on_parts(
+            TrainRequest(
+                source=request.source,
+                recipe=recipe,
+                output=folder,
+                resume=begun,
+                synthetic=request.synthetic,
+                command=request.command,
+            ),
+            work.network,
+            work.fingerprints,
+            parts,
+            reader=work.reader,
+            progress=work.progress,
+        )
+    fold = read_fold(folder, repeat, number)
+    accuracy = fold.test["accuracy"]
+    work.progress.say(f"{title}: {accuracy.count} of {accuracy.n} test images named rightly")
+    return fold
+
+
+def _searched(work: _Work, base: Recipe, parts: Split, folder: Path) -> Recipe:
+    """The best recipe of a search that never sees the test part of ``parts``."""
+    request = work.request
+    assert request.search is not None and work.space is not None
+    base = recipe_as_used(base, work.network.entry)
+    begun = (folder / "recipe.toml").exists()
+    if begun:
+        require_same_settings(folder, base)
+        require_same_images(folder, parts.manifest)
+    if not (folder / "report.html").exists():  # a search writes its report last of all
+        minutes = request.search.minutes
+        tune_on_parts(
+            TuneRequest(
+                source=request.source,
+                recipe=base,
+                output=folder,
+                space=request.search.space,
+                trials=request.search.trials,
+                minutes=minutes,
+                folds=request.search.folds,
+                resume=begun,
+                command=request.command,
+            ),
+            work.network,
+            parts,
+            space=work.space,
+            reader=work.reader,
+            ends=math.inf if minutes is None else time.monotonic() + 60 * minutes,
+            progress=work.progress,
+        )
+    return read_recipe(folder / BEST)
+
+
+def _deployed(work: _Work, folds: Sequence[FoldResult], metrics: dict[str, Any]) -> Path | None:
+    """The bundle that was asked for."""
+    if work.request.deploy == "none":
+        return None
+    if work.request.deploy == "refit":
+        return _refit(work, metrics)
+    notice = (
+        f"This ensemble joins the {len(folds)} models of a cross-validation. The figures of the "
+        "cross-validation are of such models one by one; the ensemble was tested on no images, as "
+        "each of them took part in training some member."
+    )
+    places = [fold.run.bundle for fold in folds]
+    output = work.request.output / "ensemble"
+    return join_bundles(places, output, created=work.context.created, notices=(notice,))[0].path
+
+
+def _refit(work: _Work, metrics: dict[str, Any]) -> Path:
+    """One more model by the same procedure, trained on all images."""
+    request = work.request
+    parts = train_and_validation(
+        work.manifest,
+        seed=request.recipe.seed,
+        validation_fraction=_validation_share(request.recipe),
+    )
+    recipe = request.recipe
+    if request.search is not None:
+        work.progress.say("model to deliver: searching settings")
+        recipe = _searched(work, recipe, parts, request.output / "search-all")
+    work.progress.say("model to deliver: training on all images")
+    procedure = "training and search of settings" if request.search else "training"
+    notice = (
+        f"The figures of this model were estimated by {request.folds}-fold cross-validation of its "
+        f"{procedure}, with models trained on fewer images; this very model was trained on all "
+        "images and tested on none."
+    )
+    folder = request.output / "refit"
+    bundle = refit(
+        TrainRequest(
+            source=request.source,
+            recipe=recipe,
+            output=folder,
+            synthetic=request.synthetic,
+            command=request.command,
+            notices=(notice,),
+        ),
+        work.network,
+        work.fingerprints,
+        parts,
+        metrics=metrics,
+        reader=work.reader,
+        progress=work.progress,
+        context=work.context,
+    )
+    return bundle.path

@@ -1,0 +1,111 @@
+"""The demonstration: synthetic cells through the whole job, in a few minutes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from actinscope.bundle import load_bundle, verify_bundle
+from actinscope.errors import UsageError
+from actinscope.files import make_folder, write_json_atomic
+from actinscope.phantoms import write_phantom_study
+from actinscope.predict import PredictOptions, predict_files
+from actinscope.progress import Progress, StepCounter
+from actinscope.runs import StudySource, TrainRequest, require_empty_folder
+from actinscope.training import change_recipe, load_recipe
+from actinscope.workflows.train import train_study
+
+_FIELDS = 20
+_CELLS = 4
+# Enough to see the curves bend; the demonstration has to end within minutes.
+_EPOCHS = 6
+_VIEWS = 3
+
+
+@dataclass(frozen=True)
+class DemoOutcome:
+    """Where the results are, and the sentence that sums them up."""
+
+    report: Path
+    predictions: Path
+    verdict: str
+
+
+def run_demo(
+    folder: Path, *, seed: int, difficulty: float, command: str, progress: Progress
+) -> DemoOutcome:
+    """Draw a synthetic study, train on it, verify the bundle, predict a new field.
+
+    A demonstration that was cut off is gone on with.
+
+    Raises:
+        UsageError: ``folder`` holds a finished demonstration, another one, or other files.
+        ActinscopeError: as the rooms say.
+    """
+    images, new, run = folder / "images", folder / "new_images", folder / "run"
+    if (run / "report.html").exists():
+        raise UsageError(
+            "holds a finished demonstration",
+            where=folder,
+            remedy=f"Open {run / 'report.html'}, or give -o another folder",
+        )
+    _claim(folder, {"difficulty": difficulty, "seed": seed})
+    progress.say(f"Drawing SYNTHETIC cells into {folder}")
+    _draw(images, _FIELDS, difficulty, seed, progress)
+    _draw(new, 1, difficulty, seed + 1, progress)
+    changes = {"training": {"epochs": _EPOCHS, "views": _VIEWS, "warmup_epochs": 1.0}}
+    request = TrainRequest(
+        source=StudySource(data=images, manifest=images / "fields.csv", group="field"),
+        recipe=change_recipe(load_recipe("default"), changes, seed=seed),
+        output=run,
+        resume=(run / "recipe.toml").exists(),
+        synthetic=True,
+        command=command,
+    )
+    outcome = train_study(request, progress)
+    bundle = load_bundle(run / "bundle")
+    checked = verify_bundle(bundle)
+    progress.say(f"Bundle verified with {checked.backend}")
+    predictions = folder / "predictions.csv"
+    predict_files(
+        bundle,
+        [new / "fields"],
+        predictions,
+        options=PredictOptions(
+            masks=new / "masks", progress=StepCounter(progress, "Predicting new fields")
+        ),
+    )
+    return DemoOutcome(run / "report.html", predictions, outcome.verdict)
+
+
+def _claim(folder: Path, settings: dict[str, float]) -> None:
+    """Make the folder and note its settings, or see that it is of the same demonstration."""
+    note = folder / "demo.json"
+    if not note.exists():
+        require_empty_folder(folder)
+        make_folder(folder)
+        write_json_atomic(note, settings)
+    elif json.loads(note.read_text("utf-8")) != settings:
+        raise UsageError(
+            "holds a demonstration with another seed or difficulty",
+            where=folder,
+            remedy="Give the same as before, or -o another folder",
+        )
+
+
+def _draw(folder: Path, fields: int, difficulty: float, seed: int, progress: Progress) -> None:
+    if folder.exists():
+        return
+    unfinished = folder.with_name(f".{folder.name}-unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a drawing that was cut off
+    write_phantom_study(
+        unfinished,
+        fields_per_class=fields,
+        cells_per_field=_CELLS,
+        difficulty=difficulty,
+        seed=seed,
+        progress=StepCounter(progress, "Drawing"),
+    )
+    unfinished.rename(folder)

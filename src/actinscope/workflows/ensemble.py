@@ -1,0 +1,78 @@
+"""The whole job of ``actinscope ensemble``: several delivered models as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from actinscope import __version__
+from actinscope.bundle import Bundle, Seen, load_bundle, save_ensemble, verify_bundle
+from actinscope.runs import now_utc, require_empty_folder, seen_by_any, seen_by_run
+
+
+@dataclass(frozen=True, eq=False)
+class EnsembleOutcome:
+    """The bundle, and what should be known of it, as lines."""
+
+    bundle: Bundle
+    lines: tuple[str, ...]
+
+
+def make_ensemble(sources: Sequence[Path], output: Path) -> EnsembleOutcome:
+    """Write a bundle that gives the mean of the probabilities of several bundles.
+
+    Args:
+        sources: bundles (folders or zips), or the folders of runs, whose bundle is taken.
+        output: folder for the bundle.
+
+    Raises:
+        UsageError: too few or too many, one twice, or ``output`` is in use.
+        BundleError: a source is no bundle, or they do not belong together.
+        OutputError: ``output`` cannot be written.
+    """
+    require_empty_folder(output)
+    places = [_bundle_of(Path(source)) for source in sources]
+    bundle, members, seen = join_bundles(places, output, created=now_utc())
+    lines = [
+        f"{output}: mean of the probabilities of {len(members)} networks for "
+        f"{', '.join(bundle.info.classes)}",
+        *(
+            f"  {member.info.network.title}: {place}"
+            for member, place in zip(members, places, strict=True)
+        ),
+        f"{len(seen.images)} images are known to have trained them; `evaluate` leaves these out",
+    ]
+    lines += [
+        f"note: what trained {places[number]} is not known, as it does not lie in its run: "
+        "evaluate the ensemble on images that you know to be new"
+        for number in seen.unknown
+    ]
+    return EnsembleOutcome(bundle, tuple(lines))
+
+
+def join_bundles(
+    places: Sequence[Path], output: Path, *, created: str, notices: Sequence[str] = ()
+) -> tuple[Bundle, list[Bundle], Seen]:
+    """Write and verify the ensemble; a bundle that is in ``output`` already is replaced.
+
+    Args:
+        places: bundles, each in the folder of its run.
+        created: when, ISO 8601 in UTC.
+        notices: sentences that go with the ensemble.
+
+    Returns:
+        The ensemble, its members, and which images trained them.
+    """
+    members = [load_bundle(place) for place in places]
+    seen = seen_by_any([seen_by_run(place.absolute().parent) for place in places])
+    bundle = save_ensemble(
+        output, members, seen=seen, version=__version__, created=created, notices=notices
+    )
+    verify_bundle(bundle)
+    return bundle, members, seen
+
+
+def _bundle_of(source: Path) -> Path:
+    inside = source / "bundle"
+    return inside if inside.is_dir() and (source / "recipe.toml").is_file() else source

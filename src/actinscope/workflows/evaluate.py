@@ -1,0 +1,218 @@
+"""The whole job of ``actinscope evaluate``: a delivered model on labelled images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from actinscope import __version__
+from actinscope.bundle import load_bundle
+from actinscope.cells import CropReader
+from actinscope.evaluation import Evaluation, level_words, verdict
+from actinscope.explain import (
+    Explanation,
+    Looks,
+    attention_warnings,
+    explain,
+    explanation_findings,
+    explanation_shown,
+)
+from actinscope.files import make_folder
+from actinscope.images import ReadOptions
+from actinscope.predict import Predictor
+from actinscope.progress import Progress
+from actinscope.report import Finding, ReportContent, write_report
+from actinscope.runs import (
+    Known,
+    StudySource,
+    assess,
+    check_labels,
+    describe_environment,
+    familiar_groups,
+    fingerprint_study,
+    keep_test_part,
+    known_training,
+    level_rules,
+    level_section,
+    now_utc,
+    read_labelled,
+    require_new_folder,
+    seen_before,
+    unreadable,
+    with_familiar,
+    without_known,
+    write_assessment,
+    write_levels,
+)
+from actinscope.study import TEST, write_manifest
+from actinscope.training import LevelSettings
+from actinscope.workflows.train_report import Pictures, headline
+from actinscope.writeup import majority_rate
+
+_PART = TEST
+
+
+@dataclass(frozen=True)
+class EvaluateRequest:
+    """Which bundle, on which labelled images, into which folder.
+
+    Attributes:
+        options: how to read files with z, time or scenes; None as in training.
+        levels: the levels that answers are summed up to besides.
+        precision: ``float32``, or ``int8`` where the bundle offers it.
+    """
+
+    bundle: Path
+    source: StudySource
+    output: Path
+    seed: int = 0
+    options: ReadOptions | None = None
+    precision: str = "float32"
+    levels: LevelSettings = field(default_factory=LevelSettings)
+    command: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluateOutcome:
+    """The figures, the sentence that sums them up, and how many images were left out."""
+
+    folder: Path
+    evaluation: Evaluation
+    verdict: str
+    problems: tuple[tuple[str, str], ...]
+    levels: tuple[tuple[str, ...], ...] = ()
+
+
+def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOutcome:
+    """Predict labelled images and write predictions, manifest, metrics and report.
+
+    Raises:
+        BundleError, StudyError: what the rooms below say; a single bad image is
+            reported and left out.
+        UsageError: the folder for the results is in use.
+    """
+    bundle = load_bundle(request.bundle)
+    predictor = Predictor(bundle, precision=request.precision)
+    options = request.options or bundle.info.read_options
+    require_new_folder(request.output, request.source)
+    listed, note = keep_test_part(read_labelled(request.source, options, bundle.info.crop_size))
+    check_labels(listed.records, bundle.info.classes, listed.root)
+    rules = level_rules(request.levels, listed, bundle.info.classes)
+    make_folder(request.output)
+    reader = CropReader(options)
+    found = fingerprint_study(listed, reader, progress)
+    known = known_training(bundle)
+    manifest, seen = without_known(found.manifest, known)
+    seen = (*seen, *familiar_groups(manifest, known))
+    told = (*((predictor.cost,) if predictor.cost else ()), *note, *seen)
+    notes = (*manifest.notes, *told)
+    for text in notes:
+        progress.say(f"note: {text}")
+    result = assess(
+        predictor,
+        manifest.records,
+        manifest,
+        reader=reader,
+        seed=request.seed,
+        progress=progress,
+        rules=rules,
+    )
+    levels = (
+        with_familiar(one, known.units(one.rule.columns, [unit.name for unit in one.units]))
+        for one in result.levels
+    )
+    result = replace(result, levels=tuple(levels))
+    problems = (*unreadable(found), *result.problems)
+    write_assessment(request.output, {_PART: result}, manifest)
+    tested = tuple(replace(record, part=_PART) for record in result.records)
+    write_manifest(replace(manifest, records=tested), request.output / "manifest.csv")
+    write_levels(request.output, {_PART: result.levels})
+    looks = Looks(predictor, result, None)
+    explained = None
+    if len(bundle.networks) == 1:  # the members of an ensemble each look for themselves
+        explained = explain(looks, reader=reader, seed=request.seed, progress=progress)
+    sentence = _write_report(
+        request, known, looks, explained, group=manifest.group, notes=told, problems=problems
+    )
+    said = tuple(map(level_words, result.levels))
+    return EvaluateOutcome(request.output, result.evaluation, sentence, problems, said)
+
+
+def _write_report(
+    request: EvaluateRequest,
+    known: Known,
+    looks: Looks,
+    explained: Explanation | None,
+    *,
+    group: str | None,
+    notes: tuple[str, ...],
+    problems: tuple[tuple[str, str], ...],
+) -> str:
+    """Write the report; returns the verdict's sentence."""
+    bundle, result = looks.predictor.bundle, looks.part
+    info = bundle.info
+    judged = verdict(
+        result.evaluation,
+        baseline=majority_rate(result.evaluation),
+        by_image=False,
+        held_out=known.complete,
+        synthetic=info.synthetic,
+        random_weights=info.random_weights,
+        group=group or "group",
+        controls=attention_warnings(explained) if explained else (),
+    )
+    reader = CropReader(request.options or info.read_options)
+    pictures = Pictures(result, info.preprocess, reader, looks if explained else None)
+    content = ReportContent(
+        title=f"{' or '.join(info.classes[:3])}: a delivered model on other images",
+        question=(
+            f"How well does the model in {request.bundle.name} name the class of "
+            f"{len(result.records)} labelled images? {seen_before(known)}"
+        ),
+        verdict=judged,
+        headline=headline(result.evaluation, _PART),
+        classes=info.classes,
+        evaluations={_PART: result.evaluation},
+        worth={_PART: result.worth} if result.worth else {},
+        synthetic=info.synthetic,
+        notices=info.notices,
+        findings=(
+            *_findings(group is not None, notes),
+            *(explanation_findings(explained) if explained else ()),
+        ),
+        explanation=(
+            explanation_shown(explained, looks, pictures, group=group or "") if explained else None
+        ),
+        examples=pictures.examples(request.seed),
+        errors=pictures.errors(),
+        errors_total=pictures.error_count(),
+        right=pictures.right(request.seed),
+        levels=tuple(map(level_section, result.levels)),
+        settings={"bundle": info.training, "network": info.network.model_dump()},
+        environment=describe_environment(),
+        file_problems=problems,
+        preprocessing=" ".join(
+            dict.fromkeys(one.info.preprocess.description for one in bundle.networks)
+        ),
+        network=f"{info.network.title}. {info.network.weights}",
+        command=request.command,
+        created=now_utc(),
+        version=__version__,
+    )
+    write_report(content, request.output)
+    return judged.sentence
+
+
+def _findings(grouped: bool, notes: tuple[str, ...]) -> tuple[Finding, ...]:
+    told = tuple(Finding("info", f"{note[0].upper()}{note[1:]}") for note in notes)
+    if grouped:
+        return told
+    return (
+        *told,
+        Finding(
+            "warning",
+            "No group was named",
+            "The intervals take every image as independent; images of one field or slide are not.",
+            "Name the column that holds the sample with --group",
+        ),
+    )

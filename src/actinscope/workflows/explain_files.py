@@ -1,0 +1,351 @@
+"""The whole job of ``actinscope explain``: what a delivered model looks at in new images."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope import __version__
+from actinscope.bundle import load_bundle
+from actinscope.cells import CropReader, MaskReader
+from actinscope.errors import UsageError
+from actinscope.explain import (
+    ACTIVATION,
+    MASKED,
+    OCCLUSION,
+    MaskedCell,
+    Method,
+    attention_inside,
+    attention_sentence,
+    contrast_map,
+    enlarged,
+    heat_map,
+    inside_of,
+    judge_attention,
+    map_likeness,
+    occlusion_maps,
+)
+from actinscope.files import atomic_path, make_folder
+from actinscope.images import ReadOptions
+from actinscope.predict import (
+    PredictOptions,
+    Predictor,
+    Task,
+    TaskReader,
+    crop_size_of,
+    csv_bytes,
+    message_of,
+    plan_rows,
+)
+from actinscope.progress import Progress
+from actinscope.report import (
+    CellPicture,
+    GalleryCard,
+    GalleryContent,
+    displayed,
+    write_gallery,
+    write_maps,
+)
+from actinscope.runs import now_utc, require_empty_folder
+
+CHOICES: tuple[str, ...] = ("auto", "activation", "occlusion", "both")
+
+#: Cards in the gallery; all images are in the table and have their picture.
+MOST_CARDS = 200
+_MAPS = "maps"
+_TABLE = "explanation.csv"
+_NAME = 60
+
+
+@dataclass(frozen=True)
+class ExplainRequest:
+    """Which bundle, on which images, into which folder.
+
+    Attributes:
+        paths: files and folders.
+        output: a new or empty folder.
+        method: ``auto`` takes class activation maps, or occlusion where there are none.
+        masks, crop_size: where the cells of fields are, as for ``predict``.
+        options: how to read files with z, time or scenes; None as in training.
+    """
+
+    bundle: Path
+    paths: tuple[Path, ...]
+    output: Path
+    method: str = "auto"
+    masks: Path | None = None
+    crop_size: int | None = None
+    options: ReadOptions | None = None
+    precision: str = "float32"
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class ExplainOutcome:
+    """What was written, what it says, and what could not be used."""
+
+    folder: Path
+    done: int
+    sentence: str
+    notes: tuple[str, ...]
+    problems: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Explained:
+    """One image: its picture, its maps, and how much of them lies inside the cell."""
+
+    picture: CellPicture
+    maps: tuple[tuple[Method, NDArray[np.float32]], ...]
+    inside: tuple[float, ...]
+    area: float
+    cells_from: str
+    agreement: float
+
+
+def explain_files(request: ExplainRequest, progress: Progress) -> ExplainOutcome:
+    """Write a picture for each image, a table and a gallery.
+
+    Raises:
+        UsageError: no images, options that contradict each other, a folder in use, or
+            activation maps of a network that has none.
+        BundleError: the bundle is broken.
+        OutputError: the folder cannot be written.
+    """
+    if request.method not in CHOICES:
+        raise UsageError(
+            f"there is no method {request.method!r}", remedy=f"Choose one of {', '.join(CHOICES)}"
+        )
+    bundle = load_bundle(request.bundle)
+    options = PredictOptions(masks=request.masks, crop_size=request.crop_size)
+    plan = plan_rows(bundle, request.paths, options, crop_size_of(bundle, options))
+    require_empty_folder(request.output)
+    predictor = Predictor(bundle, precision=request.precision)
+    explainer = _Explainer(predictor, _methods(request, predictor), request.options)
+    make_folder(request.output / _MAPS)
+    progress.phase("Explaining", len(plan.tasks))
+    results = _Results(request.output, rows=[_header(explainer.methods)])
+    for number, task in enumerate(plan.tasks, start=1):
+        results.add(number, task, explainer.explained(task))
+        progress.advance(1)
+    sentence = results.sentence(by_field=request.masks is not None)
+    notices = tuple(note for note in (*bundle.info.notices, predictor.cost) if note)
+    with atomic_path(request.output / _TABLE) as path:
+        path.write_bytes(csv_bytes(results.rows))
+    content = GalleryContent(
+        title=_title(bundle.info.classes),
+        question=_question(request, len(results.shares)),
+        sentence=sentence,
+        notices=notices,
+        cards=tuple(results.cards),
+        total=len(results.shares),
+        problems=tuple(results.problems),
+        command=request.command,
+        synthetic=bundle.info.synthetic,
+        created=now_utc(),
+        version=__version__,
+    )
+    write_gallery(content, request.output / "gallery.html")
+    notes = (*notices, *plan.notes)
+    return ExplainOutcome(
+        request.output, len(results.shares), sentence, notes, tuple(results.problems)
+    )
+
+
+@dataclass(eq=False)
+class _Results:
+    """What was found so far; the pictures are on disk already."""
+
+    folder: Path
+    rows: list[tuple[str, ...]]
+    cards: list[GalleryCard] = field(default_factory=list)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    shares: list[float] = field(default_factory=list)
+    areas: list[float] = field(default_factory=list)
+    fields: list[str] = field(default_factory=list)
+    origins: set[str] = field(default_factory=set)
+
+    def add(self, number: int, task: Task, found: _Explained | str) -> None:
+        """Write the picture of one image, or note why there is none."""
+        if isinstance(found, str):
+            title = f"{task.name} object {task.object_id}" if task.object_id else task.name
+            self.problems.append((title, found))
+            self.rows.append(_failed_row(task, found, columns=len(self.rows[0])))
+            return
+        name = _file_name(number, task)
+        heats = [heat for _, heat in found.maps]
+        write_maps(found.picture.pixels, heats, self.folder / _MAPS / name)
+        self.rows.append(_row(task, found, f"{_MAPS}/{name}"))
+        self.shares.append(found.inside[0])
+        self.areas.append(found.area)
+        self.fields.append(task.name)
+        self.origins.add(found.cells_from)
+        if len(self.cards) < MOST_CARDS:
+            self.cards.append(_card(found))
+
+    def sentence(self, *, by_field: bool) -> str:
+        """How much of the evidence lies inside the cells; cells of one field are one group."""
+        if not self.shares:
+            return "No image could be explained."
+        attention = judge_attention(
+            np.array(self.shares, dtype=np.float64),
+            np.array(self.areas, dtype=np.float64),
+            self.fields if by_field else None,
+            cells_from=" and ".join(sorted(self.origins)),
+            seed=0,
+        )
+        if attention is None:
+            return "No map could be laid on a cell."
+        return attention_sentence(attention)
+
+
+def _methods(request: ExplainRequest, predictor: Predictor) -> tuple[Method, ...]:
+    preprocess = predictor.bundle.info.preprocess
+    blank = np.zeros((preprocess.size, preprocess.size, len(preprocess.planes)), np.float32)
+    has_maps = predictor.predict_input(predictor.prepare_unit(blank)).class_maps is not None
+    if not has_maps and request.method in ("activation", "both"):
+        raise UsageError(
+            "the network has no class activation maps",
+            where=request.bundle,
+            remedy="Take --method occlusion, which serves every network",
+        )
+    if request.method == "both":
+        return (ACTIVATION, OCCLUSION)
+    if request.method == "occlusion" or not has_maps:
+        return (OCCLUSION,)
+    return (ACTIVATION,)
+
+
+class _Explainer:
+    """Reads, predicts and explains one image after the other."""
+
+    def __init__(
+        self, predictor: Predictor, methods: tuple[Method, ...], options: ReadOptions | None
+    ) -> None:
+        self.predictor = predictor
+        self.methods = methods
+        reading = options or predictor.bundle.info.read_options
+        self._read = TaskReader(CropReader(reading))
+        self._masks = MaskReader()
+
+    def explained(self, task: Task) -> _Explained | str:
+        """The maps of one image, or why it has none."""
+        # Readers of damaged files can fail in ways that nobody foresaw; the rest goes on.
+        try:
+            unit = self.predictor.bundle.info.preprocess.to_unit(self._read(task))
+        except Exception as error:
+            return message_of(error)
+        return self._explained(task, unit)
+
+    def _explained(self, task: Task, unit: NDArray[np.float32]) -> _Explained:
+        preprocess, classes = self.predictor.bundle.info.preprocess, self.predictor.classes
+        output = self.predictor.predict_input(self.predictor.prepare_unit(unit))
+        row = output.probabilities[0]
+        k = int(row.argmax())
+        cell = MaskedCell(task.mask, task.object_id, task.region)
+        inside, cells_from = inside_of(cell, unit, preprocess, self._masks)
+        size = (inside.shape[0], inside.shape[1])
+        raw: list[NDArray[np.float32]] = []
+        for method in self.methods:
+            stored = output.class_maps
+            raw.append(
+                stored[0]
+                if method == ACTIVATION and stored is not None
+                else occlusion_maps(self.predictor, unit, k)
+            )
+        whole = (unit.shape[0], unit.shape[1])
+        heats = [heat_map(maps, k, size=whole) for maps in raw]
+        picture = CellPicture(
+            name=task.name,
+            label="",
+            predicted=classes[k],
+            probabilities=dict(zip(classes, map(float, row), strict=True)),
+            pixels=displayed(unit),
+            heat=heats[0],
+            object_id=task.object_id,
+            map_name=self.methods[0],
+        )
+        return _Explained(
+            picture=picture,
+            maps=tuple(zip(self.methods, heats, strict=True)),
+            inside=tuple(attention_inside(heat_map(maps, k, size=size), inside) for maps in raw),
+            area=float(inside.mean()),
+            cells_from=cells_from,
+            agreement=_agreement([contrast_map(maps, k) for maps in raw]),
+        )
+
+
+def _agreement(maps: Sequence[NDArray[np.float32]]) -> float:
+    """Rank correlation of two maps at the finer grid; NaN for one map, or a flat one."""
+    if len(maps) < 2:
+        return float("nan")
+    size = (max(one.shape[0] for one in maps), max(one.shape[1] for one in maps))
+    first, second = (enlarged(one, size) for one in maps[:2])
+    return map_likeness([first], [second]).rank
+
+
+def _header(methods: Sequence[Method]) -> tuple[str, ...]:
+    both = ("inside_cell_occlusion", "agreement") if len(methods) > 1 else ()
+    names = ("path", "object", "predicted", "probability", "map", "inside_cell")
+    return (*names, *both, "cell_area", "cell_from", "picture", "error")
+
+
+def _row(task: Task, found: _Explained, picture: str) -> tuple[str, ...]:
+    chance = found.picture.probabilities[found.picture.predicted]
+    both = (_number(found.inside[1]), _number(found.agreement)) if len(found.inside) > 1 else ()
+    return (
+        task.name,
+        task.object_id,
+        found.picture.predicted,
+        f"{chance:.6f}",
+        found.maps[0][0],
+        _number(found.inside[0]),
+        *both,
+        _number(found.area),
+        "mask" if found.cells_from == MASKED else "brightness",
+        picture,
+        "",
+    )
+
+
+def _failed_row(task: Task, problem: str, *, columns: int) -> tuple[str, ...]:
+    return (task.name, task.object_id, *[""] * (columns - 3), problem)
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if np.isfinite(value) else ""
+
+
+def _file_name(number: int, task: Task) -> str:
+    """Names that every file system takes, in the order of the images."""
+    stem = Path(task.name).stem + (f"_{task.object_id}" if task.object_id else "")
+    return f"{number:04d}_{re.sub(r'[^A-Za-z0-9._-]+', '_', stem)[:_NAME]}.png"
+
+
+def _card(found: _Explained) -> GalleryCard:
+    told = [
+        f"{method}: {100 * share:.0f} % inside the cell"
+        for (method, _), share in zip(found.maps, found.inside, strict=True)
+        if np.isfinite(share)
+    ]
+    told.append(f"the cell takes {100 * found.area:.0f} % of the image")
+    if np.isfinite(found.agreement):
+        told.append(f"rank correlation of the two maps {found.agreement:.2f}")
+    return GalleryCard(found.picture, found.maps, tuple(told))
+
+
+def _title(classes: Sequence[str]) -> str:
+    named = " or ".join(classes) if len(classes) <= 3 else f"{len(classes)} classes"
+    return f"{named}: what the network looks at"
+
+
+def _question(request: ExplainRequest, count: int) -> str:
+    return (
+        f"Where in {count} image{'' if count == 1 else 's'} does the model in "
+        f"{request.bundle.name} find evidence for its answers?"
+    )

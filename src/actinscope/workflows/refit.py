@@ -1,0 +1,120 @@
+"""A model to deliver that is trained on all images, after its procedure was cross-validated.
+
+No image is left to test it: its figures are those of the procedure, and the bundle says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from actinscope.bundle import (
+    Bundle,
+    load_bundle,
+    read_bundle_info,
+    store_metrics,
+    store_reliability,
+)
+from actinscope.cells import CropReader
+from actinscope.files import make_folder, write_json_atomic
+from actinscope.predict import Judge, Predictor
+from actinscope.progress import Progress
+from actinscope.runs import (
+    ChosenNetwork,
+    RunContext,
+    TrainRequest,
+    answers_of,
+    deliver,
+    fit_reliability,
+    prepare,
+    recipe_as_used,
+    records_of,
+    require_same_images,
+    require_same_settings,
+)
+from actinscope.study import Fingerprints, Split, write_manifest
+from actinscope.training import write_recipe
+from actinscope.workflows.train import announce, fit_network
+
+
+def refit(
+    request: TrainRequest,
+    network: ChosenNetwork,
+    fingerprints: Fingerprints,
+    parts: Split,
+    *,
+    metrics: Mapping[str, Any],
+    reader: CropReader,
+    progress: Progress,
+    context: RunContext,
+) -> Bundle:
+    """Train on ``parts``, which has no test part, and deliver.
+
+    Goes on where an earlier start was interrupted, and leaves what is finished alone.
+
+    Args:
+        request: ``output`` becomes a folder like that of a run, without test figures.
+        metrics: of the procedure, for bundle.json.
+        context: the moment and the machine of the cross-validation that delivers the model.
+
+    Raises:
+        ResumeError: the folder was begun with other settings or images.
+        ActinscopeError: what the rooms below say.
+    """
+    folder = request.output
+    recipe = recipe_as_used(request.recipe, network.entry)
+    begun = (folder / "recipe.toml").exists()
+    request = replace(request, recipe=recipe, resume=begun)
+    if begun:
+        require_same_settings(folder, recipe)
+        require_same_images(folder, parts.manifest)
+        if (finished := _finished(folder, metrics)) is not None:
+            return finished
+    prepared = prepare(
+        fingerprints,
+        network.entry,
+        recipe,
+        reader=reader,
+        progress=progress,
+        parts=parts,
+        folder=folder.parent,
+    )
+    announce(prepared, progress)
+    make_folder(folder)
+    write_recipe(recipe, folder / "recipe.toml")
+    write_manifest(parts.manifest, folder / "manifest.csv")
+    write_json_atomic(folder / "environment.json", context.environment)
+    fitted = fit_network(request, network, prepared, progress)
+    bundle = deliver(request, network, prepared, fitted, reader=reader, context=context)
+    predictor = Predictor(bundle)
+    validation, training = (
+        answers_of(
+            predictor,
+            records_of(parts.manifest, part),
+            parts.manifest,
+            reader=reader,
+            progress=progress,
+        )
+        for part in ("validation", "train")
+    )
+    reliability, references = fit_reliability(
+        predictor,
+        recipe.probabilities,
+        validation=validation,
+        training=training,
+        seed=recipe.seed,
+    )
+    bundle = store_reliability(bundle, reliability, references)
+    for note in Judge(reliability, references).notes:
+        progress.say(f"note: {note}")
+    return store_metrics(bundle, metrics)
+
+
+def _finished(folder: Path, metrics: Mapping[str, Any]) -> Bundle | None:
+    """The bundle of an earlier start; the figures are written into it last of all."""
+    if not (folder / "bundle").is_dir() or not read_bundle_info(folder / "bundle").metrics:
+        return None
+    # More repeats may have come since.
+    return store_metrics(load_bundle(folder / "bundle"), metrics)

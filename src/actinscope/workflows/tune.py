@@ -1,0 +1,427 @@
+"""The whole job of ``actinscope tune``: a search that never touches the test part.
+
+Of the test images only hashes are taken, and with ``split.keep_copies`` sketches to find copies
+by, with those of all others, so that the split is the one that ``train`` makes. They are not
+predicted or counted into any figure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actinscope.audit import with_copies_kept
+from actinscope.cells import CropReader
+from actinscope.errors import SplitError, TrainingError, UsageError
+from actinscope.files import make_folder
+from actinscope.networks import build_network, freeze, freeze_points
+from actinscope.preprocess import fit_preprocess
+from actinscope.progress import Progress, Silent
+from actinscope.runs import (
+    ChosenNetwork,
+    StudySource,
+    choose_network,
+    fingerprint_study,
+    head_of,
+    images_of,
+    labelled_images,
+    labels_of,
+    network_input,
+    read_study,
+    recipe_as_used,
+    records_of,
+    require_buildable,
+    require_output,
+    require_same_images,
+    require_same_settings,
+    unreadable,
+    with_network_of_run,
+)
+from actinscope.study import TEST, Manifest, Split, grouped_folds, split, write_manifest
+from actinscope.training import (
+    FINISHED,
+    FREEZE,
+    Fold,
+    Recipe,
+    Search,
+    SearchImages,
+    SearchSpace,
+    Shelf,
+    TrialResult,
+    TrialRunner,
+    is_hopeless,
+    load_space,
+    place_of,
+    recipe_with,
+    write_recipe,
+)
+from actinscope.workflows.tune_checks import buildable_with, require_frozen, require_searchable
+from actinscope.workflows.tune_report import TuneStory, write_trials, write_tuning
+
+_STORED = "stored"
+_RECIPE = "recipe.toml"
+
+
+@dataclass(frozen=True)
+class TuneRequest:
+    """What one search shall do.
+
+    Attributes:
+        source: where images, labels and groups come from.
+        recipe: the base recipe: trial 0, and all that is not searched.
+        output: folder for the results.
+        space: TOML file of the space, or None for the default.
+        trials: how many are finished in the end, the base recipe included.
+        minutes: no trial is begun after so many, and a running one ends with its epoch.
+        folds: of the images outside the test part; 1 judges on the validation part alone.
+        resume: go on with the search found in ``output``.
+        command: the command line, for the report.
+    """
+
+    source: StudySource
+    recipe: Recipe
+    output: Path
+    space: Path | None = None
+    trials: int = 20
+    minutes: float | None = None
+    folds: int = 3
+    resume: bool = False
+    command: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class TuneOutcome:
+    """What a search found: the sentence that sums it up, and its finished trials."""
+
+    folder: Path
+    sentence: str
+    trials: tuple[TrialResult, ...]
+    problems: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class _Searched:
+    """What is searched on: ``manifest`` holds no record of the test part."""
+
+    manifest: Manifest
+    folds: tuple[Fold, ...]
+    network: ChosenNetwork
+    reader: CropReader
+    scratch: Path
+
+
+def tune_study(request: TuneRequest, progress: Progress) -> TuneOutcome:
+    """Search, and write record, table, best recipe and report into the folder.
+
+    Raises:
+        ActinscopeError: what any room says; finished trials stay in the folder.
+    """
+    ends = math.inf if request.minutes is None else time.monotonic() + 60 * request.minutes
+    _check(request)
+    # A search that was cut off while it began has its record, and perhaps not yet its recipe.
+    begun = request.resume and (request.output / _RECIPE).exists()
+    if begun:
+        recipe = with_network_of_run(request.recipe, request.output)
+        request = replace(request, recipe=recipe)
+    network = choose_network(request.recipe)
+    recipe = recipe_as_used(request.recipe, network.entry)
+    request = replace(request, recipe=recipe)
+    require_frozen(recipe, network)
+    require_buildable(recipe, network.entry)
+    space = load_space(request.space, recipe, check=buildable_with(network.entry))
+    if begun:
+        require_same_settings(request.output, recipe)
+    for notice in network.notices:
+        progress.say(notice)
+    reader = CropReader(recipe.images)
+    fingerprints = fingerprint_study(
+        read_study(request.source, recipe), reader, progress, observing=recipe.split.keep_copies
+    )
+    problems = unreadable(fingerprints)
+    for name, message in problems:
+        progress.say(f"left out: {name}: {message}")
+    shares = (recipe.split.train, recipe.split.validation, recipe.split.test)
+    manifest = with_copies_kept(fingerprints, recipe, progress)
+    parts = split(manifest, seed=recipe.seed, fractions=shares)
+    for note in parts.notes:
+        progress.say(f"note: {note}")
+    sentence, trials = tune_on_parts(
+        request, network, parts, space=space, reader=reader, ends=ends, progress=progress
+    )
+    return TuneOutcome(request.output, sentence, trials, problems)
+
+
+def tune_on_parts(
+    request: TuneRequest,
+    network: ChosenNetwork,
+    parts: Split,
+    *,
+    space: SearchSpace,
+    reader: CropReader,
+    ends: float,
+    progress: Progress,
+) -> tuple[str, tuple[TrialResult, ...]]:
+    """Search on what ``parts`` leaves outside its test part, and write all results.
+
+    Args:
+        request: its recipe is one as used.
+        ends: when no trial is begun any more, on the monotonic clock, in seconds.
+
+    Returns:
+        The sentence that sums the search up, and its finished trials.
+    """
+    recipe = request.recipe
+    if request.resume and (request.output / "manifest.csv").exists():
+        require_same_images(request.output, parts.manifest)
+    known = replace(
+        parts.manifest,
+        records=tuple(record for record in parts.manifest.records if record.part != TEST),
+    )
+    searched = _Searched(known, _folds(known, request), network, reader, request.output)
+    space = _with_freeze_points(space, searched, recipe)
+    make_folder(request.output)
+    return _search(request, space, searched, parts, ends=ends, progress=progress)
+
+
+def _check(request: TuneRequest) -> None:
+    if not request.resume and (request.output / "study.db").exists():
+        raise UsageError(
+            "holds a search already",
+            where=request.output,
+            remedy="Go on with it with --resume, or give -o another folder",
+        )
+    require_output(
+        request.output, request.source, resume=request.resume, mark="study.db", what="search"
+    )
+    require_searchable(request.recipe)
+
+
+def _folds(known: Manifest, request: TuneRequest) -> tuple[Fold, ...]:
+    """Rows of ``known`` to train on and to judge by."""
+    row_of = {record.key: row for row, record in enumerate(known.records)}
+
+    def fold(manifest: Manifest, judged: str) -> Fold:
+        held = [row_of[record.key] for record in manifest.records if record.part == judged]
+        rest = [row_of[record.key] for record in manifest.records if record.part != judged]
+        return Fold(np.sort(np.array(rest, np.int64)), np.sort(np.array(held, np.int64)))
+
+    if request.folds == 1:
+        return (fold(known, "validation"),)
+    try:
+        folds = grouped_folds(known, folds=request.folds, seed=request.recipe.seed)
+    except SplitError as error:
+        raise SplitError(
+            f"the images outside the test part: {error.what}",
+            where=error.where,
+            remedy="Ask for fewer folds with --folds; 1 judges on the validation part alone",
+        ) from error
+    return tuple(fold(one.manifest, TEST) for one in folds)
+
+
+def _builder(searched: _Searched, channels: int) -> Callable[[Recipe], Any]:
+    """Builds the network of a recipe with its first weights."""
+
+    def build(recipe: Recipe) -> Any:
+        return build_network(
+            searched.network.entry,
+            classes=len(searched.manifest.classes),
+            weights=searched.network.weights,
+            input_size=network_input(searched.network.entry, recipe).size,
+            input_channels=channels,
+            seed=recipe.seed,
+            precision=recipe.training.precision,
+            head=head_of(recipe, searched.network.entry),
+        )
+
+    return build
+
+
+def _with_freeze_points(space: SearchSpace, searched: _Searched, recipe: Recipe) -> SearchSpace:
+    """The space with freeze points that the network has."""
+    if not space.auto_freeze and FREEZE not in space.dimensions:
+        return space
+    model = _builder(searched, 3)(recipe)
+    frozen = recipe.network.frozen_layers
+    assert frozen is not None, "a recipe as used"
+    if space.auto_freeze:
+        return space.with_freeze_points(freeze_points(model, frozen))
+    for point in space.dimensions[FREEZE].ends:
+        freeze(model, int(str(point)))
+    return space
+
+
+class _Images:
+    """The images of the search as a recipe's preprocessing gives them; the last ones are kept.
+
+    The preprocessing is fitted on the training part, as ``train`` will.
+    """
+
+    def __init__(self, searched: _Searched, progress: Progress) -> None:
+        self._searched = searched
+        self._progress = progress
+        self._key = ""
+        self._given: SearchImages | None = None
+
+    def of(self, recipe: Recipe) -> SearchImages:
+        known, reader = self._searched.manifest, self._searched.reader
+        network = network_input(self._searched.network.entry, recipe)
+        key = json.dumps([recipe.preprocess.model_dump_json(), network.size])
+        if self._given is None or key != self._key:
+            self._given = None
+            training = records_of(known, "train")
+            measured = images_of(training, reader, self._progress, "Measuring intensities")
+            preprocess = fit_preprocess(measured, recipe.preprocess, network)
+            images = labelled_images(
+                images_of(known.records, reader, self._progress, "Loading images"),
+                labels_of(known.records, known.classes),
+                preprocess,
+                self._searched.scratch,
+            )
+            hashes = "".join(record.pixel_hash for record in known.records)
+            identity = hashlib.sha256(f"{key} {hashes}".encode()).hexdigest()
+            self._given = SearchImages(images, preprocess, identity)
+            self._key = key
+        return self._given
+
+
+class _Judge:
+    """Reports how a trial does, and breaks it off where it is hopeless or out of time."""
+
+    def __init__(
+        self, search: Search, rivals: tuple[TrialResult, ...], *, ends: float, folds: int
+    ) -> None:
+        self._search = search
+        self._rivals = rivals
+        self._ends = ends
+        self._last = folds - 1
+        self._place = 0
+
+    def __call__(self, fold: int, done: float, objective: float) -> str:
+        place = place_of(fold, done)
+        if place > self._place:
+            self._search.report(place, objective)
+            self._place = place
+            over = fold == self._last and done >= 1
+            # Without rivals it is the base recipe, which everything is compared with.
+            if not over and is_hopeless(place, objective, self._rivals):
+                return "pruned"
+            if over:
+                return ""
+        return "stopped" if time.monotonic() >= self._ends else ""
+
+
+def _search(
+    request: TuneRequest,
+    space: SearchSpace,
+    searched: _Searched,
+    parts: Split,
+    *,
+    ends: float,
+    progress: Progress,
+) -> tuple[str, tuple[TrialResult, ...]]:
+    recipe, folder = request.recipe, request.output
+    settings = {"space": space.described(), "folds": request.folds, "seed": recipe.seed}
+    with Search(folder / "study.db", space, recipe, seed=recipe.seed, settings=settings) as search:
+        # Behind the record: --resume goes on wherever there is one, also from here.
+        write_recipe(recipe, folder / _RECIPE)
+        write_manifest(parts.manifest, folder / "manifest.csv")
+        images = _Images(searched, progress)
+        channels = images.of(recipe).preprocess.network_channels
+        shelf = Shelf(folder / _STORED, recipe.training.storage_gb)
+        runner = TrialRunner(
+            _builder(searched, channels),
+            searched.folds,
+            shelf=shelf,
+            most_views=_most_views(space, recipe),
+            classes=len(searched.manifest.classes),
+            scratch=folder,
+        )
+        while len(results := search.results()) < request.trials and time.monotonic() < ends:
+            _one_trial(search, runner, images, recipe, ends=ends, progress=progress,
+                       folds=len(searched.folds))  # fmt: skip
+            write_trials(folder, space, recipe, search.results())
+        if not results:
+            raise UsageError(
+                "the time was over before the base recipe was judged",
+                where=folder,
+                remedy="Give more --minutes, and --resume",
+            )
+        story = TuneStory(
+            recipe=recipe,
+            space=space,
+            manifest=parts.manifest,
+            known=searched.manifest,
+            folds=request.folds,
+            trials=results,
+            asked=request.trials,
+            importances=search.importances(),
+            random_weights=searched.network.weights.random,
+            network=searched.network.entry.title,
+            command=request.command,
+        )
+    shelf.remove()
+    sentence = write_tuning(story, folder)
+    return sentence, results
+
+
+def _one_trial(
+    search: Search,
+    runner: TrialRunner,
+    images: _Images,
+    base: Recipe,
+    *,
+    ends: float,
+    folds: int,
+    progress: Progress,
+) -> None:
+    rivals = search.results()
+    proposal = search.propose()
+    recipe = recipe_with(base, proposal.values)
+    judge = _Judge(search, rivals, ends=ends, folds=folds)
+    outcome = runner.run(recipe, images.of(recipe), judge, _TrialProgress(progress))
+    if outcome.state == "diverged" and proposal.number == 0:
+        raise TrainingError(
+            "the loss of the base recipe became no number",
+            where=f"recipe {base.name}",
+            remedy="Lower training.learning_rate in the recipe that the search starts from",
+        )
+    search.finish(outcome)
+    if outcome.state not in FINISHED:
+        progress.say(f"trial {proposal.number}: out of time, begun anew with --resume")
+        return
+    done = search.results()[-1]
+    tried = ", ".join(f"{name} {value}" for name, value in done.values.items())
+    figure = f"log loss {done.objective:.4f}" if math.isfinite(done.objective) else ""
+    progress.say(
+        f"trial {done.number}  {done.state}  {figure}  {outcome.seconds:.0f} s  "
+        f"{'base recipe' if not done.number else tried}"
+    )
+
+
+class _TrialProgress(Silent):
+    """Passes phases and steps on, but not the lines of every epoch."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def phase(self, name: str, total: int) -> None:
+        self._progress.phase(name, total)
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        self._progress.advance(steps, note)
+
+
+def _most_views(space: SearchSpace, recipe: Recipe) -> int:
+    """Views of an image that the longest trial of the space can show."""
+    views, refresh, epochs = (
+        space.most(f"training.{name}", recipe) for name in ("views", "refresh", "epochs")
+    )
+    return int((epochs - 1) * refresh + 1e-9) + int(views)
