@@ -23,7 +23,7 @@ from actinscope.audit.confounds import run_checks
 from actinscope.cells import CropReader
 from actinscope.progress import Silent
 from actinscope.runs import StudySource, fingerprint_study, read_study
-from actinscope.study import MEASURES, Manifest, Observation
+from actinscope.study import MEASURES, ImageStatistics, Manifest
 from actinscope.training import Recipe
 from record import DATA_SETS, command_line, data_folder, write_record
 
@@ -86,8 +86,8 @@ def _shuffled(manifest: Manifest, seed: int) -> Manifest:
 
 
 def _planted(
-    kind: str, manifest: Manifest, observations: Sequence[Observation], seed: int
-) -> tuple[Manifest, Sequence[Observation]]:
+    kind: str, manifest: Manifest, observations: Sequence[ImageStatistics], seed: int
+) -> tuple[Manifest, Sequence[ImageStatistics]]:
     rng = np.random.default_rng([seed, 6])
     second = [record.label == "b" for record in manifest.records]
     if kind == "column":
@@ -109,7 +109,7 @@ def _planted(
     return manifest, changed
 
 
-def _changed(one: Observation, kind: str) -> Observation:
+def _changed(one: ImageStatistics, kind: str) -> ImageStatistics:
     if kind == "corner mark":
         corners = one.corners.copy()
         corners[3, -_MARK:, -_MARK:] = 1.0

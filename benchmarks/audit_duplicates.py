@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from actinscope.audit import near_duplicates
 from actinscope.audit.copy_matching import LEAST_AGREEMENT, NearPair
-from actinscope.study.thumbnails import sketch
+from actinscope.study.thumbnails import thumbnail_of
 from record import command_line, data_folder, write_record
 
 KINDS = ("rotated", "flipped", "rescaled", "recompressed", "brightness", "overlapping crop")
@@ -93,7 +93,7 @@ def _one_kind(
     originals = [_window(one, *corner) for one, corner in zip(images, corners, strict=True)]
     copies = [_copy(images[i], corners[i], kind, rng) for i in planted]
     started = time.perf_counter()
-    pairs = near_duplicates([sketch(one[None]) for one in originals + copies], least=0.0)
+    pairs = near_duplicates([thumbnail_of(one[None]) for one in originals + copies], least=0.0)
     print(f"{kind}: {time.perf_counter() - started:.0f} s", flush=True)
     source = np.concatenate([np.arange(len(images)), planted])
     half_of = halves[source]

@@ -28,9 +28,9 @@ from actinscope.progress import Silent
 from actinscope.runs import (
     StudySource,
     TrainRequest,
-    assess,
     choose_network,
     fingerprint_study,
+    predict_and_evaluate,
     read_study,
     records_of,
 )
@@ -117,7 +117,7 @@ class _Bench:
         target = self._folder / "ensemble"
         make_ensemble([self._folder / member for member in _ENSEMBLE], target)
         manifest = self._parts.manifest
-        return assess(
+        return predict_and_evaluate(
             Predictor(load_bundle(target)),
             records_of(manifest, "test"),
             manifest,

@@ -23,11 +23,11 @@ import numpy as np
 
 from actinscope.networks import (
     build_network,
-    cut_network,
     freeze,
     freeze_batch_norm,
     keras_backend,
     network_entry,
+    partition_network,
     resolve_weights,
 )
 from actinscope.training import load_recipe
@@ -79,7 +79,7 @@ def _parts(name: str, frozen_norms: bool) -> tuple[Any, Any, list[Any], Any]:
     freeze(model, entry.frozen_layers)
     if frozen_norms:
         freeze_batch_norm(model)
-    cut = cut_network(model, entry.frozen_layers)
+    cut = partition_network(model, entry.frozen_layers)
     rng = np.random.default_rng(0)
     batch = [rng.random((_BATCH, *shape)).astype(np.float16) for shape in cut.shapes]
     return model, cut, batch, np.eye(_CLASSES, dtype=np.float32)[np.arange(_BATCH) % _CLASSES]

@@ -11,10 +11,10 @@ import tifffile
 
 from actinscope.bundle import Bundle, save_bundle
 from actinscope.cells import CropReader
-from actinscope.explain import Looks
+from actinscope.explain import SaliencySource
 from actinscope.predict import Predictor
 from actinscope.progress import Silent
-from actinscope.runs import Assessment, assess
+from actinscope.runs import EvaluatedPredictions, predict_and_evaluate
 from actinscope.study import read_manifest
 from test_bundle_example import (
     CLASSES,
@@ -73,15 +73,17 @@ def write_study(folder: Path, *, images: int = 24) -> Path:
     return table
 
 
-def toy_looks(folder: Path, *, maps: bool = True) -> Looks:
+def toy_looks(folder: Path, *, maps: bool = True) -> SaliencySource:
     """Everything that explaining a network of the toy study needs."""
     table = write_study(folder / "study")
     make = make_bundle if maps else without_class_maps
     predictor = Predictor(make(folder / "bundle"), backend="onnxruntime")
     manifest = read_manifest(table, table.parent, group="slide")
 
-    def part(name: str) -> Assessment:
+    def part(name: str) -> EvaluatedPredictions:
         records = [record for record in manifest.records if record.part == name]
-        return assess(predictor, records, manifest, reader=READER, seed=0, progress=Silent())
+        return predict_and_evaluate(
+            predictor, records, manifest, reader=READER, seed=0, progress=Silent()
+        )
 
-    return Looks(predictor, part("test"), part("train"))
+    return SaliencySource(predictor, part("test"), part("train"))

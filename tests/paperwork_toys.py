@@ -9,15 +9,22 @@ from typing import Any
 import numpy as np
 
 from actinscope.audit import Confound
-from actinscope.bundle import AbstainRule, FamiliarRule, NetworkOutput, Reliability, SetRule
-from actinscope.evaluation import Evaluation, LevelRule, Worth, evaluate, evaluate_level, worth
+from actinscope.bundle import AbstainRule, NetworkOutput, OodRule, Reliability, SetRule
+from actinscope.evaluation import (
+    Evaluation,
+    LevelRule,
+    UncertaintyEvaluation,
+    evaluate,
+    evaluate_level,
+    evaluate_uncertainty,
+)
 from actinscope.explain import ControlResults
-from actinscope.explain.control_models import Answers, judge_control, shuffled_labels
+from actinscope.explain.control_models import ControlPredictions, judge_control, permuted_labels
 from actinscope.networks import network_entry
-from actinscope.predict import Judge
+from actinscope.predict import DecisionRules
 from actinscope.training import Recipe
 from actinscope.writeup import AuditFacts
-from actinscope.writeup.diagnostics import Checks, ExplanationFacts
+from actinscope.writeup.diagnostics import Diagnostics, ExplanationFacts
 from actinscope.writeup.facts import PartFacts, RunFacts
 from training_toys import tiny_preprocess
 
@@ -111,24 +118,22 @@ def toy_facts(
 def toy_controls(*, strong: bool = False) -> ControlResults:
     """One control, of noise or (``strong``) of the label itself, on 41 test images."""
     labels, chances, names = predictions(41, seed=0, groups=8)
-    answers = Answers(labels, chances.argmax(axis=1), names, CLASSES)
+    answers = ControlPredictions(labels, chances.argmax(axis=1), names, CLASSES)
     rng = np.random.default_rng(1)
     fitted = rng.normal(size=(40, 2)) + (9 * (np.arange(40) % 2)[:, None] if strong else 0)
     told = rng.normal(size=(41, 2)) + (9 * labels[:, None] if strong else 0)
     control = judge_control("brightness", fitted, np.arange(40) % 2, told, answers)
     assert control is not None
-    return ControlResults((control,), shuffled_labels(answers, seed=0), (), ())
+    return ControlResults((control,), permuted_labels(answers, seed=0), (), ())
 
 
-def toy_worth(*, familiar: bool = True) -> Worth:
+def toy_worth(*, familiar: bool = True) -> UncertaintyEvaluation:
     """Of 41 test images, with the rule of familiarity or without."""
     labels, chances, names = predictions(41, seed=0, groups=8)
     sets = SetRule(
         coverage=0.9, per_class=False, thresholds=(0.3, 0.3), images=30, effective=(30.0, 30.0)
     )
-    rule = FamiliarRule(
-        neighbours=5, threshold=1.0, share=0.01, references=50, images=30, golden=()
-    )
+    rule = OodRule(neighbours=5, threshold=1.0, share=0.01, references=50, images=30, golden=())
     rules = Reliability(
         temperature=1.25,
         images=30,
@@ -137,13 +142,15 @@ def toy_worth(*, familiar: bool = True) -> Worth:
         abstain=AbstainRule(by="set"),
         familiar=rule if familiar else None,
     )
-    judged = Judge(rules)(NetworkOutput(chances, None, None))
+    judged = DecisionRules(rules)(NetworkOutput(chances, None, None))
     if familiar:
         judged = replace(judged, unfamiliarity=np.where(np.arange(41) < 2, 3.0, 0.5))
-    return worth(labels, chances, judged, [rules], classes=CLASSES, groups=names, seed=0)
+    return evaluate_uncertainty(
+        labels, chances, judged, [rules], classes=CLASSES, groups=names, seed=0
+    )
 
 
-def toy_checks(**changes: Any) -> Checks:
+def toy_checks(**changes: Any) -> Diagnostics:
     """Everything that the default recipe asks for, with anything changed."""
     values: dict[str, Any] = {
         "controls": toy_controls(),
@@ -157,4 +164,4 @@ def toy_checks(**changes: Any) -> Checks:
         "explanation": ExplanationFacts("occlusion map"),
         "worth": toy_worth(),
     }
-    return Checks(**(values | changes))
+    return Diagnostics(**(values | changes))

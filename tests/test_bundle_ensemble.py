@@ -17,7 +17,7 @@ import tifffile
 from actinscope.bundle import (
     Bundle,
     BundleInfo,
-    Seen,
+    TrainingHashes,
     group_digest,
     load_bundle,
     save_bundle,
@@ -31,7 +31,7 @@ from actinscope.cli.main import main
 from actinscope.errors import BundleError, GoldenMismatch, UsageError
 from actinscope.predict import Predictor
 from actinscope.preprocess import NetworkInput, Preprocess, PreprocessSettings, fit_preprocess
-from actinscope.runs import known_training
+from actinscope.runs import training_provenance
 from test_bundle_example import (
     BIAS,
     CLASSES,
@@ -85,8 +85,8 @@ def members(tmp_path: Path) -> list[Bundle]:
     return [make_bundle(tmp_path / "first"), other_bundle(tmp_path / "second")]
 
 
-def save(folder: Path, members: list[Bundle], seen: Seen | None = None) -> Bundle:
-    return save_ensemble(folder, members, seen=seen or Seen(), version="0", created="now")
+def save(folder: Path, members: list[Bundle], seen: TrainingHashes | None = None) -> Bundle:
+    return save_ensemble(folder, members, seen=seen or TrainingHashes(), version="0", created="now")
 
 
 @pytest.fixture
@@ -395,16 +395,16 @@ def test_groups_are_carried_without_their_names(runs: list[Path], tmp_path: Path
 def test_units_of_a_run_and_of_an_ensemble(runs: list[Path], tmp_path: Path) -> None:
     """Slides 0 and 1 trained the first run; the ensemble has met 2 besides, by its hashes."""
     slides = [("0",), ("1",), ("2",), ("5",), ("",)]
-    alone = known_training(load_bundle(runs[0] / "bundle"))
+    alone = training_provenance(load_bundle(runs[0] / "bundle"))
     assert alone.units(("s",), slides) == {("0",), ("1",)}
     wells = [("0", "bundled"), ("0", "round"), ("5", "bundled")]
     assert alone.units(("s", "label"), wells) == {("0", "bundled")}
     main(["ensemble", *map(str, runs), "-o", str(tmp_path / "both")])
-    both = known_training(load_bundle(tmp_path / "both"))
+    both = training_provenance(load_bundle(tmp_path / "both"))
     assert both.units(("s",), slides) == {("0",), ("1",), ("2",)}
     assert both.complete
     away = shutil.copytree(runs[0] / "bundle", tmp_path / "away")
-    assert not known_training(load_bundle(away)).complete
+    assert not training_provenance(load_bundle(away)).complete
 
 
 def test_predict_writes_one_row_an_image(runs: list[Path], tmp_path: Path) -> None:

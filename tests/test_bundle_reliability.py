@@ -17,9 +17,9 @@ import tifffile
 from actinscope.bundle import (
     AbstainRule,
     Bundle,
-    FamiliarRule,
     NetworkOutput,
-    References,
+    OodRule,
+    ReferenceFeatures,
     Reliability,
     SetRule,
     calibrated,
@@ -30,16 +30,16 @@ from actinscope.bundle import (
 from actinscope.bundle.archive import zip_bundle
 from actinscope.errors import BundleError, GoldenMismatch
 from actinscope.files import sha256_of_file
-from actinscope.predict import JUDGED, Judge, PredictOptions, predict_files
+from actinscope.predict import DECISION_COLUMNS, DecisionRules, PredictOptions, predict_files
 from actinscope.predict.decision import set_members, set_text
 from actinscope.predict.table import read_predictions
 from test_bundle_example import CLASSES, SIZE, by_hand, grey_image, make_bundle
 
 
-def references() -> References:
+def references() -> ReferenceFeatures:
     """One feature, the brightness: training images are 0.1, 0.2 ... 0.5 bright."""
     rows = (np.arange(1, 6) / 10).astype(np.float16).astype(np.float32)[:, None]
-    return References(np.zeros(1, np.float32), np.ones(1, np.float32), rows)
+    return ReferenceFeatures(np.zeros(1, np.float32), np.ones(1, np.float32), rows)
 
 
 def rules(golden: tuple[float, ...], **changes: Any) -> Reliability:
@@ -56,7 +56,7 @@ def rules(golden: tuple[float, ...], **changes: Any) -> Reliability:
             note="every prediction set holds round (3.0)",
         ),
         "abstain": AbstainRule(by="share", target=0.8, confidence=0.5),
-        "familiar": FamiliarRule(
+        "familiar": OodRule(
             neighbours=1, threshold=0.1, share=0.01, references=5, images=99, golden=golden
         ),
     }
@@ -250,7 +250,7 @@ def test_files_get_all_columns(folder: Path, images: Path, tmp_path: Path) -> No
     assert "every prediction set holds round (3.0)" in summary.notes
     with (tmp_path / "out.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert list(rows[0])[-5:] == [*JUDGED, "error"]
+    assert list(rows[0])[-5:] == [*DECISION_COLUMNS, "error"]
     brightness = np.arange(10) / 10
     raw = by_hand(np.broadcast_to(brightness[:, None, None, None], (10, SIZE, SIZE, 3)))
     chances = calibrated(raw, 2.0)
@@ -270,11 +270,11 @@ def test_files_get_all_columns(folder: Path, images: Path, tmp_path: Path) -> No
         inside = chances[number] >= [0.25, 0.3, 0.0]
         expected = "" if far else "|".join(np.array(CLASSES)[inside])
         assert row["prediction_set"] == expected
-    assert all(rows[10][name] == "" for name in JUDGED)
+    assert all(rows[10][name] == "" for name in DECISION_COLUMNS)
     assert rows[10]["error"]
     found = read_predictions(tmp_path / "out.csv")
     assert found.judged["unfamiliar"][9] == "true"
-    assert set(found.judged) == set(JUDGED)
+    assert set(found.judged) == set(DECISION_COLUMNS)
 
 
 def test_all_three_kinds_of_rows_occur(folder: Path, images: Path, tmp_path: Path) -> None:
@@ -297,7 +297,7 @@ def judged(rule: AbstainRule, thresholds: tuple[float | None, ...]) -> Any:
     sets = SetRule(
         coverage=0.9, per_class=False, thresholds=thresholds, images=20, effective=(20.0,)
     )
-    judge = Judge(rules((), familiar=None, temperature=1.0, sets=sets, abstain=rule))
+    judge = DecisionRules(rules((), familiar=None, temperature=1.0, sets=sets, abstain=rule))
     rows = np.array([[0.9, 0.05, 0.05], [0.5, 0.4, 0.1], [0.4, 0.3, 0.3]])
     return judge(NetworkOutput(rows, None, None)).abstained
 
@@ -316,7 +316,7 @@ def test_abstaining_by_each_rule() -> None:
 
 def test_a_network_without_the_features_is_refused(folder: Path) -> None:
     bundle = load_bundle(folder)
-    judge = Judge(bundle.info.reliability, bundle.references())
+    judge = DecisionRules(bundle.info.reliability, bundle.references())
     with pytest.raises(BundleError, match="gives no 1 early features"):
         judge(NetworkOutput(np.full((1, 3), 1 / 3), None, None))
 

@@ -10,7 +10,7 @@ import pytest
 
 from actinscope.bundle import Bundle
 from actinscope.bundle.session import InferenceSession
-from actinscope.explain.weight_randomization import shuffled_networks
+from actinscope.explain.weight_randomization import randomized_networks
 from int8_toys import WIDTH, convolutions
 from test_bundle_example import CLASSES, SIZE, bundle_info, fitted_preprocess, grey_image
 
@@ -41,7 +41,7 @@ def changed(before: Bundle, after: Bundle) -> set[str]:
 
 
 def test_the_cascade_runs_from_the_head_down(bundle: Bundle) -> None:
-    steps = shuffled_networks(bundle, seed=0)
+    steps = randomized_networks(bundle, seed=0)
     assert [step.shuffled for step in steps] == [
         "the head",
         "the head and the last third of the layers",
@@ -55,14 +55,14 @@ def test_the_cascade_runs_from_the_head_down(bundle: Bundle) -> None:
 
 
 def test_numbers_that_are_no_weights_stay(bundle: Bundle) -> None:
-    last = shuffled_networks(bundle, seed=0)[-1]
+    last = randomized_networks(bundle, seed=0)[-1]
     assert arrays(last.bundle.model)["six"] == 6.0
 
 
 def test_the_maps_stay_those_of_the_head(bundle: Bundle) -> None:
     """Their mean and the bias give the probabilities, also of the shuffled network."""
     images = np.random.default_rng(0).random((2, SIZE, SIZE, 3)).astype(np.float32)
-    for step in shuffled_networks(bundle, seed=4):
+    for step in randomized_networks(bundle, seed=4):
         output = InferenceSession(step.bundle.model, backend="onnxruntime").run(images)
         assert output.class_maps is not None
         bias = arrays(step.bundle.model)["head_bias"]
@@ -73,14 +73,14 @@ def test_the_maps_stay_those_of_the_head(bundle: Bundle) -> None:
 
 
 def test_the_seed_decides(bundle: Bundle) -> None:
-    first, again, other = (shuffled_networks(bundle, seed=seed)[0] for seed in (1, 1, 2))
+    first, again, other = (randomized_networks(bundle, seed=seed)[0] for seed in (1, 1, 2))
     assert first.bundle.model == again.bundle.model
     assert first.bundle.model != other.bundle.model
 
 
 def test_the_bundle_itself_is_untouched(bundle: Bundle) -> None:
     before = bundle.model
-    shuffled_networks(bundle, seed=0)
+    randomized_networks(bundle, seed=0)
     assert bundle.model == before
 
 
@@ -95,7 +95,7 @@ def test_order_and_names_of_the_arrays_do_not_decide(bundle: Bundle) -> None:
             node.input[:] = [f"{x}_" if x == tensor.name else x for x in node.input]
         tensor.name += "_"
     other = bundle_of(model.SerializeToString())
-    steps = [shuffled_networks(one, seed=0) for one in (bundle, other)]
+    steps = [randomized_networks(one, seed=0) for one in (bundle, other)]
     for one, two in zip(*steps, strict=True):
         expected = arrays(one.bundle.model)
         found = arrays(two.bundle.model)

@@ -8,21 +8,21 @@ import pytest
 from actinscope.errors import StudyError
 from actinscope.explain.control_features import CONTROL_FEATURES, control_features
 from actinscope.explain.control_models import (
-    Answers,
+    ControlPredictions,
     association,
     batch_control,
     judge_control,
     lead,
     linear_control,
-    shuffled_labels,
+    permuted_labels,
     warnings_of,
 )
 
 CLASSES = ("bright", "dim")
 
 
-def answers(labels, predicted, groups=None) -> Answers:
-    return Answers(np.asarray(labels), np.asarray(predicted), groups, CLASSES)
+def answers(labels, predicted, groups=None) -> ControlPredictions:
+    return ControlPredictions(np.asarray(labels), np.asarray(predicted), groups, CLASSES)
 
 
 def disc(radius: float, level: float, *, side: int = 64, floor: float = 0.1) -> np.ndarray:
@@ -186,7 +186,7 @@ def test_a_class_without_training_images_gets_no_probability() -> None:
 def test_whole_groups_exchange_labels_where_each_has_one_class() -> None:
     groups = [f"g{number // 5}" for number in range(40)]
     labels = np.array([(number // 5) % 2 for number in range(40)])
-    found = shuffled_labels(answers(labels, labels, groups), seed=0)
+    found = permuted_labels(answers(labels, labels, groups), seed=0)
     assert found.how == "between groups"
     assert found.balanced_accuracy == 1
     # 8 groups, 4 of each class: of 70 ways to deal them out, one is the true one.
@@ -198,7 +198,7 @@ def test_labels_move_within_groups_that_are_mixed() -> None:
     groups = ["a"] * 4 + ["b"] * 4
     labels = np.array([0, 0, 0, 1, 1, 1, 1, 0])
     by_group = np.array([0] * 4 + [1] * 4)  # a network that names the group
-    found = shuffled_labels(answers(labels, by_group, groups), seed=0)
+    found = permuted_labels(answers(labels, by_group, groups), seed=0)
     assert found.how == "within groups"
     assert (found.balanced_accuracy, found.mean, found.p) == (0.75, 0.75, 1.0)
 
@@ -206,7 +206,7 @@ def test_labels_move_within_groups_that_are_mixed() -> None:
 def test_one_mixed_group_leaves_the_others_to_exchange() -> None:
     groups = [f"g{number // 5}" for number in range(100)] + ["mixed"] * 4
     labels = np.array([(number // 5) % 2 for number in range(100)] + [0, 1, 0, 1])
-    found = shuffled_labels(answers(labels, labels, groups), seed=0)
+    found = permuted_labels(answers(labels, labels, groups), seed=0)
     assert found.how == "between groups of one class and within the others"
     assert found.mean == pytest.approx(0.5, abs=0.03)
     assert found.p == 0.001
@@ -214,9 +214,9 @@ def test_one_mixed_group_leaves_the_others_to_exchange() -> None:
 
 def test_without_groups_images_exchange_labels() -> None:
     labels = np.tile([0, 1], 30)
-    found = shuffled_labels(answers(labels, labels), seed=1)
+    found = permuted_labels(answers(labels, labels), seed=1)
     assert (found.how, found.p) == ("between images", 0.001)
-    assert found == shuffled_labels(answers(labels, labels), seed=1)
+    assert found == permuted_labels(answers(labels, labels), seed=1)
 
 
 # ------------------------------------------------------------------ batches

@@ -12,24 +12,24 @@ from hypothesis import strategies as st
 from actinscope.bundle import (
     AbstainRule,
     NetworkOutput,
-    References,
+    ReferenceFeatures,
     Reliability,
     SetRule,
     calibrated,
-    references_of,
+    reference_features,
 )
 from actinscope.evaluation import (
+    evaluate_uncertainty,
     fit_abstention,
-    fit_familiar,
+    fit_ood_threshold,
     fit_sets,
     fit_temperature,
-    worth,
-    worth_figures,
+    uncertainty_estimates,
 )
 from actinscope.evaluation.abstention import answered_curve
 from actinscope.evaluation.calibration import TEMPERATURES, bins_of, calibration_figures
 from actinscope.evaluation.conformal import effective_images, fewest_images
-from actinscope.predict import Judge
+from actinscope.predict import DecisionRules
 
 CLASSES = ("a", "b")
 
@@ -237,39 +237,44 @@ def features(n: int, seed: int = 0) -> np.ndarray:
 
 
 def test_far_images_are_unfamiliar_and_own_ones_are_not() -> None:
-    references, kept = references_of(features(200), seed=0)
+    references, kept = reference_features(features(200), seed=0)
     assert kept.tolist() == list(range(200))
     assert references.centre == pytest.approx(features(200).mean(axis=0), abs=1e-5)
     far = features(3) + 20
-    rule = fit_familiar(references, features(100, 1), training_groups=None, share=0.05, golden=far)
+    rule = fit_ood_threshold(
+        references, features(100, 1), training_groups=None, share=0.05, golden=far
+    )
     assert rule is not None
     assert rule.images == 300 and rule.references == 200 and rule.note == ""
     assert min(rule.golden) > 3
-    judge = Judge(rules(familiar=rule), references)
+    judge = DecisionRules(rules(familiar=rule), references)
     fresh = judge(output(features(400, 2))).unfamiliar
     assert fresh is not None and 0.01 < fresh.mean() < 0.1
 
 
 def test_few_images_make_the_largest_distance_the_threshold() -> None:
-    references, _ = references_of(features(30), seed=0)
-    found = fit_familiar(
+    references, _ = reference_features(features(30), seed=0)
+    found = fit_ood_threshold(
         references, features(8, 1), training_groups=None, share=0.01, golden=features(1)
     )
     assert found is not None
     assert "38 images show what is familiar, 99 are needed for 1 %" in found.note
-    few, _ = references_of(features(10), seed=0)
+    few, _ = reference_features(features(10), seed=0)
     assert (
-        fit_familiar(few, features(8), training_groups=None, share=0.01, golden=features(1)) is None
+        fit_ood_threshold(few, features(8), training_groups=None, share=0.01, golden=features(1))
+        is None
     )
 
 
 def test_training_images_are_seen_from_other_groups() -> None:
     """Every group is ten copies of one image: within it all distances would be 0."""
     values = np.repeat(features(6), 10, axis=0)
-    references, _ = references_of(values, seed=0)
+    references, _ = reference_features(values, seed=0)
     names = [f"g{k // 10}" for k in range(60)]
     limits = [
-        fit_familiar(references, values[:1], training_groups=groups, share=0.2, golden=values[:1])
+        fit_ood_threshold(
+            references, values[:1], training_groups=groups, share=0.2, golden=values[:1]
+        )
         for groups in (None, names)
     ]
     assert limits[0] is not None and limits[1] is not None
@@ -278,8 +283,8 @@ def test_training_images_are_seen_from_other_groups() -> None:
 
 
 def test_only_so_many_training_images_are_kept() -> None:
-    first, kept = references_of(features(50), seed=1, most=10)
-    again, same = references_of(features(50), seed=1, most=10)
+    first, kept = reference_features(features(50), seed=1, most=10)
+    again, same = reference_features(features(50), seed=1, most=10)
     assert len(first.rows) == 10 and kept.tolist() == same.tolist()
     np.testing.assert_array_equal(first.rows, again.rows)
 
@@ -307,12 +312,12 @@ def test_worth_by_hand() -> None:
     labels = np.array([0, 1, 0, 1])
     raw = two([0.9, 0.2, 0.6, 0.6])
     plain = rules()
-    judged = Judge(plain)(NetworkOutput(raw, None, None))
+    judged = DecisionRules(plain)(NetworkOutput(raw, None, None))
     assert judged.in_set is not None and judged.abstained is not None
     assert judged.in_set.tolist() == [[True, False], [False, True], [True, True], [True, True]]
     assert judged.abstained.tolist() == [False, False, True, True]
-    found = worth(labels, raw, judged, [plain], classes=CLASSES, groups=None, seed=0)
-    figures = worth_figures(found)
+    found = evaluate_uncertainty(labels, raw, judged, [plain], classes=CLASSES, groups=None, seed=0)
+    figures = uncertainty_estimates(found)
     assert figures["set_coverage"].value == 1 and figures["set_size"].value == 1.5
     assert figures["set_size[b]"].value == 1.5 and figures["set_coverage[a]"].n == 2
     assert figures["answered"].value == 0.5 and figures["accuracy_answered"].count == 2
@@ -324,27 +329,31 @@ def test_worth_by_hand() -> None:
 
 def test_intervals_are_those_of_groups() -> None:
     labels, honest, _ = overconfident(120)
-    judged = Judge(rules())(NetworkOutput(honest, None, None))
+    judged = DecisionRules(rules())(NetworkOutput(honest, None, None))
     groups = [f"g{k // 10}" for k in range(120)]
-    found = worth(labels, honest, judged, [rules()], classes=CLASSES, groups=groups, seed=0)
+    found = evaluate_uncertainty(
+        labels, honest, judged, [rules()], classes=CLASSES, groups=groups, seed=0
+    )
     brier = found.after["brier"]
     assert brier.low < brier.value < brier.high
     assert "of 12 groups" in brier.method
-    again = worth(labels, honest, judged, [rules()], classes=CLASSES, groups=groups, seed=0)
+    again = evaluate_uncertainty(
+        labels, honest, judged, [rules()], classes=CLASSES, groups=groups, seed=0
+    )
     assert again.after["brier"] == brier
 
 
 def test_what_is_no_number_is_unfamiliar() -> None:
-    references = References(
+    references = ReferenceFeatures(
         np.zeros(1, np.float32), np.ones(1, np.float32), np.zeros((1, 1), np.float32)
     )
-    rule = fit_familiar(
-        references_of(features(30), seed=0)[0],
+    rule = fit_ood_threshold(
+        reference_features(features(30), seed=0)[0],
         features(5),
         training_groups=None,
         share=0.1,
         golden=features(1),
     )
-    judge = Judge(rules(familiar=rule), references)
+    judge = DecisionRules(rules(familiar=rule), references)
     found = judge(output(np.array([[np.nan]], np.float32))).unfamiliar
     assert found is not None and found.tolist() == [True]

@@ -18,7 +18,7 @@ from actinscope.writeup.crossvalidate_card import refit_card
 from actinscope.writeup.crossvalidate_checklists import folds_checklists
 from actinscope.writeup.crossvalidate_facts import FoldsFacts, Model
 from actinscope.writeup.crossvalidate_methods import changed_settings, folds_paragraphs
-from actinscope.writeup.diagnostics import Checks
+from actinscope.writeup.diagnostics import Diagnostics
 from actinscope.writeup.facts import PartFacts, StudyFacts, Trained
 from paperwork_toys import CLASSES, predictions, toy_facts, toy_worth
 from test_bundle_example import bundle_info
@@ -136,10 +136,10 @@ def test_without_groups_nothing_is_called_independent() -> None:
 
 def test_copies_in_different_folds_are_a_caution() -> None:
     apart = AuditFacts(copies=3, apart=2, apart_from_test=2)
-    facts = toy_folds(checks=Checks(audit=apart))
+    facts = toy_folds(checks=Diagnostics(audit=apart))
     assert paragraph(facts, "Caution").startswith("2 pairs of images of the same cells stood in")
     assert "3 pairs, 2 in different folds, which are NOT independent" in text_of(facts)
-    together = toy_folds(checks=Checks(audit=AuditFacts(copies=3)))
+    together = toy_folds(checks=Diagnostics(audit=AuditFacts(copies=3)))
     assert "Caution" not in dict(folds_paragraphs(together))
     assert "3 pairs, none of them in different folds" in paragraph(together, "Checks")
 

@@ -16,8 +16,8 @@ from actinscope.explain import (
     ACTIVATION,
     OCCLUSION,
     Explanation,
-    Looks,
     MaskedCell,
+    SaliencySource,
     SanityStep,
     attention_warnings,
     explain,
@@ -43,31 +43,31 @@ from test_report_page import Page
 
 
 @pytest.fixture(scope="module")
-def looks(tmp_path_factory: pytest.TempPathFactory) -> Looks:
+def looks(tmp_path_factory: pytest.TempPathFactory) -> SaliencySource:
     return toy_looks(tmp_path_factory.mktemp("maps"))
 
 
 @pytest.fixture(scope="module")
-def found(looks: Looks) -> Explanation:
+def found(looks: SaliencySource) -> Explanation:
     return explain(looks, reader=READER, seed=0, progress=Silent())
 
 
 @pytest.fixture(scope="module")
-def dense(tmp_path_factory: pytest.TempPathFactory) -> Looks:
+def dense(tmp_path_factory: pytest.TempPathFactory) -> SaliencySource:
     return toy_looks(tmp_path_factory.mktemp("dense"), maps=False)
 
 
-def pictures_of(looks: Looks) -> Pictures:
+def pictures_of(looks: SaliencySource) -> Pictures:
     return Pictures(looks.part, looks.predictor.bundle.info.preprocess, READER, looks)
 
 
-def shown_of(found: Explanation, looks: Looks) -> ExplanationShown:
+def shown_of(found: Explanation, looks: SaliencySource) -> ExplanationShown:
     shown = explanation_shown(found, looks, pictures_of(looks), group="slide")
     assert shown is not None
     return shown
 
 
-def test_attention_is_that_of_the_maps(looks: Looks, found: Explanation) -> None:
+def test_attention_is_that_of_the_maps(looks: SaliencySource, found: Explanation) -> None:
     """By hand, for one image: the map in the bright cell over the whole map."""
     assert found.method == ACTIVATION
     assert sorted(found.rows) == list(range(len(looks.part.records)))
@@ -86,7 +86,7 @@ def test_attention_is_that_of_the_maps(looks: Looks, found: Explanation) -> None
     assert found.attention.images + found.attention.left_out == len(found.rows)
 
 
-def test_mean_maps_are_of_every_class_and_kind(looks: Looks, found: Explanation) -> None:
+def test_mean_maps_are_of_every_class_and_kind(looks: SaliencySource, found: Explanation) -> None:
     labels = looks.part.labels
     right = looks.part.output.probabilities.argmax(axis=1) == labels
     counts = {(one.label, one.right): one.images for one in found.means}
@@ -105,7 +105,7 @@ def test_the_head_is_shuffled_for_the_sanity_test(found: Explanation) -> None:
 
 
 def test_prototypes_and_features_are_of_the_training_images(
-    looks: Looks, found: Explanation
+    looks: SaliencySource, found: Explanation
 ) -> None:
     assert looks.training is not None
     for one in found.prototypes:
@@ -116,7 +116,7 @@ def test_prototypes_and_features_are_of_the_training_images(
     assert not plane.thinned
 
 
-def test_neighbours_come_with_their_group(looks: Looks) -> None:
+def test_neighbours_come_with_their_group(looks: SaliencySource) -> None:
     assert looks.training is not None and looks.part.groups is not None
     embedding = looks.training.output.embedding
     own = looks.part.output.embedding
@@ -130,7 +130,9 @@ def test_neighbours_come_with_their_group(looks: Looks) -> None:
     assert neighbour_words(near[0]).startswith(f"{word}distance 0.")
 
 
-def test_the_same_seed_gives_the_same_explanation(looks: Looks, found: Explanation) -> None:
+def test_the_same_seed_gives_the_same_explanation(
+    looks: SaliencySource, found: Explanation
+) -> None:
     again = explain(looks, reader=READER, seed=0, progress=Silent())
     assert again.attention == found.attention
     assert again.sanity == found.sanity
@@ -138,7 +140,7 @@ def test_the_same_seed_gives_the_same_explanation(looks: Looks, found: Explanati
     assert np.array_equal(again.shares, found.shares, equal_nan=True)
 
 
-def test_a_network_without_maps_is_asked_by_occlusion(dense: Looks) -> None:
+def test_a_network_without_maps_is_asked_by_occlusion(dense: SaliencySource) -> None:
     found = explain(dense, reader=READER, seed=0, progress=Silent())
     assert found.method == OCCLUSION
     assert len(found.rows) == 6
@@ -154,8 +156,8 @@ def test_a_network_without_maps_is_asked_by_occlusion(dense: Looks) -> None:
     assert right[0].map_name == OCCLUSION
 
 
-def test_without_training_images_the_rest_is_explained(looks: Looks) -> None:
-    alone = Looks(looks.predictor, looks.part, None)
+def test_without_training_images_the_rest_is_explained(looks: SaliencySource) -> None:
+    alone = SaliencySource(looks.predictor, looks.part, None)
     found = explain(alone, reader=READER, seed=0, progress=Silent())
     assert found.prototypes == ()
     assert alone.neighbours(0) == ()
@@ -164,7 +166,9 @@ def test_without_training_images_the_rest_is_explained(looks: Looks) -> None:
     assert not plane.is_test.any()
 
 
-def test_the_section_of_the_report(looks: Looks, found: Explanation, tmp_path: Path) -> None:
+def test_the_section_of_the_report(
+    looks: SaliencySource, found: Explanation, tmp_path: Path
+) -> None:
     content = make_content(explanation=shown_of(found, looks))
     page = Page(render_page(content))
     assert "What the network looks at" in page.text
@@ -181,7 +185,7 @@ def test_the_section_of_the_report(looks: Looks, found: Explanation, tmp_path: P
     assert len(lines) == 1 + 12 + 12
 
 
-def test_foreign_names_stay_names(looks: Looks, found: Explanation) -> None:
+def test_foreign_names_stay_names(looks: SaliencySource, found: Explanation) -> None:
     shown = shown_of(found, looks)
     names = (HOSTILE[0], HOSTILE[1], HOSTILE[5])
     maps = tuple(dataclasses.replace(one, class_names=names) for one in shown.maps)
@@ -192,7 +196,9 @@ def test_foreign_names_stay_names(looks: Looks, found: Explanation) -> None:
     assert len(page.all("script")) == 1
 
 
-def test_many_groups_repeat_their_colours_and_say_so(looks: Looks, found: Explanation) -> None:
+def test_many_groups_repeat_their_colours_and_say_so(
+    looks: SaliencySource, found: Explanation
+) -> None:
     shown = shown_of(found, looks)
     names = tuple(f"g{n}" for n in range(13))
     maps = tuple(dataclasses.replace(one, group_names=names) for one in shown.maps)
@@ -200,7 +206,9 @@ def test_many_groups_repeat_their_colours_and_say_so(looks: Looks, found: Explan
     assert "13 values: colours repeat after twelve." in page.text
 
 
-def test_attention_beside_the_cells_reaches_the_verdict(found: Explanation, looks: Looks) -> None:
+def test_attention_beside_the_cells_reaches_the_verdict(
+    found: Explanation, looks: SaliencySource
+) -> None:
     assert found.attention is not None
     low = Estimate(0.1, 0.05, 0.2, 12, None, "by hand")
     ahead = Estimate(-0.3, -0.4, -0.2, 12, None, "by hand")
@@ -248,7 +256,7 @@ def test_cells_of_fields_bring_their_mask(tmp_path: Path) -> None:
     assert not MaskReader().read(tmp_path / "mask.tif", "no number", first.region).any()
 
 
-def test_a_mask_that_is_gone_gives_way_to_brightness(looks: Looks, tmp_path: Path) -> None:
+def test_a_mask_that_is_gone_gives_way_to_brightness(looks: SaliencySource, tmp_path: Path) -> None:
     preprocess = looks.predictor.bundle.info.preprocess
     unit = (cell_pixels(1)[:8, :8, None] / 65535).astype(np.float32)
     cell = MaskedCell(tmp_path / "none.tif", "1", Region(4, 4, 8, 8))

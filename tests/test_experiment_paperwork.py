@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 
 from actinscope.audit import Confound
 from actinscope.evaluation import evaluation_to_json
-from actinscope.training import Forest, Recipe, change_recipe, load_recipe
+from actinscope.training import Recipe, TreeEnsemble, change_recipe, load_recipe
 from actinscope.training.tree_onnx import Tree
 from actinscope.wording import escaped, percent
-from actinscope.writeup import AuditFacts, write_paperwork
+from actinscope.writeup import AuditFacts, write_run_writeup
 from actinscope.writeup.card import model_card
 from actinscope.writeup.checklist_items import DOME_ITEMS, REFORMS_ITEMS
 from actinscope.writeup.checklists import checklists
-from actinscope.writeup.diagnostics import Checks
+from actinscope.writeup.diagnostics import Diagnostics
 from actinscope.writeup.facts import RunFacts
 from actinscope.writeup.methods import cautions, methods_markdown, methods_paragraphs
 from paperwork_toys import toy_checks, toy_controls, toy_facts, toy_worth
@@ -220,7 +220,7 @@ def test_boosted_trees_are_told_as_such() -> None:
         missing_left=np.array([False]),
         value=np.ones(1, np.float32),
     )
-    forest = Forest((leaf,) * 6, np.zeros(2, np.float32), features=1280)
+    forest = TreeEnsemble((leaf,) * 6, np.zeros(2, np.float32), features=1280)
     facts = toy_facts(
         load_recipe("boosted-trees"), forest=forest, trained_parameters=0, kept_epoch=3, epochs=9
     )
@@ -341,7 +341,7 @@ def test_foreign_names_bring_no_markup() -> None:
 def test_the_files(tmp_path: Path) -> None:
     (tmp_path / "bundle").mkdir()
     facts = toy_facts()
-    paperwork = write_paperwork(facts, tmp_path)
+    paperwork = write_run_writeup(facts, tmp_path)
     assert (tmp_path / "methods.md").read_text("utf-8") == methods_markdown(
         methods_paragraphs(facts)
     )
@@ -403,7 +403,7 @@ def test_what_was_run_is_not_called_not_done() -> None:
 
 
 def test_what_was_switched_off_is_called_so() -> None:
-    facts = toy_facts(checks=Checks())
+    facts = toy_facts(checks=Diagnostics())
     found = answers_of(facts)
     assert "the recipe switched the controls off" in found["E3 comparison"][1]
     assert "No statistical test was made of the network's result" in found["7c"][1]
@@ -461,9 +461,9 @@ def test_copies_between_the_parts_are_no_secret() -> None:
         assert "5 pairs, of which 3 in two parts (2 with one image in the test" in found[number][1]
     assert cautions(facts)[0].startswith("2 pairs of images of the same cells")
     together = change_recipe(Recipe(), {"split": {"keep_copies": True}})
-    kept = answers_of(toy_facts(together, checks=Checks()))["6b"][1]
+    kept = answers_of(toy_facts(together, checks=Diagnostics()))["6b"][1]
     assert "Near copies (turned, shifted, recompressed) stay together, too." in kept
-    given = toy_facts(together, split_origin="manifest", checks=Checks())
+    given = toy_facts(together, split_origin="manifest", checks=Diagnostics())
     assert "stay together" not in answers_of(given)["6b"][1]
 
 

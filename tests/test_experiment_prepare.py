@@ -15,7 +15,7 @@ from actinscope.files import make_folder
 from actinscope.networks import network_entry
 from actinscope.progress import Silent
 from actinscope.runs import (
-    Prepared,
+    PreparedStudy,
     StudySource,
     choose_network,
     fingerprint_study,
@@ -43,7 +43,7 @@ def write_stacks(folder: Path, planes: int) -> StudySource:
     return StudySource(folder)
 
 
-def prepared(source: StudySource) -> Prepared:
+def prepared(source: StudySource) -> PreparedStudy:
     reader = CropReader(SMALL.images)
     found = fingerprint_study(read_study(source, SMALL), reader, Silent())
     entry = network_entry("efficientnet-lite0")

@@ -13,10 +13,10 @@ from actinscope.networks import (
     FrozenLayers,
     as_float32,
     build_network,
-    cut_network,
     device,
     keras_backend,
     network_entry,
+    partition_network,
     resolve_weights,
 )
 from actinscope.networks import frozen_inference as frozen
@@ -36,7 +36,7 @@ def _by_keras(model: Any, tensors: list[Any], images: Any) -> list[Any]:
 @pytest.mark.parametrize("count", [1, 3, 40])
 def test_several_tensors_inside_a_skip_connection(count: int) -> None:
     model = tiny_network()
-    tensors = [*cut_network(model, FROZEN).crossing, model.layers[-1].input]
+    tensors = [*partition_network(model, FROZEN).crossing, model.layers[-1].input]
     layers = FrozenLayers(model, tensors)
     assert (layers.engine, layers.fallback) == ("openvino", "")
     images = _images(count)
@@ -54,7 +54,7 @@ def test_real_networks(name: str, layers: int, tensors: int) -> None:
     entry = network_entry(name)
     weights = resolve_weights(entry, "none")
     model = build_network(entry, classes=3, weights=weights, input_size=64, seed=1)
-    crossing = list(cut_network(model, layers).crossing)
+    crossing = list(partition_network(model, layers).crossing)
     found = FrozenLayers(model, crossing)(_images(2, 64))
     assert len(found) == tensors
     for own, expected in zip(found, _by_keras(model, crossing, _images(2, 64)), strict=True):
@@ -72,7 +72,7 @@ def test_one_tensor_asked_for_twice() -> None:
 
 def test_keras_takes_over_where_openvino_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_network()
-    tensors = list(cut_network(model, FROZEN).crossing)
+    tensors = list(partition_network(model, FROZEN).crossing)
     with_openvino = FrozenLayers(model, tensors)(_images(40))
     monkeypatch.setitem(sys.modules, "openvino", None)
     layers = FrozenLayers(model, tensors)
@@ -91,7 +91,7 @@ def test_keras_takes_over_where_openvino_cannot_convert(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(frozen, "_converted", refuse)
     model = tiny_network()
-    layers = FrozenLayers(model, list(cut_network(model, FROZEN).crossing))
+    layers = FrozenLayers(model, list(partition_network(model, FROZEN).crossing))
     assert layers.engine == "keras"
     assert layers.fallback.endswith("(no rule for this operation)")
 
@@ -110,7 +110,7 @@ def test_a_gpu_is_given_as_many_images_as_it_can_hold(monkeypatch: pytest.Monkey
     """The code path of a GPU, with a stand-in for its limits."""
     monkeypatch.setattr(frozen, "has_gpu", lambda: True)
     model = tiny_network()
-    tensors = list(cut_network(model, FROZEN).crossing)
+    tensors = list(partition_network(model, FROZEN).crossing)
     layers = FrozenLayers(model, tensors)
     assert layers.engine == "keras"
     asked: list[int] = []

@@ -15,11 +15,11 @@ from actinscope.networks import (
     REGISTRY,
     NetworkEntry,
     build_network,
-    cut_network,
     embedding_of,
     freeze,
     keras_backend,
     network_entry,
+    partition_network,
     resolve_weights,
     weights_at_hand,
 )
@@ -169,7 +169,7 @@ def test_every_entry_keeps_its_contract(
             probabilities, _softmax(outputs["class_maps"].mean(axis=(1, 2)) + bias), atol=1e-5
         )
 
-    cut = cut_network(model, max(1, entry.frozen_layers))
+    cut = partition_network(model, max(1, entry.frozen_layers))
     crossing = _run(cut.prefix, images)
     tail = cut.tail(crossing, training=False)
     np.testing.assert_allclose(keras_backend().ops.convert_to_numpy(tail), probabilities, atol=1e-6)

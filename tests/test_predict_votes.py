@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from actinscope.bundle import (
     AbstainRule,
     Bundle,
-    FamiliarRule,
     NetworkOutput,
-    References,
+    OodRule,
+    ReferenceFeatures,
     Reliability,
-    Seen,
     SetRule,
+    TrainingHashes,
     load_bundle,
     open_sessions,
     save_ensemble,
@@ -34,8 +34,8 @@ from actinscope.cells import CropReader
 from actinscope.cli.main import main
 from actinscope.errors import GoldenMismatch
 from actinscope.predict import (
-    JUDGED,
-    Judge,
+    DECISION_COLUMNS,
+    DecisionRules,
     Predictor,
     notes_of_members,
     predict_records,
@@ -75,7 +75,7 @@ def rules(
             note=note,
         ),
         abstain=abstain,
-        familiar=FamiliarRule(
+        familiar=OodRule(
             neighbours=1, threshold=1.0, share=0.01, references=1, images=40, golden=()
         )
         if familiar
@@ -83,9 +83,11 @@ def rules(
     )
 
 
-def origin() -> References:
+def origin() -> ReferenceFeatures:
     """A single training image at 0: the unfamiliarity is the distance to it."""
-    return References(np.zeros(1, np.float32), np.ones(1, np.float32), np.zeros((1, 1), np.float32))
+    return ReferenceFeatures(
+        np.zeros(1, np.float32), np.ones(1, np.float32), np.zeros((1, 1), np.float32)
+    )
 
 
 def output(rows: Sequence[Sequence[float]], places: Sequence[float] | None = None) -> NetworkOutput:
@@ -162,12 +164,12 @@ def test_notes_are_said_once() -> None:
 # What the judge makes of them
 
 
-def judge(*members: Reliability, known: Sequence[bool] | None = None) -> Judge:
+def judge(*members: Reliability, known: Sequence[bool] | None = None) -> DecisionRules:
     there = known or [one.familiar is not None for one in members]
-    return Judge(
+    return DecisionRules(
         None,
         members=[
-            Judge(one, origin() if knows else None)
+            DecisionRules(one, origin() if knows else None)
             for one, knows in zip(members, there, strict=True)
         ],
     )
@@ -274,13 +276,13 @@ def test_what_one_member_does_not_know_is_not_known() -> None:
 
 
 def test_a_member_without_rules_takes_them_from_all() -> None:
-    members = Judge(None, members=[Judge(rules()), Judge(None)])
+    members = DecisionRules(None, members=[DecisionRules(rules()), DecisionRules(None)])
     assert not members.has_rules
     found = members(joint(output([[0.9, 0.1, 0.0]]), output([[0.7, 0.2, 0.1]])))
     np.testing.assert_allclose(found.probabilities, [[0.8, 0.15, 0.05]])
     assert found.in_set is None and found.abstained is None and found.unfamiliarity is None
     assert "there are no rules for that in member 2" in members.notes[0]
-    assert Judge(None, members=[Judge(None), Judge(None)]).notes == ()
+    assert DecisionRules(None, members=[DecisionRules(None), DecisionRules(None)]).notes == ()
 
 
 def test_no_image_at_all() -> None:
@@ -341,7 +343,7 @@ def known_ensemble(folder: Path) -> Bundle:
         known_bundle(folder / f"member{number}", temperature=temperature)
         for number, temperature in enumerate((0.5, 1.0, 1.5))
     ]
-    return save_ensemble(folder / "all", members, seen=Seen(), version="0", created="now")
+    return save_ensemble(folder / "all", members, seen=TrainingHashes(), version="0", created="now")
 
 
 @pytest.fixture(scope="module")
@@ -415,7 +417,9 @@ def test_verify_replays_the_unfamiliarity_of_the_members(tmp_path: Path) -> None
     text["reliability"]["familiar"]["golden"][1] += 0.5
     (second / "bundle.json").write_text(json.dumps(text))
     members = [load_bundle(tmp_path / f"member{number}") for number in range(3)]
-    forged = save_ensemble(tmp_path / "forged", members, seen=Seen(), version="0", created="now")
+    forged = save_ensemble(
+        tmp_path / "forged", members, seen=TrainingHashes(), version="0", created="now"
+    )
     with pytest.raises(GoldenMismatch, match="golden image 1 has the unfamiliarity"):
         verify_bundle(forged)
 
@@ -455,7 +459,7 @@ def test_predict_writes_what_the_vote_gave(
     assert "in 90 % of images, the merged sets do in at least 80 %, and at most" in told
     with table.open(newline="") as stream:
         rows = {Path(row["path"]).name: row for row in csv.DictReader(stream)}
-    assert [rows["2.tif"][name] for name in JUDGED] == [""] * 4
+    assert [rows["2.tif"][name] for name in DECISION_COLUMNS] == [""] * 4
     predictor = Predictor(load_bundle(joined))
     assert rows["white.tif"]["unfamiliar"] == rows["white.tif"]["abstained"] == "true"
     assert rows["white.tif"]["predicted"] == rows["white.tif"]["prediction_set"] == ""
@@ -501,10 +505,10 @@ def test_evaluate_measures_the_vote(joined: Path, tmp_path: Path) -> None:
 def test_an_old_member_leaves_the_columns_out(tmp_path: Path) -> None:
     images = write_study(tmp_path / "images")
     members = [known_bundle(tmp_path / "new"), other_bundle(tmp_path / "old")]
-    save_ensemble(tmp_path / "both", members, seen=Seen(), version="0", created="now")
+    save_ensemble(tmp_path / "both", members, seen=TrainingHashes(), version="0", created="now")
     table = tmp_path / "out.csv"
     assert main(["predict", str(tmp_path / "both"), str(images), "-o", str(table), "--quiet"]) == 0
-    assert not set(JUDGED) & set(table.read_text().splitlines()[0].split(","))
+    assert not set(DECISION_COLUMNS) & set(table.read_text().splitlines()[0].split(","))
 
 
 def test_compare_takes_calibrated_probabilities_of_all(tmp_path: Path) -> None:
@@ -512,7 +516,9 @@ def test_compare_takes_calibrated_probabilities_of_all(tmp_path: Path) -> None:
     images = write_study(tmp_path / "images")
     one = store_reliability(make_bundle(tmp_path / "one"), toy_rules((), familiar=None), None)
     other = other_bundle(tmp_path / "other")
-    save_ensemble(tmp_path / "both", [one, other], seen=Seen(), version="0", created="now")
+    save_ensemble(
+        tmp_path / "both", [one, other], seen=TrainingHashes(), version="0", created="now"
+    )
     study = ["--data", str(images), "--manifest", str(images / "study.csv"), "--group", "s"]
     runs = [str(tmp_path / name) for name in ("one", "both")]
     assert main(["compare", *runs, *study, "-o", str(tmp_path / "out"), "--quiet"]) == 0

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actinscope.bundle import AbstainRule, FamiliarRule, NetworkOutput, Reliability, SetRule
-from actinscope.evaluation import Worth, worth
-from actinscope.predict import Judge, judged_cells
+from actinscope.bundle import AbstainRule, NetworkOutput, OodRule, Reliability, SetRule
+from actinscope.evaluation import UncertaintyEvaluation, evaluate_uncertainty
+from actinscope.predict import DecisionRules, decision_cells
 from actinscope.report.probabilities import (
     calibration_rows,
     main_worth,
@@ -37,14 +37,14 @@ def rules(**changes: object) -> Reliability:
     return Reliability(**(values | changes))  # type: ignore[arg-type]
 
 
-def example(rule: Reliability, *, n: int = 60) -> Worth:
+def example(rule: Reliability, *, n: int = 60) -> UncertaintyEvaluation:
     rng = np.random.default_rng(0)
     sure = rng.uniform(0.5, 1, n)
     labels = (rng.random(n) > sure).astype(np.int64)
     raw = np.stack([sure, 1 - sure], axis=1)
-    judged = Judge(rule)(NetworkOutput(raw, None, None))
+    judged = DecisionRules(rule)(NetworkOutput(raw, None, None))
     groups = [f"g{k // 5}" for k in range(n)]
-    return worth(labels, raw, judged, [rule], classes=CLASSES, groups=groups, seed=0)
+    return evaluate_uncertainty(labels, raw, judged, [rule], classes=CLASSES, groups=groups, seed=0)
 
 
 def test_the_sentences_say_what_was_measured() -> None:
@@ -97,18 +97,16 @@ def test_unfamiliar_images_are_counted_as_they_are_delivered(rule: AbstainRule, 
     labels = np.arange(10) % 2
     raw = np.where(labels[:, None] == np.arange(2), 0.9, 0.1)
     judged = replace(
-        Judge(plain)(NetworkOutput(raw, None, None)),
+        DecisionRules(plain)(NetworkOutput(raw, None, None)),
         unfamiliarity=np.where(np.arange(10) < 3, 2.0, 0.5),
         abstained=np.arange(10) < 3,
     )
-    found = worth(labels, raw, judged, [plain], classes=CLASSES, groups=None, seed=0)
+    found = evaluate_uncertainty(labels, raw, judged, [plain], classes=CLASSES, groups=None, seed=0)
     assert (found.coverage[""].count, found.size[""].value) == (7, 0.7)
-    written = [judged_cells(judged, place, CLASSES)[0] for place in range(10)]
+    written = [decision_cells(judged, place, CLASSES)[0] for place in range(10)]
     held = [text == CLASSES[label] for text, label in zip(written, labels, strict=True)]
     assert sum(held) == 7 and written[:3] == ["", "", ""]
-    familiar = FamiliarRule(
-        neighbours=5, threshold=1.0, share=0.01, references=50, images=40, golden=()
-    )
+    familiar = OodRule(neighbours=5, threshold=1.0, share=0.01, references=50, images=40, golden=())
     known = rules(abstain=rule, familiar=familiar)
     told = " ".join(worth_sentences(replace(found, rules=(known,))))
     assert "(7 of 10; the 3 unfamiliar among them have an empty set), with 0.70" in told

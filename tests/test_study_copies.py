@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from actinscope.audit import copy_candidates, near_duplicates
 from actinscope.audit.copy_candidates import Guess, guess_copies
 from actinscope.audit.copy_matching import NearPair, in_words, sets_of
-from actinscope.study import Sketch, mirrored_descriptors
-from actinscope.study.thumbnails import sketch, small_picture
+from actinscope.study import Thumbnail, mirrored_descriptors
+from actinscope.study.thumbnails import small_picture, thumbnail_of
 
 
 def texture(seed: int, side: int = 96) -> NDArray[np.uint8]:
@@ -29,7 +29,7 @@ def texture(seed: int, side: int = 96) -> NDArray[np.uint8]:
 
 
 def pairs_among(images: list[NDArray[np.uint8]]) -> tuple[NearPair, ...]:
-    return near_duplicates([sketch(one[None]) for one in images])
+    return near_duplicates([thumbnail_of(one[None]) for one in images])
 
 
 def recompressed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -97,8 +97,8 @@ def test_pairs_are_joined_to_sets() -> None:
     assert sets_of([(1, 2), (5, 9), (2, 4)]) == [[1, 2, 4], [5, 9]]
 
 
-def without_points(picture: NDArray[np.uint8]) -> Sketch:
-    return Sketch(picture, np.zeros((0, 4), np.float32), np.zeros((0, 128), np.uint8))
+def without_points(picture: NDArray[np.uint8]) -> Thumbnail:
+    return Thumbnail(picture, np.zeros((0, 4), np.float32), np.zeros((0, 128), np.uint8))
 
 
 def test_many_pictures_without_keypoints_take_little_memory_and_copies_are_found() -> None:
@@ -136,7 +136,7 @@ def test_dropping_hopeless_guesses_on_the_way_loses_no_pair(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(copy_candidates, "_FARTHEST", 400.0)  # far more guesses than copies
-    sketches = [sketch(texture(n, 64)[None]) for n in range(40)]
+    sketches = [thumbnail_of(texture(n, 64)[None]) for n in range(40)]
     at_once = firsts(guess_copies(sketches))
     monkeypatch.setattr(copy_candidates, "_MOST_ROWS", 50)
     assert firsts(guess_copies(sketches)) == at_once

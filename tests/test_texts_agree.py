@@ -21,7 +21,7 @@ from actinscope.writeup.checklists import checklists
 from actinscope.writeup.crossvalidate_checklists import folds_checklists
 from actinscope.writeup.crossvalidate_facts import FoldsFacts
 from actinscope.writeup.crossvalidate_methods import folds_paragraphs
-from actinscope.writeup.diagnostics import Checks
+from actinscope.writeup.diagnostics import Diagnostics
 from actinscope.writeup.facts import RunFacts
 from actinscope.writeup.methods import methods_markdown, methods_paragraphs
 from paperwork_toys import toy_checks, toy_controls, toy_facts
@@ -105,7 +105,7 @@ def test_the_search_for_copies_is_the_same_in_run_and_docs(run: Path) -> None:
 
 
 def test_none_found_is_not_said_to_be_none_there() -> None:
-    facts = toy_facts(checks=Checks(audit=AuditFacts((), copies=0)))
+    facts = toy_facts(checks=Diagnostics(audit=AuditFacts((), copies=0)))
     assert "some may have been missed" in plain(methods_markdown(methods_paragraphs(facts)))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from actinscope.errors import OutputError
-from actinscope.training import Releaser, scratch_array
+from actinscope.training import Releaser, temporary_array
 from actinscope.training import memmap as scratch
 from actinscope.training.activation_store import ActivationStore, bytes_of_views
 from actinscope.training.memmap import release
@@ -86,7 +86,7 @@ def test_a_full_disk_is_known_before_the_work(
     with pytest.raises(OutputError, match=r"needs 0\.0 GB for temporary files"):
         _store(tmp_path / "views")
     with pytest.raises(OutputError, match=r"needs 0\.4 GB"):
-        scratch_array((100, 10**6), np.float32, tmp_path)
+        temporary_array((100, 10**6), np.float32, tmp_path)
 
 
 def test_size_of_views() -> None:
@@ -96,9 +96,9 @@ def test_size_of_views() -> None:
 def test_small_arrays_stay_in_memory_and_large_ones_go_to_a_file_without_a_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not isinstance(scratch_array((3, 4), np.float32, tmp_path), np.memmap)
+    assert not isinstance(temporary_array((3, 4), np.float32, tmp_path), np.memmap)
     monkeypatch.setattr(scratch, "IN_MEMORY_BYTES", 100)
-    array = scratch_array((30, 40), np.float32, tmp_path)
+    array = temporary_array((30, 40), np.float32, tmp_path)
     assert isinstance(array, np.memmap)
     assert not list(tmp_path.iterdir())
     array[:] = 7
@@ -130,7 +130,7 @@ def test_space_that_is_not_there_is_an_error_and_no_crash(
         _store(tmp_path / "views")
     monkeypatch.setattr(scratch, "IN_MEMORY_BYTES", 100)
     with pytest.raises(OutputError, match=r"cannot be made \(No space left"):
-        scratch_array((30, 40), np.float32, tmp_path)
+        temporary_array((30, 40), np.float32, tmp_path)
 
 
 def test_a_file_system_that_reserves_nothing(

@@ -10,12 +10,12 @@ import pytest
 from actinscope.errors import SettingsError
 from actinscope.networks import (
     build_network,
-    cut_network,
     keras_backend,
     network_entry,
+    partition_network,
     resolve_weights,
 )
-from actinscope.networks.partition import crossing_tensors
+from actinscope.networks.partition import boundary_tensors
 from training_toys import SIZE, tiny_network
 
 
@@ -31,7 +31,7 @@ def _images(size: int) -> np.ndarray[Any, Any]:
 
 def _assert_cut_changes_nothing(model: Any, layers: int, size: int) -> tuple[Any, ...]:
     images = _images(size)
-    cut = cut_network(model, layers)
+    cut = partition_network(model, layers)
     (whole,) = _values(model, images)
     assert np.ptp(whole, axis=0).max() > 0.01, "the outputs must tell the images apart"
     crossing = _values(cut.prefix, images)
@@ -79,7 +79,7 @@ def test_cuts_of_real_networks(name: str, layers: int | None, crossing: int) -> 
 
 def test_parts_share_the_weights() -> None:
     model = tiny_network()
-    cut = cut_network(model, 5)
+    cut = partition_network(model, 5)
     images = np.zeros((1, SIZE, SIZE, 3), np.float32)
     before = _values(cut.tail, _values(cut.prefix, images))[0]
     model.get_layer("head").set_weights([np.zeros((6, 3)), np.array([0.0, 5.0, 0.0])])
@@ -89,7 +89,7 @@ def test_parts_share_the_weights() -> None:
 
 def test_cutting_twice_gives_the_same() -> None:
     model = tiny_network()
-    assert cut_network(model, 8).shapes == cut_network(model, 8).shapes
+    assert partition_network(model, 8).shapes == partition_network(model, 8).shapes
     _assert_cut_changes_nothing(_tell_apart(model), 8, SIZE)
 
 
@@ -97,9 +97,9 @@ def test_cutting_twice_gives_the_same() -> None:
 def test_impossible_places(layers: int) -> None:
     model = tiny_network()
     with pytest.raises(SettingsError, match=f"tiny: cannot cut after layer {layers} of 14"):
-        crossing_tensors(model, layers)
+        boundary_tensors(model, layers)
     with pytest.raises(SettingsError, match="Choose between 1 and 13 frozen layers"):
-        cut_network(model, layers)
+        partition_network(model, layers)
 
 
 def test_shared_layer_and_operation_that_is_no_layer() -> None:
@@ -108,10 +108,10 @@ def test_shared_layer_and_operation_that_is_no_layer() -> None:
     shared = keras.layers.Dense(4)
     twice = keras.Model(image, keras.layers.Dense(2)(shared(shared(image))), name="twice")
     with pytest.raises(SettingsError, match="twice: cannot be cut after layer 2"):
-        cut_network(twice, 2)
+        partition_network(twice, 2)
     doubled = keras.layers.Dense(4)(image) * 2.0
     bare = keras.Model(image, keras.layers.Dense(2)(doubled), name="bare")
-    cut = cut_network(bare, 2)
+    cut = partition_network(bare, 2)
     assert cut.crossing[0] is doubled
     values = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
     (whole,) = _values(bare, values)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from actinscope.errors import SettingsError
-from actinscope.networks import cut_network, freeze, keras_backend
+from actinscope.networks import freeze, keras_backend, partition_network
 from actinscope.progress import Silent
 from actinscope.training import Recipe, TrainingData, change_recipe, fit, load_recipe
 from actinscope.training.losses import class_structure, structure_tensor
@@ -70,7 +70,7 @@ def test_the_loss_is_the_weighted_cross_entropy_and_the_term() -> None:
     keras = keras_backend()
     model = tiny_network(dropout=0.0)
     freeze(model, FROZEN)
-    cut = cut_network(model, FROZEN)
+    cut = partition_network(model, FROZEN)
     recipe = tiny_recipe(label_smoothing=0.0, **STRUCTURED)
     step = TrainingStep(model, cut, whole=False, settings=recipe.training)
     rng = np.random.default_rng(4)

@@ -10,10 +10,10 @@ import pytest
 
 from actinscope.networks import (
     build_network,
-    cut_network,
     freeze,
     keras_backend,
     network_entry,
+    partition_network,
     resolve_weights,
 )
 from actinscope.progress import Silent
@@ -40,7 +40,7 @@ WEIGHTS = np.array([1, 2, 0.5, 1, 1], np.float32)
 def _step(*, whole: bool, **loss: Any) -> tuple[Any, TrainingStep, list[Any]]:
     model = tiny_network()
     freeze(model, FROZEN)
-    cut = cut_network(model, FROZEN)
+    cut = partition_network(model, FROZEN)
     shapes = [tuple(model.input.shape[1:])] if whole else list(cut.shapes)
     kind = np.float32 if whole else np.float16
     rng = np.random.default_rng(4)
@@ -77,14 +77,14 @@ def test_a_penalty_on_weights_is_left_to_keras() -> None:
     model = tiny_network()
     model.get_layer("head").kernel.regularizer = keras.regularizers.L2(0.1)
     freeze(model, FROZEN)
-    cut = cut_network(model, FROZEN)
+    cut = partition_network(model, FROZEN)
     assert not TrainingStep(model, cut, whole=False, settings=tiny_recipe().training).in_graph
 
 
 def test_probabilities_are_those_of_the_network_for_any_number_of_images() -> None:
     model, step, _ = _step(whole=False)
     images = np.random.default_rng(0).normal(size=(9, 16, 16, 3)).astype(np.float32)
-    crossing = [np.asarray(one) for one in cut_network(model, FROZEN).prefix(images)]
+    crossing = [np.asarray(one) for one in partition_network(model, FROZEN).prefix(images)]
     expected = np.asarray(model(images, training=False))
     for count in (9, 1, 4):
         rows = [tensor[:count].astype(np.float16) for tensor in crossing]
@@ -99,7 +99,7 @@ def test_features_are_what_the_last_layer_is_given(
         monkeypatch.setattr(step_module, "backend_name", lambda: "another")
     model, step, _ = _step(whole=False)
     images = np.random.default_rng(0).normal(size=(3, 16, 16, 3)).astype(np.float32)
-    crossing = [np.asarray(one) for one in cut_network(model, FROZEN).prefix(images)]
+    crossing = [np.asarray(one) for one in partition_network(model, FROZEN).prefix(images)]
     keras = keras_backend()
     expected = keras.Model(model.input, model.get_layer("pool").output)(images)
     found = step.features([tensor.astype(np.float16) for tensor in crossing])
@@ -136,7 +136,7 @@ def test_training_in_mixed_precision(views: int, tmp_path: Path) -> None:
         entry, classes=3, weights=weights, input_size=32, precision="mixed", seed=0
     )
     freeze(model, entry.frozen_layers)
-    cut, settings = cut_network(model, entry.frozen_layers), tiny_recipe().training
+    cut, settings = partition_network(model, entry.frozen_layers), tiny_recipe().training
     step = TrainingStep(model, cut, whole=not views, settings=settings)
     assert isinstance(step.optimizer, keras_backend().optimizers.LossScaleOptimizer)
     before = weights_of(model)

@@ -10,11 +10,11 @@ import pytest
 
 from actinscope.networks import (
     build_network,
-    cut_network,
     freeze,
     freeze_batch_norm,
     keras_backend,
     network_entry,
+    partition_network,
     resolve_weights,
 )
 from actinscope.preprocess import Preprocess
@@ -74,7 +74,7 @@ def _whole_network_losses(
     import tensorflow as tf
 
     keras = keras_backend()
-    cut = cut_network(model, frozen)
+    cut = partition_network(model, frozen)
     settings, labels = recipe.training, data.train.labels
     plan = ViewPlan(settings.views, settings.refresh, recipe.seed)
     fresh = FreshViews(data.train, preprocess, recipe.augmentation, recipe.seed)
@@ -117,7 +117,7 @@ def test_the_loss_curves_are_the_same(case: Case, norms: str, tmp_path: Path) ->
             freeze_batch_norm(model)
         return model
 
-    assert len(cut_network(prepared(), frozen).crossing) == crossing
+    assert len(partition_network(prepared(), frozen).crossing) == crossing
     expected = _whole_network_losses(prepared(), frozen, data, preprocess, recipe)
     fitted = fit(
         prepared(),

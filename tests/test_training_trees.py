@@ -25,22 +25,22 @@ from actinscope.progress import Silent
 from actinscope.runs import head_of, recipe_as_used
 from actinscope.runtimes import OnnxRuntimeTable
 from actinscope.training import (
-    Forest,
     Recipe,
+    TreeEnsemble,
     change_recipe,
-    fit_trees,
-    forest_to_onnx,
+    fit_boosted_trees,
     load_recipe,
+    tree_ensemble_to_onnx,
 )
-from actinscope.training.tree_onnx import Gaps, Tree, read_forest
+from actinscope.training.tree_onnx import Gaps, Tree, read_tree_ensemble
 from test_bundle_example import make_bundle
 from training_toys import OFF, tiny_data, tiny_network, tiny_preprocess
 
 xgboost = pytest.importorskip("xgboost", reason="the extra `trees` is not installed")
 
 
-def onnx_of(forest: Forest) -> bytes:
-    return forest_to_onnx(forest, input_name="embedding", output_name="probabilities")
+def onnx_of(forest: TreeEnsemble) -> bytes:
+    return tree_ensemble_to_onnx(forest, input_name="embedding", output_name="probabilities")
 
 
 def table(seed: int, rows: int = 300, columns: int = 7) -> tuple[np.ndarray, np.ndarray]:
@@ -67,7 +67,7 @@ def test_the_onnx_file_answers_as_xgboost_does(seed: int, changes: dict[str, Any
     features, _ = table(seed + 100)
     features[:3, 0] = [1e30, -1e30, 0.0]
     # Rows that lie exactly on a threshold: smaller goes left, equal goes right.
-    forest = read_forest(booster.save_raw("json"))
+    forest = read_tree_ensemble(booster.save_raw("json"))
     tree = next(tree for tree in forest.trees if len(tree.left) > 1)
     features[3, tree.feature[0]] = tree.threshold[0]
     expected = booster.predict(xgboost.DMatrix(features))
@@ -91,12 +91,12 @@ def stump(threshold: float, *, missing_left: bool = False) -> Tree:
 
 
 def test_a_stump_by_hand() -> None:
-    forest = Forest((stump(0.5),), np.zeros(2, np.float32), features=2)
+    forest = TreeEnsemble((stump(0.5),), np.zeros(2, np.float32), features=2)
     features = np.array([[0, 0.4], [0, 0.5], [0, 0.6], [0, np.nan]], np.float32)
     expected = [[0.25, 0.75], [0.5, 0.5], [0.5, 0.5], [0.5, 0.5]]
     np.testing.assert_allclose(forest.probabilities(features), expected, atol=1e-7)
     np.testing.assert_allclose(OnnxRuntimeTable(onnx_of(forest)).run(features), expected, atol=1e-6)
-    left = Forest((stump(0.5, missing_left=True),), np.zeros(2, np.float32), features=2)
+    left = TreeEnsemble((stump(0.5, missing_left=True),), np.zeros(2, np.float32), features=2)
     assert left.probabilities(features)[3] == pytest.approx([0.25, 0.75])
     assert OnnxRuntimeTable(onnx_of(left)).run(features)[3] == pytest.approx([0.25, 0.75])
 
@@ -104,7 +104,7 @@ def test_a_stump_by_hand() -> None:
 def test_thresholds_move_to_the_middle_of_the_gap() -> None:
     features = np.array([[9, 1.0], [9, 2.0], [9, 4.0]], np.float32)
     for threshold, expected in ((2.0, 1.5), (4.0, 3.0), (1.0, 1.0), (5.0, 5.0)):
-        forest = Forest((stump(threshold),), np.zeros(2, np.float32), features=2)
+        forest = TreeEnsemble((stump(threshold),), np.zeros(2, np.float32), features=2)
         assert forest.centred(Gaps(features)).trees[0].threshold[0] == expected
 
 
@@ -116,7 +116,7 @@ def test_thresholds_move_to_the_middle_of_the_gap() -> None:
 def test_no_training_row_changes_its_way(values: list[float], threshold: float) -> None:
     features = np.zeros((len(values), 2), np.float32)
     features[:, 1] = values
-    forest = Forest((stump(threshold),), np.zeros(2, np.float32), features=2)
+    forest = TreeEnsemble((stump(threshold),), np.zeros(2, np.float32), features=2)
     moved = forest.centred(Gaps(features))
     np.testing.assert_array_equal(moved.probabilities(features), forest.probabilities(features))
 
@@ -126,7 +126,7 @@ def test_other_models_are_refused() -> None:
     rows = xgboost.QuantileDMatrix(features, label=(labels > 0).astype(int))
     booster = xgboost.train({"objective": "binary:logistic"}, rows, 1)
     with pytest.raises(TrainingError, match="gbtree with binary:logistic"):
-        read_forest(booster.save_raw("json"))
+        read_tree_ensemble(booster.save_raw("json"))
 
 
 # Hostile files
@@ -135,7 +135,7 @@ def test_other_models_are_refused() -> None:
 def changed(change: Any) -> bytes:
     import onnx
 
-    forest = Forest((stump(0.5),), np.zeros(2, np.float32), features=2)
+    forest = TreeEnsemble((stump(0.5),), np.zeros(2, np.float32), features=2)
     model = onnx.load_model_from_string(onnx_of(forest))
     change(model.graph)
     return bytes(model.SerializeToString())
@@ -193,7 +193,7 @@ def tree_recipe(seed: int = 0, views: int = 2, **trees: Any) -> Recipe:
 
 
 def fitted_trees(folder: Path, recipe: Recipe) -> Any:
-    return fit_trees(
+    return fit_boosted_trees(
         tiny_network(),
         tiny_data(),
         recipe,
@@ -406,19 +406,21 @@ def test_predict_gives_the_probabilities_of_the_run(place: Path, tmp_path: Path)
 
 
 def test_trees_and_other_classes_make_no_ensemble(place: Path, tmp_path: Path) -> None:
-    from actinscope.bundle import Seen, save_ensemble
+    from actinscope.bundle import TrainingHashes, save_ensemble
 
     other = make_bundle(tmp_path / "tiny")
     trees = load_bundle(place / "run" / "bundle")
     with pytest.raises(BundleError, match="has the classes"):
-        save_ensemble(tmp_path / "no", [trees, other], seen=Seen(), version="0", created="now")
+        save_ensemble(
+            tmp_path / "no", [trees, other], seen=TrainingHashes(), version="0", created="now"
+        )
 
 
 def test_trees_that_do_not_fit_the_network(place: Path) -> None:
     from actinscope.bundle.session import InferenceSession
 
     bundle = load_bundle(place / "run" / "bundle")
-    forest = Forest((stump(0.5),), np.zeros(3, np.float32), features=2)
+    forest = TreeEnsemble((stump(0.5),), np.zeros(3, np.float32), features=2)
     with pytest.raises(BundleError, match="the trees look at 2 features, the network gives 1280"):
         InferenceSession(bundle.model, trees=onnx_of(forest))
 

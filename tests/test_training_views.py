@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from actinscope.errors import TrainingError
-from actinscope.networks import FrozenLayers, cut_network
+from actinscope.networks import FrozenLayers, partition_network
 from actinscope.preprocess import AugmentSettings
 from actinscope.progress import Silent
 from actinscope.training.activation_store import ActivationStore
@@ -175,7 +175,7 @@ def test_at_the_start_every_image_gives_each_view_that_is_there_once(refresh: fl
 
 def _stored(folder: Path, plan: ViewPlan, model: Any = None) -> StoredViews:
     model = tiny_network() if model is None else model
-    cut = cut_network(model, FROZEN)
+    cut = partition_network(model, FROZEN)
     store = ActivationStore(
         folder, slots=plan.slots, images=IMAGES, shapes=cut.shapes, identity="toy"
     )
@@ -193,7 +193,7 @@ def test_stored_are_what_the_frozen_layers_put_out(tmp_path: Path) -> None:
         shown = source.plan.shown(EVERYONE[::-1].copy(), epoch, IMAGES)
         for row, (image, view) in enumerate(zip(EVERYONE[::-1], shown, strict=True)):
             (inputs,) = _fresh().batch(np.array([image]), int(view))
-            values = cut_network(model, FROZEN).prefix(inputs, training=False)
+            values = partition_network(model, FROZEN).prefix(inputs, training=False)
             for array, value in zip(batch, values, strict=True):
                 assert array.dtype == np.float16
                 np.testing.assert_allclose(array[row], value[0], rtol=2e-3, atol=1e-3)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from actinscope.audit.permutation import Confound, find_confounds
 from actinscope.report import AuditFinding, Dots, Shot
-from actinscope.study import CORNER, MEASURES, Manifest, Observation
+from actinscope.study import CORNER, MEASURES, ImageStatistics, Manifest
 from actinscope.wording import percent
 
 LEVEL = 0.05
@@ -33,7 +33,7 @@ _LINEAR = {"focus", "saturated"}
 
 
 def confound_checks(
-    manifest: Manifest, observations: Sequence[Observation]
+    manifest: Manifest, observations: Sequence[ImageStatistics]
 ) -> dict[str, NDArray[np.float64]]:
     """Name -> (N, D) features of each check that varies at all."""
     table = np.stack([one.measures for one in observations])
@@ -61,7 +61,7 @@ def confound_checks(
 
 
 def run_checks(
-    manifest: Manifest, observations: Sequence[Observation], *, seed: int
+    manifest: Manifest, observations: Sequence[ImageStatistics], *, seed: int
 ) -> tuple[Confound, ...]:
     """All checks of a study; of whole groups drawn by lot where there are very many."""
     checks = confound_checks(manifest, observations)
@@ -94,7 +94,7 @@ def _drawn(
 
 
 def confound_findings(
-    found: Sequence[Confound], manifest: Manifest, observations: Sequence[Observation]
+    found: Sequence[Confound], manifest: Manifest, observations: Sequence[ImageStatistics]
 ) -> Iterator[AuditFinding]:
     """One finding for each check that tells the classes, the strongest first."""
     told = [one for one in found if one.p <= LEVEL and one.strength > 0]
@@ -121,7 +121,7 @@ def confound_findings(
 
 
 def _confounded(
-    one: Confound, manifest: Manifest, observations: Sequence[Observation]
+    one: Confound, manifest: Manifest, observations: Sequence[ImageStatistics]
 ) -> AuditFinding:
     strong = one.strength >= _STRONG
     biology = (
@@ -201,7 +201,7 @@ def _of_column(values: Sequence[str]) -> NDArray[np.float64] | None:
     return _by_value(values)
 
 
-def _dots(name: str, manifest: Manifest, observations: Sequence[Observation]) -> Dots | None:
+def _dots(name: str, manifest: Manifest, observations: Sequence[ImageStatistics]) -> Dots | None:
     """The first measure of the check for every group, by class."""
     if name not in _MEASURED:
         return None
@@ -219,7 +219,7 @@ def _dots(name: str, manifest: Manifest, observations: Sequence[Observation]) ->
     return Dots(f"{words.get(measure, measure)}, a dot for each {manifest.group or 'image'}", rows)
 
 
-def _corner_shots(manifest: Manifest, observations: Sequence[Observation]) -> tuple[Shot, ...]:
+def _corner_shots(manifest: Manifest, observations: Sequence[ImageStatistics]) -> tuple[Shot, ...]:
     """Mean corners of the classes, put together as one picture each."""
     labels = np.array([record.label for record in manifest.records])
     corners = np.stack([one.corners for one in observations])  # (N, 4, 8, 8)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from actinscope.audit.copy_matching import NearPair, sets_of
 from actinscope.report import AuditFinding, Shot
-from actinscope.study import Fingerprints, Manifest, Observation, Record
+from actinscope.study import Fingerprints, ImageStatistics, Manifest, Record
 
 COPIES_SEARCHED = (
     "Exact copies (the same pixels) were looked for among all images; changed copies (turned, "
@@ -56,7 +56,7 @@ def copy_findings(
     pairs: Sequence[CopyPair],
     manifest: Manifest,
     parts: Manifest | None,
-    observations: Sequence[Observation],
+    observations: Sequence[ImageStatistics],
 ) -> Iterator[AuditFinding]:
     """Findings on copies: in different parts, with different labels, in different groups.
 

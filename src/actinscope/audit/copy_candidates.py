@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.study import SIDE, Sketch, mirrored_descriptors
+from actinscope.study import SIDE, Thumbnail, mirrored_descriptors
 
 _DIMENSIONS = 40  # principal components of the descriptors that are compared
 _FARTHEST = 110.0  # distance of descriptors; copies mostly lie below 50
@@ -42,13 +42,13 @@ class Guess:
     placing: NDArray[np.float64]
 
 
-def guess_copies(sketches: Sequence[Sketch], *, seed: int = 0) -> list[Guess]:
+def guess_copies(sketches: Sequence[Thumbnail], *, seed: int = 0) -> list[Guess]:
     """Pairs that deserve a close look; the most promising of each image."""
     guesses = _by_keypoints(sketches, np.random.default_rng([seed, 17]))
     return guesses + _by_picture(sketches, np.random.default_rng([seed, 19]))
 
 
-def _by_keypoints(sketches: Sequence[Sketch], rng: np.random.Generator) -> list[Guess]:
+def _by_keypoints(sketches: Sequence[Thumbnail], rng: np.random.Generator) -> list[Guess]:
     points = np.concatenate([one.points for one in sketches])
     if len(points) < 2:
         return []
@@ -231,7 +231,7 @@ def _placing(
     return turned @ flip
 
 
-def _by_picture(sketches: Sequence[Sketch], rng: np.random.Generator) -> list[Guess]:
+def _by_picture(sketches: Sequence[Thumbnail], rng: np.random.Generator) -> list[Guess]:
     """The two most alike images of each image with few keypoints, under all eight symmetries."""
     few = np.array([n for n, one in enumerate(sketches) if len(one.points) < _FEW_POINTS], np.intp)
     if not len(few) or len(sketches) < 2:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.audit.copy_candidates import Guess, guess_copies
-from actinscope.study import SIDE, Sketch
+from actinscope.study import SIDE, Thumbnail
 
 LEAST_AGREEMENT = 1.09
 """From here on two images count as copies; `benchmarks/audit_duplicates.py` chose it."""
@@ -63,7 +63,7 @@ class NearPair:
 
 
 def near_duplicates(
-    sketches: Sequence[Sketch],
+    sketches: Sequence[Thumbnail],
     *,
     least: float = LEAST_AGREEMENT,
     seed: int = 0,
@@ -150,7 +150,7 @@ def sets_of(pairs: Sequence[tuple[int, int]]) -> list[list[int]]:
 class _Looks:
     """Compares candidates; keeps the filtered pictures of the images in use."""
 
-    def __init__(self, sketches: Sequence[Sketch]) -> None:
+    def __init__(self, sketches: Sequence[Thumbnail]) -> None:
         self._sketches = sketches
         self.structure = lru_cache(maxsize=4096)(self._structure)
 

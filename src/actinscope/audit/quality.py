@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.report import AuditFinding, Shot
-from actinscope.study import MEASURES, Manifest, Observation
+from actinscope.study import MEASURES, ImageStatistics, Manifest
 
 _SHOWN = 12
 _SATURATED = 0.01  # share of an image's pixels
@@ -20,7 +20,7 @@ _FEWEST = 10  # images of a class, to speak of outliers
 
 
 def quality_findings(
-    manifest: Manifest, observations: Sequence[Observation]
+    manifest: Manifest, observations: Sequence[ImageStatistics]
 ) -> Iterator[AuditFinding]:
     """Suspicious images, each kind as one finding."""
     table = np.stack([one.measures for one in observations])  # (N, M)
@@ -60,7 +60,7 @@ def _deviations(values: NDArray[np.float64], labels: NDArray[np.str_]) -> NDArra
 
 def _finding(
     manifest: Manifest,
-    observations: Sequence[Observation],
+    observations: Sequence[ImageStatistics],
     chosen: NDArray[np.bool_],
     measure: tuple[str, NDArray[np.float64]],
     words: tuple[str, str, str, str],
@@ -93,7 +93,7 @@ def _finding(
     )
 
 
-def _mixed(observations: Sequence[Observation]) -> Iterator[AuditFinding]:
+def _mixed(observations: Sequence[ImageStatistics]) -> Iterator[AuditFinding]:
     kinds = Counter(one.facts.get("pixel type", "") for one in observations)
     if len(kinds) > 1:
         counts = ", ".join(f"{name}: {count}" for name, count in kinds.most_common(5))
@@ -109,7 +109,7 @@ def _mixed(observations: Sequence[Observation]) -> Iterator[AuditFinding]:
 
 
 def _stretched(
-    observations: Sequence[Observation], column: dict[str, NDArray[np.float64]]
+    observations: Sequence[ImageStatistics], column: dict[str, NDArray[np.float64]]
 ) -> Iterator[AuditFinding]:
     eight = np.array(["uint8" in one.facts.get("pixel type", "") for one in observations])
     full = eight & (column["saturated"] > 0)

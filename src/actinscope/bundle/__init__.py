@@ -15,12 +15,12 @@ from actinscope.bundle.int8 import (
     too_costly,
 )
 from actinscope.bundle.load import Bundle, load_bundle, read_bundle_info
-from actinscope.bundle.ood import References, neighbour_distances, references_of
+from actinscope.bundle.ood import ReferenceFeatures, neighbour_distances, reference_features
 from actinscope.bundle.opening import joint_output, open_sessions
 from actinscope.bundle.output import NetworkOutput, stack_outputs
-from actinscope.bundle.provenance import Seen, group_digest
+from actinscope.bundle.provenance import TrainingHashes, group_digest
 from actinscope.bundle.quantize import quantize_network
-from actinscope.bundle.reliability import AbstainBy, AbstainRule, FamiliarRule, Reliability, SetRule
+from actinscope.bundle.reliability import AbstainBy, AbstainRule, OodRule, Reliability, SetRule
 from actinscope.bundle.session import EMBEDDING
 from actinscope.bundle.store import save_bundle, store_int8, store_metrics, store_reliability
 from actinscope.bundle.verify import verify_bundle
@@ -34,16 +34,16 @@ __all__ = [
     "AbstainRule",
     "Bundle",
     "BundleInfo",
-    "FamiliarRule",
     "Figure",
     "Int8Part",
     "Int8Summary",
     "NetworkOutput",
     "NetworkSummary",
-    "References",
+    "OodRule",
+    "ReferenceFeatures",
     "Reliability",
-    "Seen",
     "SetRule",
+    "TrainingHashes",
     "calibrated",
     "cost_sentence",
     "group_digest",
@@ -54,7 +54,7 @@ __all__ = [
     "open_sessions",
     "quantize_network",
     "read_bundle_info",
-    "references_of",
+    "reference_features",
     "save_bundle",
     "save_ensemble",
     "stack_outputs",

@@ -32,8 +32,8 @@ from actinscope.bundle.info import (
 from actinscope.bundle.load import Bundle, load_and_prove, require_member
 from actinscope.bundle.opening import joint_output, open_sessions
 from actinscope.bundle.output import NetworkOutput
-from actinscope.bundle.place import put_in_place
-from actinscope.bundle.provenance import Seen
+from actinscope.bundle.place import replace_folder
+from actinscope.bundle.provenance import TrainingHashes
 from actinscope.errors import BundleError, ImageError, UsageError
 from actinscope.images import Image
 
@@ -44,7 +44,7 @@ def save_ensemble(
     folder: Path,
     members: Sequence[Bundle],
     *,
-    seen: Seen,
+    seen: TrainingHashes,
     version: str,
     created: str,
     notices: Sequence[str] = (),
@@ -80,7 +80,7 @@ def save_ensemble(
         for name, data in read_bundle_files(member.path).items():
             files[f"{member_folder(number)}/{name}"] = data
     files[INFO_FILE] = info.model_copy(update={"golden": entries, "files": hashes}).as_json()
-    return replace(put_in_place(Path(folder), files, load_and_prove), path=Path(folder))
+    return replace(replace_folder(Path(folder), files, load_and_prove), path=Path(folder))
 
 
 def _require_several(members: Sequence[Bundle]) -> None:

@@ -27,8 +27,8 @@ from actinscope.bundle.info import (
 )
 from actinscope.bundle.int8 import PRECISIONS
 from actinscope.bundle.model_check import check_model, check_trees
-from actinscope.bundle.ood import References, unpack_references
-from actinscope.bundle.provenance import Seen, read_seen
+from actinscope.bundle.ood import ReferenceFeatures, unpack_reference_features
+from actinscope.bundle.provenance import TrainingHashes, read_training_hashes
 from actinscope.bundle.reliability import Reliability
 from actinscope.errors import BundleError, UsageError
 
@@ -57,7 +57,7 @@ class Bundle:
     int8_model: bytes | None = field(default=None, repr=False)
     members: tuple[Bundle, ...] = ()
     trees: bytes | None = field(default=None, repr=False)
-    seen: Seen | None = field(default=None, repr=False)
+    seen: TrainingHashes | None = field(default=None, repr=False)
     _familiar: bytes | None = field(default=None, repr=False)
 
     @property
@@ -80,7 +80,7 @@ class Bundle:
             return int8.reliability
         return self.info.reliability
 
-    def references(self) -> References | None:
+    def references(self) -> ReferenceFeatures | None:
         """Early features of training images; None where the bundle has no rule for them.
 
         Raises:
@@ -89,7 +89,7 @@ class Bundle:
         rules = self.info.reliability
         if rules is None or rules.familiar is None or self._familiar is None:
             return None
-        return unpack_references(
+        return unpack_reference_features(
             self._familiar, rules.familiar.references, where=self.path / FAMILIAR_FILE
         )
 
@@ -193,7 +193,9 @@ def _checked(files: Mapping[str, bytes], path: Path) -> Bundle:
         trees=trees,
         _familiar=own.get(FAMILIAR_FILE),
         members=_members(files, info, path),
-        seen=read_seen(own[SEEN_FILE], where=path / SEEN_FILE) if SEEN_FILE in own else None,
+        seen=read_training_hashes(own[SEEN_FILE], where=path / SEEN_FILE)
+        if SEEN_FILE in own
+        else None,
     )
 
 

@@ -31,7 +31,7 @@ _LEAST_SPREAD = 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class References:
+class ReferenceFeatures:
     """Features of training images in units of their standard deviation.
 
     Attributes:
@@ -52,9 +52,9 @@ class References:
         return found
 
 
-def references_of(
+def reference_features(
     features: NDArray[np.floating], *, seed: int, most: int = MOST_REFERENCES
-) -> tuple[References, NDArray[np.int64]]:
+) -> tuple[ReferenceFeatures, NDArray[np.int64]]:
     """References from the (N, E) features of the training images, and which of them were kept.
 
     Of more than ``most`` images some are drawn by lot. The rows are rounded as in the file.
@@ -70,12 +70,12 @@ def references_of(
     spread32 = spread.astype(np.float32)
     rows = (values[kept].astype(np.float32) - centre) / spread32
     rounded = rows.astype(np.float16).astype(np.float32)
-    return References(centre, spread32, rounded), kept
+    return ReferenceFeatures(centre, spread32, rounded), kept
 
 
 def neighbour_distances(
     rows: NDArray[np.float32],
-    references: References,
+    references: ReferenceFeatures,
     neighbours: int,
     *,
     apart: NDArray[np.bool_] | None = None,
@@ -100,7 +100,7 @@ def neighbour_distances(
     return distances
 
 
-def pack_references(references: References) -> bytes:
+def pack_reference_features(references: ReferenceFeatures) -> bytes:
     """The bytes of familiar.npz; the rows are kept as float16."""
     stream = io.BytesIO()
     np.savez_compressed(
@@ -113,7 +113,7 @@ def pack_references(references: References) -> bytes:
     return stream.getvalue()
 
 
-def unpack_references(data: bytes, count: int, *, where: Path) -> References:
+def unpack_reference_features(data: bytes, count: int, *, where: Path) -> ReferenceFeatures:
     """Read familiar.npz with ``count`` rows; nothing in it is ever executed.
 
     Raises:
@@ -142,7 +142,7 @@ def unpack_references(data: bytes, count: int, *, where: Path) -> References:
     ):
         raise _damaged(where, "it holds values that are no numbers, or no spread")
     wide = [array.astype(np.float32) for array in (centre, spread, rows)]
-    return References(*wide)
+    return ReferenceFeatures(*wide)
 
 
 def _damaged(where: Path, why: str) -> BundleError:

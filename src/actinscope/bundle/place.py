@@ -15,7 +15,7 @@ from actinscope.errors import OutputError
 Result = TypeVar("Result")
 
 
-def put_in_place(
+def replace_folder(
     folder: Path, files: Mapping[str, bytes], check: Callable[[Path], Result]
 ) -> Result:
     """Write ``files`` to ``folder``, all of them or nothing; an older bundle is replaced.

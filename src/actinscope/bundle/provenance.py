@@ -15,7 +15,7 @@ from actinscope.bundle.info import Sha256
 from actinscope.errors import BundleError
 
 
-class Seen(BaseModel):
+class TrainingHashes(BaseModel):
     """Images and groups of the training and validation parts of all members.
 
     Attributes:
@@ -40,14 +40,14 @@ def group_digest(column: str, value: str) -> str:
     return hashlib.sha256(f"{column}\x00{value}".encode()).hexdigest()
 
 
-def read_seen(data: bytes, *, where: Path) -> Seen:
+def read_training_hashes(data: bytes, *, where: Path) -> TrainingHashes:
     """Read seen.json.
 
     Raises:
         BundleError: it is damaged.
     """
     try:
-        return Seen.model_validate_json(data)
+        return TrainingHashes.model_validate_json(data)
     except ValidationError as error:
         raise BundleError(
             "does not say which images trained the members",

@@ -75,7 +75,7 @@ class AbstainRule(_Rule):
         return self
 
 
-class FamiliarRule(_Rule):
+class OodRule(_Rule):
     """How far an image may be from the training images.
 
     Attributes:
@@ -117,5 +117,5 @@ class Reliability(_Rule):
     groups: int | None = Field(default=None, ge=1)
     sets: SetRule
     abstain: AbstainRule
-    familiar: FamiliarRule | None = None
+    familiar: OodRule | None = None
     notes: tuple[str, ...] = ()

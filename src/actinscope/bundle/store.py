@@ -24,8 +24,8 @@ from actinscope.bundle.info import (
 from actinscope.bundle.int8 import Int8Summary
 from actinscope.bundle.load import Bundle, load_and_prove
 from actinscope.bundle.model_check import check_model
-from actinscope.bundle.ood import References, pack_references
-from actinscope.bundle.place import put_in_place
+from actinscope.bundle.ood import ReferenceFeatures, pack_reference_features
+from actinscope.bundle.place import replace_folder
 from actinscope.bundle.reliability import Reliability
 from actinscope.errors import BundleError
 from actinscope.files import atomic_path
@@ -68,7 +68,7 @@ def save_bundle(
     empty = {"int8": None, "reliability": None}
     complete = info.model_copy(update=empty | {"golden": entries, "files": hashes})
     files[INFO_FILE] = complete.as_json()
-    return replace(put_in_place(folder, files, load_and_prove), path=folder)
+    return replace(replace_folder(folder, files, load_and_prove), path=folder)
 
 
 def store_metrics(bundle: Bundle, metrics: Mapping[str, Any]) -> Bundle:
@@ -106,7 +106,9 @@ def store_int8(bundle: Bundle, model: bytes, summary: Int8Summary) -> Bundle:
     return replace(_store_info(bundle, told), int8_model=model)
 
 
-def store_reliability(bundle: Bundle, rules: Reliability, references: References | None) -> Bundle:
+def store_reliability(
+    bundle: Bundle, rules: Reliability, references: ReferenceFeatures | None
+) -> Bundle:
     """Put rules, and the features of training images that they rest on, into a bundle folder.
 
     An INT8 network loses its own rules, which were fitted with others.
@@ -123,7 +125,7 @@ def store_reliability(bundle: Bundle, rules: Reliability, references: References
     changes: dict[str, Any] = {"int8": int8, "reliability": None, "files": kept}
     if bundle.info.reliability is not None:  # announced last, withdrawn first, as for INT8
         _store_info(bundle, bundle.info.model_copy(update=changes))
-    data = None if references is None else pack_references(references)
+    data = None if references is None else pack_reference_features(references)
     if data is not None:
         with atomic_path(where) as temporary:
             temporary.write_bytes(data)

@@ -37,10 +37,15 @@ from actinscope.evaluation.level_evaluation import (
 )
 from actinscope.evaluation.levels import RULE_WORDS, RULES, LevelRule, Unit, parse_level, sum_up
 from actinscope.evaluation.metrics import METRICS
-from actinscope.evaluation.ood import fit_familiar
+from actinscope.evaluation.ood import fit_ood_threshold
 from actinscope.evaluation.paired import compare_pairs, exact_mcnemar, mean_difference
 from actinscope.evaluation.sample_size import images_for_half_width
-from actinscope.evaluation.uncertainty_metrics import ReliabilityPoint, Worth, worth, worth_figures
+from actinscope.evaluation.uncertainty_metrics import (
+    ReliabilityPoint,
+    UncertaintyEvaluation,
+    evaluate_uncertainty,
+    uncertainty_estimates,
+)
 from actinscope.evaluation.verdict import Verdict, verdict
 
 __all__ = [
@@ -58,9 +63,9 @@ __all__ = [
     "ResampledTest",
     "Resampling",
     "RunPair",
+    "UncertaintyEvaluation",
     "Unit",
     "Verdict",
-    "Worth",
     "bootstrap_estimate",
     "compare_classifiers",
     "compare_pairs",
@@ -70,10 +75,11 @@ __all__ = [
     "estimates_to_json",
     "evaluate",
     "evaluate_level",
+    "evaluate_uncertainty",
     "evaluation_to_json",
     "exact_mcnemar",
     "fit_abstention",
-    "fit_familiar",
+    "fit_ood_threshold",
     "fit_sets",
     "fit_temperature",
     "images_for_half_width",
@@ -86,8 +92,7 @@ __all__ = [
     "proportion_of_images",
     "sum_up",
     "typical_examples",
+    "uncertainty_estimates",
     "verdict",
     "worst_errors",
-    "worth",
-    "worth_figures",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.bundle import FamiliarRule, References, neighbour_distances
+from actinscope.bundle import OodRule, ReferenceFeatures, neighbour_distances
 
 #: The distance is that to the fifth nearest training image: one odd training image makes
 #: nothing familiar, and small studies have that many of each kind.
@@ -16,15 +16,15 @@ NEIGHBOURS = 5
 FEWEST_REFERENCES = 20
 
 
-def fit_familiar(
-    references: References,
+def fit_ood_threshold(
+    references: ReferenceFeatures,
     validation: NDArray[np.floating],
     *,
     training_groups: Sequence[str] | None,
     share: float,
     golden: NDArray[np.floating],
     validation_only: bool = False,
-) -> FamiliarRule | None:
+) -> OodRule | None:
     """The distance that the share ``share`` of familiar images exceeds.
 
     Familiar images are those of the validation part, and those of the training part seen from
@@ -60,7 +60,7 @@ def fit_familiar(
             f"{len(distances)} images show what is familiar, {int(np.ceil(1 / share)) - 1} are "
             f"needed for {100 * share:g} %: the threshold is the largest distance among them"
         )
-    return FamiliarRule(
+    return OodRule(
         neighbours=NEIGHBOURS,
         threshold=threshold,
         share=share,
@@ -71,7 +71,7 @@ def fit_familiar(
     )
 
 
-def _among(references: References, groups: Sequence[str] | None) -> NDArray[np.float64]:
+def _among(references: ReferenceFeatures, groups: Sequence[str] | None) -> NDArray[np.float64]:
     """(M,) distance of each training image to those of other groups."""
     names = np.arange(len(references.rows)) if groups is None else np.asarray(groups, np.str_)
     apart = names[:, None] != names[None, :]

@@ -20,7 +20,7 @@ from actinscope.evaluation.intervals import (
     grouped_proportion,
     proportion_of_images,
 )
-from actinscope.predict import Judgement
+from actinscope.predict import Decisions
 
 Floats = NDArray[np.float64]
 _Figures = Callable[[Floats], Mapping[str, Floats]]
@@ -42,7 +42,7 @@ class ReliabilityPoint:
 
 
 @dataclass(frozen=True, eq=False)
-class Worth:
+class UncertaintyEvaluation:
     """What the probabilities for the N images of one part are worth.
 
     Attributes:
@@ -77,16 +77,16 @@ class Worth:
     rules: tuple[Reliability, ...]
 
 
-def worth(
+def evaluate_uncertainty(
     labels: NDArray[np.integer],
     raw: NDArray[np.floating],
-    judged: Judgement,
+    judged: Decisions,
     rules: Sequence[Reliability],
     *,
     classes: Sequence[str],
     groups: Sequence[str] | None,
     seed: int,
-) -> Worth:
+) -> UncertaintyEvaluation:
     """Measure what ``rules`` make of N labelled images.
 
     Args:
@@ -109,7 +109,7 @@ def worth(
     given = None if judged.abstained is None else ~judged.abstained
     everything = pools[""]
     curve = answered_curve(judged.probabilities.max(axis=1), right)
-    return Worth(
+    return UncertaintyEvaluation(
         n=len(labels),
         before=makers.calibration(labels, raw),
         after=makers.calibration(labels, judged.probabilities),
@@ -128,7 +128,7 @@ def worth(
     )
 
 
-def worth_figures(found: Worth) -> dict[str, Estimate]:
+def uncertainty_estimates(found: UncertaintyEvaluation) -> dict[str, Estimate]:
     """The figures by the names that ``metrics.json`` gives them.
 
     ``*_uncalibrated`` are those of the network's own probabilities.

@@ -65,7 +65,7 @@ class Control:
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class ControlPredictions:
     """What the network said about the test images.
 
     Attributes:
@@ -85,18 +85,18 @@ class Answers:
         """Of the network, with its interval; made once, as every control is compared with it."""
         return balanced_of(self, self.predicted)
 
-    def some(self, chosen: NDArray[np.bool_]) -> Answers:
+    def some(self, chosen: NDArray[np.bool_]) -> ControlPredictions:
         """Those for which ``chosen`` (N,) is true."""
         if chosen.all():
             return self
         groups = self.groups
         if groups is not None:
             groups = np.asarray(groups, dtype=np.str_)[chosen].tolist()
-        return Answers(self.labels[chosen], self.predicted[chosen], groups, self.classes)
+        return ControlPredictions(self.labels[chosen], self.predicted[chosen], groups, self.classes)
 
 
 @dataclass(frozen=True)
-class ShuffledLabels:
+class PermutedLabels:
     """What the network's answers reach when the labels are dealt out anew.
 
     Attributes:
@@ -166,7 +166,11 @@ def linear_control(
 
 
 def judge_control(
-    name: str, train: Floats, train_labels: NDArray[np.int64], test: Floats, network: Answers
+    name: str,
+    train: Floats,
+    train_labels: NDArray[np.int64],
+    test: Floats,
+    network: ControlPredictions,
 ) -> Control | None:
     """A control from features, beside the network; None where it cannot be tried.
 
@@ -224,7 +228,7 @@ def lead(
     return bootstrap_estimate(value, drawn, resampling=resampling, n=len(labels))
 
 
-def balanced_of(network: Answers, predicted: NDArray[np.int64]) -> Estimate:
+def balanced_of(network: ControlPredictions, predicted: NDArray[np.int64]) -> Estimate:
     """Balanced accuracy of some answers (N,) to the images of ``network``, with its interval."""
     found = evaluate(
         network.labels,
@@ -236,7 +240,7 @@ def balanced_of(network: Answers, predicted: NDArray[np.int64]) -> Estimate:
     return found.metrics["balanced_accuracy"]
 
 
-def shuffled_labels(network: Answers, *, seed: int) -> ShuffledLabels:
+def permuted_labels(network: ControlPredictions, *, seed: int) -> PermutedLabels:
     """Deal the labels out anew, 999 times, and compare the network's answers with them.
 
     Whole groups of one class exchange their labels; the images of a group of several classes
@@ -256,7 +260,7 @@ def shuffled_labels(network: Answers, *, seed: int) -> ShuffledLabels:
         of_group[pure] = rng.permutation(first[pure])
         shuffled = np.where(pure[groups], of_group[groups], _within(labels, groups, rng))
         drawn[turn] = _mean_recall(shuffled, predicted)
-    return ShuffledLabels(
+    return PermutedLabels(
         balanced_accuracy=true,
         mean=float(drawn.mean()),
         high=float(np.quantile(drawn, 0.95)),
@@ -265,7 +269,7 @@ def shuffled_labels(network: Answers, *, seed: int) -> ShuffledLabels:
     )
 
 
-def _how(network: Answers, pure: NDArray[np.bool_]) -> str:
+def _how(network: ControlPredictions, pure: NDArray[np.bool_]) -> str:
     if network.groups is None:
         return "between images"
     if pure.all():

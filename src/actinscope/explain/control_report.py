@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actinscope.explain.control_models import Control, ShuffledLabels, warnings_of
+from actinscope.explain.control_models import Control, PermutedLabels, warnings_of
 from actinscope.explain.controls import ControlResults
 from actinscope.report import ControlRow, ControlsShown
 from actinscope.wording import percent
@@ -64,7 +64,7 @@ def _row(control: Control) -> ControlRow:
     )
 
 
-def _shuffled(shuffled: ShuffledLabels) -> str:
+def _shuffled(shuffled: PermutedLabels) -> str:
     return (
         f"Chance: with the labels dealt out anew {shuffled.how}, the same answers reach "
         f"{percent(shuffled.mean)} on average and at most {percent(shuffled.high)} in 95 of "

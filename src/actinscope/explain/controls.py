@@ -13,18 +13,18 @@ from actinscope.cells import CropReader
 from actinscope.evaluation import Estimate
 from actinscope.explain.control_features import CONTROL_FEATURES, control_features
 from actinscope.explain.control_models import (
-    Answers,
     BatchControl,
     Control,
-    ShuffledLabels,
+    ControlPredictions,
+    PermutedLabels,
     balanced_of,
     batch_control,
     judge_control,
-    shuffled_labels,
+    permuted_labels,
 )
 from actinscope.predict import Predictor
 from actinscope.progress import Progress
-from actinscope.runs import Assessment
+from actinscope.runs import EvaluatedPredictions
 from actinscope.study import Manifest
 
 #: Images of a part that controls are fitted on or tried on at most, drawn by lot.
@@ -45,15 +45,15 @@ class ControlResults:
     """
 
     controls: tuple[Control, ...]
-    shuffled: ShuffledLabels
+    shuffled: PermutedLabels
     resolution: tuple[tuple[int, Estimate], ...]
     batches: tuple[BatchControl, ...]
 
 
 def run_controls(
     predictor: Predictor,
-    training: Assessment,
-    test: Assessment,
+    training: EvaluatedPredictions,
+    test: EvaluatedPredictions,
     manifest: Manifest,
     *,
     reader: CropReader,
@@ -78,7 +78,7 @@ def run_controls(
     ]
     return ControlResults(
         controls=tuple(one for one in controls if one is not None),
-        shuffled=shuffled_labels(network, seed=seed),
+        shuffled=permuted_labels(network, seed=seed),
         resolution=_resolution(predictor, units, network, progress),
         batches=_batches(training, manifest, fitted, seed),
     )
@@ -89,9 +89,9 @@ def _some(count: int, rng: np.random.Generator) -> NDArray[np.int64]:
     return np.sort(rng.permutation(count)[:MOST_IMAGES])
 
 
-def _answers(test: Assessment, rows: NDArray[np.int64]) -> Answers:
+def _answers(test: EvaluatedPredictions, rows: NDArray[np.int64]) -> ControlPredictions:
     groups = None if test.groups is None else [test.groups[row] for row in rows]
-    return Answers(
+    return ControlPredictions(
         labels=test.labels[rows],
         predicted=test.output.probabilities[rows].argmax(axis=1),
         groups=groups,
@@ -101,7 +101,7 @@ def _answers(test: Assessment, rows: NDArray[np.int64]) -> Answers:
 
 def _units(
     predictor: Predictor,
-    part: Assessment,
+    part: EvaluatedPredictions,
     rows: NDArray[np.int64],
     reader: CropReader,
     progress: Progress,
@@ -123,7 +123,7 @@ def _features(units: Iterable[NDArray[np.float32]]) -> dict[str, NDArray[np.floa
 def _resolution(
     predictor: Predictor,
     units: Sequence[NDArray[np.float32]],
-    network: Answers,
+    network: ControlPredictions,
     progress: Progress,
 ) -> tuple[tuple[int, Estimate], ...]:
     found = [(1, network.balanced_accuracy)]
@@ -149,7 +149,7 @@ def coarsened(unit: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
 
 
 def _batches(
-    training: Assessment, manifest: Manifest, rows: NDArray[np.int64], seed: int
+    training: EvaluatedPredictions, manifest: Manifest, rows: NDArray[np.int64], seed: int
 ) -> tuple[BatchControl, ...]:
     """One entry for every column of the manifest that has batches to tell apart.
 

@@ -24,18 +24,18 @@ from actinscope.explain.embedding_map import EmbeddingMap, has_umap, principal_m
 from actinscope.explain.prototypes import Prototype, prototypes
 from actinscope.explain.saliency import (
     ACTIVATION,
-    Looks,
     MaskedCell,
     Method,
+    SaliencySource,
     inside_of,
     maps_through,
     occlusion_maps,
 )
 from actinscope.explain.sanity_checks import Likeness, SanityStep, map_likeness
-from actinscope.explain.weight_randomization import shuffled_networks
+from actinscope.explain.weight_randomization import randomized_networks
 from actinscope.predict import Predictor
 from actinscope.progress import Progress
-from actinscope.runs import Assessment
+from actinscope.runs import EvaluatedPredictions
 
 #: Test images that means and attention rest on at most, drawn by lot.
 MOST_IMAGES = 200
@@ -96,7 +96,9 @@ class Explanation:
     features: tuple[FeatureMap, ...]
 
 
-def explain(looks: Looks, *, reader: CropReader, seed: int, progress: Progress) -> Explanation:
+def explain(
+    looks: SaliencySource, *, reader: CropReader, seed: int, progress: Progress
+) -> Explanation:
     """Explain a network on (at most 200) images of a part.
 
     Raises:
@@ -139,7 +141,7 @@ def explain(looks: Looks, *, reader: CropReader, seed: int, progress: Progress) 
     return found
 
 
-def _some(part: Assessment, most: int, seed: int) -> NDArray[np.int64]:
+def _some(part: EvaluatedPredictions, most: int, seed: int) -> NDArray[np.int64]:
     """All rows of the part, or ``most`` of them by lot, in turn of classes and groups."""
     by_class = typical_examples(part.labels, part.groups, seed=seed, n=most)
     turns = [list(indices) for indices in by_class.values()]
@@ -162,7 +164,7 @@ class _Gathered:
 
 
 def _gather(
-    looks: Looks, rows: NDArray[np.int64], reader: CropReader, progress: Progress
+    looks: SaliencySource, rows: NDArray[np.int64], reader: CropReader, progress: Progress
 ) -> _Gathered:
     """One pass over the images: their maps, and how much of each lies inside the cell."""
     preprocess, masks = looks.predictor.bundle.info.preprocess, MaskReader()
@@ -203,13 +205,13 @@ def _native_heat(maps: NDArray[np.float32], predicted: int) -> NDArray[np.float3
 
 
 def _sanity(
-    looks: Looks, gathered: _Gathered, predicted: NDArray[np.int64], seed: int
+    looks: SaliencySource, gathered: _Gathered, predicted: NDArray[np.int64], seed: int
 ) -> tuple[tuple[SanityStep, ...], Likeness | None]:
     """Maps of networks with shuffled weights, and of other images, against the true ones."""
     units = gathered.units
     true = [contrast_map(gathered.maps[n], int(predicted[n])) for n in range(len(units))]
     try:
-        networks = shuffled_networks(looks.predictor.bundle, seed=seed)
+        networks = randomized_networks(looks.predictor.bundle, seed=seed)
     except BundleError:
         return (), None  # a model without layers, such as trees on features
     steps = []
@@ -236,7 +238,7 @@ def _contrast(maps: NDArray[np.float32], k: int) -> NDArray[np.float32]:
     )  # fmt: skip
 
 
-def _prototypes(training: Assessment | None, seed: int) -> tuple[Prototype, ...]:
+def _prototypes(training: EvaluatedPredictions | None, seed: int) -> tuple[Prototype, ...]:
     if training is None or training.output.embedding is None:
         return ()
     many = len(training.evaluation.classes) > _MANY_CLASSES
@@ -244,7 +246,7 @@ def _prototypes(training: Assessment | None, seed: int) -> tuple[Prototype, ...]
     return prototypes(training.output.embedding, training.labels, n=n, seed=seed)
 
 
-def _features(looks: Looks, seed: int) -> tuple[FeatureMap, ...]:
+def _features(looks: SaliencySource, seed: int) -> tuple[FeatureMap, ...]:
     """Maps of the features of training and test images, or of test images alone."""
     asked = looks.part.output.embedding
     known = None if looks.training is None else looks.training.output.embedding

@@ -11,7 +11,7 @@ from actinscope.explain.attention import attention_sentence
 from actinscope.explain.class_activation import enlarged
 from actinscope.explain.explanation import COARSE, Explanation, FeatureMap
 from actinscope.explain.occlusion import POSITIONS
-from actinscope.explain.saliency import ACTIVATION, Looks, Neighbour
+from actinscope.explain.saliency import ACTIVATION, Neighbour, SaliencySource
 from actinscope.explain.sanity_checks import Likeness, sanity_sentence
 from actinscope.report import (
     ExplanationShown,
@@ -69,7 +69,7 @@ def explanation_findings(found: Explanation | None) -> tuple[Finding, ...]:
 
 
 def explanation_shown(
-    found: Explanation | None, looks: Looks | None, source: UnitSource, *, group: str
+    found: Explanation | None, looks: SaliencySource | None, source: UnitSource, *, group: str
 ) -> ExplanationShown | None:
     """The section of the report; None where nothing was explained."""
     if found is None or looks is None:
@@ -102,7 +102,7 @@ def neighbour_words(neighbour: Neighbour) -> str:
     return f"{origin}distance {neighbour.distance:.2f}"
 
 
-def _method(found: Explanation, looks: Looks) -> str:
+def _method(found: Explanation, looks: SaliencySource) -> str:
     if found.method == ACTIVATION:
         total = len(looks.part.records)
         which = f"all {total}" if len(found.rows) == total else f"{len(found.rows)} of the {total}"
@@ -141,7 +141,7 @@ def _points(found: Explanation) -> str:
     return words.replace("-", "\u2212")
 
 
-def _means(found: Explanation, looks: Looks) -> tuple[MeanMapShown, ...]:
+def _means(found: Explanation, looks: SaliencySource) -> tuple[MeanMapShown, ...]:
     largest = max((float(one.heat.max()) for one in found.means), default=0.0) or 1.0
     classes = looks.part.evaluation.classes
     return tuple(
@@ -170,7 +170,7 @@ def _likeness_row(name: str, likeness: Likeness) -> tuple[str, ...]:
 
 
 def _prototypes(
-    found: Explanation, looks: Looks, source: UnitSource
+    found: Explanation, looks: SaliencySource, source: UnitSource
 ) -> dict[str, tuple[PrototypeShown, ...]]:
     training = looks.training
     if training is None:
@@ -189,7 +189,7 @@ def _prototypes(
     return {name: tuple(cells) for name, cells in shown.items()}
 
 
-def _feature_map(one: FeatureMap, looks: Looks, group: str) -> FeatureMapShown:
+def _feature_map(one: FeatureMap, looks: SaliencySource, group: str) -> FeatureMapShown:
     training = looks.training
     known: list[str] = []
     labels = [int(looks.part.labels[row]) for row in one.test]
@@ -251,7 +251,7 @@ def _axes(one: FeatureMap) -> tuple[str, str]:
     return f"component 1 ({first:.0f} %)", f"component 2 ({second:.0f} %)"
 
 
-def _image_rows(found: Explanation, looks: Looks) -> tuple[tuple[str, ...], ...]:
+def _image_rows(found: Explanation, looks: SaliencySource) -> tuple[tuple[str, ...], ...]:
     """One line an image: what the attention and the map of the features rest on."""
     header = ("path", "object", "part", "label", "predicted")
     figures = ("attention_inside", "cell_area", "component_1", "component_2")

@@ -19,7 +19,7 @@ from actinscope.explain.prototypes import nearest_images
 from actinscope.images import Region
 from actinscope.predict import Predictor
 from actinscope.preprocess import Preprocess
-from actinscope.runs import Assessment
+from actinscope.runs import EvaluatedPredictions
 from actinscope.study import Record
 
 Unit = NDArray[np.float32]
@@ -114,7 +114,7 @@ class Neighbour:
 
 
 @dataclass(frozen=True, eq=False)
-class Looks:
+class SaliencySource:
     """Maps and nearest training images of the images of one part, made when asked for.
 
     Attributes:
@@ -124,8 +124,8 @@ class Looks:
     """
 
     predictor: Predictor
-    part: Assessment
-    training: Assessment | None
+    part: EvaluatedPredictions
+    training: EvaluatedPredictions | None
 
     @property
     def method(self) -> Method:

@@ -23,7 +23,7 @@ _LAST = 1 / 3
 
 
 @dataclass(frozen=True)
-class ShuffledNetwork:
+class RandomizedNetwork:
     """A network part of whose weights were shuffled.
 
     Attributes:
@@ -35,7 +35,7 @@ class ShuffledNetwork:
     bundle: Bundle
 
 
-def shuffled_networks(bundle: Bundle, *, seed: int) -> tuple[ShuffledNetwork, ...]:
+def randomized_networks(bundle: Bundle, *, seed: int) -> tuple[RandomizedNetwork, ...]:
     """The float32 network with more and more of its weights shuffled, from the head down.
 
     The head; head and the last third of the layers with weights; all layers. What the
@@ -49,14 +49,14 @@ def shuffled_networks(bundle: Bundle, *, seed: int) -> tuple[ShuffledNetwork, ..
     last = body[len(body) - max(1, round(_LAST * len(body))) :] if body else []
     steps = [("the head", head), ("the head and the last third of the layers", [*last, *head])]
     steps.append(("all layers", [*body, *head]))
-    found: list[ShuffledNetwork] = []
+    found: list[RandomizedNetwork] = []
     used: set[frozenset[str]] = {frozenset()}
     for words, layers in steps:
         names = frozenset(name for layer in layers for name in layer)
         if names not in used:
             used.add(names)
             model = _shuffled(bundle.model, names, seed)
-            found.append(ShuffledNetwork(words, replace(bundle, model=model)))
+            found.append(RandomizedNetwork(words, replace(bundle, model=model)))
     if not found:
         raise BundleError("the network holds no weights to shuffle", where=bundle.path)
     return tuple(found)

@@ -19,7 +19,7 @@ from actinscope.networks.freeze import freeze, freeze_batch_norm
 from actinscope.networks.freeze_points import freeze_points
 from actinscope.networks.frozen_inference import FrozenLayers
 from actinscope.networks.head import Head, embedding_of, settle_head
-from actinscope.networks.partition import CutNetwork, cut_network
+from actinscope.networks.partition import PartitionedNetwork, partition_network
 from actinscope.networks.registry import REGISTRY, network_entry
 from actinscope.networks.training_graph import is_plain, training_graph
 from actinscope.networks.weight_sources import KerasDownload
@@ -38,17 +38,16 @@ __all__ = [
     "PAPER_NETWORK",
     "PROBABILITIES",
     "REGISTRY",
-    "CutNetwork",
     "FrozenLayers",
     "Head",
     "KerasApplication",
     "KerasDownload",
     "NetworkEntry",
+    "PartitionedNetwork",
     "ResolvedWeights",
     "as_float32",
     "backend_name",
     "build_network",
-    "cut_network",
     "default_network",
     "default_sentence",
     "embedding_model",
@@ -63,6 +62,7 @@ __all__ = [
     "keras_backend",
     "network_entry",
     "one_of_many_networks",
+    "partition_network",
     "place_of_weights",
     "resolve_weights",
     "settle_head",

@@ -6,7 +6,7 @@ import math
 from itertools import pairwise
 from typing import Any
 
-from actinscope.networks.partition import crossing_tensors
+from actinscope.networks.partition import boundary_tensors
 
 
 def block_ends(model: Any) -> tuple[int, ...]:
@@ -48,5 +48,5 @@ def freeze_points(model: Any, frozen: int) -> tuple[int, ...]:
 
 def _crossing_size(model: Any, layers: int) -> int | None:
     """Values of the one tensor that crosses a cut, or None where several cross."""
-    crossing = crossing_tensors(model, layers)
+    crossing = boundary_tensors(model, layers)
     return math.prod(crossing[0].shape[1:]) if len(crossing) == 1 else None

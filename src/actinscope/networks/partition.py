@@ -15,7 +15,7 @@ from actinscope.networks.backend import keras_backend
 
 
 @dataclass(frozen=True)
-class CutNetwork:
+class PartitionedNetwork:
     """One network as two: ``prefix`` (frozen) and ``tail`` (trained), sharing its layers.
 
     Attributes:
@@ -36,7 +36,7 @@ class CutNetwork:
     operations: tuple[Any, ...]
 
 
-def crossing_tensors(model: Any, layers: int) -> list[Any]:
+def boundary_tensors(model: Any, layers: int) -> list[Any]:
     """Keras tensors that the first ``layers`` layers make and later layers read.
 
     ``model.operations`` of a functional model is in topological order and holds its layers
@@ -73,16 +73,16 @@ def _divided(model: Any, layers: int) -> tuple[list[Any], list[Any]]:
     return list(model.operations[:place]), list(model.operations[place:])
 
 
-def cut_network(model: Any, layers: int) -> CutNetwork:
+def partition_network(model: Any, layers: int) -> PartitionedNetwork:
     """Split ``model`` after its first ``layers`` layers; both parts share its weights.
 
     Raises:
-        SettingsError: as for :func:`crossing_tensors`, or the network applies a layer
+        SettingsError: as for :func:`boundary_tensors`, or the network applies a layer
             more than once, or an operation that is no layer, across the cut.
     """
     keras = keras_backend()
 
-    crossing = crossing_tensors(model, layers)
+    crossing = boundary_tensors(model, layers)
     # Keras warns when a model of a list of one tensor is called with that tensor alone.
     border = crossing[0] if len(crossing) == 1 else crossing
     try:
@@ -96,7 +96,7 @@ def cut_network(model: Any, layers: int) -> CutNetwork:
             remedy="Choose another number of frozen layers",
         ) from error
     shapes = tuple(tuple(int(side) for side in tensor.shape[1:]) for tensor in crossing)
-    return CutNetwork(
+    return PartitionedNetwork(
         prefix=prefix,
         tail=tail,
         layers=layers,

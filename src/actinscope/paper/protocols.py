@@ -14,7 +14,16 @@ from dataclasses import dataclass, replace
 
 from actinscope.errors import SettingsError, SplitError
 from actinscope.paper.copies import COPY, COPY_OF, originals_of
-from actinscope.study import TEST, TRAIN, Manifest, Record, Split, find_units, grouped_folds, split
+from actinscope.study import (
+    TEST,
+    TRAIN,
+    Manifest,
+    Record,
+    Split,
+    find_keep_together_sets,
+    grouped_folds,
+    split,
+)
 
 UNSEEN_FOLDS = 5
 """One part in so many, or in as many as there are groups, is held out in each repeat."""
@@ -137,7 +146,7 @@ def plan_repeats(
         SplitError: too few groups or images of a class.
     """
     originals = originals_of(copies)
-    count = min(UNSEEN_FOLDS, max(2, len(find_units(originals).counts)))
+    count = min(UNSEEN_FOLDS, max(2, len(find_keep_together_sets(originals).counts)))
     planned = []
     for index in range(repeats):
         own_seed = seed + index

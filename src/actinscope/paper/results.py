@@ -33,7 +33,7 @@ _CHANCE = "probability_"
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class TestPredictions:
     """What networks said about N images.
 
     Attributes:
@@ -129,7 +129,7 @@ def read_history(path: Path) -> dict[str, list[float]]:
     return {name: [float(row[name]) for row in rows] for name in rows[0]}
 
 
-def _read_part(folder: Path, part: str, classes: Sequence[str], cluster: str) -> Answers:
+def _read_part(folder: Path, part: str, classes: Sequence[str], cluster: str) -> TestPredictions:
     held_out = part in (UNSEEN, UNSEEN_PLAIN)
     path = (folder / UNSEEN if held_out else folder) / "predictions.csv"
     rows = [row for row in _rows(path) if row["part"] == (UNSEEN if held_out else part)]
@@ -148,7 +148,7 @@ def _read_part(folder: Path, part: str, classes: Sequence[str], cluster: str) ->
         ) from error
     if not rows:
         raise StudyError(f"has no image of the part {part!r}", where=path)
-    return Answers(labels, chances, clusters)
+    return TestPredictions(labels, chances, clusters)
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -162,15 +162,15 @@ def _rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _pooled(answers: Sequence[Answers]) -> Answers:
-    return Answers(
+def _pooled(answers: Sequence[TestPredictions]) -> TestPredictions:
+    return TestPredictions(
         labels=np.concatenate([one.labels for one in answers]),
         probabilities=np.concatenate([one.probabilities for one in answers]),
         clusters=tuple(name for one in answers for name in one.clusters),
     )
 
 
-def _evaluate(answers: Answers, classes: Sequence[str], seed: int) -> Evaluation:
+def _evaluate(answers: TestPredictions, classes: Sequence[str], seed: int) -> Evaluation:
     return evaluate(
         answers.labels,
         answers.probabilities,

@@ -30,14 +30,14 @@ from actinscope.runs import (
     ChosenNetwork,
     StudySource,
     TrainRequest,
-    assess,
     fingerprint_study,
+    predict_and_evaluate,
     read_study,
     recipe_as_used,
     require_output,
     require_same_settings,
     unreadable,
-    write_assessment,
+    write_evaluation,
 )
 from actinscope.study import Fingerprints, Manifest
 from actinscope.training import Recipe, change_recipe
@@ -312,7 +312,7 @@ def _train(run: _Run, copies: Manifest, *, command: str, progress: Progress) -> 
         reader=reader,
         progress=progress,
     )
-    answers = assess(
+    answers = predict_and_evaluate(
         Predictor(load_bundle(run.folder / "bundle")),
         run.repeat.unseen(run.protocol),
         copies,
@@ -321,4 +321,4 @@ def _train(run: _Run, copies: Manifest, *, command: str, progress: Progress) -> 
         progress=progress,
     )
     make_folder(run.folder / UNSEEN)
-    write_assessment(run.folder / UNSEEN, {UNSEEN: answers}, copies)
+    write_evaluation(run.folder / UNSEEN, {UNSEEN: answers}, copies)

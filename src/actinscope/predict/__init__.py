@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actinscope.predict.decision import JUDGED, Judge, Judgement, judged_cells
+from actinscope.predict.decision import DECISION_COLUMNS, DecisionRules, Decisions, decision_cells
 from actinscope.predict.files import (
     PredictOptions,
     TaskReader,
@@ -17,17 +17,17 @@ from actinscope.predict.tasks import Task, message_of
 from actinscope.predict.votes import notes_of_members, promised_coverage, usual_coverage
 
 __all__ = [
-    "JUDGED",
-    "Judge",
-    "Judgement",
+    "DECISION_COLUMNS",
+    "DecisionRules",
+    "Decisions",
     "PredictOptions",
     "Predictor",
     "Task",
     "TaskReader",
     "crop_size_of",
     "csv_bytes",
+    "decision_cells",
     "is_own_column",
-    "judged_cells",
     "message_of",
     "notes_of_members",
     "plan_rows",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from actinscope.bundle import (
     Bundle,
     NetworkOutput,
-    References,
+    ReferenceFeatures,
     Reliability,
     calibrated,
     neighbour_distances,
@@ -31,11 +31,11 @@ _Value = TypeVar("_Value")
 
 SEPARATOR = "|"
 #: Columns that stand beside the probabilities.
-JUDGED = ("prediction_set", "abstained", "unfamiliar", "unfamiliarity")
+DECISION_COLUMNS = ("prediction_set", "abstained", "unfamiliar", "unfamiliarity")
 
 
 @dataclass(frozen=True, eq=False)
-class Judgement:
+class Decisions:
     """What is said of N images.
 
     Attributes:
@@ -66,7 +66,7 @@ class Judgement:
         return self.in_set & ~self.unfamiliar[:, None]
 
 
-class Judge:
+class DecisionRules:
     """Applies the rules of a bundle; without rules the probabilities stay as they are.
 
     The members of an ensemble vote, where all of them have rules (see ``predict.votes``): a
@@ -84,16 +84,16 @@ class Judge:
     def __init__(
         self,
         rules: Reliability | None,
-        references: References | None = None,
+        references: ReferenceFeatures | None = None,
         *,
-        members: Sequence[Judge] = (),
+        members: Sequence[DecisionRules] = (),
     ) -> None:
         self.rules = rules
         self.references = references
         self.members = tuple(members)
 
     @classmethod
-    def of(cls, bundle: Bundle, precision: str = "float32") -> Judge:
+    def of(cls, bundle: Bundle, precision: str = "float32") -> DecisionRules:
         """The judge of what the networks of ``bundle`` say.
 
         Raises:
@@ -106,13 +106,13 @@ class Judge:
         )
 
     @property
-    def networks(self) -> tuple[Judge, ...]:
+    def networks(self) -> tuple[DecisionRules, ...]:
         """The judges of one network each: of the members, or this one itself."""
         return self.members or (self,)
 
     @property
     def has_rules(self) -> bool:
-        """Whether it says more than probabilities: there are the columns ``JUDGED``."""
+        """Whether it says more than probabilities: there are the columns ``DECISION_COLUMNS``."""
         return all(one.rules is not None for one in self.networks)
 
     @property
@@ -135,7 +135,7 @@ class Judge:
         notes = (*self.rules.notes, self.rules.sets.note, self.rules.abstain.note)
         return tuple(note for note in notes if note)
 
-    def __call__(self, output: NetworkOutput) -> Judgement:
+    def __call__(self, output: NetworkOutput) -> Decisions:
         """Judge the outputs for N images.
 
         Raises:
@@ -146,7 +146,7 @@ class Judge:
             return self._voted(output, probabilities)
         rules = self.rules
         if rules is None:
-            return Judgement(probabilities)
+            return Decisions(probabilities)
         thresholds = [0.0 if limit is None else limit for limit in rules.sets.thresholds]
         in_set = probabilities >= np.array(thresholds)
         unfamiliarity = self._unfamiliarity(output)
@@ -159,7 +159,7 @@ class Judge:
             return output.probabilities
         return calibrated(output.probabilities, self.rules.temperature)
 
-    def _voted(self, output: NetworkOutput, probabilities: NDArray[np.float64]) -> Judgement:
+    def _voted(self, output: NetworkOutput, probabilities: NDArray[np.float64]) -> Decisions:
         # Of no image there may be no members' outputs either: each then judges the empty one.
         parts = output.members if len(output) else (output,) * len(self.members)
         judged = [judge(part) for judge, part in zip(self.members, parts, strict=True)]
@@ -228,11 +228,11 @@ def _judgement(
     in_set: NDArray[np.bool_],
     abstained: NDArray[np.bool_] | None,
     unfamiliarity: NDArray[np.float64] | None,
-) -> Judgement:
+) -> Decisions:
     """What is said; an unfamiliar image is abstained from whatever the rule."""
     if abstained is not None and unfamiliarity is not None:
         abstained = abstained | ~(unfamiliarity <= 1.0)
-    return Judgement(probabilities, in_set, abstained, unfamiliarity)
+    return Decisions(probabilities, in_set, abstained, unfamiliarity)
 
 
 def _of_all(values: Iterable[_Value | None]) -> list[_Value] | None:
@@ -272,8 +272,8 @@ def set_members(text: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def judged_cells(judged: Judgement, place: int, names: Sequence[str]) -> list[str]:
-    """The cells of the columns ``JUDGED`` for one image; none where the bundle has no rules.
+def decision_cells(judged: Decisions, place: int, names: Sequence[str]) -> list[str]:
+    """The cells of ``DECISION_COLUMNS`` for one image; none where the bundle has no rules.
 
     The set of an unfamiliar image is empty, as it is not to be named.
     """

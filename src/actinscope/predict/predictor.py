@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from actinscope.bundle import Bundle, NetworkOutput, int8_note, joint_output, open_sessions
 from actinscope.errors import UsageError
 from actinscope.images import Image
-from actinscope.predict.decision import Judge
+from actinscope.predict.decision import DecisionRules
 
 #: What one image becomes: for each network of the bundle (S, S, C) float32 in its range. An
 #: ensemble has several networks, other bundles have one.
@@ -39,7 +39,7 @@ class Predictor:
         self.bundle = bundle
         self.precision = precision
         #: What is said of the outputs: calibrated probabilities, sets, what is unfamiliar.
-        self.judge = Judge.of(bundle, precision)
+        self.judge = DecisionRules.of(bundle, precision)
         self._preprocess = tuple(one.info.preprocess for one in bundle.networks)
         self._sessions = open_sessions(bundle, precision=precision, backend=backend)
 

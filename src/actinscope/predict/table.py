@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.errors import ManifestError, OutputError, UsageError
-from actinscope.predict.decision import JUDGED, Judge, Judgement, judged_cells
+from actinscope.predict.decision import DECISION_COLUMNS, DecisionRules, Decisions, decision_cells
 from actinscope.predict.pipeline import PredictedBatch
 from actinscope.predict.tasks import Task
 
@@ -23,13 +23,13 @@ _PROBABILITY = "probability_"
 
 def is_own_column(name: str) -> bool:
     """Whether a table of predictions fills a column of this name itself, so that no group can."""
-    return name in {"predicted", "error", *JUDGED} or name.startswith(_PROBABILITY)
+    return name in {"predicted", "error", *DECISION_COLUMNS} or name.startswith(_PROBABILITY)
 
 
 def header(groups: Sequence[str], classes: Sequence[str], *, judged: bool = False) -> list[str]:
     """The names of the columns; ``judged`` where the judge has rules."""
     probabilities = [f"{_PROBABILITY}{name}" for name in classes]
-    more = JUDGED if judged else ()
+    more = DECISION_COLUMNS if judged else ()
     return [*_FIRST, *groups, "predicted", *probabilities, *more, "error"]
 
 
@@ -37,13 +37,13 @@ def rows_of(
     batch: PredictedBatch[Task],
     groups: Sequence[str],
     classes: Sequence[str],
-    judge: Judge | None = None,
+    judge: DecisionRules | None = None,
 ) -> list[list[str]]:
     """One row of text per task of ``batch``; without a ``judge`` no column of its."""
-    judge = judge or Judge(None)
+    judge = judge or DecisionRules(None)
     judged = judge(batch.output)
     cells = iter(_predicted(classes, judged, place) for place in range(len(batch.output)))
-    empty = [""] * (1 + len(classes) + (len(JUDGED) if judge.has_rules else 0))
+    empty = [""] * (1 + len(classes) + (len(DECISION_COLUMNS) if judge.has_rules else 0))
     return [
         [*identity(task, groups), *(empty if error else next(cells)), error]
         for task, error in zip(batch.items, batch.errors, strict=True)
@@ -57,11 +57,11 @@ def identity(task: Task, groups: Sequence[str]) -> list[str]:
     return [task.name, task.object_id, *place, *(task.groups.get(name, "") for name in groups)]
 
 
-def _predicted(classes: Sequence[str], judged: Judgement, place: int) -> list[str]:
+def _predicted(classes: Sequence[str], judged: Decisions, place: int) -> list[str]:
     probabilities = judged.probabilities[place]
     unfamiliar = judged.unfamiliar is not None and bool(judged.unfamiliar[place])
     best = "" if unfamiliar else classes[int(probabilities.argmax())]
-    cells = judged_cells(judged, place, classes)
+    cells = decision_cells(judged, place, classes)
     return [best, *(f"{value:.6f}" for value in probabilities), *cells]
 
 
@@ -156,7 +156,7 @@ def read_predictions(path: Path) -> Predictions:
     names = lines[0] if lines else []
     classes = tuple(name[len(_PROBABILITY) :] for name in names if name.startswith(_PROBABILITY))
     groups = tuple(names[len(_FIRST) : names.index("predicted")]) if "predicted" in names else ()
-    judged = all(name in names for name in JUDGED)
+    judged = all(name in names for name in DECISION_COLUMNS)
     if names != header(groups, classes, judged=judged) or not classes:
         raise ManifestError(
             "this is no table of predictions",
@@ -180,7 +180,7 @@ def read_predictions(path: Path) -> Predictions:
         predicted=columns.get("predicted", ()),
         probabilities=_numbers(columns, [f"{_PROBABILITY}{name}" for name in classes], path),
         errors=columns.get("error", ()),
-        judged={name: columns.get(name, ()) for name in JUDGED if judged},
+        judged={name: columns.get(name, ()) for name in DECISION_COLUMNS if judged},
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from actinscope.evaluation import Estimate, Evaluation, Verdict, Worth
+    from actinscope.evaluation import Estimate, Evaluation, UncertaintyEvaluation, Verdict
     from actinscope.report.explanation import ExplanationShown
 
 PARTS = ("train", "validation", "test")
@@ -306,7 +306,7 @@ class ReportContent:
     levels: tuple[LevelSection, ...] = ()
     methods: tuple[tuple[str, str], ...] = ()
     checklists: tuple[Checklist, ...] = ()
-    worth: Mapping[str, Worth] = field(default_factory=dict)
+    worth: Mapping[str, UncertaintyEvaluation] = field(default_factory=dict)
     settings: Mapping[str, object] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     file_problems: tuple[tuple[str, str], ...] = ()

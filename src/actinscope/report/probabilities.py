@@ -14,8 +14,8 @@ from actinscope.report.curves import nice_ticks
 from actinscope.report.svg import join, tag
 
 if TYPE_CHECKING:
-    from actinscope.bundle import AbstainRule, FamiliarRule, Reliability, SetRule
-    from actinscope.evaluation import Estimate, ReliabilityPoint, Worth
+    from actinscope.bundle import AbstainRule, OodRule, Reliability, SetRule
+    from actinscope.evaluation import Estimate, ReliabilityPoint, UncertaintyEvaluation
 
 _WIDTH, _HEIGHT = 440, 330
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 14, 32, 46
@@ -24,7 +24,7 @@ _MOST_POINTS = 400
 Row = tuple[str, ...]
 
 
-def worth_panels(worth: Worth) -> tuple[tuple[str, Markup], ...]:
+def worth_panels(worth: UncertaintyEvaluation) -> tuple[tuple[str, Markup], ...]:
     """(title, drawing): reliability, and accuracy for every share answered."""
     return (
         ("How sure, and how often right", _reliability(worth)),
@@ -32,19 +32,19 @@ def worth_panels(worth: Worth) -> tuple[tuple[str, Markup], ...]:
     )
 
 
-def calibration_rows(worth: Worth) -> list[tuple[str, Estimate, Estimate]]:
+def calibration_rows(worth: UncertaintyEvaluation) -> list[tuple[str, Estimate, Estimate]]:
     """(name, before, after) of every figure of calibration."""
     return [(_TITLES[name], worth.before[name], worth.after[name]) for name in worth.before]
 
 
-def set_rows(worth: Worth) -> list[tuple[str, Estimate, Estimate]]:
+def set_rows(worth: UncertaintyEvaluation) -> list[tuple[str, Estimate, Estimate]]:
     """(class, coverage, mean size of its sets); the first row is of all images."""
     return [
         (name or "all images", worth.coverage[name], worth.size[name]) for name in worth.coverage
     ]
 
 
-def worth_sentences(worth: Worth) -> list[str]:
+def worth_sentences(worth: UncertaintyEvaluation) -> list[str]:
     """What was done and what it gave, in plain words."""
     if len(worth.rules) > 1:
         return _ensemble_sentences(worth)
@@ -67,7 +67,7 @@ def _notes(rules: Reliability) -> list[str]:
     return [note for note in (*rules.notes, rules.sets.note, rules.abstain.note) if note]
 
 
-def _ensemble_sentences(worth: Worth) -> list[str]:
+def _ensemble_sentences(worth: UncertaintyEvaluation) -> list[str]:
     """The same where the members of an ensemble vote."""
     count = len(worth.rules)
     temperatures = [rules.temperature for rules in worth.rules]
@@ -115,7 +115,7 @@ def _direction(temperature: float) -> str:
     return "Below 1 means that the network is less sure than it could be."
 
 
-def _sets_sentence(worth: Worth, sets: SetRule) -> str:
+def _sets_sentence(worth: UncertaintyEvaluation, sets: SetRule) -> str:
     meant = "of the images of every class" if sets.per_class else "of the images"
     return (
         f"A prediction set holds every class that cannot be ruled out; it is meant to hold the "
@@ -123,7 +123,7 @@ def _sets_sentence(worth: Worth, sets: SetRule) -> str:
     )
 
 
-def _held(worth: Worth) -> str:
+def _held(worth: UncertaintyEvaluation) -> str:
     found = worth.coverage[""]
     odd = (worth.unfamiliar.count or 0) if worth.unfamiliar is not None else 0
     empty = f"; the {text.whole(odd)} unfamiliar among them have an empty set" if odd else ""
@@ -144,7 +144,7 @@ def _when_alone(rule: AbstainRule) -> str:
     }[rule.by]
 
 
-def _abstain_sentence(worth: Worth, *when: str) -> str:
+def _abstain_sentence(worth: UncertaintyEvaluation, *when: str) -> str:
     if worth.answered is None or worth.accuracy_answered is None:
         return "No rule of abstaining could be fitted; the column abstained is left empty."
     odd = "where the image is unfamiliar" if worth.unfamiliar is not None else ""
@@ -161,7 +161,7 @@ def _abstain_sentence(worth: Worth, *when: str) -> str:
     )
 
 
-def _familiar_sentence(worth: Worth, rule: FamiliarRule | None) -> str:
+def _familiar_sentence(worth: UncertaintyEvaluation, rule: OodRule | None) -> str:
     if rule is None or worth.unfamiliar is None:
         return "The bundle does not know what is unfamiliar, so any image is named."
     return (
@@ -201,7 +201,7 @@ def _axes(across: str, up: str, low: float = 0.0) -> list[Markup]:
     return pieces
 
 
-def _reliability(worth: Worth) -> Markup:
+def _reliability(worth: UncertaintyEvaluation) -> Markup:
     pieces = _axes("mean highest probability", "right answers")
     ideal: dict[str, Any] = {"x1": _x(0), "y1": _y(0), "x2": _x(1), "y2": _y(1)}
     pieces.append(tag("line", class_="ideal", **ideal))
@@ -234,7 +234,7 @@ def _whisker(point: ReliabilityPoint) -> list[Markup]:
     return [tag("rect", class_="band", height=f"{max(1.0, bottom - top):.1f}", **place)]
 
 
-def _answered(worth: Worth) -> Markup:
+def _answered(worth: UncertaintyEvaluation) -> Markup:
     curve = worth.curve
     low = min(nice_ticks(min(0.9, float(curve.accuracy.min())), 1.0))
     pieces = _axes("share of the images answered", "right among the answered", low)
@@ -260,6 +260,8 @@ def _drawing(pieces: list[Markup], words: str) -> Markup:
     return tag("svg", join(*pieces), class_="curves", viewBox=box, role="img", aria_label=words)
 
 
-def main_worth(worth: Mapping[str, Worth], part: str) -> Worth | None:
+def main_worth(
+    worth: Mapping[str, UncertaintyEvaluation], part: str
+) -> UncertaintyEvaluation | None:
     """The part of the headline, or the first there is."""
     return worth.get(part) or next(iter(worth.values()), None)

@@ -9,12 +9,12 @@ from actinscope.report.sheet import INK, MUTED, PAGE_MM, sheet
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from actinscope.evaluation import Worth
+    from actinscope.evaluation import UncertaintyEvaluation
 
 _BLUE, _ORANGE, _LINE = "#0b5c94", "#b04e00", "#d5d9da"
 
 
-def probability_figure(worth: Worth) -> Figure:
+def probability_figure(worth: UncertaintyEvaluation) -> Figure:
     """Two panels: the reliability diagram, and accuracy for every share answered."""
     figure = sheet(PAGE_MM, 76)
     left, right = figure.subplots(1, 2)

@@ -14,15 +14,15 @@ from actinscope.runs.crossvalidate_request import (
 )
 from actinscope.runs.environment import RunContext, describe_environment, now_utc
 from actinscope.runs.evaluation import (
-    Assessment,
-    answers_of,
-    assess,
-    assess_answers,
+    EvaluatedPredictions,
     check_labels,
-    write_assessment,
+    evaluate_predictions,
+    predict_and_evaluate,
+    predict_labelled,
+    write_evaluation,
 )
 from actinscope.runs.evaluation_data import keep_test_part, read_labelled
-from actinscope.runs.export_bundle import deliver, network_sentence, parameter_counts
+from actinscope.runs.export_bundle import export_run_bundle, network_sentence, parameter_counts
 from actinscope.runs.folder import ImageKey, ListedImage, RunFolder, read_listed_images, read_run
 from actinscope.runs.folds import (
     OUT_OF_FOLD,
@@ -58,7 +58,7 @@ from actinscope.runs.output_folder import (
     require_output,
 )
 from actinscope.runs.prepare import (
-    Prepared,
+    PreparedStudy,
     StudySource,
     fingerprint_study,
     images_of,
@@ -71,13 +71,13 @@ from actinscope.runs.prepare import (
     unreadable,
 )
 from actinscope.runs.provenance import (
-    Known,
+    TrainingProvenance,
     familiar_groups,
-    known_training,
     seen_before,
     seen_by_any,
     seen_by_run,
-    without_known,
+    training_provenance,
+    without_training_images,
 )
 from actinscope.runs.request import ChosenNetwork, TrainRequest, choose_network
 from actinscope.runs.resume import (
@@ -93,30 +93,28 @@ __all__ = [
     "OUT_OF_FOLD",
     "QUESTION_FILE",
     "AlignedRuns",
-    "Assessment",
     "ChosenNetwork",
     "CrossvalidateRequest",
     "Deploy",
+    "EvaluatedPredictions",
     "FoldResult",
     "ImageKey",
-    "Known",
     "ListedImage",
     "NestedSearch",
     "Pooled",
-    "Prepared",
+    "PreparedStudy",
     "RunContext",
     "RunFolder",
     "StudySource",
     "TrainRequest",
+    "TrainingProvenance",
     "align",
-    "answers_of",
-    "assess",
-    "assess_answers",
     "check_labels",
     "choose_network",
     "csv_text",
-    "deliver",
     "describe_environment",
+    "evaluate_predictions",
+    "export_run_bundle",
     "familiar_groups",
     "fingerprint_study",
     "fit_reliability",
@@ -126,7 +124,6 @@ __all__ = [
     "images_of",
     "is_finished",
     "keep_test_part",
-    "known_training",
     "labelled_images",
     "labels_of",
     "level_rules",
@@ -139,6 +136,8 @@ __all__ = [
     "parameter_counts",
     "pool",
     "pooled_levels",
+    "predict_and_evaluate",
+    "predict_labelled",
     "prepare",
     "question_of",
     "read_fold",
@@ -163,14 +162,15 @@ __all__ = [
     "seen_before",
     "seen_by_any",
     "seen_by_run",
+    "training_provenance",
     "unit_header",
     "unit_row",
     "unpredicted",
     "unreadable",
     "with_familiar",
     "with_network_of_run",
-    "without_known",
-    "write_assessment",
+    "without_training_images",
+    "write_evaluation",
     "write_levels",
     "write_results",
 ]

@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 
 from actinscope.bundle import (
     Bundle,
-    FamiliarRule,
     NetworkOutput,
-    References,
+    OodRule,
+    ReferenceFeatures,
     Reliability,
     calibrated,
-    references_of,
+    reference_features,
 )
-from actinscope.evaluation import fit_abstention, fit_familiar, fit_sets, fit_temperature
+from actinscope.evaluation import fit_abstention, fit_ood_threshold, fit_sets, fit_temperature
 from actinscope.predict import Predictor
-from actinscope.runs.evaluation import Answers
+from actinscope.runs.evaluation import LabelledPredictions
 from actinscope.training import ProbabilitySettings
 
 
@@ -26,10 +26,10 @@ def fit_reliability(
     predictor: Predictor,
     settings: ProbabilitySettings,
     *,
-    validation: Answers,
-    training: Answers,
+    validation: LabelledPredictions,
+    training: LabelledPredictions,
     seed: int,
-) -> tuple[Reliability, References | None]:
+) -> tuple[Reliability, ReferenceFeatures | None]:
     """All rules of a new bundle, and the features of training images that one of them needs.
 
     Args:
@@ -41,9 +41,9 @@ def fit_reliability(
     familiar, references = None, None
     features, golden = training.output.early_features, _golden_features(predictor)
     if features is not None and golden is not None:
-        found, kept = references_of(features, seed=seed)
+        found, kept = reference_features(features, seed=seed)
         groups = training.groups
-        familiar = fit_familiar(
+        familiar = fit_ood_threshold(
             found,
             _features_of(validation.output),
             training_groups=None if groups is None else [groups[place] for place in kept],
@@ -93,7 +93,7 @@ def refit_reliability(
     )
     familiar = None
     if references is not None and first.familiar is not None and golden.early_features is not None:
-        familiar = fit_familiar(
+        familiar = fit_ood_threshold(
             references,
             _features_of(output),
             training_groups=None,
@@ -118,7 +118,7 @@ def _rules(
     *,
     classes: Sequence[str],
     groups: Sequence[str] | None,
-    familiar: FamiliarRule | None,
+    familiar: OodRule | None,
 ) -> Reliability:
     temperature = fit_temperature(labels, probabilities)
     chances = calibrated(probabilities, temperature.value)

@@ -18,16 +18,23 @@ from actinscope.evaluation import (
     Evaluation,
     LevelEvaluation,
     LevelRule,
-    Worth,
+    UncertaintyEvaluation,
     estimates_to_json,
     evaluate,
+    evaluate_uncertainty,
     evaluation_to_json,
     level_to_json,
-    worth,
-    worth_figures,
+    uncertainty_estimates,
 )
 from actinscope.files import write_json_atomic, write_text_atomic
-from actinscope.predict import JUDGED, Judge, Judgement, Predictor, judged_cells, predict_records
+from actinscope.predict import (
+    DECISION_COLUMNS,
+    DecisionRules,
+    Decisions,
+    Predictor,
+    decision_cells,
+    predict_records,
+)
 from actinscope.progress import Progress, StepCounter
 from actinscope.runs.levels import assess_level
 from actinscope.runs.prepare import labels_of
@@ -35,7 +42,7 @@ from actinscope.study import Manifest, Record
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class LabelledPredictions:
     """What a network said about the images of one part, nothing judged yet.
 
     Attributes:
@@ -54,7 +61,7 @@ class Answers:
 
 
 @dataclass(frozen=True, eq=False)
-class Assessment(Answers):
+class EvaluatedPredictions(LabelledPredictions):
     """What a bundle said about the images of one part, and how good that was.
 
     Attributes:
@@ -65,16 +72,16 @@ class Assessment(Answers):
         levels: the same summed up to fields, donors, ..., as far as asked for.
     """
 
-    judged: Judgement
+    judged: Decisions
     evaluation: Evaluation
-    worth: Worth | None = None
+    worth: UncertaintyEvaluation | None = None
     levels: tuple[LevelEvaluation, ...] = ()
 
     def to_json(self) -> dict[str, dict[str, float | int | str | None]]:
         """The part's entry of metrics.json."""
         figures = evaluation_to_json(self.evaluation)
         if self.worth is not None:
-            figures |= estimates_to_json(worth_figures(self.worth))
+            figures |= estimates_to_json(uncertainty_estimates(self.worth))
         for level in self.levels:
             figures |= level_to_json(level)
         return figures
@@ -85,7 +92,7 @@ class Assessment(Answers):
         return self.judged.probabilities
 
 
-def assess(
+def predict_and_evaluate(
     predictor: Predictor,
     records: Sequence[Record],
     manifest: Manifest,
@@ -94,7 +101,7 @@ def assess(
     seed: int,
     progress: Progress,
     rules: Sequence[LevelRule] = (),
-) -> Assessment:
+) -> EvaluatedPredictions:
     """Predict ``records`` through the one inference path and evaluate the answers.
 
     ``rules`` name the levels that the answers are summed up to besides.
@@ -102,24 +109,24 @@ def assess(
     Raises:
         StudyError: a label is no class of the bundle, or no image could be predicted.
     """
-    answers = answers_of(predictor, records, manifest, reader=reader, progress=progress)
-    return assess_answers(
+    answers = predict_labelled(predictor, records, manifest, reader=reader, progress=progress)
+    return evaluate_predictions(
         answers, predictor.judge, predictor.classes, manifest, rules=rules, seed=seed
     )
 
 
-def answers_of(
+def predict_labelled(
     predictor: Predictor,
     records: Sequence[Record],
     manifest: Manifest,
     *,
     reader: CropReader,
     progress: Progress,
-) -> Answers:
+) -> LabelledPredictions:
     """Predict ``records`` through the one inference path.
 
     Raises:
-        StudyError: as :func:`assess`.
+        StudyError: as :func:`predict_and_evaluate`.
     """
     classes = predictor.bundle.info.classes
     check_labels(records, classes, manifest.root)
@@ -136,19 +143,19 @@ def answers_of(
         )
     output = predicted.output.rows(predicted.ok)
     groups = tuple(manifest.group_of(record) for record in good) if manifest.group else None
-    return Answers(good, labels_of(good, classes), output, groups, problems)
+    return LabelledPredictions(good, labels_of(good, classes), output, groups, problems)
 
 
-def assess_answers(
-    answers: Answers,
-    judge: Judge,
+def evaluate_predictions(
+    answers: LabelledPredictions,
+    judge: DecisionRules,
     classes: Sequence[str],
     manifest: Manifest,
     *,
     rules: Sequence[LevelRule] = (),
     seed: int,
     trained: bool = False,
-) -> Assessment:
+) -> EvaluatedPredictions:
     """Judge and evaluate what was predicted; ``rules`` name levels to sum up to besides.
 
     With ``trained`` the images trained the network: what its probabilities for them are worth
@@ -159,7 +166,7 @@ def assess_answers(
     evaluation = evaluate(labels, judged.probabilities, classes=classes, groups=groups, seed=seed)
     found = None
     if judge.has_rules and not trained:
-        found = worth(
+        found = evaluate_uncertainty(
             labels,
             answers.output.uncalibrated,
             judged,
@@ -180,7 +187,7 @@ def assess_answers(
         )
         for rule in rules
     )
-    return Assessment(
+    return EvaluatedPredictions(
         **vars(answers), judged=judged, evaluation=evaluation, worth=found, levels=levels
     )
 
@@ -200,8 +207,8 @@ def check_labels(records: Sequence[Record], classes: Sequence[str], where: Path)
         )
 
 
-def write_assessment(
-    folder: Path, assessments: Mapping[str, Assessment], manifest: Manifest
+def write_evaluation(
+    folder: Path, assessments: Mapping[str, EvaluatedPredictions], manifest: Manifest
 ) -> None:
     """Write ``metrics.json`` and ``predictions.csv`` of all parts."""
     write_json_atomic(
@@ -211,7 +218,7 @@ def write_assessment(
     text = io.StringIO()
     first = next(iter(assessments.values()))
     classes = first.evaluation.classes
-    judged = JUDGED if first.judged.in_set is not None else ()
+    judged = DECISION_COLUMNS if first.judged.in_set is not None else ()
     columns = [column for column in manifest.group_columns if column not in _COLUMNS]
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*_COLUMNS, *columns, *(f"probability_{name}" for name in classes), *judged])
@@ -227,7 +234,7 @@ def write_assessment(
                     classes[int(row.argmax())],
                     *(record.groups.get(column, "") for column in columns),
                     *(f"{value:.6f}" for value in row),
-                    *judged_cells(one.judged, place, classes),
+                    *decision_cells(one.judged, place, classes),
                 ]
             )
     write_text_atomic(folder / "predictions.csv", text.getvalue())

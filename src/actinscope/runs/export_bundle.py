@@ -14,9 +14,9 @@ from actinscope.bundle import Bundle, BundleInfo, NetworkSummary, save_bundle
 from actinscope.cells import CropReader
 from actinscope.networks import EMBEDDING, PROBABILITIES, as_float32, embedding_model, export_onnx
 from actinscope.runs.environment import RunContext
-from actinscope.runs.prepare import Prepared, records_of
+from actinscope.runs.prepare import PreparedStudy, records_of
 from actinscope.study import Record
-from actinscope.training import Fitted, Recipe, forest_sentence, forest_to_onnx
+from actinscope.training import Fitted, Recipe, forest_sentence, tree_ensemble_to_onnx
 
 if TYPE_CHECKING:
     from actinscope.runs.request import ChosenNetwork, TrainRequest
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 _GOLDEN_IMAGES = 6
 
 
-def deliver(
+def export_run_bundle(
     request: TrainRequest,
     network: ChosenNetwork,
-    prepared: Prepared,
+    prepared: PreparedStudy,
     fitted: Fitted,
     *,
     reader: CropReader,
@@ -78,7 +78,9 @@ def deliver(
             golden_probabilities=_probabilities(model, fitted, inputs),
             trees=None
             if fitted.forest is None
-            else forest_to_onnx(fitted.forest, input_name=EMBEDDING, output_name=PROBABILITIES),
+            else tree_ensemble_to_onnx(
+                fitted.forest, input_name=EMBEDDING, output_name=PROBABILITIES
+            ),
         )
 
 
@@ -113,7 +115,7 @@ def _golden_records(records: list[Record]) -> list[Record]:
 
 
 def _training_facts(
-    recipe: Recipe, prepared: Prepared, fitted: Fitted
+    recipe: Recipe, prepared: PreparedStudy, fitted: Fitted
 ) -> dict[str, str | int | float | None]:
     parameters, trained_parameters = parameter_counts(fitted)
     forest = {} if fitted.forest is None else {

@@ -29,7 +29,7 @@ from actinscope.study import (
     scan_folder,
     split,
 )
-from actinscope.training import LabelledImages, Recipe, Releaser, TrainingData, scratch_array
+from actinscope.training import LabelledImages, Recipe, Releaser, TrainingData, temporary_array
 
 _READERS = 2
 
@@ -58,7 +58,7 @@ class StudySource:
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
+class PreparedStudy:
     """All that is decided before the first training step.
 
     ``reading`` says what was done on reading the training images, such as a projection;
@@ -141,7 +141,7 @@ def prepare(
     progress: Progress,
     parts: Split | None = None,
     folder: Path | None = None,
-) -> Prepared:
+) -> PreparedStudy:
     """Split (unless ``parts`` is given), fit the preprocessing on the training part, load.
 
     Images that together are too large for the memory go into a temporary file in ``folder``.
@@ -171,7 +171,7 @@ def prepare(
         preprocess.to_unit(image)
     given = all(record.part for record in fingerprints.manifest.records)
     origin = _origin(caller=parts is not None, manifest=given)
-    return Prepared(chosen, fingerprints, preprocess, data, _summed_up(noted), origin)
+    return PreparedStudy(chosen, fingerprints, preprocess, data, _summed_up(noted), origin)
 
 
 def _origin(*, caller: bool, manifest: bool) -> Literal["seed", "manifest", "caller"]:
@@ -240,7 +240,7 @@ def _units(
 ) -> NDArray[np.float32]:
     """What the preprocessing makes of ``count`` images, (N, S, S, K) float32 in 0..1."""
     shape = (count, preprocess.size, preprocess.size, len(preprocess.planes))
-    units = scratch_array(shape, np.float32, folder)
+    units = temporary_array(shape, np.float32, folder)
     releaser = Releaser([units])
     for place, image in enumerate(images):
         unit = preprocess.to_unit(image)

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from actinscope.bundle import Bundle, Seen, group_digest
+from actinscope.bundle import Bundle, TrainingHashes, group_digest
 from actinscope.errors import StudyError
 from actinscope.study import RESERVED_COLUMNS, TRAIN, VALIDATION, Manifest, Row, read_table
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class TrainingProvenance:
     """What is known of the images that trained a bundle, or the members of an ensemble.
 
     Attributes:
@@ -53,20 +53,20 @@ class Known:
         )
 
 
-def known_training(bundle: Bundle) -> Known:
+def training_provenance(bundle: Bundle) -> TrainingProvenance:
     """What the run around the bundle says, and what the bundle itself carries."""
     rows = _training_rows(bundle.path.absolute().parent)
     images = _images_of(rows)
     carried = bundle.seen
     if carried is None:
-        return Known(images, rows, {}, () if images else (bundle.info.network.title,))
+        return TrainingProvenance(images, rows, {}, () if images else (bundle.info.network.title,))
     titles = [member.title for member in bundle.info.members]
     unknown = tuple(titles[number] for number in carried.unknown if number < len(titles))
     groups = {column: frozenset(found) for column, found in carried.groups.items()}
-    return Known(images | frozenset(carried.images), rows, groups, unknown)
+    return TrainingProvenance(images | frozenset(carried.images), rows, groups, unknown)
 
 
-def seen_by_run(run: Path) -> Seen:
+def seen_by_run(run: Path) -> TrainingHashes:
     """The training and validation images of the run in a folder; empty where there is none."""
     rows = _training_rows(run)
     columns = {column for row in rows for column in row.cells} - set(RESERVED_COLUMNS)
@@ -74,7 +74,7 @@ def seen_by_run(run: Path) -> Seen:
     for column in sorted(columns):
         values = {row.get(column) for row in rows} - {""}
         groups[column] = tuple(sorted(group_digest(column, value) for value in values))
-    return Seen(images=tuple(sorted(_images_of(rows))), groups=groups)
+    return TrainingHashes(images=tuple(sorted(_images_of(rows))), groups=groups)
 
 
 def _training_rows(run: Path) -> tuple[Row, ...]:
@@ -88,10 +88,10 @@ def _images_of(rows: Sequence[Row]) -> frozenset[str]:
     return frozenset({row.get("sha256") for row in rows} - {""})
 
 
-def seen_by_any(runs: Sequence[Seen]) -> Seen:
+def seen_by_any(runs: Sequence[TrainingHashes]) -> TrainingHashes:
     """The images and groups of several runs together; empty ones are of unknown training."""
     columns = sorted({column for one in runs for column in one.groups})
-    return Seen(
+    return TrainingHashes(
         images=tuple(sorted({image for one in runs for image in one.images})),
         groups={
             column: tuple(sorted({value for one in runs for value in one.groups.get(column, ())}))
@@ -101,7 +101,9 @@ def seen_by_any(runs: Sequence[Seen]) -> Seen:
     )
 
 
-def without_known(manifest: Manifest, known: Known) -> tuple[Manifest, tuple[str, ...]]:
+def without_training_images(
+    manifest: Manifest, known: TrainingProvenance
+) -> tuple[Manifest, tuple[str, ...]]:
     """The images that did not train the bundle, as far as is known, and a note on the others.
 
     Raises:
@@ -125,7 +127,7 @@ def without_known(manifest: Manifest, known: Known) -> tuple[Manifest, tuple[str
     return replace(manifest, records=unseen), (note,)
 
 
-def familiar_groups(manifest: Manifest, known: Known) -> tuple[str, ...]:
+def familiar_groups(manifest: Manifest, known: TrainingProvenance) -> tuple[str, ...]:
     """A note where images come from groups of which others trained the bundle."""
     group = manifest.group
     if group is None:
@@ -141,7 +143,7 @@ def familiar_groups(manifest: Manifest, known: Known) -> tuple[str, ...]:
     )
 
 
-def seen_before(known: Known) -> str:
+def seen_before(known: TrainingProvenance) -> str:
     """For a report: whether images that trained the bundle were left out."""
     if known.complete:
         return "The images that it was trained on were left out."

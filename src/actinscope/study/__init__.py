@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from actinscope.study.fingerprints import Fingerprints, fingerprint, hash_of_pixels
 from actinscope.study.folds import grouped_folds, train_and_validation
-from actinscope.study.image_statistics import CORNER, MEASURES, Observation
-from actinscope.study.keep_together import find_units
+from actinscope.study.image_statistics import CORNER, MEASURES, ImageStatistics
+from actinscope.study.keep_together import find_keep_together_sets
 from actinscope.study.manifest import read_manifest, write_manifest
 from actinscope.study.patches import PatchSettings, patches_of_fields
 from actinscope.study.records import (
@@ -23,7 +23,7 @@ from actinscope.study.scan import scan_folder
 from actinscope.study.split import Split, split
 from actinscope.study.summary import summarise
 from actinscope.study.table import Row, Table, read_table
-from actinscope.study.thumbnails import SIDE, Sketch, mirrored_descriptors
+from actinscope.study.thumbnails import SIDE, Thumbnail, mirrored_descriptors
 
 __all__ = [
     "CORNER",
@@ -35,15 +35,15 @@ __all__ = [
     "TRAIN",
     "VALIDATION",
     "Fingerprints",
+    "ImageStatistics",
     "Manifest",
-    "Observation",
     "PatchSettings",
     "Record",
     "Row",
-    "Sketch",
     "Split",
     "Table",
-    "find_units",
+    "Thumbnail",
+    "find_keep_together_sets",
     "fingerprint",
     "forbidden_characters",
     "grouped_folds",

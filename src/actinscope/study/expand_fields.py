@@ -55,7 +55,7 @@ def automatic_crop_size(sides: Sequence[int]) -> int:
     return max(_SMALLEST, _STEP * math.ceil(wanted / _STEP - 1e-9))
 
 
-def expand(
+def expand_fields(
     table: Table, rows: Sequence[ManifestRow], *, crop_size: int | None, options: ReadOptions
 ) -> Expanded:
     """Turn rows into records, one for each cell where the columns say where cells are.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from actinscope.cells import CropReader
 from actinscope.errors import ImageError, StudyError
-from actinscope.study.image_statistics import Observation, observe
+from actinscope.study.image_statistics import ImageStatistics, measure_statistics
 from actinscope.study.records import Manifest, Record
 from actinscope.wording import enumerate_some
 
@@ -49,7 +49,7 @@ class Fingerprints:
     problems: tuple[FileProblem, ...]
     duplicates: tuple[tuple[str, ...], ...]
     changed: tuple[str, ...] = ()
-    observations: tuple[Observation, ...] = ()
+    observations: tuple[ImageStatistics, ...] = ()
 
 
 def fingerprint(
@@ -76,7 +76,7 @@ def fingerprint(
     kept: list[Record] = []
     problems: list[FileProblem] = []
     changed: list[str] = []
-    observations: list[Observation] = []
+    observations: list[ImageStatistics] = []
     total = len(manifest.records)
     pool = ThreadPoolExecutor(max_workers=_READERS, thread_name_prefix="fingerprint")
     try:
@@ -109,12 +109,12 @@ def fingerprint(
 
 def _look(
     record: Record, reader: CropReader, observing: bool
-) -> tuple[str, Observation | None] | FileProblem:
+) -> tuple[str, ImageStatistics | None] | FileProblem:
     try:
         image = reader.read(record.path, record.region)
     except ImageError as error:
         return FileProblem(record.path, record.title, str(error))
-    return hash_of_pixels(image.pixels), observe(record, image) if observing else None
+    return hash_of_pixels(image.pixels), measure_statistics(record, image) if observing else None
 
 
 def hash_of_pixels(pixels: NDArray[Any]) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.errors import SettingsError, SplitError
-from actinscope.study.keep_together import Units, find_units
+from actinscope.study.keep_together import KeepTogetherSets, find_keep_together_sets
 from actinscope.study.records import TEST, TRAIN, VALIDATION, Manifest
 from actinscope.study.split import (
     LEAST_UNITS,
@@ -50,7 +50,7 @@ def grouped_folds(
         raise SettingsError(
             f"validation_fraction is {validation_fraction:g}", remedy="It must be between 0 and 1"
         )
-    units = find_units(manifest)
+    units = find_keep_together_sets(manifest)
     require_units(units, manifest, least=LEAST_UNITS)
     if len(units.counts) < folds:
         raise SplitError(
@@ -87,7 +87,7 @@ def train_and_validation(manifest: Manifest, *, seed: int, validation_fraction: 
         raise SettingsError(
             f"validation_fraction is {validation_fraction:g}", remedy="It must be between 0 and 1"
         )
-    units = find_units(manifest)
+    units = find_keep_together_sets(manifest)
     require_units(units, manifest, least=2)
     shares = (1 - validation_fraction, validation_fraction)
     places = share_out(units.counts, shares, rng=np.random.default_rng(seed))
@@ -107,7 +107,7 @@ def train_and_validation(manifest: Manifest, *, seed: int, validation_fraction: 
 
 def _one_fold(
     manifest: Manifest,
-    units: Units,
+    units: KeepTogetherSets,
     tested: NDArray[np.bool_],
     fold: tuple[int, float],
     rng: np.random.Generator,
@@ -134,7 +134,9 @@ def _one_fold(
     return _divided(manifest, units, places, parts, notes)
 
 
-def _lacking(units: Units, places: NDArray[np.intp], parts: Sequence[str]) -> dict[str, list[str]]:
+def _lacking(
+    units: KeepTogetherSets, places: NDArray[np.intp], parts: Sequence[str]
+) -> dict[str, list[str]]:
     """The classes that each part has no image of."""
     held = images_held(units, places, len(parts))
     return {
@@ -145,7 +147,7 @@ def _lacking(units: Units, places: NDArray[np.intp], parts: Sequence[str]) -> di
 
 def _divided(
     manifest: Manifest,
-    units: Units,
+    units: KeepTogetherSets,
     places: NDArray[np.intp],
     parts: Sequence[str],
     notes: Sequence[str],

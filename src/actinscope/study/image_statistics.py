@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from actinscope.images import Image, file_facts
 from actinscope.study.records import Record
-from actinscope.study.thumbnails import Sketch, sketch
+from actinscope.study.thumbnails import Thumbnail, thumbnail_of
 
 MEASURES = (
     "mean",
@@ -28,7 +28,7 @@ MEASURES = (
     "width",
     "bytes",
 )
-"""Names of the columns of :attr:`Observation.measures`."""
+"""Names of the columns of :attr:`ImageStatistics.measures`."""
 
 CORNER = 8
 """A corner of an image is kept as 8 x 8 pixels."""
@@ -38,7 +38,7 @@ _MOST_PIXELS = 1 << 20  # of an image that measures are taken from
 
 
 @dataclass(frozen=True, eq=False)
-class Observation:
+class ImageStatistics:
     """What is kept of one image.
 
     Attributes:
@@ -52,13 +52,13 @@ class Observation:
         facts: how the file was written, by name: ``file kind``, ``pixel type``, ...
     """
 
-    sketch: Sketch
+    sketch: Thumbnail
     corners: NDArray[np.float32]
     measures: NDArray[np.float64]
     facts: Mapping[str, str]
 
 
-def observe(record: Record, image: Image) -> Observation:
+def measure_statistics(record: Record, image: Image) -> ImageStatistics:
     """Look once at an image that has been read."""
     facts, size = _of_file(record.path)
     low, high = (int(value) if float(value).is_integer() else value for value in image.value_range)
@@ -69,8 +69,8 @@ def observe(record: Record, image: Image) -> Observation:
     }
     if image.pixel_size_um is not None:
         facts["pixel size"] = "{:.4g} x {:.4g} um".format(*image.pixel_size_um)
-    sketched = sketch(image.pixels)
-    return Observation(sketched, _corners(image.pixels), _measures(image, size), facts)
+    sketched = thumbnail_of(image.pixels)
+    return ImageStatistics(sketched, _corners(image.pixels), _measures(image, size), facts)
 
 
 @lru_cache(maxsize=64)  # many cells come from one field, one after the other

@@ -14,7 +14,7 @@ from actinscope.wording import enumerate_some
 
 
 @dataclass(frozen=True)
-class Units:
+class KeepTogetherSets:
     """The records of a manifest in units that stay whole.
 
     Attributes:
@@ -32,7 +32,7 @@ class Units:
     notes: tuple[str, ...]
 
 
-def find_units(manifest: Manifest) -> Units:
+def find_keep_together_sets(manifest: Manifest) -> KeepTogetherSets:
     """Join the records that share a group, have the same pixels or are marked as copies.
 
     Raises:
@@ -63,7 +63,7 @@ def find_units(manifest: Manifest) -> Units:
     counts = np.zeros((len(first), len(classes)), dtype=np.int64)
     np.add.at(counts, (unit_of, label_of), 1)
     notes = (*label_doubts(records), *_merged(records, group_of, manifest.group))
-    return Units(records, unit_of, classes, counts, notes)
+    return KeepTogetherSets(records, unit_of, classes, counts, notes)
 
 
 def _join(keys: Sequence[Sequence[str]]) -> NDArray[np.intp]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from actinscope.errors import ManifestError, SettingsError
 from actinscope.files import write_text_atomic
 from actinscope.images import ReadOptions
-from actinscope.study.expand_fields import FIELD_COLUMN, expand
+from actinscope.study.expand_fields import FIELD_COLUMN, expand_fields
 from actinscope.study.records import (
     PARTS,
     RESERVED_COLUMNS,
@@ -77,7 +77,7 @@ def read_manifest(
     _require_columns(table)
     group_columns = tuple(name for name in table.columns if name not in RESERVED_COLUMNS)
     rows = _read_rows(table, group_columns, Places(root, absolute(csv_path.parent)))
-    expanded = expand(table, rows, crop_size=crop_size, options=options or ReadOptions())
+    expanded = expand_fields(table, rows, crop_size=crop_size, options=options or ReadOptions())
     if expanded.made_field:
         group_columns = (*group_columns, FIELD_COLUMN)
     chosen, notes = _choose_group(group, group_columns, csv_path)

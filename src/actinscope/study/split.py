@@ -9,7 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.errors import SettingsError, SplitError
-from actinscope.study.keep_together import Units, find_units, label_doubts, same_pixels
+from actinscope.study.keep_together import (
+    KeepTogetherSets,
+    find_keep_together_sets,
+    label_doubts,
+    same_pixels,
+)
 from actinscope.study.records import PARTS, TEST, TRAIN, Manifest
 from actinscope.study.stratify import share_out
 from actinscope.wording import enumerate_some
@@ -74,7 +79,7 @@ def split(
             f"the fractions of the split are {', '.join(f'{f:g}' for f in fractions)}",
             remedy="They must be positive and sum to 1, as 0.8, 0.1, 0.1",
         )
-    units = find_units(manifest)
+    units = find_keep_together_sets(manifest)
     require_units(units, manifest, least=LEAST_UNITS)
     places = share_out(units.counts, fractions, rng=np.random.default_rng(seed))
     part_of = {
@@ -105,7 +110,7 @@ def unit_word(manifest: Manifest) -> str:
     return "different images" if manifest.group is None else f"groups ({manifest.group})"
 
 
-def require_units(units: Units, manifest: Manifest, *, least: int) -> None:
+def require_units(units: KeepTogetherSets, manifest: Manifest, *, least: int) -> None:
     """Refuse classes that lie in fewer than ``least`` units.
 
     Raises:
@@ -132,7 +137,7 @@ def require_units(units: Units, manifest: Manifest, *, least: int) -> None:
     )
 
 
-def images_held(units: Units, places: NDArray[np.intp], parts: int) -> NDArray[np.int64]:
+def images_held(units: KeepTogetherSets, places: NDArray[np.intp], parts: int) -> NDArray[np.int64]:
     """(P, K) images of each class in each part; units with a negative place are in none."""
     held = np.zeros((parts, len(units.classes)), dtype=np.int64)
     placed = places >= 0
@@ -140,7 +145,9 @@ def images_held(units: Units, places: NDArray[np.intp], parts: int) -> NDArray[n
     return held
 
 
-def _require_every_class(units: Units, places: NDArray[np.intp], manifest: Manifest) -> None:
+def _require_every_class(
+    units: KeepTogetherSets, places: NDArray[np.intp], manifest: Manifest
+) -> None:
     held = images_held(units, places, len(PARTS))
     lacking = [
         f"{units.classes[k]!r} in the {PARTS[p]} part" for p, k in np.argwhere(held == 0).tolist()
@@ -154,7 +161,10 @@ def _require_every_class(units: Units, places: NDArray[np.intp], manifest: Manif
 
 
 def _deviations(
-    units: Units, places: NDArray[np.intp], fractions: Sequence[float], manifest: Manifest
+    units: KeepTogetherSets,
+    places: NDArray[np.intp],
+    fractions: Sequence[float],
+    manifest: Manifest,
 ) -> tuple[str, ...]:
     held = images_held(units, places, len(PARTS))
     shares = held / held.sum(0)

@@ -26,7 +26,7 @@ _local = threading.local()
 
 
 @dataclass(frozen=True, eq=False)
-class Sketch:
+class Thumbnail:
     """What is kept of one image for comparing it with all others (about 6 kB).
 
     Attributes:
@@ -40,15 +40,15 @@ class Sketch:
     descriptors: NDArray[np.uint8]
 
 
-def sketch(pixels: NDArray[Any]) -> Sketch:
+def thumbnail_of(pixels: NDArray[Any]) -> Thumbnail:
     """The sketch of an image (C, Y, X) of any numeric type."""
     picture = small_picture(pixels)
     found, descriptors = _sift().detectAndCompute(picture, None)
     if descriptors is None:
-        return Sketch(picture, np.zeros((0, 4), np.float32), np.zeros((0, 128), np.uint8))
+        return Thumbnail(picture, np.zeros((0, 4), np.float32), np.zeros((0, 128), np.uint8))
     # Points of one strength may come in any number: the strongest few are kept.
     places = [(point.pt[0], point.pt[1], point.size, point.angle) for point in found[:_KEYPOINTS]]
-    return Sketch(
+    return Thumbnail(
         picture, np.asarray(places, np.float32), descriptors[:_KEYPOINTS].round().astype(np.uint8)
     )
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from actinscope.training.activation_cache import SearchImages, Shelf
 from actinscope.training.augmented_views import LabelledImages
-from actinscope.training.boosted_trees import fit_trees, forest_sentence, require_xgboost
+from actinscope.training.boosted_trees import fit_boosted_trees, forest_sentence, require_xgboost
 from actinscope.training.linear_probe import logistic_head
 from actinscope.training.loop import Fitted, fit
-from actinscope.training.memmap import Releaser, scratch_array
+from actinscope.training.memmap import Releaser, temporary_array
 from actinscope.training.recipe import (
     Recipe,
     change_recipe,
@@ -36,7 +36,7 @@ from actinscope.training.search_space import (
 )
 from actinscope.training.sections import LevelSettings, ProbabilitySettings
 from actinscope.training.setup import TrainingData
-from actinscope.training.tree_onnx import Forest, forest_to_onnx
+from actinscope.training.tree_onnx import TreeEnsemble, tree_ensemble_to_onnx
 from actinscope.training.trial import Fold, TrialRunner
 
 __all__ = [
@@ -46,7 +46,6 @@ __all__ = [
     "Choices",
     "Fitted",
     "Fold",
-    "Forest",
     "LabelledImages",
     "LevelSettings",
     "ProbabilitySettings",
@@ -58,14 +57,14 @@ __all__ = [
     "SearchSpace",
     "Shelf",
     "TrainingData",
+    "TreeEnsemble",
     "TrialResult",
     "TrialRunner",
     "change_recipe",
     "default_space_text",
     "fit",
-    "fit_trees",
+    "fit_boosted_trees",
     "forest_sentence",
-    "forest_to_onnx",
     "import_optuna",
     "is_hopeless",
     "load_recipe",
@@ -76,6 +75,7 @@ __all__ = [
     "recipe_text",
     "recipe_with",
     "require_xgboost",
-    "scratch_array",
+    "temporary_array",
+    "tree_ensemble_to_onnx",
     "write_recipe",
 ]

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.networks import CutNetwork, FrozenLayers
+from actinscope.networks import FrozenLayers, PartitionedNetwork
 from actinscope.preprocess import AugmentSettings, Preprocess
 from actinscope.progress import Progress
 from actinscope.training.activation_store import ActivationStore, bytes_of_views
@@ -31,7 +31,7 @@ from actinscope.training.augmented_views import (
     affordable_views,
     in_pieces,
 )
-from actinscope.training.memmap import scratch_array
+from actinscope.training.memmap import temporary_array
 from actinscope.training.recipe import Recipe
 
 
@@ -153,7 +153,7 @@ class CutActivations:
             if not arrays:
                 count = len(rows)
                 arrays = [
-                    scratch_array((count, *one.shape[1:]), np.float16, folder) for one in values
+                    temporary_array((count, *one.shape[1:]), np.float16, folder) for one in values
                 ]
             for array, tensor in zip(arrays, values, strict=True):
                 array[piece] = tensor
@@ -162,7 +162,7 @@ class CutActivations:
 
 def activations_of(
     model: object,
-    cut: CutNetwork,
+    cut: PartitionedNetwork,
     given: SearchImages,
     recipe: Recipe,
     *,
@@ -235,7 +235,7 @@ def activations_of(
 class _LateFrozen:
     """The frozen layers, made ready only when something is to be computed."""
 
-    def __init__(self, model: object, cut: CutNetwork) -> None:
+    def __init__(self, model: object, cut: PartitionedNetwork) -> None:
         self._model = model
         self._cut = cut
         self._layers: FrozenLayers | None = None
@@ -246,7 +246,7 @@ class _LateFrozen:
         return self._layers(images)
 
 
-def _identity(cut: CutNetwork, given: SearchImages, recipe: Recipe) -> str:
+def _identity(cut: PartitionedNetwork, given: SearchImages, recipe: Recipe) -> str:
     """Hash of all that the stored values depend on but the augmentation."""
     digest = hashlib.sha256(given.identity.encode())
     digest.update(given.preprocess.model_dump_json().encode())

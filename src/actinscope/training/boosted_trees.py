@@ -22,10 +22,10 @@ from actinscope.progress import Progress
 from actinscope.training.augmented_views import FreshViews, LabelledImages, in_pieces, prefetch
 from actinscope.training.checkpoint_writer import HISTORY_COLUMNS, write_history
 from actinscope.training.loop import Fitted, image_weights
-from actinscope.training.memmap import scratch_array
+from actinscope.training.memmap import temporary_array
 from actinscope.training.recipe import Recipe
 from actinscope.training.setup import TrainingData
-from actinscope.training.tree_onnx import Forest, Gaps, read_forest, softmax
+from actinscope.training.tree_onnx import Gaps, TreeEnsemble, read_tree_ensemble, softmax
 
 
 def require_xgboost() -> None:
@@ -44,7 +44,7 @@ def require_xgboost() -> None:
         ) from error
 
 
-def fit_trees(
+def fit_boosted_trees(
     model: Any,
     data: TrainingData,
     recipe: Recipe,
@@ -105,7 +105,7 @@ def _of_views(
     for (view, piece), batch in zip(pieces, inputs, strict=True):
         (values,) = frozen(batch[0])
         if found is None:
-            found = scratch_array((views * count, values.shape[1]), np.float32, folder)
+            found = temporary_array((views * count, values.shape[1]), np.float32, folder)
         found[view * count + piece] = values
         progress.advance(len(piece))
     assert found is not None, "a training part is never empty"
@@ -139,7 +139,7 @@ def _boost(
     *,
     classes: int,
     progress: Progress,
-) -> tuple[list[Forest], list[dict[str, float]]]:
+) -> tuple[list[TreeEnsemble], list[dict[str, float]]]:
     """The trees of every round as they are delivered, and a row of the history for each."""
     import xgboost
 
@@ -159,7 +159,7 @@ def _boost(
         "verbosity": 0,
     }
     booster = xgboost.Booster(parameters, [rows])
-    rounds: list[Forest] = []
+    rounds: list[TreeEnsemble] = []
     logits = np.zeros((len(validation[1]), classes))
     history: list[dict[str, float]] = []
     best = 0
@@ -169,7 +169,7 @@ def _boost(
         booster.update(rows, len(rounds))
         # Judged as they are delivered, with their thresholds moved.
         newest = booster[len(rounds) : len(rounds) + 1].save_raw("json")
-        rounds.append(read_forest(newest).centred(gaps))
+        rounds.append(read_tree_ensemble(newest).centred(gaps))
         logits += rounds[-1].logits(validation[0])
         loss, accuracy = _judged(booster.predict(rows), labels, weights)
         row = {
@@ -204,7 +204,7 @@ def _judged(
     return float(-(np.log(own) * weights).mean()), float(right.mean())
 
 
-def forest_sentence(forest: Forest, kept: int) -> str:
+def forest_sentence(forest: TreeEnsemble, kept: int) -> str:
     """What the classifier is, for reports: rounds, trees and features."""
     return (
         f"gradient-boosted trees (XGBoost) on the embedding of {forest.features} features: "

@@ -46,7 +46,7 @@ class _Epoch:
     state: dict[str, Any]
 
 
-class EpochSaver:
+class CheckpointWriter:
     """Writes ``checkpoint/`` and ``history.csv`` in a run's folder while training goes on.
 
     An epoch is written at once unless another was a few seconds ago; then it waits in

@@ -32,7 +32,7 @@ def chosen_rows(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     return np.sort(np.concatenate(chosen))
 
 
-def fit_head(model: Any, features: NDArray[Any], labels: NDArray[np.int64]) -> None:
+def fit_linear_probe(model: Any, features: NDArray[Any], labels: NDArray[np.int64]) -> None:
     """Set kernel and bias of the model's last dense layer by logistic regression.
 
     Args:

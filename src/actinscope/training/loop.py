@@ -20,18 +20,23 @@ from numpy.typing import NDArray
 
 from actinscope.errors import LossNotFinite, ResumeError, TrainingError
 from actinscope.files import remove_partial_files
-from actinscope.networks import backend_name, cut_network, keras_backend
+from actinscope.networks import backend_name, keras_backend, partition_network
 from actinscope.preprocess import Preprocess
 from actinscope.progress import Progress
 from actinscope.training.augmented_views import prefetch
 from actinscope.training.checkpoint import load_checkpoint, read_state, read_values
-from actinscope.training.checkpoint_writer import EpochSaver, best_file, write_history
+from actinscope.training.checkpoint_writer import CheckpointWriter, best_file, write_history
 from actinscope.training.memmap import Releaser
 from actinscope.training.recipe import Recipe, TrainingSettings
 from actinscope.training.schedule import learning_rate_at
-from actinscope.training.setup import TrainingData, Workbench, prepare_workbench, remove_activations
+from actinscope.training.setup import (
+    TrainingData,
+    TrainingSetup,
+    remove_activations,
+    set_up_training,
+)
 from actinscope.training.step import TrainingStep
-from actinscope.training.tree_onnx import Forest
+from actinscope.training.tree_onnx import TreeEnsemble
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +57,7 @@ class Fitted:
     kept_epoch: int
     trained_layers: int
     frozen_layers: int
-    forest: Forest | None = None
+    forest: TreeEnsemble | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +104,9 @@ def fit(
     checkpoint.mkdir(parents=True, exist_ok=True)
     remove_partial_files(checkpoint)
     settings, last = recipe.training, checkpoint / "last.npz"
-    cut = cut_network(model, max(1, frozen_layers))  # the input is a layer with nothing to train
+    cut = partition_network(
+        model, max(1, frozen_layers)
+    )  # the input is a layer with nothing to train
     state = _first_state(model, data, recipe, frozen_layers=frozen_layers, preprocess=preprocess)
     resumed = resume and last.exists()
     if resumed:  # looked at before the frozen layers cost time
@@ -112,7 +119,7 @@ def fit(
         state = _restore(step, last, folder, progress)
         remove_activations(checkpoint)  # left where the run was stopped at its very end
     else:
-        bench = prepare_workbench(
+        bench = set_up_training(
             step,
             cut,
             data,
@@ -147,10 +154,10 @@ def _restore(step: TrainingStep, last: Path, folder: Path, progress: Progress) -
 
 
 def _train(
-    bench: Workbench, recipe: Recipe, *, state: dict[str, Any], folder: Path, progress: Progress
+    bench: TrainingSetup, recipe: Recipe, *, state: dict[str, Any], folder: Path, progress: Progress
 ) -> None:
     """All epochs that are left; the stored views go when they are done or cannot go on."""
-    saver = EpochSaver(folder)
+    saver = CheckpointWriter(folder)
 
     def save(end: EpochEnd) -> bool:
         step = bench.step
@@ -171,7 +178,7 @@ def _train(
     bench.source.remove()
 
 
-def _judge_start(bench: Workbench, recipe: Recipe, progress: Progress) -> None:
+def _judge_start(bench: TrainingSetup, recipe: Recipe, progress: Progress) -> None:
     """Say how good the fitted last layer is on the untouched network.
 
     It is not a candidate for the weights that are kept: on a few dozen validation images a
@@ -185,7 +192,7 @@ def _judge_start(bench: Workbench, recipe: Recipe, progress: Progress) -> None:
 
 
 def run_epochs(
-    bench: Workbench,
+    bench: TrainingSetup,
     recipe: Recipe,
     *,
     state: dict[str, Any],
@@ -236,7 +243,7 @@ def run_epochs(
 
 
 def _train_epoch(
-    bench: Workbench, recipe: Recipe, epoch: int, steps: int, progress: Progress
+    bench: TrainingSetup, recipe: Recipe, epoch: int, steps: int, progress: Progress
 ) -> tuple[float, float]:
     """Train one epoch and return the mean loss and accuracy over its images."""
     settings = recipe.training

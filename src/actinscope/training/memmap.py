@@ -27,7 +27,7 @@ RELEASE_BYTES = 256 * 2**20
 IN_MEMORY_BYTES = 256 * 2**20
 
 
-def scratch_array(
+def temporary_array(
     shape: Sequence[int], dtype: DTypeLike, folder: Path | None = None
 ) -> NDArray[Any]:
     """An array to fill: in memory if it is small, else in a nameless temporary file.

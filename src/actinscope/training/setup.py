@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.errors import TrainingError
-from actinscope.networks import CutNetwork, FrozenLayers
+from actinscope.networks import FrozenLayers, PartitionedNetwork
 from actinscope.preprocess import Preprocess
 from actinscope.progress import Progress
 from actinscope.training.activation_store import ActivationStore, as_half
@@ -25,8 +25,8 @@ from actinscope.training.augmented_views import (
     in_pieces,
     prefetch,
 )
-from actinscope.training.linear_probe import HEAD_ROWS, chosen_rows, fit_head
-from actinscope.training.memmap import Releaser, scratch_array
+from actinscope.training.linear_probe import HEAD_ROWS, chosen_rows, fit_linear_probe
+from actinscope.training.memmap import Releaser, temporary_array
 from actinscope.training.recipe import Recipe
 from actinscope.training.step import TrainingStep
 
@@ -60,7 +60,7 @@ class Validated:
 
 
 @dataclass(frozen=True, eq=False)
-class Workbench:
+class TrainingSetup:
     """Nothing here changes during training but the variables of the models.
 
     Attributes:
@@ -96,9 +96,9 @@ class Workbench:
         return Validated(float(loss), float(accuracy), -own)
 
 
-def prepare_workbench(
+def set_up_training(
     step: TrainingStep,
-    cut: CutNetwork,
+    cut: PartitionedNetwork,
     data: TrainingData,
     recipe: Recipe,
     *,
@@ -107,7 +107,7 @@ def prepare_workbench(
     identity: str,
     epoch: int,
     progress: Progress,
-) -> Workbench:
+) -> TrainingSetup:
     """Run the frozen part, and fit the last layer unless training goes on.
 
     Args:
@@ -153,7 +153,7 @@ def prepare_workbench(
         source.close()
         source.remove()
         raise
-    return Workbench(
+    return TrainingSetup(
         step=step,
         source=source,
         labels=data.train.labels,
@@ -164,14 +164,14 @@ def prepare_workbench(
 
 
 def remove_activations(folder: Path) -> None:
-    """Delete what :func:`prepare_workbench` has stored in ``folder``."""
+    """Delete what :func:`set_up_training` has stored in ``folder``."""
     shutil.rmtree(folder / _ACTIVATIONS, ignore_errors=True)
 
 
 def _stored_views(
     fresh: FreshViews,
     frozen: FrozenLayers,
-    cut: CutNetwork,
+    cut: PartitionedNetwork,
     recipe: Recipe,
     *,
     folder: Path,
@@ -214,7 +214,9 @@ def _activations(
         values = [as_half(tensor) for tensor in frozen(preprocess.to_network(units))]
         if not arrays:
             count = len(images.labels)
-            arrays = [scratch_array((count, *one.shape[1:]), np.float16, folder) for one in values]
+            arrays = [
+                temporary_array((count, *one.shape[1:]), np.float16, folder) for one in values
+            ]
         for array, tensor in zip(arrays, values, strict=True):
             array[piece] = tensor
     return arrays
@@ -253,4 +255,4 @@ def start_head(
             crossing = [as_half(tensor) for tensor in frozen(batch[0])]
         parts.append(step.features(crossing))
         progress.advance(len(parts[-1]))
-    fit_head(step.model, np.concatenate(parts), np.tile(labels[rows], views))
+    fit_linear_probe(step.model, np.concatenate(parts), np.tile(labels[rows], views))

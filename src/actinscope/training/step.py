@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.networks import (
-    CutNetwork,
+    PartitionedNetwork,
     backend_name,
     has_gpu,
     is_plain,
@@ -44,7 +44,7 @@ class TrainingStep:
     """
 
     def __init__(
-        self, model: Any, cut: CutNetwork, *, whole: bool, settings: TrainingSettings
+        self, model: Any, cut: PartitionedNetwork, *, whole: bool, settings: TrainingSettings
     ) -> None:
         keras = keras_backend()
         self.model = model

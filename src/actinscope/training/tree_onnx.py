@@ -45,7 +45,7 @@ class Tree:
 
 
 @dataclass(frozen=True, eq=False)
-class Forest:
+class TreeEnsemble:
     """Trees whose values add up to the logits of K classes; the softmax is taken of these.
 
     Attributes:
@@ -77,7 +77,7 @@ class Forest:
         """(N, K), the softmax of :meth:`logits`."""
         return softmax(self.logits(features))
 
-    def centred(self, gaps: Gaps) -> Forest:
+    def centred(self, gaps: Gaps) -> TreeEnsemble:
         """The same trees with every threshold in the middle of its gap (see :class:`Gaps`)."""
         trees = []
         for tree in self.trees:
@@ -123,7 +123,7 @@ def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return chances
 
 
-def read_forest(model: bytes | bytearray) -> Forest:
+def read_tree_ensemble(model: bytes | bytearray) -> TreeEnsemble:
     """The trees of ``Booster.save_raw("json")`` of XGBoost, objective multi:softprob.
 
     Raises:
@@ -139,7 +139,7 @@ def read_forest(model: bytes | bytearray) -> Forest:
     # One number for all classes up to XGBoost 3.0, a list since.
     base = np.array(json.loads(parameters["base_score"]), np.float32).reshape(-1)
     info, trees = booster["model"]["tree_info"], booster["model"]["trees"]
-    return Forest(
+    return TreeEnsemble(
         trees=tuple(_tree(one, int(target)) for one, target in zip(trees, info, strict=True)),
         base=np.broadcast_to(base, classes).copy(),
         features=int(parameters["num_feature"]),
@@ -172,7 +172,7 @@ def _unknown_kind(kind: str) -> TrainingError:
     return TrainingError(f"XGBoost gave {kind}, which cannot be written as ONNX")
 
 
-def forest_to_onnx(forest: Forest, *, input_name: str, output_name: str) -> bytes:
+def tree_ensemble_to_onnx(forest: TreeEnsemble, *, input_name: str, output_name: str) -> bytes:
     """ONNX: features (N, D) float32 to probabilities (N, K) float32.
 
     The trees are one ``TreeEnsembleRegressor`` of the set ai.onnx.ml, with ``BRANCH_LT`` as

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.errors import LossNotFinite
-from actinscope.networks import cut_network, freeze, freeze_batch_norm
+from actinscope.networks import freeze, freeze_batch_norm, partition_network
 from actinscope.progress import Progress
 from actinscope.training.activation_cache import ChosenRows, SearchImages, Shelf, activations_of
 from actinscope.training.loop import EpochEnd, run_epochs
 from actinscope.training.recipe import Recipe
-from actinscope.training.setup import Workbench, start_head
+from actinscope.training.setup import TrainingSetup, start_head
 from actinscope.training.step import TrainingStep
 
 
@@ -129,14 +129,14 @@ class TrialRunner:
 
     def _bench(
         self, recipe: Recipe, given: SearchImages, fold: Fold, progress: Progress
-    ) -> Workbench:
+    ) -> TrainingSetup:
         settings, network = recipe.training, recipe.network
         model = self._build(recipe)
         assert network.frozen_layers is not None, "a recipe as used"
         freeze(model, network.frozen_layers)
         if network.freeze_batch_norm:
             freeze_batch_norm(model)
-        cut = cut_network(model, network.frozen_layers)
+        cut = partition_network(model, network.frozen_layers)
         step = TrainingStep(model, cut, whole=False, settings=settings)
         step.trace_ahead()
         stored = activations_of(
@@ -161,7 +161,7 @@ class TrialRunner:
             )
         validation = stored.plain_rows(fold.held_out, self._scratch)
         stored.plain.close()
-        return Workbench(
+        return TrainingSetup(
             step=step,
             source=source,
             labels=labels[fold.train],
@@ -216,7 +216,7 @@ class _Watch:
         )
 
 
-def _trained(bench: Workbench, recipe: Recipe, watch: _Watch, progress: Progress) -> str:
+def _trained(bench: TrainingSetup, recipe: Recipe, watch: _Watch, progress: Progress) -> str:
     """Train a fold; the state of its trial."""
     state: dict[str, Any] = {"history": [], "best_epoch": 0}
     try:

@@ -24,9 +24,9 @@ from actinscope.runs import (
     familiar_groups,
     fingerprint_study,
     keep_test_part,
-    known_training,
     labels_of,
     read_labelled,
+    training_provenance,
     unreadable,
 )
 from actinscope.study import Fingerprints, Manifest, Record
@@ -201,7 +201,7 @@ def _unseen_by_all(
     """The images that all can read and none has learnt from, and why others are left out."""
     seen: dict[ImageKey, str] = {}
     for name, bundle in bundles.items():
-        known = known_training(bundle).images
+        known = training_provenance(bundle).images
         for record in manifests[name].records:
             if record.pixel_hash in known:
                 seen.setdefault(record.key, name)
@@ -230,7 +230,7 @@ def _unseen_by_all(
 
 def _pasts(bundles: Mapping[str, Bundle], compared: Manifest) -> tuple[str, ...]:
     """What is known of the images that the bundles have learnt from."""
-    pasts = {name: known_training(bundle) for name, bundle in bundles.items()}
+    pasts = {name: training_provenance(bundle) for name, bundle in bundles.items()}
     told = [
         f"{name}: {note}"
         for name, known in pasts.items()

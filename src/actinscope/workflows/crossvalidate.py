@@ -74,7 +74,7 @@ from actinscope.workflows.train import train_on_parts
 from actinscope.workflows.tune import TuneRequest, tune_on_parts
 from actinscope.workflows.tune_checks import require_searchable
 from actinscope.workflows.tune_report import BEST
-from actinscope.writeup import FoldsStory
+from actinscope.writeup import FoldsResult
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +140,7 @@ def crossvalidate(request: CrossvalidateRequest, progress: Progress) -> Crossval
     write_levels(request.output, {OUT_OF_FOLD: levels})
     bundle = _deployed(work, folds, figures[OUT_OF_FOLD])
     problems = (*unreadable(work.fingerprints), *unpredicted(pooled))
-    story = FoldsStory(
+    story = FoldsResult(
         recipe=request.recipe,
         folds=tuple(folds),
         pooled=tuple(pooled),

@@ -28,10 +28,10 @@ from actinscope.wording import percent, plural, spoken
 from actinscope.workflows.train_report import data_findings, headline, title_of
 from actinscope.writeup import (
     AuditFacts,
-    FoldsStory,
+    FoldsResult,
     folds_facts,
     majority_rate,
-    write_folds_paperwork,
+    write_folds_writeup,
 )
 
 if TYPE_CHECKING:
@@ -42,12 +42,12 @@ _ERRORS = 24
 _SHOWN = ("accuracy", "balanced_accuracy", "f1_macro", "mcc", "auroc")
 
 
-def write_folds_report(story: FoldsStory, reader: CropReader, folder: Path) -> str:
+def write_folds_report(story: FoldsResult, reader: CropReader, folder: Path) -> str:
     """Write ``report.html``, figures, tables and paperwork; returns the verdict."""
     facts = folds_facts(story, folder)
     judged = _verdict(story, facts.checks.audit)
     examples, errors = _pictures(story, reader)
-    paperwork = write_folds_paperwork(facts, folder)
+    paperwork = write_folds_writeup(facts, folder)
     content = ReportContent(
         title="Synthetic actin cells" if story.synthetic else title_of(story.manifest),
         question=_question(story),
@@ -83,7 +83,7 @@ def write_folds_report(story: FoldsStory, reader: CropReader, folder: Path) -> s
     return judged.sentence
 
 
-def _verdict(story: FoldsStory, audit: AuditFacts | None) -> Verdict:
+def _verdict(story: FoldsResult, audit: AuditFacts | None) -> Verdict:
     judged = verdict(
         story.evaluation,
         baseline=majority_rate(story.evaluation),
@@ -108,7 +108,7 @@ def _verdict(story: FoldsStory, audit: AuditFacts | None) -> Verdict:
     return replace(judged, sentence=estimate + judged.sentence)
 
 
-def _question(story: FoldsStory) -> str:
+def _question(story: FoldsResult) -> str:
     classes = story.manifest.classes
     names = f"{', '.join(classes[:-1])} and {classes[-1]}"
     group = story.manifest.group
@@ -125,7 +125,7 @@ def _question(story: FoldsStory) -> str:
     )
 
 
-def _notices(story: FoldsStory) -> Iterator[str]:
+def _notices(story: FoldsResult) -> Iterator[str]:
     yield from story.network.notices
     models = "the way of training and searching settings" if story.search else "a way of training"
     yield (
@@ -159,7 +159,7 @@ def _notices(story: FoldsStory) -> Iterator[str]:
         )
 
 
-def _folds_shown(story: FoldsStory) -> FoldsShown:
+def _folds_shown(story: FoldsResult) -> FoldsShown:
     several = len(story.pooled) > 1
     rows = tuple(
         FoldRow(
@@ -195,7 +195,7 @@ def _folds_shown(story: FoldsStory) -> FoldsShown:
     )
 
 
-def _split_table(story: FoldsStory) -> SplitTable:
+def _split_table(story: FoldsResult) -> SplitTable:
     """Images and groups that each fold of the first repeat tests."""
     pooled, classes = story.pooled[0], story.manifest.classes
     parts = tuple(f"fold {number}" for number in range(1, story.count + 1))
@@ -216,7 +216,7 @@ def _split_table(story: FoldsStory) -> SplitTable:
 
 
 def _pictures(
-    story: FoldsStory, reader: CropReader
+    story: FoldsResult, reader: CropReader
 ) -> tuple[dict[str, tuple[CellPicture, ...]], tuple[CellPicture, ...]]:
     """Examples of each class and the surest errors, each as its fold's network saw it."""
     pooled, classes = story.pooled[0], story.manifest.classes

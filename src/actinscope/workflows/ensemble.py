@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actinscope import __version__
-from actinscope.bundle import Bundle, Seen, load_bundle, save_ensemble, verify_bundle
+from actinscope.bundle import Bundle, TrainingHashes, load_bundle, save_ensemble, verify_bundle
 from actinscope.runs import now_utc, require_empty_folder, seen_by_any, seen_by_run
 
 
@@ -53,7 +53,7 @@ def make_ensemble(sources: Sequence[Path], output: Path) -> EnsembleOutcome:
 
 def join_bundles(
     places: Sequence[Path], output: Path, *, created: str, notices: Sequence[str] = ()
-) -> tuple[Bundle, list[Bundle], Seen]:
+) -> tuple[Bundle, list[Bundle], TrainingHashes]:
     """Write and verify the ensemble; a bundle that is in ``output`` already is replaced.
 
     Args:

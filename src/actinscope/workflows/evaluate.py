@@ -11,7 +11,7 @@ from actinscope.cells import CropReader
 from actinscope.evaluation import Evaluation, level_words, verdict
 from actinscope.explain import (
     Explanation,
-    Looks,
+    SaliencySource,
     attention_warnings,
     explain,
     explanation_findings,
@@ -23,25 +23,25 @@ from actinscope.predict import Predictor
 from actinscope.progress import Progress
 from actinscope.report import Finding, ReportContent, write_report
 from actinscope.runs import (
-    Known,
     StudySource,
-    assess,
+    TrainingProvenance,
     check_labels,
     describe_environment,
     familiar_groups,
     fingerprint_study,
     keep_test_part,
-    known_training,
     level_rules,
     level_section,
     now_utc,
+    predict_and_evaluate,
     read_labelled,
     require_new_folder,
     seen_before,
+    training_provenance,
     unreadable,
     with_familiar,
-    without_known,
-    write_assessment,
+    without_training_images,
+    write_evaluation,
     write_levels,
 )
 from actinscope.study import TEST, write_manifest
@@ -101,14 +101,14 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     make_folder(request.output)
     reader = CropReader(options)
     found = fingerprint_study(listed, reader, progress)
-    known = known_training(bundle)
-    manifest, seen = without_known(found.manifest, known)
+    known = training_provenance(bundle)
+    manifest, seen = without_training_images(found.manifest, known)
     seen = (*seen, *familiar_groups(manifest, known))
     told = (*((predictor.cost,) if predictor.cost else ()), *note, *seen)
     notes = (*manifest.notes, *told)
     for text in notes:
         progress.say(f"note: {text}")
-    result = assess(
+    result = predict_and_evaluate(
         predictor,
         manifest.records,
         manifest,
@@ -123,11 +123,11 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     )
     result = replace(result, levels=tuple(levels))
     problems = (*unreadable(found), *result.problems)
-    write_assessment(request.output, {_PART: result}, manifest)
+    write_evaluation(request.output, {_PART: result}, manifest)
     tested = tuple(replace(record, part=_PART) for record in result.records)
     write_manifest(replace(manifest, records=tested), request.output / "manifest.csv")
     write_levels(request.output, {_PART: result.levels})
-    looks = Looks(predictor, result, None)
+    looks = SaliencySource(predictor, result, None)
     explained = None
     if len(bundle.networks) == 1:  # the members of an ensemble each look for themselves
         explained = explain(looks, reader=reader, seed=request.seed, progress=progress)
@@ -140,8 +140,8 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
 
 def _write_report(
     request: EvaluateRequest,
-    known: Known,
-    looks: Looks,
+    known: TrainingProvenance,
+    looks: SaliencySource,
     explained: Explanation | None,
     *,
     group: str | None,

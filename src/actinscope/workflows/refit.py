@@ -19,15 +19,15 @@ from actinscope.bundle import (
 )
 from actinscope.cells import CropReader
 from actinscope.files import make_folder, write_json_atomic
-from actinscope.predict import Judge, Predictor
+from actinscope.predict import DecisionRules, Predictor
 from actinscope.progress import Progress
 from actinscope.runs import (
     ChosenNetwork,
     RunContext,
     TrainRequest,
-    answers_of,
-    deliver,
+    export_run_bundle,
     fit_reliability,
+    predict_labelled,
     prepare,
     recipe_as_used,
     records_of,
@@ -87,10 +87,10 @@ def refit(
     write_manifest(parts.manifest, folder / "manifest.csv")
     write_json_atomic(folder / "environment.json", context.environment)
     fitted = fit_network(request, network, prepared, progress)
-    bundle = deliver(request, network, prepared, fitted, reader=reader, context=context)
+    bundle = export_run_bundle(request, network, prepared, fitted, reader=reader, context=context)
     predictor = Predictor(bundle)
     validation, training = (
-        answers_of(
+        predict_labelled(
             predictor,
             records_of(parts.manifest, part),
             parts.manifest,
@@ -107,7 +107,7 @@ def refit(
         seed=recipe.seed,
     )
     bundle = store_reliability(bundle, reliability, references)
-    for note in Judge(reliability, references).notes:
+    for note in DecisionRules(reliability, references).notes:
         progress.say(f"note: {note}")
     return store_metrics(bundle, metrics)
 

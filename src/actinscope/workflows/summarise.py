@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from actinscope.errors import ManifestError, UsageError
 from actinscope.evaluation import LevelRule, evaluate_level, level_words, parse_level, sum_up
 from actinscope.files import write_text_atomic
-from actinscope.predict import JUDGED
+from actinscope.predict import DECISION_COLUMNS
 from actinscope.runs import (
     csv_text,
     require_columns,
@@ -28,7 +28,9 @@ from actinscope.wording import counted
 
 _PROBABILITY = "probability_"
 # What was found out about a cell names no unit that it comes from.
-_NO_LEVEL = frozenset({"label", "predicted", "part", "error", "y", "x", "sha256", *JUDGED})
+_NO_LEVEL = frozenset(
+    {"label", "predicted", "part", "error", "y", "x", "sha256", *DECISION_COLUMNS}
+)
 # Cells of these parts are not new to the model.
 _KNOWN = frozenset({TRAIN, VALIDATION})
 _SUM_TOLERANCE = 1e-3  # six decimals of each of many classes

@@ -11,26 +11,26 @@ from actinscope.audit import audit_before
 from actinscope.bundle import Bundle, store_metrics, store_reliability
 from actinscope.cells import CropReader
 from actinscope.evaluation import Evaluation, LevelRule, level_words
-from actinscope.explain import ControlResults, Explanation, Looks, explain, run_controls
+from actinscope.explain import ControlResults, Explanation, SaliencySource, explain, run_controls
 from actinscope.files import make_folder, write_json_atomic
 from actinscope.networks import build_network, freeze, freeze_batch_norm, import_in_background
-from actinscope.predict import Judge, Predictor
+from actinscope.predict import DecisionRules, Predictor
 from actinscope.progress import Progress
 from actinscope.runs import (
-    Assessment,
     ChosenNetwork,
-    Prepared,
+    EvaluatedPredictions,
+    PreparedStudy,
     RunContext,
     TrainRequest,
-    answers_of,
-    assess_answers,
     choose_network,
-    deliver,
+    evaluate_predictions,
+    export_run_bundle,
     fingerprint_study,
     fit_reliability,
     head_of,
     level_rules,
     network_sentence,
+    predict_labelled,
     prepare,
     read_study,
     recipe_as_used,
@@ -40,13 +40,13 @@ from actinscope.runs import (
     require_same_settings,
     unreadable,
     with_network_of_run,
-    write_assessment,
+    write_evaluation,
     write_levels,
 )
 from actinscope.study import Fingerprints, Split, write_manifest
-from actinscope.training import Fitted, Recipe, fit, fit_trees, write_recipe
+from actinscope.training import Fitted, Recipe, fit, fit_boosted_trees, write_recipe
 from actinscope.workflows.train_report import file_problems, write_run_report
-from actinscope.writeup import RunStory
+from actinscope.writeup import RunResult
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +132,7 @@ def train_on_parts(
     write_manifest(prepared.split.manifest, request.output / "manifest.csv")
     write_json_atomic(request.output / "environment.json", context.environment)
     fitted = fit_network(request, network, prepared, progress)
-    bundle = deliver(request, network, prepared, fitted, reader=reader, context=context)
+    bundle = export_run_bundle(request, network, prepared, fitted, reader=reader, context=context)
     predictor = Predictor(bundle)
     assessments = _judge_parts(
         request, bundle, predictor, prepared, rules=rules, reader=reader, progress=progress
@@ -140,7 +140,7 @@ def train_on_parts(
     controls, looks, explanation = _look_closer(
         request.recipe, predictor, assessments, prepared, reader=reader, progress=progress
     )
-    story = RunStory(
+    story = RunResult(
         recipe=recipe,
         synthetic=request.synthetic,
         random_weights=network.weights.random,
@@ -168,16 +168,16 @@ def _judge_parts(
     request: TrainRequest,
     bundle: Bundle,
     predictor: Predictor,
-    prepared: Prepared,
+    prepared: PreparedStudy,
     *,
     rules: Sequence[LevelRule],
     reader: CropReader,
     progress: Progress,
-) -> dict[str, Assessment]:
+) -> dict[str, EvaluatedPredictions]:
     """Predict all parts, calibrate on the validation part, judge; writes the figures."""
     recipe, manifest = request.recipe, prepared.split.manifest
     answers = {
-        part: answers_of(
+        part: predict_labelled(
             predictor, records_of(manifest, part), manifest, reader=reader, progress=progress
         )
         for part in ("test", "validation", "train")
@@ -190,11 +190,11 @@ def _judge_parts(
         seed=recipe.seed,
     )
     bundle = store_reliability(bundle, reliability, references)
-    judge = Judge(reliability, references)
+    judge = DecisionRules(reliability, references)
     for note in judge.notes:
         progress.say(f"note: {note}")
     assessments = {
-        part: assess_answers(
+        part: evaluate_predictions(
             one,
             judge,
             predictor.classes,
@@ -205,7 +205,7 @@ def _judge_parts(
         )
         for part, one in answers.items()
     }
-    write_assessment(request.output, assessments, manifest)
+    write_evaluation(request.output, assessments, manifest)
     write_levels(request.output, {part: one.levels for part, one in assessments.items()})
     store_metrics(bundle, assessments["test"].to_json())
     return assessments
@@ -214,12 +214,12 @@ def _judge_parts(
 def _look_closer(
     recipe: Recipe,
     predictor: Predictor,
-    assessments: Mapping[str, Assessment],
-    prepared: Prepared,
+    assessments: Mapping[str, EvaluatedPredictions],
+    prepared: PreparedStudy,
     *,
     reader: CropReader,
     progress: Progress,
-) -> tuple[ControlResults | None, Looks | None, Explanation | None]:
+) -> tuple[ControlResults | None, SaliencySource | None, Explanation | None]:
     """Controls and explanation, as far as the recipe wants them."""
     test, training = assessments["test"], assessments["train"]
     controls = None
@@ -235,11 +235,11 @@ def _look_closer(
         )
     if not recipe.explanation:
         return controls, None, None
-    looks = Looks(predictor, test, training)
+    looks = SaliencySource(predictor, test, training)
     return controls, looks, explain(looks, reader=reader, seed=recipe.seed, progress=progress)
 
 
-def announce(prepared: Prepared, progress: Progress) -> None:
+def announce(prepared: PreparedStudy, progress: Progress) -> None:
     """Say what was left out, and what was decided on splitting and reading."""
     for name, message in unreadable(prepared.fingerprints):
         progress.say(f"left out: {name}: {message}")
@@ -249,7 +249,7 @@ def announce(prepared: Prepared, progress: Progress) -> None:
 
 
 def fit_network(
-    request: TrainRequest, network: ChosenNetwork, prepared: Prepared, progress: Progress
+    request: TrainRequest, network: ChosenNetwork, prepared: PreparedStudy, progress: Progress
 ) -> Fitted:
     """Build the network that a recipe (as used) asks for, and train it."""
     settings, entry = request.recipe.network, network.entry
@@ -264,7 +264,7 @@ def fit_network(
         head=head_of(request.recipe, entry),
     )
     if request.recipe.training.head_model == "boosted_trees":
-        return fit_trees(
+        return fit_boosted_trees(
             model,
             prepared.data,
             request.recipe,

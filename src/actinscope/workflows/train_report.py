@@ -15,7 +15,7 @@ from actinscope.cells import CropReader
 from actinscope.evaluation import Evaluation, typical_examples, verdict, worst_errors
 from actinscope.explain import (
     ACTIVATION,
-    Looks,
+    SaliencySource,
     attention_warnings,
     control_warnings,
     controls_shown,
@@ -35,10 +35,10 @@ from actinscope.report import (
     displayed,
     write_report,
 )
-from actinscope.runs import Assessment, level_section, unreadable
+from actinscope.runs import EvaluatedPredictions, level_section, unreadable
 from actinscope.study import Fingerprints, Manifest, Record, summarise
 from actinscope.training import Fitted, Recipe
-from actinscope.writeup import RunStory, majority_rate, run_facts, write_paperwork
+from actinscope.writeup import RunResult, majority_rate, run_facts, write_run_writeup
 
 _EXAMPLES = 6
 _ERRORS = 24
@@ -48,7 +48,10 @@ _OCCLUDED = 4
 
 
 def write_run_report(
-    story: RunStory, assessments: Mapping[str, Assessment], reader: CropReader, folder: Path
+    story: RunResult,
+    assessments: Mapping[str, EvaluatedPredictions],
+    reader: CropReader,
+    folder: Path,
 ) -> str:
     """Write the report with its figures and tables, and the paperwork.
 
@@ -77,7 +80,7 @@ def write_run_report(
         ),
         unanswerable=sentence_of(story.audited.findings) if story.audited else "",
     )
-    paperwork = write_paperwork(facts, folder)
+    paperwork = write_run_writeup(facts, folder)
     pictures = Pictures(test, story.prepared.preprocess, reader, story.looks)
     content = ReportContent(
         title="Synthetic actin cells" if story.synthetic else title_of(manifest),
@@ -120,7 +123,7 @@ def write_run_report(
 
 
 def file_problems(
-    fingerprints: Fingerprints, assessments: Mapping[str, Assessment]
+    fingerprints: Fingerprints, assessments: Mapping[str, EvaluatedPredictions]
 ) -> tuple[tuple[str, str], ...]:
     """(name, message) of every image that was left out, on reading or on predicting."""
     return (
@@ -137,10 +140,10 @@ class Pictures:
     class maps get occlusion maps for the first pictures of a kind.
     """
 
-    assessment: Assessment
+    assessment: EvaluatedPredictions
     preprocess: Preprocess
     reader: CropReader
-    looks: Looks | None = None
+    looks: SaliencySource | None = None
 
     def examples(self, seed: int) -> dict[str, tuple[CellPicture, ...]]:
         """A few cells of each class, drawn by lot, spread over the groups."""
@@ -289,7 +292,7 @@ def _history(fitted: Fitted) -> dict[str, list[float]]:
     return {key: [row[key] for row in fitted.history] for key in fitted.history[0]}
 
 
-def _findings(story: RunStory) -> tuple[Finding, ...]:
+def _findings(story: RunResult) -> tuple[Finding, ...]:
     prepared = story.prepared
     return data_findings(
         prepared.fingerprints, story.audited, by_image=prepared.split.by_image,
@@ -351,7 +354,7 @@ def data_findings(
     return tuple(found)
 
 
-def _timing(story: RunStory) -> str:
+def _timing(story: RunResult) -> str:
     training = sum(row["seconds"] for row in story.fitted.history)
     return (
         f"{story.seconds / 60:.1f} minutes in all, {training / 60:.1f} of them in "

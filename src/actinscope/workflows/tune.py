@@ -64,7 +64,7 @@ from actinscope.training import (
     write_recipe,
 )
 from actinscope.workflows.tune_checks import buildable_with, require_frozen, require_searchable
-from actinscope.workflows.tune_report import TuneStory, write_trials, write_tuning
+from actinscope.workflows.tune_report import TuneResult, write_trials, write_tuning
 
 _STORED = "stored"
 _RECIPE = "recipe.toml"
@@ -354,7 +354,7 @@ def _search(
                 where=folder,
                 remedy="Give more --minutes, and --resume",
             )
-        story = TuneStory(
+        story = TuneResult(
             recipe=recipe,
             space=space,
             manifest=parts.manifest,

@@ -34,7 +34,7 @@ BEST = "best_recipe.toml"
 
 
 @dataclass(frozen=True, eq=False)
-class TuneStory:
+class TuneResult:
     """All that the report of a search is made from.
 
     Attributes:
@@ -103,7 +103,7 @@ def best_recipe(base: Recipe, trials: Sequence[TrialResult]) -> Recipe:
     return tuned.model_copy(update={"name": f"{base.name}, tuned"}) if best.number else tuned
 
 
-def write_tuning(story: TuneStory, folder: Path) -> str:
+def write_tuning(story: TuneResult, folder: Path) -> str:
     """Write table, best recipe, figures and report; returns the sentence that sums it up."""
     write_trials(folder, story.space, story.recipe, story.trials)
     base, best = story.trials[0], best_of(story.trials)
@@ -155,7 +155,7 @@ def _scale(dimension: Range | Choices) -> tuple[str, tuple[object, ...]]:
     return ("log" if dimension.log else "linear"), (dimension.low, dimension.high)
 
 
-def _against(one: TrialResult, other: TrialResult, story: TuneStory) -> Estimate:
+def _against(one: TrialResult, other: TrialResult, story: TuneResult) -> Estimate:
     """Mean difference of the log loss of the images that were held out, one minus other."""
     judged = np.flatnonzero(np.isfinite(other.log_losses))
     records = [story.known.records[row] for row in judged]
@@ -172,7 +172,7 @@ def _spread(trial: TrialResult) -> float:
     return statistics.stdev(losses) if len(losses) > 1 else math.nan
 
 
-def _verdict(story: TuneStory, best: TrialResult, gain: Estimate | None) -> tuple[str, str]:
+def _verdict(story: TuneResult, best: TrialResult, gain: Estimate | None) -> tuple[str, str]:
     count = len(story.trials)
     if best.number == 0 or gain is None:
         return (
@@ -197,7 +197,7 @@ def _verdict(story: TuneStory, best: TrialResult, gain: Estimate | None) -> tupl
 
 
 def _reasons(
-    story: TuneStory, best: TrialResult, versus: Mapping[int, Estimate]
+    story: TuneResult, best: TrialResult, versus: Mapping[int, Estimate]
 ) -> tuple[str, ...]:
     base = story.trials[0]
     judged = int(np.isfinite(base.log_losses).sum())
@@ -236,7 +236,7 @@ def _reasons(
     return tuple(said)
 
 
-def _notices(story: TuneStory) -> tuple[str, ...]:
+def _notices(story: TuneResult) -> tuple[str, ...]:
     tested = sum(record.part == "test" for record in story.manifest.records)
     said = [
         f"The test part ({tested} images) was not used: no trial learned from it, predicted it "
@@ -256,7 +256,7 @@ def _notices(story: TuneStory) -> tuple[str, ...]:
     return (*said, *_unjudged(story))
 
 
-def _unjudged(story: TuneStory) -> list[str]:
+def _unjudged(story: TuneResult) -> list[str]:
     """What "What mattered" does not cover, and why."""
     said = []
     own = _base_values(story.space, story.recipe)
@@ -289,7 +289,7 @@ def _plain(value: object) -> str:
     return "the network's own" if value is None else str(value)
 
 
-def _question(story: TuneStory) -> str:
+def _question(story: TuneResult) -> str:
     group = f", images of one {story.known.group} together" if story.known.group else ""
     how = (
         f"on {story.folds} folds of the {len(story.known.records)} images outside the test "
@@ -305,7 +305,7 @@ def _question(story: TuneStory) -> str:
 
 
 def _line(
-    one: TrialResult, story: TuneStory, best: TrialResult, gain: Estimate | None
+    one: TrialResult, story: TuneResult, best: TrialResult, gain: Estimate | None
 ) -> TrialLine:
     values = _base_values(story.space, story.recipe) if not one.number else {}
     accuracy = math.nan

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from actinscope.writeup.crossvalidate_facts import folds_facts
-from actinscope.writeup.crossvalidate_paperwork import write_folds_paperwork
+from actinscope.writeup.crossvalidate_paperwork import write_folds_writeup
 from actinscope.writeup.diagnostics import AuditFacts
 from actinscope.writeup.facts import majority_rate, run_facts
-from actinscope.writeup.paperwork import write_paperwork
-from actinscope.writeup.result import FoldsStory, RunStory
+from actinscope.writeup.paperwork import write_run_writeup
+from actinscope.writeup.result import FoldsResult, RunResult
 
 __all__ = [
     "AuditFacts",
-    "FoldsStory",
-    "RunStory",
+    "FoldsResult",
+    "RunResult",
     "folds_facts",
     "majority_rate",
     "run_facts",
-    "write_folds_paperwork",
-    "write_paperwork",
+    "write_folds_writeup",
+    "write_run_writeup",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from actinscope.report import Checklist
 from actinscope.study import TEST, TRAIN, VALIDATION
-from actinscope.training import Forest
+from actinscope.training import TreeEnsemble
 from actinscope.wording import counted, percent
 from actinscope.writeup import diagnostics_text as check_words
 from actinscope.writeup.checklist_answers import (
@@ -218,7 +218,7 @@ def _parameters(facts: RunFacts) -> str:
     )
 
 
-def _nodes(forest: Forest) -> int:
+def _nodes(forest: TreeEnsemble) -> int:
     return sum(len(tree.feature) for tree in forest.trees)
 
 

@@ -21,11 +21,11 @@ from actinscope.networks import has_gpu
 from actinscope.runs import Deploy, ListedImage, NestedSearch, read_listed_images
 from actinscope.study import TEST, TRAIN, VALIDATION
 from actinscope.training import Recipe, read_recipe
-from actinscope.writeup.diagnostics import AuditFacts, Checks
+from actinscope.writeup.diagnostics import AuditFacts, Diagnostics
 from actinscope.writeup.facts import PartFacts, StudyFacts, Trained, majority_rate
 
 if TYPE_CHECKING:
-    from actinscope.writeup.result import FoldsStory
+    from actinscope.writeup.result import FoldsResult
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +142,7 @@ class FoldsFacts(StudyFacts):
         return all(one is not None and one.familiar is not None for one in found)
 
 
-def folds_facts(story: FoldsStory, folder: Path) -> FoldsFacts:
+def folds_facts(story: FoldsResult, folder: Path) -> FoldsFacts:
     """Gather the facts of a finished cross-validation in ``folder``.
 
     Raises:
@@ -173,7 +173,7 @@ def folds_facts(story: FoldsStory, folder: Path) -> FoldsFacts:
         environment=story.context.environment,
         gpu=has_gpu(),
         created=story.context.created,
-        checks=Checks(audit=_audit(story), doubts=(unanswerable,) if unanswerable else ()),
+        checks=Diagnostics(audit=_audit(story), doubts=(unanswerable,) if unanswerable else ()),
         count=story.count,
         folds=tuple(
             _model(fold.run.path, manifest.classes, fold.run.metrics) for fold in story.folds
@@ -202,7 +202,7 @@ def _elsewhere(folder: Path, here: Mapping[str, str]) -> bool:
         raise _broken(path, f"cannot be read ({type(error).__name__})") from error
 
 
-def _audit(story: FoldsStory) -> AuditFacts | None:
+def _audit(story: FoldsResult) -> AuditFacts | None:
     """Copies count as apart where some repeat has put them into different folds."""
     if story.audited is None:
         return None

@@ -11,10 +11,10 @@ from actinscope.writeup.crossvalidate_card import ensemble_card, refit_card
 from actinscope.writeup.crossvalidate_checklists import folds_checklists
 from actinscope.writeup.crossvalidate_facts import FoldsFacts
 from actinscope.writeup.crossvalidate_methods import folds_paragraphs
-from actinscope.writeup.paperwork import Paperwork, write_texts
+from actinscope.writeup.paperwork import WriteUp, write_texts
 
 
-def write_folds_paperwork(facts: FoldsFacts, folder: Path) -> Paperwork:
+def write_folds_writeup(facts: FoldsFacts, folder: Path) -> WriteUp:
     """Write ``methods.md`` and ``checklists.csv``, and the card into the delivered bundle.
 
     Readers of bundles take the files that they know by name and leave others alone.
@@ -23,7 +23,7 @@ def write_folds_paperwork(facts: FoldsFacts, folder: Path) -> Paperwork:
         OutputError: a file cannot be written.
         BundleError: the bundle that was delivered cannot be read.
     """
-    paperwork = Paperwork(folds_paragraphs(facts), folds_checklists(facts))
+    paperwork = WriteUp(folds_paragraphs(facts), folds_checklists(facts))
     write_texts(paperwork, folder)
     if facts.refit is not None:
         card = refit_card(facts, facts.refit)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from actinscope.audit import LEVEL, Audited, Confound, sentence_of
-from actinscope.evaluation import Worth
+from actinscope.evaluation import UncertaintyEvaluation
 from actinscope.explain import (
     Attention,
     ControlResults,
@@ -19,11 +19,11 @@ from actinscope.explain import (
     attention_warnings,
     control_warnings,
 )
-from actinscope.runs import Assessment
+from actinscope.runs import EvaluatedPredictions
 from actinscope.study import TEST, Manifest
 
 if TYPE_CHECKING:
-    from actinscope.writeup.result import RunStory
+    from actinscope.writeup.result import RunResult
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class ExplanationFacts:
 
 
 @dataclass(frozen=True, eq=False)
-class Checks:
+class Diagnostics:
     """Everything beside the accuracy; None where it was switched off.
 
     Attributes:
@@ -79,7 +79,7 @@ class Checks:
     controls: ControlResults | None = None
     audit: AuditFacts | None = None
     explanation: ExplanationFacts | None = None
-    worth: Worth | None = None
+    worth: UncertaintyEvaluation | None = None
     class_maps: bool = True
     doubts: tuple[str, ...] = ()
 
@@ -91,11 +91,13 @@ class Checks:
         return all(rules.familiar is not None for rules in self.worth.rules)
 
 
-def checks_of(story: RunStory, assessments: Mapping[str, Assessment]) -> Checks:
+def diagnostics_of(
+    story: RunResult, assessments: Mapping[str, EvaluatedPredictions]
+) -> Diagnostics:
     """Sum up what a finished run holds."""
     test, audited = assessments[TEST], story.audited
     unanswerable = sentence_of(audited.findings) if audited else ""
-    return Checks(
+    return Diagnostics(
         controls=story.controls,
         audit=_audit(audited, story.prepared.split.manifest) if audited else None,
         explanation=_explanation(story.explanation) if story.explanation else None,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from actinscope.audit import COPIES_SEARCHED, LEVEL
 from actinscope.bundle import AbstainRule
-from actinscope.evaluation import Estimate, Worth
+from actinscope.evaluation import Estimate, UncertaintyEvaluation
 from actinscope.explain import (
     MOST_IMAGES,
     TITLES,
@@ -90,7 +90,7 @@ def probability_sentences(facts: RunFacts) -> Iterator[str]:
     )
 
 
-def _abstained(worth: Worth, rule: AbstainRule) -> str:
+def _abstained(worth: UncertaintyEvaluation, rule: AbstainRule) -> str:
     if worth.answered is None or worth.accuracy_answered is None:
         return "No rule of giving no answer could be fitted."
     when = {

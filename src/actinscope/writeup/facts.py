@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Literal
 from actinscope.evaluation import Estimate, Evaluation, LevelEvaluation
 from actinscope.networks import NetworkEntry, has_gpu
 from actinscope.preprocess import AugmentSettings, Preprocess
-from actinscope.runs import Assessment, parameter_counts
+from actinscope.runs import EvaluatedPredictions, parameter_counts
 from actinscope.study import TEST, Manifest
-from actinscope.training import Forest, Recipe
-from actinscope.writeup.diagnostics import Checks, checks_of
+from actinscope.training import Recipe, TreeEnsemble
+from actinscope.writeup.diagnostics import Diagnostics, diagnostics_of
 
 if TYPE_CHECKING:
-    from actinscope.writeup.result import RunStory
+    from actinscope.writeup.result import RunResult
 
 SplitOrigin = Literal["seed", "manifest", "caller"]
 
@@ -101,7 +101,7 @@ class StudyFacts:
     environment: Mapping[str, str]
     gpu: bool
     created: str
-    checks: Checks = field(default_factory=Checks)
+    checks: Diagnostics = field(default_factory=Diagnostics)
 
     @property
     def images(self) -> int:
@@ -176,7 +176,7 @@ class RunFacts(StudyFacts):
     history: tuple[Mapping[str, float], ...]
     evaluations: Mapping[str, Evaluation]
     levels: tuple[LevelEvaluation, ...]
-    forest: Forest | None = None
+    forest: TreeEnsemble | None = None
 
     @property
     def trained(self) -> Trained:
@@ -233,7 +233,9 @@ def part_of(parts: Sequence[PartFacts], name: str) -> PartFacts:
     return next(part for part in parts if part.name == name)
 
 
-def run_facts(story: RunStory, assessments: Mapping[str, Assessment], left_out: int) -> RunFacts:
+def run_facts(
+    story: RunResult, assessments: Mapping[str, EvaluatedPredictions], left_out: int
+) -> RunFacts:
     """Gather the facts of a finished run; ``left_out`` images could not be used."""
     prepared = story.prepared
     split, manifest = prepared.split, prepared.split.manifest
@@ -271,7 +273,7 @@ def run_facts(story: RunStory, assessments: Mapping[str, Assessment], left_out: 
         gpu=has_gpu(),
         created=story.context.created,
         forest=story.fitted.forest,
-        checks=checks_of(story, assessments),
+        checks=diagnostics_of(story, assessments),
     )
 
 

@@ -18,14 +18,14 @@ CHECKLISTS_FILE = "checklists.csv"
 
 
 @dataclass(frozen=True)
-class Paperwork:
+class WriteUp:
     """The same for the report: paragraphs with headings, and both checklists."""
 
     methods: tuple[tuple[str, str], ...]
     checklists: tuple[Checklist, ...]
 
 
-def write_paperwork(facts: RunFacts, folder: Path) -> Paperwork:
+def write_run_writeup(facts: RunFacts, folder: Path) -> WriteUp:
     """Write ``methods.md`` and ``checklists.csv``, and the card beside the bundle's files.
 
     Readers of bundles take the files that they know by name and leave others alone.
@@ -33,14 +33,14 @@ def write_paperwork(facts: RunFacts, folder: Path) -> Paperwork:
     Raises:
         OutputError: a file cannot be written.
     """
-    paperwork = Paperwork(methods_paragraphs(facts), checklists(facts))
+    paperwork = WriteUp(methods_paragraphs(facts), checklists(facts))
     write_texts(paperwork, folder)
     bundle = folder / "bundle"
     write_text_atomic((bundle if bundle.is_dir() else folder) / CARD_FILE, model_card(facts))
     return paperwork
 
 
-def write_texts(paperwork: Paperwork, folder: Path) -> None:
+def write_texts(paperwork: WriteUp, folder: Path) -> None:
     """Write ``methods.md`` and ``checklists.csv``.
 
     Raises:

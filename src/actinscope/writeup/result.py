@@ -14,14 +14,14 @@ from actinscope.training import Recipe
 if TYPE_CHECKING:
     from actinscope.runs import ChosenNetwork
 
-from actinscope.explain import ControlResults, Explanation, Looks
+from actinscope.explain import ControlResults, Explanation, SaliencySource
 from actinscope.networks import NetworkEntry, ResolvedWeights
-from actinscope.runs import Prepared
+from actinscope.runs import PreparedStudy
 from actinscope.training import Fitted
 
 
 @dataclass(frozen=True, eq=False)
-class RunStory:
+class RunResult:
     """What happened in a training run, as far as a report tells it."""
 
     recipe: Recipe
@@ -31,18 +31,18 @@ class RunStory:
     notices: tuple[str, ...]
     entry: NetworkEntry
     weights: ResolvedWeights
-    prepared: Prepared
+    prepared: PreparedStudy
     audited: Audited | None
     fitted: Fitted
     network: str
     seconds: float
     controls: ControlResults | None = None
-    looks: Looks | None = None
+    looks: SaliencySource | None = None
     explanation: Explanation | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class FoldsStory:
+class FoldsResult:
     """All that the report of a cross-validation is made from.
 
     Attributes:
