@@ -22,8 +22,8 @@ from actinscope.images.sniff import IMAGE_SUFFIXES
 from actinscope.networks import REGISTRY
 from actinscope.study import RESERVED_COLUMNS
 from actinscope.training import Recipe, load_recipe
-from compare_toys import toy_images, write_run
-from test_bundle_example import grey_image
+from helpers.bundles import grey_image
+from helpers.compared_runs import toy_images, write_run
 
 ROOT = Path(actinscope.__file__).parents[2]
 DOCS = ROOT / "docs"

@@ -1,0 +1,266 @@
+"""Explaining a network on its test images, and what the report makes of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from actinscope.cells import MaskReader
+from actinscope.evaluation import Estimate, verdict
+from actinscope.explain import (
+    ACTIVATION,
+    OCCLUSION,
+    Explanation,
+    MaskedCell,
+    SaliencySource,
+    SanityStep,
+    attention_warnings,
+    explain,
+    explanation_findings,
+    explanation_shown,
+    heat_map,
+    inside_of,
+    neighbour_words,
+)
+from actinscope.explain.sanity_checks import Likeness
+from actinscope.images import Region
+from actinscope.progress import Silent
+from actinscope.report import ExplanationShown
+from actinscope.report.explanation_figures import explanation_figures
+from actinscope.report.figures import save_figures
+from actinscope.report.page import render_page
+from actinscope.report.tables import write_tables
+from actinscope.study import read_manifest
+from actinscope.workflows.train_report import Pictures
+from helpers.explained_runs import READER, cell_pixels, toy_looks
+from helpers.pages import Page
+from helpers.report_content import HOSTILE, make_content
+
+
+@pytest.fixture(scope="module")
+def looks(tmp_path_factory: pytest.TempPathFactory) -> SaliencySource:
+    return toy_looks(tmp_path_factory.mktemp("maps"))
+
+
+@pytest.fixture(scope="module")
+def found(looks: SaliencySource) -> Explanation:
+    return explain(looks, reader=READER, seed=0, progress=Silent())
+
+
+@pytest.fixture(scope="module")
+def dense(tmp_path_factory: pytest.TempPathFactory) -> SaliencySource:
+    return toy_looks(tmp_path_factory.mktemp("dense"), maps=False)
+
+
+def pictures_of(looks: SaliencySource) -> Pictures:
+    return Pictures(looks.part, looks.predictor.bundle.info.preprocess, READER, looks)
+
+
+def shown_of(found: Explanation, looks: SaliencySource) -> ExplanationShown:
+    shown = explanation_shown(found, looks, pictures_of(looks), group="slide")
+    assert shown is not None
+    return shown
+
+
+def test_attention_is_that_of_the_maps(looks: SaliencySource, found: Explanation) -> None:
+    """By hand, for one image: the map in the bright cell over the whole map."""
+    assert found.method == ACTIVATION
+    assert sorted(found.rows) == list(range(len(looks.part.records)))
+    number = int(np.flatnonzero(np.isfinite(found.shares))[0])
+    row = int(found.rows[number])
+    record = looks.part.records[row]
+    preprocess = looks.predictor.bundle.info.preprocess
+    unit = preprocess.to_unit(READER.read(record.path))
+    inside, origin = inside_of(MaskedCell(None, "", None), unit, preprocess, MaskReader())
+    assert "no mask" in origin
+    k = int(looks.part.output.probabilities[row].argmax())
+    heat = heat_map(looks.maps(row, unit), k, size=(8, 8))
+    assert found.shares[number] == pytest.approx(heat[inside].sum() / heat.sum())
+    assert found.areas[number] == inside.mean()
+    assert found.attention is not None
+    assert found.attention.images + found.attention.left_out == len(found.rows)
+
+
+def test_mean_maps_are_of_every_class_and_kind(looks: SaliencySource, found: Explanation) -> None:
+    labels = looks.part.labels
+    right = looks.part.output.probabilities.argmax(axis=1) == labels
+    counts = {(one.label, one.right): one.images for one in found.means}
+    expected = {
+        (k, kind): int(((labels == k) & (right == kind)).sum())
+        for k in range(3)
+        for kind in (True, False)
+    }
+    assert counts == {key: count for key, count in expected.items() if count}
+
+
+def test_the_head_is_shuffled_for_the_sanity_test(found: Explanation) -> None:
+    """The tiny network is nothing but a head."""
+    assert [step.shuffled for step in found.sanity] == ["the head"]
+    assert found.sanity[0].likeness.images > 0
+
+
+def test_prototypes_and_features_are_of_the_training_images(
+    looks: SaliencySource, found: Explanation
+) -> None:
+    assert looks.training is not None
+    for one in found.prototypes:
+        assert looks.training.labels[one.index] == one.label
+    (plane,) = found.features
+    assert plane.places.fitted.shape == (12, 2)
+    assert plane.places.others.shape == (12, 2)
+    assert not plane.thinned
+
+
+def test_neighbours_come_with_their_group(looks: SaliencySource) -> None:
+    assert looks.training is not None and looks.part.groups is not None
+    embedding = looks.training.output.embedding
+    own = looks.part.output.embedding
+    assert embedding is not None and own is not None
+    near = looks.neighbours(0)
+    cosines = (embedding @ own[0]) / np.linalg.norm(embedding, axis=1) / np.linalg.norm(own[0])
+    assert [one.distance for one in near] == pytest.approx(sorted(1 - cosines)[:3], abs=1e-6)
+    group = looks.part.groups[0]
+    assert [one.same_group for one in near] == [one.record.groups["slide"] == group for one in near]
+    word = "same group, " if near[0].same_group else "other group, "
+    assert neighbour_words(near[0]).startswith(f"{word}distance 0.")
+
+
+def test_the_same_seed_gives_the_same_explanation(
+    looks: SaliencySource, found: Explanation
+) -> None:
+    again = explain(looks, reader=READER, seed=0, progress=Silent())
+    assert again.attention == found.attention
+    assert again.sanity == found.sanity
+    assert again.prototypes == found.prototypes
+    assert np.array_equal(again.shares, found.shares, equal_nan=True)
+
+
+def test_a_network_without_maps_is_asked_by_occlusion(dense: SaliencySource) -> None:
+    found = explain(dense, reader=READER, seed=0, progress=Silent())
+    assert found.method == OCCLUSION
+    assert len(found.rows) == 6
+    assert found.means == ()
+    shown = shown_of(found, dense)
+    assert "Occlusion maps were made instead" in shown.method
+    # The tiny network looks at the mean brightness: the bright cell is what counts.
+    assert found.attention is not None
+    assert found.attention.inside.value > found.attention.area.value
+    right = pictures_of(dense).right(0)
+    with_maps = [picture.heat is not None for picture in right]
+    assert with_maps == [number < 4 for number in range(len(right))]
+    assert right[0].map_name == OCCLUSION
+
+
+def test_without_training_images_the_rest_is_explained(looks: SaliencySource) -> None:
+    alone = SaliencySource(looks.predictor, looks.part, None)
+    found = explain(alone, reader=READER, seed=0, progress=Silent())
+    assert found.prototypes == ()
+    assert alone.neighbours(0) == ()
+    assert found.features[0].places.fitted.shape == (12, 2)
+    (plane,) = shown_of(found, alone).maps
+    assert not plane.is_test.any()
+
+
+def test_the_section_of_the_report(
+    looks: SaliencySource, found: Explanation, tmp_path: Path
+) -> None:
+    content = make_content(explanation=shown_of(found, looks))
+    page = Page(render_page(content))
+    assert "What the network looks at" in page.text
+    assert "Inside the cell, or outside?" in page.text
+    assert "Training images that stand for a class" in page.text
+    rings = [one for one in page.all("circle") if one.get("class") == "ring"]
+    assert len(rings) == 2 * 12  # in two panels
+    save_figures(lambda: explanation_figures(shown_of(found, looks)), tmp_path)
+    for name in ("features.png", "features.svg", "mean_maps.png", "mean_maps.svg"):
+        assert (tmp_path / name).stat().st_size > 0
+    write_tables(content, tmp_path)
+    lines = (tmp_path / "explanation.csv").read_text().splitlines()
+    assert lines[0].startswith("path,object,part,label,predicted,attention_inside,cell_area")
+    assert len(lines) == 1 + 12 + 12
+
+
+def test_foreign_names_stay_names(looks: SaliencySource, found: Explanation) -> None:
+    shown = shown_of(found, looks)
+    names = (HOSTILE[0], HOSTILE[1], HOSTILE[5])
+    maps = tuple(dataclasses.replace(one, class_names=names) for one in shown.maps)
+    prototypes = {HOSTILE[1]: next(iter(shown.prototypes.values()))}
+    hostile = dataclasses.replace(shown, maps=maps, prototypes=prototypes)
+    page = Page(render_page(make_content(explanation=hostile)))
+    assert all("evil" not in one.get("src", "") for one in page.all("img"))
+    assert len(page.all("script")) == 1
+
+
+def test_many_groups_repeat_their_colours_and_say_so(
+    looks: SaliencySource, found: Explanation
+) -> None:
+    shown = shown_of(found, looks)
+    names = tuple(f"g{n}" for n in range(13))
+    maps = tuple(dataclasses.replace(one, group_names=names) for one in shown.maps)
+    page = Page(render_page(make_content(explanation=dataclasses.replace(shown, maps=maps))))
+    assert "13 values: colours repeat after twelve." in page.text
+
+
+def test_attention_beside_the_cells_reaches_the_verdict(
+    found: Explanation, looks: SaliencySource
+) -> None:
+    assert found.attention is not None
+    low = Estimate(0.1, 0.05, 0.2, 12, None, "by hand")
+    ahead = Estimate(-0.3, -0.4, -0.2, 12, None, "by hand")
+    attention = dataclasses.replace(found.attention, inside=low, ahead=ahead)
+    bad = dataclasses.replace(found, attention=attention)
+    (sentence,) = attention_warnings(bad)
+    assert "not shown to look at the cells" in sentence
+    judged = verdict(
+        looks.part.evaluation,
+        baseline=0.4,
+        by_image=False,
+        synthetic=False,
+        random_weights=False,
+        controls=attention_warnings(bad),
+    )
+    assert sentence in judged.reasons
+    assert "outside of the cells" in explanation_findings(bad)[0].title
+    assert attention_warnings(dataclasses.replace(found, attention=None)) == ()
+
+
+def test_maps_that_do_not_change_are_a_finding(found: Explanation) -> None:
+    alike = (SanityStep("all layers", Likeness(0.9, 0.9, 0.9, 5)),)
+    bad = dataclasses.replace(found, attention=None, sanity=alike)
+    (finding,) = explanation_findings(bad)
+    assert finding.severity == "warning"
+    assert "hardly depend on what was learnt" in finding.title
+    assert explanation_findings(None) == ()
+
+
+def test_cells_of_fields_bring_their_mask(tmp_path: Path) -> None:
+    """Two cells of one mask: the share of the crop that is the cell's own, by hand."""
+    mask = np.zeros((40, 40), np.uint16)
+    mask[4:12, 4:12] = 7
+    mask[4:12, 12:18] = 9  # a neighbour within the crop
+    tifffile.imwrite(tmp_path / "field.tif", np.arange(1600, dtype=np.uint16).reshape(40, 40))
+    tifffile.imwrite(tmp_path / "mask.tif", mask)
+    (tmp_path / "study.csv").write_text("path,label,mask\nfield.tif,a,mask.tif\n")
+    manifest = read_manifest(tmp_path / "study.csv", tmp_path, crop_size=16)
+    first = manifest.records[0]
+    assert (first.object_id, first.mask) == ("7", tmp_path / "mask.tif")
+    assert first.region is not None
+    inside = MaskReader().read(tmp_path / "mask.tif", "7", first.region)
+    assert inside.shape == (16, 16)
+    assert inside.sum() == 64
+    assert not MaskReader().read(tmp_path / "mask.tif", "no number", first.region).any()
+
+
+def test_a_mask_that_is_gone_gives_way_to_brightness(looks: SaliencySource, tmp_path: Path) -> None:
+    preprocess = looks.predictor.bundle.info.preprocess
+    unit = (cell_pixels(1)[:8, :8, None] / 65535).astype(np.float32)
+    cell = MaskedCell(tmp_path / "none.tif", "1", Region(4, 4, 8, 8))
+    inside, origin = inside_of(cell, unit, preprocess, MaskReader())
+    assert "no mask" in origin
+    assert 0 < inside.mean() < 1
+    assert not math.isnan(float(inside.mean()))
