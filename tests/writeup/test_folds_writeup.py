@@ -3,75 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 
-from actinscope.evaluation import Estimate, evaluate
-from actinscope.preprocess import Preprocess
 from actinscope.runs import NestedSearch
 from actinscope.training import Recipe, change_recipe, load_recipe
 from actinscope.writeup import AuditFacts
 from actinscope.writeup.checklist_items import DOME_ITEMS, REFORMS_ITEMS
 from actinscope.writeup.crossvalidate_card import refit_card
 from actinscope.writeup.crossvalidate_checklists import folds_checklists
-from actinscope.writeup.crossvalidate_facts import FoldsFacts, Model
+from actinscope.writeup.crossvalidate_facts import FoldsFacts
 from actinscope.writeup.crossvalidate_methods import changed_settings, folds_paragraphs
 from actinscope.writeup.diagnostics import Diagnostics
-from actinscope.writeup.facts import PartFacts, StudyFacts, Trained
-from helpers.bundles import bundle_info
-from helpers.run_facts import CLASSES, predictions, toy_facts, toy_worth
+from actinscope.writeup.facts import Trained
+from helpers.run_facts import (
+    toy_folds,
+    toy_model,
+    toy_worth,
+)
 from helpers.tiny_training import tiny_preprocess
-
-SHARED = list(StudyFacts.__dataclass_fields__)
-
-
-def toy_model(name: str, *, recipe: Recipe | None = None, kept: int = 9, **changes: Any) -> Model:
-    """A fold that was right for 8 of 10, or with ``parts`` another model."""
-    preprocess: Preprocess = changes.pop("preprocess", tiny_preprocess())
-    reliability = changes.pop("reliability", None)
-    info = bundle_info(preprocess, classes=CLASSES)
-    info = info.model_copy(update={"reliability": reliability})
-    counts = dict.fromkeys(CLASSES, 5)
-    accuracy = {"accuracy": Estimate(changes.pop("right", 0.8), 0.6, 0.9, 10, 8, "")}
-    values: dict[str, Any] = {
-        "name": name,
-        "recipe": recipe or Recipe(),
-        "info": info,
-        "parts": tuple(PartFacts(part, 10, 4, counts) for part in ("train", "validation", "test")),
-        "trained": Trained(95, 49, 3_415_586, 2_646_946, 12, kept),
-        "seconds": 60.0,
-        "metrics": dict.fromkeys(("train", "validation", "test"), accuracy),
-    }
-    return Model(**(values | changes))
-
-
-def toy_folds(recipe: Recipe | None = None, **changes: Any) -> FoldsFacts:
-    """Two folds of 40 images from 12 donors (or ungrouped), with any facts changed."""
-    group = changes.pop("group", "donor")
-    run = toy_facts(recipe, group=group)
-    labels, chances, names = predictions(40, seed=3, groups=12)
-    groups = names if group else None
-    found = evaluate(labels, chances, classes=CLASSES, groups=groups, seed=0, resamples=50)
-    values = {name: getattr(run, name) for name in SHARED} | {
-        "groups": 12 if group else None,
-        "count": 2,
-        "folds": (
-            toy_model("fold-1-1", recipe=recipe),
-            toy_model("fold-1-2", recipe=recipe, kept=4, right=0.9),
-        ),
-        "pooled": (found,),
-        "missing": 0,
-        "levels": (),
-        "notes": (),
-        "search": None,
-        "extras": False,
-        "deployed": "refit",
-        "refit": toy_model("refit", recipe=recipe, kept=11),
-        "validation_share": 0.1,
-    }
-    return FoldsFacts(**(values | changes))
 
 
 def text_of(facts: FoldsFacts) -> str:

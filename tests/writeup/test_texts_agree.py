@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_experiment_crossvalidate_paperwork import toy_folds
 
 import actinscope
 from actinscope.cli.main import main
@@ -25,7 +24,7 @@ from actinscope.writeup.crossvalidate_methods import folds_paragraphs
 from actinscope.writeup.diagnostics import Diagnostics
 from actinscope.writeup.facts import RunFacts
 from actinscope.writeup.methods import methods_markdown, methods_paragraphs
-from helpers.run_facts import toy_checks, toy_controls, toy_facts
+from helpers.run_facts import toy_checks, toy_controls, toy_facts, toy_folds
 
 REPOSITORY = Path(actinscope.__file__).parents[2]
 RECIPE = """\
