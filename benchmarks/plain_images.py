@@ -53,8 +53,8 @@ def write_parts(data: str, fold: int, folder: Path, *, network: str, folds: int 
     preprocess = fit_preprocess(training, recipe.preprocess, network_input(entry, recipe))
     for part in ("train", "validation", "test"):
         for number, record in enumerate(records_of(parts, part)):
-            unit = preprocess.to_unit(reader.read(record.path, record.region))
+            scaled = preprocess.to_scaled(reader.read(record.path, record.region))
             path = folder / "images" / part / record.label / f"{number:05d}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(path), np.rint(unit * 255).astype(np.uint8))
+            cv2.imwrite(str(path), np.rint(scaled * 255).astype(np.uint8))
     return folder / "manifest.csv"

@@ -169,7 +169,7 @@ def _anew(
     recipes: list[Recipe], given: SearchImages, folds: list[Fold], build: Any, classes: int
 ) -> tuple[list[float], list[float]]:
     seconds, losses = [], []
-    units, labels = given.images.units, given.images.labels
+    scaled, labels = given.images.scaled, given.images.labels
     for recipe in recipes:
         started = time.perf_counter()
         for fold in folds:
@@ -179,7 +179,7 @@ def _anew(
             freeze(model, frozen)
             freeze_batch_norm(model)
             parts = [
-                LabelledImages(units[rows], labels[rows]) for rows in (fold.train, fold.held_out)
+                LabelledImages(scaled[rows], labels[rows]) for rows in (fold.train, fold.held_out)
             ]
             with tempfile.TemporaryDirectory() as folder:
                 fitted = fit(
@@ -192,7 +192,7 @@ def _anew(
                     resume=False,
                     progress=Silent(),
                 )
-            answers = model.predict_on_batch(given.preprocess.to_network(parts[1].units))
+            answers = model.predict_on_batch(given.preprocess.to_network(parts[1].scaled))
             own = answers[np.arange(len(answers)), parts[1].labels]
             losses.append(float(-np.log(np.clip(own, 1e-7, 1)).mean()))
             del model, fitted

@@ -172,26 +172,26 @@ def _foreign(data: str, predictor: Predictor) -> Iterator[tuple[str, Iterator[Im
             kind = f"{name}, {'stretched' if stretched else 'own contrast'}"
             if top == "mef_actin" and not stretched:
                 continue  # 16-bit images with little in the lower hundredth: black in 8 bits
-            yield kind, (_converted(predictor, _unit_grey(file, stretched)) for file in chosen)
+            yield kind, (_converted(predictor, _scaled_grey(file, stretched)) for file in chosen)
     yield "noise", (_converted(predictor, rng.random((_SIDE, _SIDE))) for _ in range(60))
     if data == "mef_actin":
         yield "empty places of the same fields", _empty_places(data_folder(data), rng)
 
 
-def _unit_grey(file: Path, stretched: bool) -> Any:
+def _scaled_grey(file: Path, stretched: bool) -> Any:
     image = read_image(file)
     grey = image.pixels.astype(np.float64).mean(axis=0)
     low, high = np.percentile(grey, [0.1, 99.9]) if stretched else image.value_range
     return np.clip((grey - low) / max(high - low, 1e-9), 0, 1)
 
 
-def _converted(predictor: Predictor, unit: Any) -> Image:
+def _converted(predictor: Predictor, scaled: Any) -> Image:
     """Values 0..1 over the range of brightness that the training part has."""
     preprocess = predictor.bundle.info.preprocess
     low, high = preprocess.low[0], preprocess.high[0]
     assert preprocess.value_range is not None
     kind = np.uint16 if preprocess.value_range[1] > 255 else np.uint8
-    pixels = np.round(low + unit * (high - low)).astype(kind)[np.newaxis]
+    pixels = np.round(low + scaled * (high - low)).astype(kind)[np.newaxis]
     names = preprocess.channel_names
     return Image(Path("foreign"), pixels, names, None, False, preprocess.value_range)
 

@@ -105,8 +105,8 @@ def test_the_same_seed_gives_the_same_interval() -> None:
 
 def test_mean_maps_by_hand() -> None:
     heats = [np.full((1, 1), value) for value in (0.2, 0.4, 1.0)]
-    units = [np.full((2, 2, 1), value) for value in (0.0, 1.0, 0.5)]
-    right, wrong = mean_maps(heats, units, np.array([0, 0, 0]), np.array([0, 0, 1]))
+    pictures = [np.full((2, 2, 1), value) for value in (0.0, 1.0, 0.5)]
+    right, wrong = mean_maps(heats, pictures, np.array([0, 0, 0]), np.array([0, 0, 1]))
     assert (right.label, right.right, right.images) == (0, True, 2)
     assert right.heat == pytest.approx(np.array([[0.3]]))
     assert right.picture == pytest.approx(np.full((2, 2, 1), 0.5))

@@ -75,11 +75,11 @@ def test_attention_is_that_of_the_maps(looks: SaliencySource, found: Explanation
     row = int(found.rows[number])
     record = looks.part.records[row]
     preprocess = looks.predictor.bundle.info.preprocess
-    unit = preprocess.to_unit(READER.read(record.path))
-    inside, origin = inside_of(MaskedCell(None, "", None), unit, preprocess, MaskReader())
+    scaled = preprocess.to_scaled(READER.read(record.path))
+    inside, origin = inside_of(MaskedCell(None, "", None), scaled, preprocess, MaskReader())
     assert "no mask" in origin
     k = int(looks.part.output.probabilities[row].argmax())
-    heat = heat_map(looks.maps(row, unit), k, size=(8, 8))
+    heat = heat_map(looks.maps(row, scaled), k, size=(8, 8))
     assert found.shares[number] == pytest.approx(heat[inside].sum() / heat.sum())
     assert found.areas[number] == inside.mean()
     assert found.attention is not None
@@ -258,9 +258,9 @@ def test_cells_of_fields_bring_their_mask(tmp_path: Path) -> None:
 
 def test_a_mask_that_is_gone_gives_way_to_brightness(looks: SaliencySource, tmp_path: Path) -> None:
     preprocess = looks.predictor.bundle.info.preprocess
-    unit = (cell_pixels(1)[:8, :8, None] / 65535).astype(np.float32)
+    scaled = (cell_pixels(1)[:8, :8, None] / 65535).astype(np.float32)
     cell = MaskedCell(tmp_path / "none.tif", "1", Region(4, 4, 8, 8))
-    inside, origin = inside_of(cell, unit, preprocess, MaskReader())
+    inside, origin = inside_of(cell, scaled, preprocess, MaskReader())
     assert "no mask" in origin
     assert 0 < inside.mean() < 1
     assert not math.isnan(float(inside.mean()))

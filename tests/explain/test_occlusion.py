@@ -14,15 +14,15 @@ SIDE = 16
 
 def bright_corner() -> np.ndarray:
     """Dark, with a bright square of 4 pixels in the corner at the top left, and one elsewhere."""
-    unit = np.full((SIDE, SIDE, 1), 0.1, np.float32)
-    unit[:4, :4] = 0.9
-    unit[10:14, 10:14] = 0.9
-    return unit
+    scaled = np.full((SIDE, SIDE, 1), 0.1, np.float32)
+    scaled[:4, :4] = 0.9
+    scaled[10:14, 10:14] = 0.9
+    return scaled
 
 
-def looks_at_corner(units: np.ndarray) -> np.ndarray:
+def looks_at_corner(scaled_images: np.ndarray) -> np.ndarray:
     """A model whose log odds of class 1 are 10 times the mean of the corner's 4 x 4 pixels."""
-    odds = 10 * units[:, :4, :4, 0].mean(axis=(1, 2)).astype(np.float64)
+    odds = 10 * scaled_images[:, :4, :4, 0].mean(axis=(1, 2)).astype(np.float64)
     share = 1 / (1 + np.exp(-odds))
     return np.stack([1 - share, share], axis=1)
 
@@ -41,9 +41,9 @@ def test_only_the_corner_counts() -> None:
 
 def test_the_background_takes_the_place() -> None:
     """The median outside the bright squares, plane by plane."""
-    unit = np.repeat(bright_corner(), 2, axis=2)
-    unit[:, :, 1] = 0.4
-    assert background_level(unit) == pytest.approx([0.1, 0.4])
+    scaled = np.repeat(bright_corner(), 2, axis=2)
+    scaled[:, :, 1] = 0.4
+    assert background_level(scaled) == pytest.approx([0.1, 0.4])
 
 
 def test_a_flat_image_is_its_own_background() -> None:
@@ -60,19 +60,19 @@ def test_covering_can_help() -> None:
 def test_the_model_is_called_twice() -> None:
     sizes: list[int] = []
 
-    def counted(units: np.ndarray) -> np.ndarray:
-        sizes.append(len(units))
-        return looks_at_corner(units)
+    def counted(scaled_images: np.ndarray) -> np.ndarray:
+        sizes.append(len(scaled_images))
+        return looks_at_corner(scaled_images)
 
     occlude(bright_corner(), counted, positions=5)
     assert sizes == [1, 25]
 
 
 def test_the_image_stays_as_it_was() -> None:
-    unit = bright_corner()
-    before = unit.copy()
-    occlude(unit, looks_at_corner, positions=4)
-    assert np.array_equal(unit, before)
+    scaled = bright_corner()
+    before = scaled.copy()
+    occlude(scaled, looks_at_corner, positions=4)
+    assert np.array_equal(scaled, before)
 
 
 def test_log_odds_are_finite_at_the_ends() -> None:

@@ -77,8 +77,8 @@ def tiny_images(count: int, *, classes: int = 3, seed: int = 0) -> LabelledImage
     patterns = [x % 4 < 2, y % 4 < 2, (x + y) % 4 < 2][:classes]
     labels = np.arange(count) % classes
     stripes = np.stack([patterns[label] for label in labels]) * 0.5
-    units = np.clip(stripes + rng.uniform(0.0, 0.5, stripes.shape), 0, 1)
-    return LabelledImages(units[..., None].astype(np.float32), labels.astype(np.int64))
+    scaled_images = np.clip(stripes + rng.uniform(0.0, 0.5, stripes.shape), 0, 1)
+    return LabelledImages(scaled_images[..., None].astype(np.float32), labels.astype(np.int64))
 
 
 def tiny_data(*, classes: int = 3, seed: int = 0) -> TrainingData:

@@ -53,10 +53,10 @@ def smooth(size: int = SIZE, planes: int = 2) -> np.ndarray:
     return np.stack(waves, axis=-1).astype(np.float32)
 
 
-def with_keras(keras_image, unit, drawn: AugmentParameters, fill: str) -> np.ndarray:
-    height, width, _ = unit.shape
+def with_keras(keras_image, scaled, drawn: AugmentParameters, fill: str) -> np.ndarray:
+    height, width, _ = scaled.shape
     out = keras_image.apply_affine_transform(
-        unit,
+        scaled,
         theta=drawn.rotation,
         tx=drawn.shift_x * width,
         ty=drawn.shift_y * height,
@@ -84,9 +84,9 @@ def inside(drawn: AugmentParameters, size: int = SIZE) -> np.ndarray:
 @pytest.mark.parametrize("fill", ["nearest", "reflect", "wrap", "constant"])
 @pytest.mark.parametrize("drawn", [*ALONE, COMBINED], ids=[*(str(n) for n in range(8)), "all"])
 def test_the_warp_is_that_of_keras(keras_image, drawn, fill):
-    unit = smooth()
-    ours = apply_parameters(unit, drawn, fill=fill)
-    theirs = with_keras(keras_image, unit, drawn, fill)
+    scaled = smooth()
+    ours = apply_parameters(scaled, drawn, fill=fill)
+    theirs = with_keras(keras_image, scaled, drawn, fill)
     middle = inside(drawn)
     assert middle.mean() > 0.4
     assert np.abs(ours - theirs)[middle].mean() < 1e-3
@@ -95,7 +95,7 @@ def test_the_warp_is_that_of_keras(keras_image, drawn, fill):
     # fill value at the edge without interpolating; its "grid" modes do what the
     # documentation of Keras promises, and what OpenCV does.
     exact = {"wrap": "grid-wrap", "constant": "grid-constant"}.get(fill, fill)
-    everywhere = np.abs(ours - with_keras(keras_image, unit, drawn, exact))
+    everywhere = np.abs(ours - with_keras(keras_image, scaled, drawn, exact))
     assert everywhere.mean() < 1e-3
     assert everywhere.max() < 2e-2
 
@@ -110,27 +110,27 @@ def test_the_warp_is_that_of_keras(keras_image, drawn, fill):
     ],
 )
 def test_what_lies_outside_the_image(fill, row):
-    unit = (np.tile(np.arange(1, 6), (5, 1))[..., None] / 5).astype(np.float32)
-    moved = apply_parameters(unit, AugmentParameters(shift_x=0.4), fill=fill)
+    scaled = (np.tile(np.arange(1, 6), (5, 1))[..., None] / 5).astype(np.float32)
+    moved = apply_parameters(scaled, AugmentParameters(shift_x=0.4), fill=fill)
     np.testing.assert_allclose(moved[2, :, 0] * 5, row, atol=1e-5)
 
 
 def test_width_shift_moves_columns_and_height_shift_rows():
-    unit = np.zeros((10, 20, 1), dtype=np.float32)
-    unit[5, 10] = 1
-    sideways = apply_parameters(unit, AugmentParameters(shift_x=0.1), fill="constant")
+    scaled = np.zeros((10, 20, 1), dtype=np.float32)
+    scaled[5, 10] = 1
+    sideways = apply_parameters(scaled, AugmentParameters(shift_x=0.1), fill="constant")
     assert np.argwhere(sideways[..., 0] > 0.5).tolist() == [[5, 8]]
-    upwards = apply_parameters(unit, AugmentParameters(shift_y=0.1), fill="constant")
+    upwards = apply_parameters(scaled, AugmentParameters(shift_y=0.1), fill="constant")
     assert np.argwhere(upwards[..., 0] > 0.5).tolist() == [[4, 10]]
 
 
 @pytest.mark.parametrize("shape", [(9, 9), (10, 10), (9, 15)])
 def test_a_half_turn_is_both_flips_about_the_same_centre(shape):
-    unit = np.random.default_rng(1).random((*shape, 1), dtype=np.float32)
-    turned = apply_parameters(unit, AugmentParameters(rotation=180.0))
-    np.testing.assert_allclose(turned, unit[::-1, ::-1], atol=1e-4)
-    quarter = apply_parameters(unit[:9, :9].copy(), AugmentParameters(rotation=90.0))
-    np.testing.assert_allclose(quarter, np.rot90(unit[:9, :9]), atol=1e-4)
+    scaled = np.random.default_rng(1).random((*shape, 1), dtype=np.float32)
+    turned = apply_parameters(scaled, AugmentParameters(rotation=180.0))
+    np.testing.assert_allclose(turned, scaled[::-1, ::-1], atol=1e-4)
+    quarter = apply_parameters(scaled[:9, :9].copy(), AugmentParameters(rotation=90.0))
+    np.testing.assert_allclose(quarter, np.rot90(scaled[:9, :9]), atol=1e-4)
 
 
 def test_flips_with_a_move_equal_flips_after_the_move():
@@ -144,11 +144,11 @@ def test_flips_with_a_move_equal_flips_after_the_move():
 @settings(deadline=None, max_examples=30)
 def test_no_augmentation_returns_the_same_image(seed, planes):
     rng = np.random.default_rng(seed)
-    unit = rng.random((12, 17, planes), dtype=np.float32)
-    out = augment(unit, AugmentSettings.off(), rng)
-    np.testing.assert_array_equal(out, unit)
-    assert out is not unit
-    assert not np.shares_memory(out, unit)
+    scaled = rng.random((12, 17, planes), dtype=np.float32)
+    out = augment(scaled, AugmentSettings.off(), rng)
+    np.testing.assert_array_equal(out, scaled)
+    assert out is not scaled
+    assert not np.shares_memory(out, scaled)
 
 
 STRONG = AugmentSettings(
@@ -174,16 +174,16 @@ STRONG = AugmentSettings(
 @settings(deadline=None, max_examples=100)
 def test_the_strongest_augmentation_stays_in_range(seed, height, width, planes, fill):
     rng = np.random.default_rng(seed)
-    unit = rng.random((height, width, planes), dtype=np.float32)
-    before = unit.copy()
-    out = augment(unit, STRONG.model_copy(update={"fill": fill}), rng)
-    assert out.shape == unit.shape
+    scaled = rng.random((height, width, planes), dtype=np.float32)
+    before = scaled.copy()
+    out = augment(scaled, STRONG.model_copy(update={"fill": fill}), rng)
+    assert out.shape == scaled.shape
     assert out.dtype == np.float32
     assert out.flags.c_contiguous
     assert np.isfinite(out).all()
     assert out.min() >= 0
     assert out.max() <= 1
-    np.testing.assert_array_equal(unit, before)
+    np.testing.assert_array_equal(scaled, before)
 
 
 def test_more_than_four_planes_are_moved_alike():
@@ -195,12 +195,12 @@ def test_more_than_four_planes_are_moved_alike():
 
 
 def test_the_same_seed_gives_the_same_image_and_settings_do_not_shift_the_draws():
-    unit = smooth()
-    assert np.array_equal(*(augment(unit, STRONG, np.random.default_rng(3)) for _ in range(2)))
+    scaled = smooth()
+    assert np.array_equal(*(augment(scaled, STRONG, np.random.default_rng(3)) for _ in range(2)))
     states = []
     for chosen in (STRONG, AugmentSettings(), AugmentSettings.off()):
         rng = np.random.default_rng(3)
-        augment(unit, chosen, rng)
+        augment(scaled, chosen, rng)
         states.append(rng.random())
     assert len(set(states)) == 1
 

@@ -54,14 +54,14 @@ def test_eight_bit_images_are_divided_by_255():
     fitted = fit_preprocess([image(shown)], PreprocessSettings(), plain(4))
     assert fitted.intensity == "divide"
     assert (fitted.low, fitted.high) == ((0.0,), (255.0,))
-    unit = fitted.to_unit(image(shown))
-    np.testing.assert_array_equal(unit[..., 0], shown[0].astype(np.float32) / np.float32(255))
+    scaled = fitted.to_scaled(image(shown))
+    np.testing.assert_array_equal(scaled[..., 0], shown[0].astype(np.float32) / np.float32(255))
 
 
 def test_one_bit_images_are_divided_by_one():
     shown = np.array([[0, 1], [1, 0]], dtype=np.uint8)
     fitted = fit_preprocess([image(shown, (0, 1))], PreprocessSettings(), plain(2))
-    np.testing.assert_array_equal(fitted.to_unit(image(shown, (0, 1)))[..., 0], shown)
+    np.testing.assert_array_equal(fitted.to_scaled(image(shown, (0, 1)))[..., 0], shown)
 
 
 def test_sixteen_bit_images_take_percentiles_of_the_training_part():
@@ -74,8 +74,8 @@ def test_sixteen_bit_images_take_percentiles_of_the_training_part():
     assert fitted.low == pytest.approx((10.0,))
     assert fitted.high == pytest.approx((90.0,))
     new = np.array([[0, 10], [50, 65535]], dtype=np.uint16)
-    unit = fitted.model_copy(update={"size": 2}).to_unit(image(new, (0, 65535)))
-    np.testing.assert_allclose(unit[..., 0], [[0, 0], [0.5, 1]], atol=1e-6)
+    scaled = fitted.model_copy(update={"size": 2}).to_scaled(image(new, (0, 65535)))
+    np.testing.assert_allclose(scaled[..., 0], [[0, 0], [0.5, 1]], atol=1e-6)
 
 
 def test_percentiles_are_per_plane_but_shared_in_colour():
@@ -94,10 +94,10 @@ def test_per_image_percentiles_use_each_image_alone_and_any_depth():
     chosen = PreprocessSettings(intensity="per_image", low_percentile=0, high_percentile=100)
     fitted = fit_preprocess([image(ramp()), image(ramp(), (0, 65535))], chosen, plain(4))
     dim = image((ramp(dtype=np.uint16) + 300), (0, 65535))
-    unit = fitted.to_unit(dim)
-    assert unit.min() == 0
-    assert unit.max() == 1
-    blank = fitted.to_unit(image(np.full((4, 4), 7, np.uint16), (0, 65535)))
+    scaled = fitted.to_scaled(dim)
+    assert scaled.min() == 0
+    assert scaled.max() == 1
+    blank = fitted.to_scaled(image(np.full((4, 4), 7, np.uint16), (0, 65535)))
     assert not blank.any()
 
 
@@ -105,8 +105,8 @@ def test_fixed_range_is_used_as_given():
     chosen = PreprocessSettings(intensity="fixed", fixed_low=100, fixed_high=300)
     shown = np.array([[50, 100], [200, 400]], dtype=np.uint16)
     fitted = fit_preprocess([image(shown, (0, 65535))], chosen, plain(2))
-    unit = fitted.to_unit(image(shown, (0, 65535)))
-    np.testing.assert_allclose(unit[..., 0], [[0, 0], [0.5, 1]])
+    scaled = fitted.to_scaled(image(shown, (0, 65535)))
+    np.testing.assert_allclose(scaled[..., 0], [[0, 0], [0.5, 1]])
 
 
 def test_float_images_take_percentiles_and_broken_pixels_become_black():
@@ -115,9 +115,9 @@ def test_float_images_take_percentiles_and_broken_pixels_become_black():
     assert fitted.value_range is None
     broken = shown.copy()
     broken[0, :3] = np.nan, np.inf, -np.inf
-    unit = fitted.to_unit(image(broken, (0.0, 1.0)))
-    np.testing.assert_array_equal(unit[0, :3, 0], 0)
-    np.testing.assert_array_equal(unit[1:], fitted.to_unit(image(shown, (0.0, 1.0)))[1:])
+    scaled = fitted.to_scaled(image(broken, (0.0, 1.0)))
+    np.testing.assert_array_equal(scaled[0, :3, 0], 0)
+    np.testing.assert_array_equal(scaled[1:], fitted.to_scaled(image(shown, (0.0, 1.0)))[1:])
 
 
 def test_broken_pixels_do_not_move_the_fitted_range():
@@ -138,9 +138,9 @@ def test_an_eight_bit_image_is_refused_by_a_sixteen_bit_fit():
     deep = image(ramp(dtype=np.uint16), (0, 65535))
     fitted = fit_preprocess([deep], PreprocessSettings(), plain(4))
     with pytest.raises(ImageError, match=r"shallow.png: is 8-bit \(0 to 255\) where 16-bit"):
-        fitted.to_unit(image(ramp(), path="shallow.png"))
+        fitted.to_scaled(image(ramp(), path="shallow.png"))
     with pytest.raises(ImageError, match="is floating point where 16-bit"):
-        fitted.to_unit(image(ramp(dtype=np.float32)))
+        fitted.to_scaled(image(ramp(dtype=np.float32)))
 
 
 def test_mixed_bit_depths_in_a_study_are_refused():
@@ -197,14 +197,14 @@ def test_the_pool_stays_bounded_and_close_to_the_truth(monkeypatch):
 def test_one_channel_is_kept_single_and_repeated_for_the_network():
     network = NetworkInput(size=4, mean=(0.5, 0.25, 0.0), std=(0.5, 1.0, 2.0))
     fitted = fit_preprocess([image(ramp(4, step=17))], PreprocessSettings(), network)
-    unit = fitted.to_unit(image(ramp(4, step=17)))
-    assert unit.shape == (4, 4, 1)
-    out = fitted.to_network(unit)
+    scaled = fitted.to_scaled(image(ramp(4, step=17)))
+    assert scaled.shape == (4, 4, 1)
+    out = fitted.to_network(scaled)
     assert out.shape == (4, 4, 3)
-    np.testing.assert_allclose(out[..., 0], (unit[..., 0] - 0.5) / 0.5)
-    np.testing.assert_allclose(out[..., 1], unit[..., 0] - 0.25)
-    np.testing.assert_allclose(out[..., 2], unit[..., 0] / 2)
-    batch = fitted.to_network(np.stack([unit, unit]))
+    np.testing.assert_allclose(out[..., 0], (scaled[..., 0] - 0.5) / 0.5)
+    np.testing.assert_allclose(out[..., 1], scaled[..., 0] - 0.25)
+    np.testing.assert_allclose(out[..., 2], scaled[..., 0] / 2)
+    batch = fitted.to_network(np.stack([scaled, scaled]))
     np.testing.assert_array_equal(batch, np.stack([out, out]))
     np.testing.assert_array_equal(fitted.apply(image(ramp(4, step=17))), out)
 
@@ -221,9 +221,9 @@ def test_two_channels_leave_the_third_plane_at_zero():
     network = NetworkInput(size=4, mean=(0.0, 0.0, 0.5), std=(1.0, 1.0, 0.25))
     shown = image(ramp(4, 2), names=NAMES[:2])
     fitted = fit_preprocess([shown], PreprocessSettings(), network)
-    assert fitted.to_unit(shown).shape == (4, 4, 2)
+    assert fitted.to_scaled(shown).shape == (4, 4, 2)
     out = fitted.apply(shown)
-    np.testing.assert_array_equal(out[..., :2], fitted.to_unit(shown))
+    np.testing.assert_array_equal(out[..., :2], fitted.to_scaled(shown))
     np.testing.assert_array_equal(out[..., 2], -2.0)
 
 
@@ -233,7 +233,7 @@ def test_channels_are_chosen_by_number_from_one_or_by_name(choice):
     fitted = fit_preprocess([shown], PreprocessSettings(channels=choice), plain(4))
     assert fitted.planes == (2, 0)
     np.testing.assert_array_equal(
-        fitted.to_unit(shown), shown.pixels[[2, 0]].transpose(1, 2, 0) / np.float32(255)
+        fitted.to_scaled(shown), shown.pixels[[2, 0]].transpose(1, 2, 0) / np.float32(255)
     )
 
 
@@ -273,7 +273,7 @@ def test_another_channel_count_is_refused_at_prediction_and_in_a_study():
     two = image(ramp(4, 2), names=NAMES[:2])
     fitted = fit_preprocess([two], PreprocessSettings(), plain(4))
     with pytest.raises(ImageError, match=r"lone.tif: has 1 channel \(channel 1\) where 2 \(DAPI"):
-        fitted.to_unit(image(ramp(), path="lone.tif"))
+        fitted.to_scaled(image(ramp(), path="lone.tif"))
     with pytest.raises(StudyError, match=r"lone.tif: has the channels 1 'channel 1' where"):
         fit_preprocess([two, image(ramp(), path="lone.tif")], PreprocessSettings(), plain(4))
 
@@ -282,12 +282,12 @@ def test_channels_in_another_order_are_found_by_name():
     shown = image(ramp(4, 2, step=3), names=("DAPI", "actin"))
     fitted = fit_preprocess([shown], PreprocessSettings(), plain(4))
     swapped = image(shown.pixels[::-1].copy(), names=("Actin", "dapi"))
-    np.testing.assert_array_equal(fitted.to_unit(swapped), fitted.to_unit(shown))
+    np.testing.assert_array_equal(fitted.to_scaled(swapped), fitted.to_scaled(shown))
     unnamed = image(shown.pixels)
-    np.testing.assert_array_equal(fitted.to_unit(unnamed), fitted.to_unit(shown))
+    np.testing.assert_array_equal(fitted.to_scaled(unnamed), fitted.to_scaled(shown))
     foreign = image(shown.pixels, names=("actin", "tubulin"))
     with pytest.raises(ImageError, match="1 'actin', 2 'tubulin' where 1 'DAPI'"):
-        fitted.to_unit(foreign)
+        fitted.to_scaled(foreign)
 
 
 # Settings and storage
@@ -343,7 +343,7 @@ def test_unnamed_channels_read_well_in_the_description():
 def test_an_image_without_pixels_is_refused():
     fitted = fit_preprocess([image(ramp())], PreprocessSettings(), plain(4))
     with pytest.raises(ImageEmpty, match="has no pixels"):
-        fitted.to_unit(image(np.zeros((1, 0, 5), np.uint8)))
+        fitted.to_scaled(image(np.zeros((1, 0, 5), np.uint8)))
 
 
 DTYPES = ("uint8", "int16", "uint16", "uint32", "int64", "float16", "float32", "float64", "bool")
@@ -380,13 +380,13 @@ def test_unit_images_are_finite_and_in_range_and_survive_json(shown, policy, res
     except StudyError as refusal:
         assert "same value" in str(refusal)
         return
-    unit = fitted.to_unit(shown)
-    assert unit.shape == (size, size, shown.pixels.shape[0])
-    assert unit.dtype == np.float32
-    assert unit.flags.c_contiguous
-    assert np.isfinite(unit).all()
-    assert unit.min() >= 0
-    assert unit.max() <= 1
+    scaled = fitted.to_scaled(shown)
+    assert scaled.shape == (size, size, shown.pixels.shape[0])
+    assert scaled.dtype == np.float32
+    assert scaled.flags.c_contiguous
+    assert np.isfinite(scaled).all()
+    assert scaled.min() >= 0
+    assert scaled.max() <= 1
     again = Preprocess.model_validate_json(fitted.model_dump_json())
     assert again == fitted
     assert again.apply(shown).tobytes() == fitted.apply(shown).tobytes()
@@ -397,11 +397,11 @@ def test_real_actin_images_are_neither_black_nor_saturated(shared_data):
     files = sorted((shared_data / "mef_actin" / "cells").glob("*/*.tif"))[::6]
     cells = [image(tifffile.imread(file), (0, 65535), path=file) for file in files]
     fitted = fit_preprocess(cells, PreprocessSettings(), plain(224))
-    units = np.stack([fitted.to_unit(cell) for cell in cells])
-    assert np.percentile(units, 99) > 0.5
-    assert np.median(units) > 0.03
-    assert np.mean(units >= 1) < 0.05
-    assert np.mean(units <= 0) < 0.05
+    scaled_images = np.stack([fitted.to_scaled(cell) for cell in cells])
+    assert np.percentile(scaled_images, 99) > 0.5
+    assert np.median(scaled_images) > 0.03
+    assert np.mean(scaled_images >= 1) < 0.05
+    assert np.mean(scaled_images <= 0) < 0.05
 
 
 def test_blue_first_turns_three_planes_round_and_survives_json() -> None:

@@ -52,7 +52,7 @@ def prepared(source: StudySource) -> PreparedStudy:
 
 def test_what_was_done_on_reading_is_told(tmp_path: Path) -> None:
     result = prepared(write_stacks(tmp_path / "images", planes=3))
-    assert result.data.train.units.shape == (16, 32, 32, 1)
+    assert result.data.train.scaled.shape == (16, 32, 32, 1)
     assert result.reading == ("16 training images: maximum projection of 3 z planes",)
 
 

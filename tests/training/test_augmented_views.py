@@ -111,7 +111,7 @@ def test_fresh_view_depends_on_seed_epoch_and_image_only() -> None:
 def test_fresh_view_without_augmentation_is_the_image() -> None:
     source = _fresh(AugmentSettings.off())
     (batch,) = source.batch(np.array([2]), epoch=0)
-    expected = (source.images.units[2, ..., 0] - 0.5) / 0.25
+    expected = (source.images.scaled[2, ..., 0] - 0.5) / 0.25
     for channel in range(3):
         np.testing.assert_allclose(batch[0, ..., channel], expected, atol=1e-6)
 

@@ -222,7 +222,7 @@ def test_the_history_follows_from_the_forest(tmp_path: Path) -> None:
     fitted = fitted_trees(tmp_path, tree_recipe())
     model, data = fitted.model, tiny_data().validation
     embed = keras_backend().Model(model.input, model.get_layer("pool").output)
-    features = np.asarray(embed.predict_on_batch(tiny_preprocess().to_network(data.units)))
+    features = np.asarray(embed.predict_on_batch(tiny_preprocess().to_network(data.scaled)))
     chances = fitted.forest.probabilities(features)
     own = chances[np.arange(len(data.labels)), data.labels]
     row = fitted.history[fitted.kept_epoch - 1]

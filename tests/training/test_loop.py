@@ -54,13 +54,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., _Run]:
 
 
 def _broken(part: LabelledImages) -> LabelledImages:
-    units = part.units.copy()
-    units[-1] = np.nan
-    return LabelledImages(units, part.labels)
+    scaled = part.scaled.copy()
+    scaled[-1] = np.nan
+    return LabelledImages(scaled, part.labels)
 
 
 def _validation_loss(model: Any, data: TrainingData, smoothing: float) -> float:
-    inputs = tiny_preprocess().to_network(data.validation.units)
+    inputs = tiny_preprocess().to_network(data.validation.scaled)
     logs = np.log(np.asarray(model.predict_on_batch(inputs), np.float64))
     targets = np.eye(3)[data.validation.labels] * (1 - smoothing) + smoothing / 3
     return float(-(targets * logs).sum(axis=1).mean())
@@ -158,14 +158,14 @@ def test_class_weights_enter_the_loss(how: str, tmp_path: Path) -> None:
     """Steps of next to nothing: the means over all images can be worked out."""
     images = tiny_data().train
     chosen = np.flatnonzero((images.labels == 0) | (np.arange(24) < 5))
-    train = LabelledImages(images.units[chosen], images.labels[chosen])
+    train = LabelledImages(images.scaled[chosen], images.labels[chosen])
     assert np.bincount(train.labels).tolist() == [8, 2, 1]
     data = TrainingData(train, tiny_data().validation, ("a", "b", "c"))
     model = tiny_network(dropout=0.0)
     for layer in model.layers:
         layer.trainable = layer.name == "head"  # no batch statistics, either
     probabilities = np.asarray(
-        model.predict_on_batch(tiny_preprocess().to_network(train.units)), np.float64
+        model.predict_on_batch(tiny_preprocess().to_network(train.scaled)), np.float64
     )
     own = -np.log(probabilities[np.arange(11), train.labels])
     weights = {"none": np.ones(3), "balanced": np.array([11 / 24, 11 / 6, 11 / 3])}[how]
@@ -195,7 +195,7 @@ def test_class_weights_enter_the_loss(how: str, tmp_path: Path) -> None:
 def test_early_stopping(tmp_path: Path) -> None:
     data = tiny_data()
     # Wrong labels: the better the network becomes, the worse it does here.
-    wrong = LabelledImages(data.validation.units, (data.validation.labels + 1) % 3)
+    wrong = LabelledImages(data.validation.scaled, (data.validation.labels + 1) % 3)
     data = TrainingData(data.train, wrong, data.classes)
     recipe = tiny_recipe(augment=False, views=1, epochs=40, early_stopping=3, learning_rate=0.02)
     fitted = tiny_fit(tmp_path, recipe, data=data)

@@ -109,7 +109,7 @@ def test_classes_draw_together(tmp_path: Path) -> None:
         model = tiny_fit(folder, recipe).model
         data = tiny_data().validation
         embed = keras_backend().Model(model.input, model.get_layer("pool").output)
-        features = np.asarray(embed(tiny_preprocess().to_network(data.units)))
+        features = np.asarray(embed(tiny_preprocess().to_network(data.scaled)))
         return float(class_structure(features, np.eye(3, dtype=np.float32)[data.labels], 1.0))
 
     strong = structure_after(loss="class_structure", structure_weight=5.0)

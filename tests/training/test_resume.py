@@ -255,7 +255,7 @@ def _changed_weights() -> Any:
 
 def _other_images() -> TrainingData:
     data = tiny_data()
-    data.validation.units[0, 0, 0, 0] += 0.01
+    data.validation.scaled[0, 0, 0, 0] += 0.01
     return data
 
 

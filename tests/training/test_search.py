@@ -281,9 +281,9 @@ def test_the_shelf_takes_what_a_killed_search_left(tmp_path: Path) -> None:
 def all_images() -> SearchImages:
     """The training images of the toys, then those of validation."""
     data = tiny_data()
-    units = np.concatenate([data.train.units, data.validation.units])
+    scaled_images = np.concatenate([data.train.scaled, data.validation.scaled])
     labels = np.concatenate([data.train.labels, data.validation.labels])
-    return SearchImages(LabelledImages(units, labels), tiny_preprocess(), "toys")
+    return SearchImages(LabelledImages(scaled_images, labels), tiny_preprocess(), "toys")
 
 
 TOY_FOLD = Fold(np.arange(24), np.arange(24, 36))
@@ -340,7 +340,7 @@ def test_the_log_loss_knows_no_label_smoothing(tmp_path: Path) -> None:
         as_used(recipe), all_images(), never, Silent()
     )
     validation = tiny_data().validation
-    answers = run.model.predict(tiny_preprocess().to_network(validation.units), verbose=0)
+    answers = run.model.predict(tiny_preprocess().to_network(validation.scaled), verbose=0)
     expected = -np.log(answers[np.arange(12), validation.labels]).mean()
     assert found.folds[0].log_loss == pytest.approx(expected, abs=2e-3)  # float16 activations
     assert abs(found.folds[0].log_loss - run.history[0]["validation_loss"]) > 5e-3

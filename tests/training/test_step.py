@@ -129,7 +129,7 @@ def test_training_in_mixed_precision(views: int, tmp_path: Path) -> None:
     weights = resolve_weights(entry, "none")
 
     def larger(images: LabelledImages) -> LabelledImages:
-        return LabelledImages(images.units.repeat(2, axis=1).repeat(2, axis=2), images.labels)
+        return LabelledImages(images.scaled.repeat(2, axis=1).repeat(2, axis=2), images.labels)
 
     data = TrainingData(larger(tiny_images(12)), larger(tiny_images(6)), ("a", "b", "c"))
     model = build_network(

@@ -51,9 +51,9 @@ SETTINGS = {
 
 def _scaled(size: int) -> tuple[TrainingData, Preprocess]:
     def larger(images: LabelledImages) -> LabelledImages:
-        factor = size // images.units.shape[1]
-        units = images.units.repeat(factor, axis=1).repeat(factor, axis=2)
-        return LabelledImages(units, images.labels)
+        factor = size // images.scaled.shape[1]
+        scaled_images = images.scaled.repeat(factor, axis=1).repeat(factor, axis=2)
+        return LabelledImages(scaled_images, images.labels)
 
     data = TrainingData(larger(tiny_images(16)), larger(tiny_images(6, seed=9)), ("a", "b", "c"))
     return data, tiny_preprocess().model_copy(update={"size": size})

@@ -173,7 +173,7 @@ class MeanMap:
 
 def mean_maps(
     heats: Sequence[NDArray[np.floating]],
-    units: Sequence[NDArray[np.floating]],
+    pictures: Sequence[NDArray[np.floating]],
     labels: NDArray[np.integer],
     predicted: NDArray[np.integer],
 ) -> tuple[MeanMap, ...]:
@@ -181,13 +181,13 @@ def mean_maps(
 
     Args:
         heats: N maps (h, w) of the predicted class, 0..1.
-        units: N images (S, S, K) in 0..1.
+        pictures: N images (S, S, K) in 0..1.
         labels, predicted: (N,) class indices.
 
     Raises:
         ActinscopeError: the lengths differ.
     """
-    if not len(heats) == len(units) == len(labels) == len(predicted):
+    if not len(heats) == len(pictures) == len(labels) == len(predicted):
         raise ActinscopeError("maps, images, labels and answers differ in number")
     found = []
     for label in np.unique(labels):
@@ -195,6 +195,6 @@ def mean_maps(
             rows = np.flatnonzero((labels == label) & ((predicted == label) == right)).tolist()
             if rows:
                 heat = np.stack([heats[row] for row in rows]).astype(np.float64).mean(axis=0)
-                picture = np.stack([units[row] for row in rows]).astype(np.float64).mean(axis=0)
+                picture = np.stack([pictures[row] for row in rows]).astype(np.float64).mean(axis=0)
                 found.append(MeanMap(int(label), right, len(rows), heat, picture))
     return tuple(found)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Unit = NDArray[np.float32]
+Scaled = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
 #: Sides above this are halved first: texture at the scale of a few pixels of a network's
@@ -29,7 +29,7 @@ _CLEARANCE = 0.03
 CONTROL_FEATURES = ("brightness", "texture", "outline", "background", "thumbnail")
 
 
-def control_features(unit: Unit) -> dict[str, Floats]:
+def control_features(scaled: Scaled) -> dict[str, Floats]:
     """Features of one image, by the control that uses them.
 
     ``brightness``: mean, spread, skewness, kurtosis and percentiles of each plane, no
@@ -41,12 +41,12 @@ def control_features(unit: Unit) -> dict[str, Floats]:
     under 5 % of the image. ``thumbnail``: the image at 8 x 8 pixels.
 
     Args:
-        unit: (S, S, K) float32 in 0..1.
+        scaled: (S, S, K) float32 in 0..1.
 
     Returns:
         {name in CONTROL_FEATURES: (F,) float64}, of the same length for every image.
     """
-    planes = reduced_planes(unit)
+    planes = reduced_planes(scaled)
     cell = cell_mask(planes)
     patterns = [_patterns(_stretched(plane)) for plane in planes]
     around = _outside(cell)
@@ -84,11 +84,11 @@ def cell_mask(planes: Floats) -> NDArray[np.bool_]:
     return filled
 
 
-def reduced_planes(unit: Unit) -> Floats:
-    """Planes (K, h, w) float64 of a unit (S, S, K), with sides of about 128 pixels at most."""
-    step = max(1, round(unit.shape[0] / _SIDE))
-    side = unit.shape[0] // step * step
-    cut = unit[:side, :side].astype(np.float64)
+def reduced_planes(scaled: Scaled) -> Floats:
+    """Planes (K, h, w) float64 of a scaled image (S, S, K), each side about 128 pixels at most."""
+    step = max(1, round(scaled.shape[0] / _SIDE))
+    side = scaled.shape[0] // step * step
+    cut = scaled[:side, :side].astype(np.float64)
     rows = cut.reshape(side // step, step, side // step, step, -1)  # (h, step, w, step, K)
     planes: Floats = np.moveaxis(rows.mean(axis=(1, 3)), -1, 0)
     return planes

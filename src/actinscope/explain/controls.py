@@ -69,9 +69,9 @@ def run_controls(
     fitted, told = (_some(len(part.records), rng) for part in (training, test))
     network = _answers(test, told)
     progress.phase("Controls", len(fitted) + (1 + len(_FACTORS)) * len(told))
-    fitted_features = _features(_units(predictor, training, fitted, reader, progress))
-    units = list(_units(predictor, test, told, reader, progress))
-    features = _features(units)
+    fitted_features = _features(_scaled_images(predictor, training, fitted, reader, progress))
+    scaled_images = list(_scaled_images(predictor, test, told, reader, progress))
+    features = _features(scaled_images)
     controls = [
         judge_control(name, fitted_features[name], training.labels[fitted], features[name], network)
         for name in CONTROL_FEATURES
@@ -79,7 +79,7 @@ def run_controls(
     return ControlResults(
         controls=tuple(one for one in controls if one is not None),
         shuffled=permuted_labels(network, seed=seed),
-        resolution=_resolution(predictor, units, network, progress),
+        resolution=_resolution(predictor, scaled_images, network, progress),
         batches=_batches(training, manifest, fitted, seed),
     )
 
@@ -99,7 +99,7 @@ def _answers(test: EvaluatedPredictions, rows: NDArray[np.int64]) -> ControlPred
     )
 
 
-def _units(
+def _scaled_images(
     predictor: Predictor,
     part: EvaluatedPredictions,
     rows: NDArray[np.int64],
@@ -110,19 +110,19 @@ def _units(
     preprocess = predictor.bundle.info.preprocess
     for row in rows:
         record = part.records[row]
-        yield preprocess.to_unit(reader.read(record.path, record.region))
+        yield preprocess.to_scaled(reader.read(record.path, record.region))
         progress.advance(1)
 
 
-def _features(units: Iterable[NDArray[np.float32]]) -> dict[str, NDArray[np.float64]]:
+def _features(scaled_images: Iterable[NDArray[np.float32]]) -> dict[str, NDArray[np.float64]]:
     """{control: (N, F)}."""
-    rows = [control_features(unit) for unit in units]
+    rows = [control_features(scaled) for scaled in scaled_images]
     return {name: np.stack([row[name] for row in rows]) for name in CONTROL_FEATURES}
 
 
 def _resolution(
     predictor: Predictor,
-    units: Sequence[NDArray[np.float32]],
+    scaled_images: Sequence[NDArray[np.float32]],
     network: ControlPredictions,
     progress: Progress,
 ) -> tuple[tuple[int, Estimate], ...]:
@@ -130,8 +130,8 @@ def _resolution(
     preprocess = predictor.bundle.info.preprocess
     for factor in _FACTORS:
         answers = np.empty_like(network.predicted)
-        for place, unit in enumerate(units):
-            image = preprocess.to_network(coarsened(unit, factor))
+        for place, scaled in enumerate(scaled_images):
+            image = preprocess.to_network(coarsened(scaled, factor))
             output = predictor.predict_input((image,), probabilities_only=True)
             answers[place] = int(output.probabilities[0].argmax())
             progress.advance(1)
@@ -139,13 +139,13 @@ def _resolution(
     return tuple(found)
 
 
-def coarsened(unit: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
+def coarsened(scaled: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
     """An image (S, S, K) reduced by ``factor`` and enlarged again, of the same shape."""
-    side = unit.shape[0]
+    side = scaled.shape[0]
     small = max(1, round(side / factor))
-    reduced = cv2.resize(unit, (small, small), interpolation=cv2.INTER_AREA)
+    reduced = cv2.resize(scaled, (small, small), interpolation=cv2.INTER_AREA)
     whole = cv2.resize(reduced, (side, side), interpolation=cv2.INTER_LINEAR)
-    return np.ascontiguousarray(whole.reshape(unit.shape), dtype=np.float32)
+    return np.ascontiguousarray(whole.reshape(scaled.shape), dtype=np.float32)
 
 
 def _batches(

@@ -160,7 +160,7 @@ class _Gathered:
     cells_from: str
     maps: Maps = field(repr=False)
     pictures: list[NDArray[np.float32]] = field(repr=False)
-    units: list[NDArray[np.float32]] = field(repr=False)
+    scaled_images: list[NDArray[np.float32]] = field(repr=False)
 
 
 def _gather(
@@ -171,33 +171,33 @@ def _gather(
     compared = SANITY_IMAGES if looks.method == ACTIVATION else OCCLUDED_SANITY
     shares, areas, origins = np.empty(len(rows)), np.empty(len(rows)), Counter[str]()
     all_maps: Maps = []
-    pictures, units = [], []
+    pictures, scaled_images = [], []
     for place, row in enumerate(rows):
         record = looks.part.records[row]
-        unit = preprocess.to_unit(reader.read(record.path, record.region))
+        scaled = preprocess.to_scaled(reader.read(record.path, record.region))
         predicted = int(looks.part.output.probabilities[row].argmax())
         maps = (
-            looks.maps(int(row), unit)
+            looks.maps(int(row), scaled)
             if looks.method == ACTIVATION
-            else occlusion_maps(looks.predictor, unit, predicted, positions=COARSE)
+            else occlusion_maps(looks.predictor, scaled, predicted, positions=COARSE)
         )
         cell = MaskedCell(record.mask, record.object_id, record.region)
-        inside, origin = inside_of(cell, unit, preprocess, masks)
+        inside, origin = inside_of(cell, scaled, preprocess, masks)
         heat = heat_map(maps, predicted, size=(inside.shape[0], inside.shape[1]))
         shares[place], areas[place] = attention_inside(heat, inside), inside.mean()
         origins[origin] += 1
         all_maps.append(maps)
         if looks.method == ACTIVATION:
-            small = np.moveaxis(reduced_planes(unit), 0, -1)
+            small = np.moveaxis(reduced_planes(scaled), 0, -1)
             pictures.append(small.astype(np.float32))
         if place < compared:
-            units.append(unit)
+            scaled_images.append(scaled)
         progress.advance(1)
     cells_from = ", and ".join(
         name if len(origins) == 1 else f"{name} ({count} images)"
         for name, count in origins.most_common()
     )
-    return _Gathered(shares, areas, cells_from, all_maps, pictures, units)
+    return _Gathered(shares, areas, cells_from, all_maps, pictures, scaled_images)
 
 
 def _native_heat(maps: NDArray[np.float32], predicted: int) -> NDArray[np.float32]:
@@ -208,8 +208,8 @@ def _sanity(
     looks: SaliencySource, gathered: _Gathered, predicted: NDArray[np.int64], seed: int
 ) -> tuple[tuple[SanityStep, ...], Likeness | None]:
     """Maps of networks with shuffled weights, and of other images, against the true ones."""
-    units = gathered.units
-    true = [contrast_map(gathered.maps[n], int(predicted[n])) for n in range(len(units))]
+    scaled_images = gathered.scaled_images
+    true = [contrast_map(gathered.maps[n], int(predicted[n])) for n in range(len(scaled_images))]
     try:
         networks = randomized_networks(looks.predictor.bundle, seed=seed)
     except BundleError:
@@ -218,12 +218,12 @@ def _sanity(
     for network in networks:
         predictor = Predictor(network.bundle, backend=looks.predictor.backend)
         if looks.method == ACTIVATION:
-            outputs = maps_through(predictor, units)
+            outputs = maps_through(predictor, scaled_images)
             maps = [one.class_maps[0] for one in outputs if one.class_maps is not None]
         else:
             maps = [
-                occlusion_maps(predictor, unit, int(predicted[n]), positions=COARSE)
-                for n, unit in enumerate(units)
+                occlusion_maps(predictor, scaled, int(predicted[n]), positions=COARSE)
+                for n, scaled in enumerate(scaled_images)
             ]
         other = [_contrast(one, int(predicted[n])) for n, one in enumerate(maps)]
         steps.append(SanityStep(network.shuffled, map_likeness(true, other)))

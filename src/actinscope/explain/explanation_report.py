@@ -24,10 +24,10 @@ from actinscope.report import (
 from actinscope.study import Record
 
 
-class UnitSource(Protocol):
+class ScaledSource(Protocol):
     """What gives the pixels of an image."""
 
-    def unit_of(self, record: Record) -> NDArray[np.float32]:
+    def scaled_of(self, record: Record) -> NDArray[np.float32]:
         """(S, S, K) float32 in 0..1."""
 
 
@@ -69,7 +69,7 @@ def explanation_findings(found: Explanation | None) -> tuple[Finding, ...]:
 
 
 def explanation_shown(
-    found: Explanation | None, looks: SaliencySource | None, source: UnitSource, *, group: str
+    found: Explanation | None, looks: SaliencySource | None, source: ScaledSource, *, group: str
 ) -> ExplanationShown | None:
     """The section of the report; None where nothing was explained."""
     if found is None or looks is None:
@@ -170,7 +170,7 @@ def _likeness_row(name: str, likeness: Likeness) -> tuple[str, ...]:
 
 
 def _prototypes(
-    found: Explanation, looks: SaliencySource, source: UnitSource
+    found: Explanation, looks: SaliencySource, source: ScaledSource
 ) -> dict[str, tuple[PrototypeShown, ...]]:
     training = looks.training
     if training is None:
@@ -182,7 +182,7 @@ def _prototypes(
             PrototypeShown(
                 name=record.title,
                 group=training.groups[one.index] if training.groups else "",
-                pixels=displayed(source.unit_of(record)),
+                pixels=displayed(source.scaled_of(record)),
                 stands_for=f"{100 * one.stands_for:.0f} % of the class",
             )
         )

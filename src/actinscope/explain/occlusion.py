@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from actinscope.errors import ActinscopeError
 from actinscope.explain.control_features import cell_mask, reduced_planes
 
-Unit = NDArray[np.float32]
+Scaled = NDArray[np.float32]
 Floats = NDArray[np.float64]
-#: Takes (N, S, S, K) float32 units in 0..1, gives (N, C) probabilities of all classes.
+#: Takes (N, S, S, K) float32 scaled images in 0..1, gives (N, C) probabilities of all classes.
 Probabilities = Callable[[NDArray[np.float32]], Floats]
 
 #: Patches along a side, and so predictions an image: 12 x 12 + 1.
@@ -53,13 +53,13 @@ class Occlusion:
     patch: int
 
 
-def background_level(unit: Unit) -> NDArray[np.float32]:
+def background_level(scaled: Scaled) -> NDArray[np.float32]:
     """(K,) median of each plane (S, S, K) outside the cell; of the whole where none is found."""
-    cell = cell_mask(reduced_planes(unit))
-    step = unit.shape[0] // cell.shape[0]
+    cell = cell_mask(reduced_planes(scaled))
+    step = scaled.shape[0] // cell.shape[0]
     outside = np.repeat(np.repeat(~cell, step, axis=0), step, axis=1)
     side = outside.shape[0]
-    pixels = unit[:side, :side][outside] if outside.any() else unit.reshape(-1, unit.shape[2])
+    pixels = scaled[:side, :side][outside] if outside.any() else scaled.reshape(-1, scaled.shape[2])
     level: NDArray[np.float32] = np.median(pixels, axis=0).astype(np.float32)
     return level
 
@@ -72,7 +72,7 @@ def log_odds(probabilities: Floats, k: int) -> Floats:
 
 
 def occlude(
-    unit: Unit,
+    scaled: Scaled,
     probabilities: Probabilities,
     *,
     predicted: int | None = None,
@@ -81,25 +81,25 @@ def occlude(
     """Cover every place of a grid in turn.
 
     Args:
-        unit: (S, S, K) float32 in 0..1, as the preprocessing makes it.
-        probabilities: the model; called twice, with 1 and with ``positions`` squared units.
+        scaled: (S, S, K) float32 in 0..1, as the preprocessing makes it.
+        probabilities: the model; called twice, with 1 and with ``positions`` squared images.
         predicted: class index to follow; None for the most probable one.
         positions: places along a side, at least 2 and at most S.
 
     Raises:
-        ActinscopeError: the unit is not square, or the grid does not fit it.
+        ActinscopeError: the image is not square, or the grid does not fit it.
     """
-    if unit.ndim != 3 or unit.shape[0] != unit.shape[1]:
-        raise ActinscopeError(f"a unit must be (S, S, planes), not {unit.shape}")
-    side = unit.shape[0]
+    if scaled.ndim != 3 or scaled.shape[0] != scaled.shape[1]:
+        raise ActinscopeError(f"a scaled image must be (S, S, planes), not {scaled.shape}")
+    side = scaled.shape[0]
     if not 2 <= positions <= side:
         raise ActinscopeError(f"{positions} x {positions} patches do not fit {side} pixels")
-    whole = probabilities(unit[np.newaxis])
+    whole = probabilities(scaled[np.newaxis])
     k = int(whole[0].argmax()) if predicted is None else predicted
     odds = float(log_odds(whole, k)[0])
-    level = background_level(unit)
+    level = background_level(scaled)
     patch = max(1, round(_COVERS * side / positions))
-    variants = np.repeat(unit[np.newaxis], positions**2, axis=0)
+    variants = np.repeat(scaled[np.newaxis], positions**2, axis=0)
     for place in range(positions**2):
         rows, columns = (
             _covered(index, side, positions, patch) for index in divmod(place, positions)

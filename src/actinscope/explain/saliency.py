@@ -22,7 +22,7 @@ from actinscope.preprocess import Preprocess
 from actinscope.runs import EvaluatedPredictions
 from actinscope.study import Record
 
-Unit = NDArray[np.float32]
+Scaled = NDArray[np.float32]
 Method = Literal["class activation map", "occlusion map"]
 ACTIVATION: Method = "class activation map"
 OCCLUSION: Method = "occlusion map"
@@ -35,38 +35,41 @@ NEIGHBOURS = 3
 
 
 def probabilities_of(predictor: Predictor) -> Probabilities:
-    """The predictor as a function of units; every image still goes through alone."""
+    """The predictor as a function of scaled images; every image still goes through alone."""
 
-    def one(unit: Unit) -> NDArray[np.float64]:
-        output = predictor.predict_input(predictor.prepare_unit(unit), probabilities_only=True)
+    def one(scaled: Scaled) -> NDArray[np.float64]:
+        output = predictor.predict_input(predictor.prepare_scaled(scaled), probabilities_only=True)
         row: NDArray[np.float64] = output.probabilities[0]
         return row
 
-    def many(units: NDArray[np.float32]) -> NDArray[np.float64]:
+    def many(scaled_images: NDArray[np.float32]) -> NDArray[np.float64]:
         with ThreadPoolExecutor(predictor.side_by_side, "actinscope-occlude") as pool:
-            return np.stack(list(pool.map(one, units)))
+            return np.stack(list(pool.map(one, scaled_images)))
 
     return many
 
 
-def maps_through(predictor: Predictor, units: list[Unit]) -> list[NetworkOutput]:
-    """All outputs for units, several side by side."""
+def maps_through(predictor: Predictor, scaled_images: list[Scaled]) -> list[NetworkOutput]:
+    """All outputs for scaled images, several side by side."""
     with ThreadPoolExecutor(predictor.side_by_side, "actinscope-explain") as pool:
         return list(
-            pool.map(lambda unit: predictor.predict_input(predictor.prepare_unit(unit)), units)
+            pool.map(
+                lambda scaled: predictor.predict_input(predictor.prepare_scaled(scaled)),
+                scaled_images,
+            )
         )
 
 
 def occlusion_maps(
-    predictor: Predictor, unit: Unit, predicted: int, *, positions: int = POSITIONS
+    predictor: Predictor, scaled: Scaled, predicted: int, *, positions: int = POSITIONS
 ) -> NDArray[np.float32]:
-    """(P, P, K) maps of one unit made by occlusion, in the form of class maps.
+    """(P, P, K) maps of one scaled image made by occlusion, in the form of class maps.
 
     The drop stands for the predicted class; the other classes' maps are such that the
     contrast of the predicted class is the drop in log odds.
     """
-    places = min(positions, unit.shape[0])  # no more than pixels
-    found = occlude(unit, probabilities_of(predictor), predicted=predicted, positions=places)
+    places = min(positions, scaled.shape[0])  # no more than pixels
+    found = occlude(scaled, probabilities_of(predictor), predicted=predicted, positions=places)
     classes = len(predictor.classes)
     maps = np.zeros((*found.drop.shape, classes), dtype=np.float32)
     maps[:, :, predicted] = found.drop
@@ -83,7 +86,7 @@ class MaskedCell:
 
 
 def inside_of(
-    cell: MaskedCell, unit: Unit, preprocess: Preprocess, masks: MaskReader
+    cell: MaskedCell, scaled: Scaled, preprocess: Preprocess, masks: MaskReader
 ) -> tuple[NDArray[np.bool_], str]:
     """(H, W) where a cell is, and what that was taken from.
 
@@ -95,13 +98,13 @@ def inside_of(
         except ImageError:
             mask = np.zeros((1, 1), np.bool_)
         if mask.any():
-            return preprocess.mask_to_unit(mask), MASKED
-    return bright_cell(unit), BRIGHT
+            return preprocess.mask_to_scaled(mask), MASKED
+    return bright_cell(scaled), BRIGHT
 
 
-def bright_cell(unit: Unit) -> NDArray[np.bool_]:
-    """(h, w) where the bright cell of a unit is, at 128 pixels a side or fewer."""
-    return cell_mask(reduced_planes(unit))
+def bright_cell(scaled: Scaled) -> NDArray[np.bool_]:
+    """(h, w) where the bright cell of a scaled image is, at 128 pixels a side or fewer."""
+    return cell_mask(reduced_planes(scaled))
 
 
 @dataclass(frozen=True)
@@ -132,13 +135,13 @@ class SaliencySource:
         """How the maps are made."""
         return OCCLUSION if self.part.output.class_maps is None else ACTIVATION
 
-    def maps(self, index: int, unit: Unit) -> NDArray[np.float32]:
+    def maps(self, index: int, scaled: Scaled) -> NDArray[np.float32]:
         """(h, w, K) maps of image ``index`` of the part."""
         if self.part.output.class_maps is not None:
             maps: NDArray[np.float32] = self.part.output.class_maps[index]
             return maps
         predicted = int(self.part.output.probabilities[index].argmax())
-        return occlusion_maps(self.predictor, unit, predicted)
+        return occlusion_maps(self.predictor, scaled, predicted)
 
     def neighbours(self, index: int) -> tuple[Neighbour, ...]:
         """The nearest training images of image ``index``; none where features are missing."""

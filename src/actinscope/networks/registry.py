@@ -21,7 +21,7 @@ def _small_cnn() -> NetworkEntry:
     return NetworkEntry(
         name="small-cnn",
         title="Small CNN",
-        # Unit values of fluorescence pictures are mostly near 0; no weights ask for a range.
+        # Scaled values of fluorescence pictures are mostly near 0; no weights ask for a range.
         input=NetworkInput(size=96, mean=(0.5,) * 3, std=(0.5,) * 3),
         layer_count=32,
         frozen_layers=0,

@@ -183,9 +183,9 @@ def _examples(
         cells = []
         for index in indices:
             record = manifest.records[int(index)]
-            unit = preprocess.to_unit(reader.read(record.path, record.region))
+            scaled = preprocess.to_scaled(reader.read(record.path, record.region))
             group = manifest.group_of(record) if manifest.group else ""
-            cells.append(CellPicture(record.name, name, name, {}, displayed(unit), group=group))
+            cells.append(CellPicture(record.name, name, name, {}, displayed(scaled), group=group))
         found[name] = tuple(cells)
     return found
 

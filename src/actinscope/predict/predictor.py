@@ -83,11 +83,11 @@ class Predictor:
                 ready[number] = self._preprocess[number].apply(image)
         return tuple(ready[number] for number in first_alike)
 
-    def prepare_unit(self, unit: NDArray[np.float32]) -> Prepared:
+    def prepare_scaled(self, scaled: NDArray[np.float32]) -> Prepared:
         """The network's input for an image that the preprocessing has already scaled.
 
         Args:
-            unit: (S, S, K) float32 in 0..1, as ``preprocess.to_unit`` gives it.
+            scaled: (S, S, K) float32 in 0..1, as ``preprocess.to_scaled`` gives it.
 
         Raises:
             UsageError: an ensemble, whose members each scale images in their own way.
@@ -98,7 +98,7 @@ class Predictor:
                 where=self.bundle.path,
                 remedy="Give one of its members, which are in its folder 'members'",
             )
-        return (self._preprocess[0].to_network(unit),)
+        return (self._preprocess[0].to_network(scaled),)
 
     @property
     def side_by_side(self) -> int:

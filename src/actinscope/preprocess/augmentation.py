@@ -40,7 +40,7 @@ class AugmentSettings(BaseModel):
             (the edge pixel counts twice) or repeated (``wrap``), or 0 (``constant``).
         intensity_gain: g multiplies by a factor from 1 - g to 1 / (1 - g), log-uniform.
         gamma: g raises to a power from 1 - g to 1 / (1 - g), log-uniform.
-        noise: adds Gaussian noise of a standard deviation from 0 to this, in unit range.
+        noise: adds Gaussian noise of a standard deviation from 0 to this, for values in 0..1.
         blur: Gaussian blur of a sigma from 0 to this, in pixels of the resized image.
 
     Raises:
@@ -96,7 +96,7 @@ class AugmentSettings(BaseModel):
 
 @dataclass(frozen=True)
 class AugmentParameters:
-    """One draw. Angles in degrees, shifts as fractions, blur in pixels, noise in unit range.
+    """One draw. Angles in degrees, shifts as fractions, blur in pixels, noise for values in 0..1.
 
     The defaults leave an image as it is. Positive shifts read the input further right and
     further down, so the content moves left and up, as in Keras.
@@ -171,25 +171,25 @@ def affine_matrix(parameters: AugmentParameters, height: int, width: int) -> NDA
 
 
 def apply_parameters(
-    unit: NDArray[np.float32], parameters: AugmentParameters, *, fill: Fill = "reflect"
+    scaled: NDArray[np.float32], parameters: AugmentParameters, *, fill: Fill = "reflect"
 ) -> NDArray[np.float32]:
-    """The variant of ``unit`` that ``parameters`` describe: move, blur, gamma, gain, noise.
+    """The variant of ``scaled`` that ``parameters`` describe: move, blur, gamma, gain, noise.
 
     Args:
-        unit: (H, W, K) float32 in 0..1; not changed.
+        scaled: (H, W, K) float32 in 0..1; not changed.
         parameters: one draw.
         fill: what lies outside the image.
 
     Returns:
         A new contiguous (H, W, K) float32 array in 0..1.
     """
-    out = _move(unit, parameters, fill)
+    out = _move(scaled, parameters, fill)
     if parameters.blur > 0:
         out = _blur(out, parameters.blur)
     if parameters.gamma != 1.0:
         import cv2
 
-        out = cv2.pow(np.maximum(out, 0.0), parameters.gamma).reshape(unit.shape)
+        out = cv2.pow(np.maximum(out, 0.0), parameters.gamma).reshape(scaled.shape)
     if parameters.gain != 1.0:
         out *= np.float32(parameters.gain)
     if parameters.noise > 0:
@@ -200,19 +200,19 @@ def apply_parameters(
 
 
 def augment(
-    unit: NDArray[np.float32], settings: AugmentSettings, rng: np.random.Generator
+    scaled: NDArray[np.float32], settings: AugmentSettings, rng: np.random.Generator
 ) -> NDArray[np.float32]:
     """One random variant of a training image.
 
     Args:
-        unit: (H, W, K) float32 in 0..1; not changed.
+        scaled: (H, W, K) float32 in 0..1; not changed.
         settings: how far it may be varied.
         rng: source of the draw.
 
     Returns:
         A new contiguous (H, W, K) float32 array in 0..1.
     """
-    return apply_parameters(unit, draw_parameters(settings, rng), fill=settings.fill)
+    return apply_parameters(scaled, draw_parameters(settings, rng), fill=settings.fill)
 
 
 def _matrix(a: float, b: float, c: float, d: float) -> NDArray[np.float64]:
@@ -220,15 +220,15 @@ def _matrix(a: float, b: float, c: float, d: float) -> NDArray[np.float64]:
 
 
 def _move(
-    unit: NDArray[np.float32], parameters: AugmentParameters, fill: Fill
+    scaled: NDArray[np.float32], parameters: AugmentParameters, fill: Fill
 ) -> NDArray[np.float32]:
     if not parameters.moves:
         rows = slice(None, None, -1 if parameters.flip_vertical else 1)
         columns = slice(None, None, -1 if parameters.flip_horizontal else 1)
-        return np.array(unit[rows, columns], dtype=np.float32, order="C")
+        return np.array(scaled[rows, columns], dtype=np.float32, order="C")
     import cv2
 
-    height, width, count = unit.shape
+    height, width, count = scaled.shape
     # "reflect" repeats the edge pixel (dcba|abcd|dcba), which OpenCV calls REFLECT;
     # its REFLECT_101 does not.
     border = {
@@ -241,7 +241,7 @@ def _move(
     out = np.empty((height, width, count), dtype=np.float32)
     # OpenCV warps at most four channels at a time.
     for first in range(0, count, 4):
-        part = np.ascontiguousarray(unit[..., first : first + 4], dtype=np.float32)
+        part = np.ascontiguousarray(scaled[..., first : first + 4], dtype=np.float32)
         warped = cv2.warpAffine(
             part,
             matrix,
@@ -254,13 +254,13 @@ def _move(
     return out
 
 
-def _blur(unit: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+def _blur(scaled: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     import cv2
 
     planes = [
         cv2.GaussianBlur(
-            np.ascontiguousarray(unit[..., index]), (0, 0), sigma, borderType=cv2.BORDER_REFLECT
+            np.ascontiguousarray(scaled[..., index]), (0, 0), sigma, borderType=cv2.BORDER_REFLECT
         )
-        for index in range(unit.shape[-1])
+        for index in range(scaled.shape[-1])
     ]
     return np.stack(planes, axis=-1)

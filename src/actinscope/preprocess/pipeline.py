@@ -46,7 +46,7 @@ class Preprocess(BaseModel):
         size: side of the square in pixels.
         resize: ``stretch`` or ``pad``.
         network_channels: planes of the network's input.
-        mean: subtracted from unit values, per network channel.
+        mean: subtracted from scaled values, per network channel.
         std: divided by, per network channel.
         order: ``bgr`` puts the first plane (red) last and the third (blue) first; a single
             plane is the same in both. Bundles from before it existed are ``rgb``.
@@ -91,7 +91,7 @@ class Preprocess(BaseModel):
             raise ValueError("blue before red needs a network of three channels")
         return self
 
-    def to_unit(self, image: Image) -> NDArray[np.float32]:
+    def to_scaled(self, image: Image) -> NDArray[np.float32]:
         """Choose planes, scale to 0..1, resize.
 
         Returns:
@@ -112,27 +112,27 @@ class Preprocess(BaseModel):
         places = planes_of(image, names, self.planes, channel_names=self.channel_names)
         self._check_depth(image)
         pixels = image.pixels[list(places)]
-        unit = np.empty((self.size, self.size, len(places)), dtype=np.float32)
+        scaled = np.empty((self.size, self.size, len(places)), dtype=np.float32)
         for index, (low, high) in enumerate(self._ranges(pixels)):
-            unit[..., index] = fit_to_square(
+            scaled[..., index] = fit_to_square(
                 scale_plane(pixels[index], low, high), self.size, self.resize
             )
-        return unit
+        return scaled
 
-    def mask_to_unit(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """A mask (Y, X) of the image, resized as ``to_unit`` resizes the image: (size, size)."""
+    def mask_to_scaled(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """A mask (Y, X) of the image, resized as ``to_scaled`` resizes the image: (size, size)."""
         plane = fit_to_square(mask.astype(np.float32), self.size, self.resize)
         inside: NDArray[np.bool_] = plane >= 0.5
         return inside
 
-    def to_network(self, unit: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Spread unit planes over the network's channels and normalise.
+    def to_network(self, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Spread scaled planes over the network's channels and normalise.
 
         One plane is repeated; fewer planes than channels are followed by planes of 0. Where
         the network wants blue first, the order of the three is then turned round.
 
         Args:
-            unit: (H, W, K) or a batch (N, H, W, K), float32 in 0..1.
+            scaled: (H, W, K) or a batch (N, H, W, K), float32 in 0..1.
 
         Returns:
             (H, W, C) or (N, H, W, C) float32, C = ``network_channels``.
@@ -141,16 +141,16 @@ class Preprocess(BaseModel):
             ValueError: K is not the number of planes.
         """
         count = len(self.planes)
-        if unit.ndim not in (3, 4) or unit.shape[-1] != count:
-            raise ValueError(f"expected (..., H, W, {count}), got {unit.shape}")
-        out = np.empty((*unit.shape[:-1], self.network_channels), dtype=np.float32)
+        if scaled.ndim not in (3, 4) or scaled.shape[-1] != count:
+            raise ValueError(f"expected (..., H, W, {count}), got {scaled.shape}")
+        out = np.empty((*scaled.shape[:-1], self.network_channels), dtype=np.float32)
         # A plane for itself lies in one piece, which is twice as fast to calculate with.
-        plane = np.empty(unit.shape[:-1], dtype=np.float32)
+        plane = np.empty(scaled.shape[:-1], dtype=np.float32)
         for channel in range(self.network_channels):
             source = 0 if count == 1 else self._source(channel)
             mean, std = np.float32(self.mean[channel]), np.float32(self.std[channel])
             if source < count:
-                np.subtract(unit[..., source], mean, out=plane)
+                np.subtract(scaled[..., source], mean, out=plane)
                 np.divide(plane, std, out=plane)
                 out[..., channel] = plane
             else:
@@ -162,8 +162,8 @@ class Preprocess(BaseModel):
         return channel if self.order == "rgb" else _COLOURS - 1 - channel
 
     def apply(self, image: Image) -> NDArray[np.float32]:
-        """``to_network(to_unit(image))``: (size, size, network_channels) float32."""
-        return self.to_network(self.to_unit(image))
+        """``to_network(to_scaled(image))``: (size, size, network_channels) float32."""
+        return self.to_network(self.to_scaled(image))
 
     def _ranges(self, pixels: NDArray[Any]) -> list[tuple[float, float]]:
         if self.intensity == "per_image":

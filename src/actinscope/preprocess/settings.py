@@ -20,7 +20,7 @@ ColourOrder = Literal["rgb", "bgr"]
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """What a network wants to be fed: ``value = (unit - mean) / std`` per channel.
+    """What a network wants to be fed: ``value = (scaled - mean) / std`` per channel.
 
     Attributes:
         size: side of the square input in pixels.

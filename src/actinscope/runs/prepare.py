@@ -168,7 +168,7 @@ def prepare(
     )
     # The test part is used after hours of training: what does not fit must show now.
     for image in images_of(records_of(manifest, "test"), reader, progress, "Checking test images"):
-        preprocess.to_unit(image)
+        preprocess.to_scaled(image)
     given = all(record.part for record in fingerprints.manifest.records)
     origin = _origin(caller=parts is not None, manifest=given)
     return PreparedStudy(chosen, fingerprints, preprocess, data, _summed_up(noted), origin)
@@ -188,7 +188,9 @@ def labelled_images(
     Raises:
         ImageError: one does not fit the preprocessing, or has pixels that are no numbers.
     """
-    return LabelledImages(units=_units(images, len(labels), preprocess, folder), labels=labels)
+    return LabelledImages(
+        scaled=_scaled_images(images, len(labels), preprocess, folder), labels=labels
+    )
 
 
 def network_input(entry: NetworkEntry, recipe: Recipe) -> NetworkInput:
@@ -235,21 +237,21 @@ def labels_of(records: Sequence[Record], classes: Sequence[str]) -> NDArray[np.i
     return np.array([index[record.label] for record in records], dtype=np.int64)
 
 
-def _units(
+def _scaled_images(
     images: Iterator[Image], count: int, preprocess: Preprocess, folder: Path | None
 ) -> NDArray[np.float32]:
     """What the preprocessing makes of ``count`` images, (N, S, S, K) float32 in 0..1."""
     shape = (count, preprocess.size, preprocess.size, len(preprocess.planes))
-    units = temporary_array(shape, np.float32, folder)
-    releaser = Releaser([units])
+    scaled_images = temporary_array(shape, np.float32, folder)
+    releaser = Releaser([scaled_images])
     for place, image in enumerate(images):
-        unit = preprocess.to_unit(image)
-        if not np.isfinite(unit).all():
+        scaled = preprocess.to_scaled(image)
+        if not np.isfinite(scaled).all():
             raise ImageUnreadable(
                 "has pixels that are no numbers",
                 where=image.path,
                 remedy="Leave the image out, or export it again",
             )
-        units[place] = unit
-        releaser.touched(units[place].nbytes)
-    return units
+        scaled_images[place] = scaled
+        releaser.touched(scaled_images[place].nbytes)
+    return scaled_images

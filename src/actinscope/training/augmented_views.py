@@ -34,11 +34,11 @@ class LabelledImages:
     """Images of one part as the preprocessing gives them.
 
     Attributes:
-        units: (N, H, W, K) float32 in 0..1; may be a mapped file.
+        scaled: (N, H, W, K) float32 in 0..1; may be a mapped file.
         labels: (N,) class indices.
     """
 
-    units: NDArray[np.float32]
+    scaled: NDArray[np.float32]
     labels: NDArray[np.int64]
 
 
@@ -74,13 +74,13 @@ class FreshViews:
         self.preprocess = preprocess
         self.settings = settings
         self.seed = seed
-        self._releaser = Releaser([images.units])
+        self._releaser = Releaser([images.scaled])
 
     def batch(self, indices: NDArray[np.int64], epoch: int) -> Batch:
         """One array (B, S, S, C) float32 in the network's range."""
-        units = self.images.units
+        scaled = self.images.scaled
         views = [
-            augment(units[i], self.settings, np.random.default_rng([self.seed, 1 + epoch, int(i)]))
+            augment(scaled[i], self.settings, np.random.default_rng([self.seed, 1 + epoch, int(i)]))
             for i in indices
         ]
         self._releaser.touched(sum(view.nbytes for view in views))

@@ -60,7 +60,7 @@ def fit_boosted_trees(
             last layer reads) is to be made with.
         data: what the trees learn from.
         recipe: all settings.
-        preprocess: from unit values to the network's range.
+        preprocess: from scaled values to the network's range.
         folder: of the run.
         progress: told how far it is.
 
@@ -117,7 +117,7 @@ def _of_images(
 ) -> NDArray[np.float32]:
     parts = []
     for piece in in_pieces(len(images.labels)):
-        (values,) = frozen(preprocess.to_network(images.units[piece]))
+        (values,) = frozen(preprocess.to_network(images.scaled[piece]))
         parts.append(values)
         progress.advance(len(piece))
     return np.concatenate(parts)

@@ -325,10 +325,10 @@ def _first_state(
             digest.update(np.ascontiguousarray(weights).data)
     for part in (data.train, data.validation):
         digest.update(np.ascontiguousarray(part.labels).data)
-        releaser = Releaser([part.units])
-        for unit in part.units:
-            digest.update(np.ascontiguousarray(unit).data)
-            releaser.touched(unit.nbytes)
+        releaser = Releaser([part.scaled])
+        for image in part.scaled:
+            digest.update(np.ascontiguousarray(image).data)
+            releaser.touched(image.nbytes)
     return {"identity": digest.hexdigest(), "history": [], "best_epoch": 0}
 
 

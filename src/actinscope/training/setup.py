@@ -115,7 +115,7 @@ def set_up_training(
         cut: the same network in two parts.
         data: what it learns from.
         recipe: all settings.
-        preprocess: from unit values to the network's range.
+        preprocess: from scaled values to the network's range.
         folder: for files of this run; stored activations go into one below it.
         identity: of the run; stored activations of another one are not used.
         epoch: the first one to be trained; the head start is before epoch 0.
@@ -207,11 +207,11 @@ def _activations(
 ) -> Batch:
     """What the frozen layers make of images as they are, float16, one array a tensor."""
     arrays: Batch = []
-    releaser = Releaser([images.units])
+    releaser = Releaser([images.scaled])
     for piece in in_pieces(len(images.labels)):
-        units = images.units[piece]
-        releaser.touched(units.nbytes)
-        values = [as_half(tensor) for tensor in frozen(preprocess.to_network(units))]
+        scaled = images.scaled[piece]
+        releaser.touched(scaled.nbytes)
+        values = [as_half(tensor) for tensor in frozen(preprocess.to_network(scaled))]
         if not arrays:
             count = len(images.labels)
             arrays = [

@@ -66,12 +66,12 @@ class Gallery:
                 continue
             try:
                 image = self.reader.read(record.path, record.region)
-                unit = self.preprocess.to_unit(image)
+                scaled = self.preprocess.to_scaled(image)
             except (ImageError, SettingsError) as error:
                 progress.say(f"no picture: {record.title}: {error}")
                 continue
             if self.hashes.get(key, "") in ("", hash_of_pixels(image.pixels)):
-                found[key] = displayed(unit)
+                found[key] = displayed(scaled)
             else:
                 progress.say(f"no picture: {record.title}: the file has changed since the run")
             progress.advance(1)

@@ -234,7 +234,7 @@ def _pictures(
             label=record.label,
             predicted=classes[int(row.argmax())],
             probabilities=dict(zip(classes, map(float, row), strict=True)),
-            pixels=displayed(preprocess.to_unit(reader.read(record.path, record.region))),
+            pixels=displayed(preprocess.to_scaled(reader.read(record.path, record.region))),
             group=pooled.groups[place] if pooled.groups else "",
             object_id=record.object_id,
         )

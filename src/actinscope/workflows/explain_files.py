@@ -207,7 +207,7 @@ class _Results:
 def _methods(request: ExplainRequest, predictor: Predictor) -> tuple[Method, ...]:
     preprocess = predictor.bundle.info.preprocess
     blank = np.zeros((preprocess.size, preprocess.size, len(preprocess.planes)), np.float32)
-    has_maps = predictor.predict_input(predictor.prepare_unit(blank)).class_maps is not None
+    has_maps = predictor.predict_input(predictor.prepare_scaled(blank)).class_maps is not None
     if not has_maps and request.method in ("activation", "both"):
         raise UsageError(
             "the network has no class activation maps",
@@ -237,18 +237,18 @@ class _Explainer:
         """The maps of one image, or why it has none."""
         # Readers of damaged files can fail in ways that nobody foresaw; the rest goes on.
         try:
-            unit = self.predictor.bundle.info.preprocess.to_unit(self._read(task))
+            scaled = self.predictor.bundle.info.preprocess.to_scaled(self._read(task))
         except Exception as error:
             return message_of(error)
-        return self._explained(task, unit)
+        return self._explained(task, scaled)
 
-    def _explained(self, task: Task, unit: NDArray[np.float32]) -> _Explained:
+    def _explained(self, task: Task, scaled: NDArray[np.float32]) -> _Explained:
         preprocess, classes = self.predictor.bundle.info.preprocess, self.predictor.classes
-        output = self.predictor.predict_input(self.predictor.prepare_unit(unit))
+        output = self.predictor.predict_input(self.predictor.prepare_scaled(scaled))
         row = output.probabilities[0]
         k = int(row.argmax())
         cell = MaskedCell(task.mask, task.object_id, task.region)
-        inside, cells_from = inside_of(cell, unit, preprocess, self._masks)
+        inside, cells_from = inside_of(cell, scaled, preprocess, self._masks)
         size = (inside.shape[0], inside.shape[1])
         raw: list[NDArray[np.float32]] = []
         for method in self.methods:
@@ -256,16 +256,16 @@ class _Explainer:
             raw.append(
                 stored[0]
                 if method == ACTIVATION and stored is not None
-                else occlusion_maps(self.predictor, unit, k)
+                else occlusion_maps(self.predictor, scaled, k)
             )
-        whole = (unit.shape[0], unit.shape[1])
+        whole = (scaled.shape[0], scaled.shape[1])
         heats = [heat_map(maps, k, size=whole) for maps in raw]
         picture = CellPicture(
             name=task.name,
             label="",
             predicted=classes[k],
             probabilities=dict(zip(classes, map(float, row), strict=True)),
-            pixels=displayed(unit),
+            pixels=displayed(scaled),
             heat=heats[0],
             object_id=task.object_id,
             map_name=self.methods[0],

@@ -181,9 +181,9 @@ class Pictures:
     def _probabilities(self) -> NDArray[np.float64]:
         return self.assessment.probabilities
 
-    def unit_of(self, record: Record) -> NDArray[np.float32]:
+    def scaled_of(self, record: Record) -> NDArray[np.float32]:
         """What the preprocessing makes of an image, (S, S, K) float32 in 0..1."""
-        return self.preprocess.to_unit(self.reader.read(record.path, record.region))
+        return self.preprocess.to_scaled(self.reader.read(record.path, record.region))
 
     def _picture(
         self, index: int, *, heat: bool = True, place: int = 0, near: bool = False
@@ -192,15 +192,15 @@ class Pictures:
         classes = self.assessment.evaluation.classes
         row = self._probabilities[index]
         predicted = int(row.argmax())
-        unit = self.unit_of(record)
-        maps = self._maps(index, unit, place) if heat else None
+        scaled = self.scaled_of(record)
+        maps = self._maps(index, scaled, place) if heat else None
         return CellPicture(
             name=record.name,
             label=record.label,
             predicted=classes[predicted],
             probabilities=dict(zip(classes, map(float, row), strict=True)),
-            pixels=displayed(unit),
-            heat=None if maps is None else heat_map(maps, predicted, size=unit.shape[:2]),
+            pixels=displayed(scaled),
+            heat=None if maps is None else heat_map(maps, predicted, size=scaled.shape[:2]),
             group=self.assessment.groups[index] if self.assessment.groups else "",
             object_id=record.object_id,
             map_name=self.looks.method if self.looks else ACTIVATION,
@@ -208,7 +208,7 @@ class Pictures:
         )
 
     def _maps(
-        self, index: int, unit: NDArray[np.float32], place: int
+        self, index: int, scaled: NDArray[np.float32], place: int
     ) -> NDArray[np.float32] | None:
         stored = self.assessment.output.class_maps
         if stored is not None:
@@ -216,7 +216,7 @@ class Pictures:
             return maps
         if self.looks is None or place >= _OCCLUDED:
             return None
-        return self.looks.maps(index, unit)
+        return self.looks.maps(index, scaled)
 
     def _neighbours(self, index: int) -> tuple[NeighbourShown, ...]:
         found = self.looks.neighbours(index) if self.looks else ()
@@ -225,7 +225,7 @@ class Pictures:
                 one.record.title,
                 one.record.label,
                 neighbour_words(one),
-                displayed(self.unit_of(one.record)),
+                displayed(self.scaled_of(one.record)),
             )
             for one in found
         )
