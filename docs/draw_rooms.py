@@ -4,7 +4,7 @@
 
     python docs/draw_rooms.py
 
-A test compares the picture with what this script draws, and its rooms with the rooms of the package.
+A test compares the picture with what this script draws, and its rooms with those of the package.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,21 @@ from helpers.bundles import (
     rules,
     set_hash,
     unfamiliarity,
+    with_early_features,
 )
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundle") / "bundle"
+    bundle = with_early_features(folder)
+    store_reliability(bundle, rules(unfamiliarity(bundle)), references())
+    return folder
+
+
+@pytest.fixture
+def folder(original: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(original, tmp_path / "bundle"))
 
 
 def test_round_trip_by_folder_and_zip(folder: Path, tmp_path: Path) -> None:

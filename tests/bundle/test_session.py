@@ -102,7 +102,7 @@ def test_kernel_of_the_example_has_no_symmetry() -> None:
 _SCRIPT = """
     import sys
     from pathlib import Path
-    from actinscope.bundle import InferenceSession
+    from actinscope.bundle.session import InferenceSession
     from actinscope.runtimes import import_quantization
     import numpy as np
     import_quantization()

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from actinscope.bundle import (
     AbstainRule,
@@ -22,7 +20,6 @@ from actinscope.bundle import (
     SetRule,
     load_bundle,
     save_bundle,
-    store_reliability,
 )
 from actinscope.files import sha256_of_file
 from actinscope.images import Image
@@ -182,16 +179,3 @@ def unfamiliarity(bundle: Bundle) -> tuple[float, ...]:
     """Of the golden images by hand: distance to the nearest of 0.1 ... 0.5, over 0.1."""
     brightness = bundle.golden().inputs.mean(axis=(1, 2))[:, :1]
     return tuple((np.abs(brightness - references().rows.T).min(axis=1) / 0.1).tolist())
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bundle") / "bundle"
-    bundle = with_early_features(folder)
-    store_reliability(bundle, rules(unfamiliarity(bundle)), references())
-    return folder
-
-
-@pytest.fixture
-def folder(original: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(original, tmp_path / "bundle"))

@@ -5,11 +5,6 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-import pytest
-
-from actinscope.report.page import render_page
-from helpers.report_content import make_content
-
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
 
@@ -44,8 +39,3 @@ class Page(HTMLParser):
 
     def all(self, tag: str) -> list[dict[str, str]]:
         return [attrs for name, attrs in self.tags if name == tag]
-
-
-@pytest.fixture(scope="module")
-def html() -> str:
-    return render_page(make_content())

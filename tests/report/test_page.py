@@ -24,6 +24,11 @@ SECTIONS += ["reading", "reproduce"]
 
 
 @pytest.fixture(scope="module")
+def html() -> str:
+    return render_page(make_content())
+
+
+@pytest.fixture(scope="module")
 def hostile_html() -> str:
     nasty = " | ".join(HOSTILE)
     content = make_content(

@@ -37,9 +37,9 @@ ANYWHERE = random.randrange(1, 5 * STEPS)
 CHILD = """
 import sys, time
 from pathlib import Path
-from training_toys import tiny_fit, tiny_recipe
+from helpers.tiny_training import tiny_fit, tiny_recipe
 from actinscope.progress import Silent
-from actinscope.training import saver
+from actinscope.training import checkpoint_writer as saver
 
 saver.SECONDS_BETWEEN = 0.0
 

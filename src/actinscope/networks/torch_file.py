@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import math
 import pickletools
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,8 +170,10 @@ def _strided(tensor: _Tensor, storage: NDArray[Any], name: str) -> NDArray[Any]:
 
 def _opcodes(stream: io.BytesIO) -> Iterator[tuple[str, Any]]:
     try:
-        for opcode, argument, _ in pickletools.genops(stream):
-            yield opcode.name, argument
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd escapes in a damaged file's strings
+            found = list(pickletools.genops(stream))
+        yield from ((opcode.name, argument) for opcode, argument, _ in found)
     except (ValueError, OverflowError, UnicodeError, MemoryError) as error:
         raise _BrokenError(f"its index cannot be read ({error})") from error
 
