@@ -18,7 +18,7 @@ import actinscope
 from actinscope import errors
 from actinscope.cli.arguments import build_parser
 from actinscope.cli.main import main
-from actinscope.images.sniff import IMAGE_SUFFIXES
+from actinscope.images.kinds import IMAGE_SUFFIXES
 from actinscope.networks import REGISTRY
 from actinscope.study import RESERVED_COLUMNS
 from actinscope.training import Recipe, load_recipe

@@ -16,7 +16,7 @@ from PIL import Image as PillowImage
 
 from actinscope.errors import ImageEmpty, ImageError, ImageTooLarge, ImageUnreadable
 from actinscope.images import ReadOptions, read_image, read_label_mask
-from actinscope.images.sniff import IMAGE_SUFFIXES
+from actinscope.images.kinds import IMAGE_SUFFIXES
 
 RNG = np.random.default_rng(11)
 NOISE = RNG.integers(0, 4096, (24, 17), dtype=np.uint16)

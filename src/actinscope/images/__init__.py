@@ -6,10 +6,10 @@ object tables and regions of fields are read here too.
 
 from __future__ import annotations
 
-from actinscope.images.listing import list_images
+from actinscope.images.kinds import list_images
 from actinscope.images.model import Image, ReadOptions, Region
-from actinscope.images.origin import file_facts
 from actinscope.images.read import image_shape, read_image, read_label_mask
+from actinscope.images.tiff_metadata import file_facts
 
 __all__ = [
     "Image",

@@ -1,15 +1,15 @@
 """From an array whose axes have names to the (C, Y, X) picture that the user chose.
 
-Every format ends here: a decoder says what the axes of its array are, and this
-module picks the time point, projects the z-stack, orders channels, rows and columns,
-and checks that something was recorded. What the metadata leaves open is refused.
+Every format ends here: its header says what the axes of its array are, and this module
+settles what they mean. It picks the time point, projects the z-stack, orders channels, rows
+and columns, and checks that something was recorded. What the metadata leaves open is refused.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,17 +40,18 @@ class Stored:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Layout:
-    """What a file's header says of its array: its shape, one letter of ``axes`` for each axis."""
+@dataclass(frozen=True, eq=False)
+class Header:
+    """What is known of an open file before its pixels are decoded.
+
+    ``axes`` are one letter for each axis of ``shape``, as far as the file says. ``decode``
+    is called with the letters that :func:`settle_axes` makes of them, while the file is open.
+    """
 
     shape: tuple[int, ...]
     axes: str
-
-    @property
-    def rows_and_columns(self) -> tuple[int, int]:
-        """Lengths of the axes Y and X."""
-        return self.shape[self.axes.index("Y")], self.shape[self.axes.index("X")]
+    dtype: np.dtype[Any]
+    decode: Callable[[str], Stored]
 
 
 def check_size(path: Path, shape: Sequence[int], max_pixels: int) -> None:
@@ -91,14 +92,19 @@ def check_type(path: Path, dtype: np.dtype[Any]) -> None:
     raise ImageUnreadable(f"pixels of type {dtype} are no intensities", where=path, remedy=remedy)
 
 
-def settle_axes(path: Path, shape: Sequence[int], declared: str, options: ReadOptions) -> str:
-    """One letter for each axis of ``shape``: the user's, or the file's if it is complete.
+def settle_axes(path: Path, header: Header, options: ReadOptions) -> str:
+    """One letter for each axis of the file: the user's, or the file's if it is complete.
 
     Raises:
+        ImageUnreadable, ImageEmpty, ImageTooLarge: as :func:`check_type`, :func:`check_size`.
         AmbiguousAxes: an axis longer than 1 has no known meaning, there are several
             time points and none was chosen, or the user's axes do not fit the file.
     """
-    axes = declared if options.axes is None else _chosen_axes(path, shape, declared, options.axes)
+    shape, axes = header.shape, header.axes
+    check_type(path, header.dtype)
+    check_size(path, shape, options.max_pixels)
+    if options.axes is not None:
+        axes = _chosen_axes(path, shape, axes, options.axes)
     lengths = dict(zip(axes, shape, strict=True))
     if axes.count("Y") != 1 or axes.count("X") != 1:
         raise AmbiguousAxes(
@@ -116,16 +122,22 @@ def settle_axes(path: Path, shape: Sequence[int], declared: str, options: ReadOp
                 where=path,
                 remedy="Say what the axes are with --axes, such as --axes ZYX or --axes CYX",
             )
+    refuse_colour_channels(path, axes, shape)
+    _check_index(path, "time", lengths.get("T", 1), options.time)
+    if isinstance(options.z, int):
+        _check_index(path, "z", lengths.get("Z", 1), options.z)
+    return axes
+
+
+def refuse_colour_channels(path: Path, axes: str, shape: Sequence[int]) -> None:
+    """Refuse several channels (C) that have several colour samples (S) each."""
+    lengths = dict(zip(axes, shape, strict=True))
     if lengths.get("S", 1) > 1 and lengths.get("C", 1) > 1:
         raise AmbiguousAxes(
             "the file has several channels that are each in colour",
             where=path,
             remedy="Save the channels in grey, or say what the axes are with --axes",
         )
-    _check_index(path, "time", lengths.get("T", 1), options.time)
-    if isinstance(options.z, int):
-        _check_index(path, "z", lengths.get("Z", 1), options.z)
-    return axes
 
 
 def _chosen_axes(path: Path, shape: Sequence[int], declared: str, chosen: str) -> str:
@@ -188,14 +200,10 @@ def to_image(path: Path, stored: Stored, options: ReadOptions) -> Image:
     """The one picture that ``options`` choose, checked for having content.
 
     Raises:
-        ImageEmpty: no pixels, no finite value, or every pixel the same.
-        ImageUnreadable: complex numbers, text or records.
-        AmbiguousAxes: as :func:`settle_axes`.
+        ImageEmpty: no finite value, or every pixel the same.
+        AmbiguousAxes: colour samples that are neither three nor four.
     """
-    array, notes = stored.array, list(stored.notes)
-    check_type(path, array.dtype)
-    check_size(path, array.shape, options.max_pixels)
-    axes = settle_axes(path, array.shape, stored.axes, options)
+    array, axes, notes = stored.array, stored.axes, list(stored.notes)
     array = array.astype(np.uint8) if array.dtype.kind == "b" else array
     low, high = integer_range(stored.array.dtype, stored.bits)
     array, axes = _take_time(array, axes, options.time, notes)
@@ -212,7 +220,7 @@ def to_image(path: Path, stored: Stored, options: ReadOptions) -> Image:
         value_range=(low * scale, high * scale),
     )
     notes.extend(_content_notes(image, options.allow_constant))
-    return Image(**{**image.__dict__, "notes": tuple(notes)})
+    return replace(image, notes=tuple(notes))
 
 
 def _take_time(

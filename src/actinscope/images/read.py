@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from actinscope.errors import ImageError, ImageUnreadable
+from actinscope.images.kinds import KIND_OF_SUFFIX, kind_of
 from actinscope.images.model import Image, ReadOptions
-from actinscope.images.planes import Layout, Stored, to_image
-from actinscope.images.sniff import KIND_OF_SUFFIX, kind_of
+from actinscope.images.npy import open_npy
+from actinscope.images.planes import Header, settle_axes, to_image
+from actinscope.images.raster import open_bmp, open_jpeg, open_png
+from actinscope.images.tiff import open_tiff
+from actinscope.images.vendor import open_vendor
 
 _DEFAULT = ReadOptions()
 
@@ -31,8 +36,7 @@ def read_image(path: Path, options: ReadOptions = _DEFAULT) -> Image:
         AmbiguousAxes: a time series, several scenes or axes without a meaning, and
             ``options`` do not choose.
     """
-    path = Path(path)
-    return _guarded(path, options, as_mask=False)
+    return _read(Path(path), options, as_mask=False)
 
 
 def image_shape(path: Path, options: ReadOptions = _DEFAULT) -> tuple[int, int]:
@@ -44,8 +48,9 @@ def image_shape(path: Path, options: ReadOptions = _DEFAULT) -> tuple[int, int]:
     """
     path = Path(path)
     kind = kind_of(path)
-    with _one_error(path, kind):
-        return _layout(path, kind, options).rows_and_columns
+    with _one_error(path, kind), _open(path, kind, options) as header:
+        axes = settle_axes(path, header, options)
+        return header.shape[axes.index("Y")], header.shape[axes.index("X")]
 
 
 def read_label_mask(path: Path) -> NDArray[Any]:
@@ -60,7 +65,7 @@ def read_label_mask(path: Path) -> NDArray[Any]:
         ImageTooLarge, ImageEmpty, AmbiguousAxes: as :func:`read_image`.
     """
     path = Path(path)
-    image = _guarded(path, ReadOptions(allow_constant=True), as_mask=True)
+    image = _read(path, ReadOptions(allow_constant=True), as_mask=True)
     mask = image.pixels
     remedy = "Give a mask of whole numbers, one channel, 0 for background"
     if len(mask) != 1:
@@ -78,12 +83,32 @@ def read_label_mask(path: Path) -> NDArray[Any]:
     return labels
 
 
-def _guarded(path: Path, options: ReadOptions, *, as_mask: bool) -> Image:
+def _read(path: Path, options: ReadOptions, *, as_mask: bool) -> Image:
     kind = kind_of(path)
     with _one_error(path, kind):
-        stored = _decode(path, kind, options, as_mask=as_mask)
-        stored = _note_wrong_suffix(path, kind, stored)
+        with _open(path, kind, options, as_mask=as_mask) as header:
+            stored = header.decode(settle_axes(path, header, options))
+        claimed = KIND_OF_SUFFIX.get(path.suffix.lower(), kind)
+        if claimed != kind:
+            note = f"the name says {claimed}, the content is {kind}: read as {kind}"
+            stored = replace(stored, notes=(note, *stored.notes))
         return to_image(path, stored, options)
+
+
+def _open(
+    path: Path, kind: str, options: ReadOptions, *, as_mask: bool = False
+) -> AbstractContextManager[Header]:
+    if kind == "TIFF":
+        return open_tiff(path, options, as_mask=as_mask)
+    if kind == "PNG":
+        return open_png(path, as_mask=as_mask)
+    if kind == "JPEG":
+        return open_jpeg(path, as_mask=as_mask)
+    if kind == "BMP":
+        return open_bmp(path, as_mask=as_mask)
+    if kind == "NPY":
+        return open_npy(path, options)
+    return open_vendor(path, kind, options)
 
 
 @contextmanager
@@ -97,83 +122,17 @@ def _one_error(path: Path, kind: str) -> Iterator[None]:
         raise ImageUnreadable(
             "the image does not fit into memory", where=path, remedy="Crop or split the image"
         ) from error
-    except OSError as error:
-        raise ImageUnreadable(
-            f"the file cannot be read ({error.strerror or error})",
-            where=path,
-            remedy="Check that you may read the file, then copy or export it again",
-        ) from error
     except Exception as error:
         # Decoders raise many kinds (struct.error, zlib.error, their own); the cause is kept.
+        if isinstance(error, OSError) and error.strerror:
+            raise ImageUnreadable(
+                f"the file cannot be read ({error.strerror})",
+                where=path,
+                remedy="Check that you may read the file, then copy or export it again",
+            ) from error
         raise ImageUnreadable(
-            f"the {kind} file is damaged or of an unsupported kind "
+            f"the {kind} file is cut short, damaged or of an unsupported kind "
             f"({type(error).__name__}: {error})",
             where=path,
             remedy="Copy or export the file again",
         ) from error
-
-
-def _decode(path: Path, kind: str, options: ReadOptions, *, as_mask: bool) -> Stored:
-    if kind == "TIFF":
-        from actinscope.images.tiff import read_tiff
-
-        return read_tiff(path, options, as_mask=as_mask)
-    if kind == "PNG":
-        from actinscope.images.png import read_png
-
-        return read_png(path, options, as_mask=as_mask)
-    if kind == "JPEG":
-        from actinscope.images.jpeg import read_jpeg
-
-        if as_mask:
-            raise ImageUnreadable(
-                "a label mask in JPEG has false labels, because JPEG is lossy",
-                where=path,
-                remedy="Save the mask as TIFF or PNG",
-            )
-        return read_jpeg(path, options)
-    if kind == "BMP":
-        from actinscope.images.bmp import read_bmp
-
-        return read_bmp(path, options, as_mask=as_mask)
-    if kind == "NPY":
-        from actinscope.images.npy import read_npy
-
-        return read_npy(path, options)
-    from actinscope.images.vendor import read_vendor
-
-    return read_vendor(path, kind, options)
-
-
-def _layout(path: Path, kind: str, options: ReadOptions) -> Layout:
-    if kind == "TIFF":
-        from actinscope.images.tiff import tiff_layout
-
-        return tiff_layout(path, options)
-    if kind == "PNG":
-        from actinscope.images.png import png_layout
-
-        return png_layout(path, options)
-    if kind == "JPEG":
-        from actinscope.images.jpeg import jpeg_layout
-
-        return jpeg_layout(path, options)
-    if kind == "BMP":
-        from actinscope.images.bmp import bmp_layout
-
-        return bmp_layout(path, options)
-    if kind == "NPY":
-        from actinscope.images.npy import npy_layout
-
-        return npy_layout(path, options)
-    from actinscope.images.vendor import vendor_layout
-
-    return vendor_layout(path, kind, options)
-
-
-def _note_wrong_suffix(path: Path, kind: str, stored: Stored) -> Stored:
-    claimed = KIND_OF_SUFFIX.get(path.suffix.lower(), kind)
-    if claimed == kind:
-        return stored
-    note = f"the name says {claimed}, the content is {kind}: read as {kind}"
-    return Stored(**{**stored.__dict__, "notes": (note, *stored.notes)})

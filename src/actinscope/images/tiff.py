@@ -1,11 +1,11 @@
 """TIFF in all its dialects: plain, BigTIFF, OME-TIFF, ImageJ hyperstack, LSM, tifffile's own.
 
 tifffile reads; this module asks it what the axes are, refuses what it only guessed,
-and turns everything it would merely log about damage into an error. Values are
-those that are stored, except that a min-is-white picture is turned round (so that
-more light is always a larger number) and that a palette of real colours becomes RGB.
-The lookup table that ImageJ and microscopes attach to show a grey picture in one hue
-is not applied. Orientation flags are reported, not applied.
+and turns everything it would merely log about damage into an error; bioio, which reads TIFF
+too, goes by the guess. Values are those that are stored, except that a min-is-white picture
+is turned round (so that more light is always a larger number) and that a palette of real
+colours becomes RGB. The lookup table that ImageJ and microscopes attach to show a grey
+picture in one hue is not applied. Orientation flags are reported, not applied.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,7 @@ from numpy.typing import NDArray
 from actinscope.errors import AmbiguousAxes, ImageUnreadable
 from actinscope.images import tiff_metadata
 from actinscope.images.model import ReadOptions
-from actinscope.images.planes import (
-    Layout,
-    Stored,
-    check_scene,
-    check_size,
-    check_type,
-    settle_axes,
-)
+from actinscope.images.planes import Header, Stored, check_scene, check_size, refuse_colour_channels
 
 _MINISWHITE, _MINISBLACK, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _JPEG_COMPRESSIONS = {6, 7, 33007, 34892, 33003, 33005, 34712}
@@ -39,13 +33,13 @@ _COPY_AGAIN = "Copy or export the file again"
 _FIRST_PRIVATE_TAG = 32768
 
 
-def read_tiff(path: Path, options: ReadOptions, *, as_mask: bool = False) -> Stored:
-    """Read one scene of a TIFF file; ``as_mask`` keeps the stored numbers in any case.
+@contextmanager
+def open_tiff(path: Path, options: ReadOptions, *, as_mask: bool = False) -> Iterator[Header]:
+    """One scene of a TIFF file; ``as_mask`` keeps the stored numbers in any case.
 
     Raises:
         ImageUnreadable: damaged, cut short, or of a kind that is no intensity image.
-        ImageTooLarge, ImageEmpty: from the header alone.
-        AmbiguousAxes: several scenes, time points or axes without a meaning.
+        AmbiguousAxes: several scenes and no choice.
     """
     import tifffile
 
@@ -54,43 +48,27 @@ def read_tiff(path: Path, options: ReadOptions, *, as_mask: bool = False) -> Sto
         page = series.keyframe
         if series.dtype is None:
             raise ImageUnreadable("pixels of an unknown type", where=path, remedy=_COPY_AGAIN)
-        check_type(path, series.dtype)
-        layout = _layout(path, series, options)
-        _check_segment_sizes(path, page, options)
-        _check_photometric(path, page)
-        notes = _check_segments(path, tif, series)
-        array = series.asarray(maxworkers=1)
-        stored = Stored(
-            array.reshape(layout.shape),
-            layout.axes,
-            bits=tiff_metadata.significant_bits(tif, page, options.scene or 0),
-            channel_names=tiff_metadata.channel_names(tif, series, options.scene or 0),
-            pixel_size_um=tiff_metadata.pixel_size_um(tif, page, options.scene or 0),
-            notes=tuple(notes),
-        )
-        stored = _interpret(
-            path, stored, tif, page, as_mask=as_mask, by_user=options.axes is not None
-        )
-    extra = tuple(f"TIFF reader: {message}" for message in messages)
-    return _with(stored, notes=(*stored.notes, *extra))
 
+        def decode(axes: str) -> Stored:
+            _check_segment_sizes(path, page, options)
+            _check_photometric(path, page)
+            notes = _check_segments(path, tif, series)
+            array = series.asarray(maxworkers=1)
+            scene = options.scene or 0
+            stored = Stored(
+                array.reshape(series.shape),
+                axes,
+                bits=tiff_metadata.significant_bits(tif, page, scene),
+                channel_names=tiff_metadata.channel_names(tif, series, scene),
+                pixel_size_um=tiff_metadata.pixel_size_um(tif, page, scene),
+                notes=tuple(notes),
+            )
+            by_user = options.axes is not None
+            stored = _interpret(path, stored, tif, page, as_mask=as_mask, by_user=by_user)
+            extra = (f"TIFF reader: {message}" for message in messages)
+            return replace(stored, notes=(*stored.notes, *extra))
 
-def tiff_layout(path: Path, options: ReadOptions) -> Layout:
-    """Shape and axes of what :func:`read_tiff` reads, from the header alone.
-
-    Raises:
-        ImageUnreadable, ImageTooLarge, ImageEmpty, AmbiguousAxes: as :func:`read_tiff`.
-    """
-    import tifffile
-
-    with _collect_log(path), tifffile.TiffFile(path) as tif:
-        series = _choose_series(path, tif, options)
-        return _layout(path, series, options)
-
-
-def _layout(path: Path, series: Any, options: ReadOptions) -> Layout:
-    check_size(path, series.shape, options.max_pixels)
-    return Layout(series.shape, settle_axes(path, series.shape, series.axes, options))
+        yield Header(series.shape, series.axes, series.dtype, decode)
 
 
 @contextmanager
@@ -211,12 +189,12 @@ def _interpret(
     if photometric == _MINISWHITE and not as_mask:
         stored = _min_is_white(stored, page.bitspersample, notes)
     elif photometric == _PALETTE and not as_mask:
-        stored = _apply_palette(stored, tif, page, notes)
+        stored = _apply_palette(path, stored, tif, page, notes)
     elif photometric in (_RGB, _YCBCR):
         stored = _colour_samples(path, stored, notes)
     elif "S" in stored.axes and not by_user:
         stored = _drop_alpha(stored, page.extrasamples, notes)
-    return _with(stored, notes=tuple(notes))
+    return replace(stored, notes=tuple(notes))
 
 
 def _min_is_white(stored: Stored, bits: int, notes: list[str]) -> Stored:
@@ -229,10 +207,10 @@ def _min_is_white(stored: Stored, bits: int, notes: list[str]) -> Stored:
         notes.append("min-is-white flag ignored: it has no meaning for this pixel type")
         return stored
     notes.append("min-is-white picture turned round: larger values are brighter")
-    return _with(stored, array=inverted)
+    return replace(stored, array=inverted)
 
 
-def _apply_palette(stored: Stored, tif: Any, page: Any, notes: list[str]) -> Stored:
+def _apply_palette(path: Path, stored: Stored, tif: Any, page: Any, notes: list[str]) -> Stored:
     table = page.colormap
     is_display = tif.is_imagej or tif.is_ome or _is_one_hue(table)
     if table is None or is_display or stored.array.dtype.kind != "u":
@@ -245,7 +223,9 @@ def _apply_palette(stored: Stored, tif: Any, page: Any, notes: list[str]) -> Sto
         table = (table // 256).astype(np.uint8)
     notes.append("palette replaced by its colours")
     colours = np.moveaxis(table[:, stored.array], 0, -1)
-    return _with(stored, array=colours, axes=stored.axes + "S", bits=None, is_colour=True)
+    axes = stored.axes + "S"
+    refuse_colour_channels(path, axes, colours.shape)
+    return replace(stored, array=colours, axes=axes, bits=None, is_colour=True)
 
 
 def _is_one_hue(table: NDArray[Any] | None) -> bool:
@@ -273,7 +253,7 @@ def _colour_samples(path: Path, stored: Stored, notes: list[str]) -> Stored:
     if samples == 4:
         notes.append("fourth sample (alpha) dropped")
         array = array.take(range(3), axis=at)
-    return _with(stored, array=array, is_colour=True)
+    return replace(stored, array=array, is_colour=True)
 
 
 def _drop_alpha(stored: Stored, extrasamples: tuple[int, ...], notes: list[str]) -> Stored:
@@ -290,8 +270,4 @@ def _drop_alpha(stored: Stored, extrasamples: tuple[int, ...], notes: list[str])
     if len(keep) < count:
         notes.append("alpha channel dropped")
         array = array.take(keep, axis=at)
-    return _with(stored, array=array, axes=stored.axes.replace("S", "C"))
-
-
-def _with(stored: Stored, **changes: Any) -> Stored:
-    return Stored(**{**stored.__dict__, **changes})
+    return replace(stored, array=array, axes=stored.axes.replace("S", "C"))

@@ -1,10 +1,15 @@
-"""What OME-XML and ImageJ's description say about channels, pixel size and bits."""
+"""What a TIFF file says of its channels, pixel size and bits, and of how it was written."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from actinscope.images.kinds import kind_of
+
+_LONGEST_SOFTWARE = 80
 _MICROMETRES = {
     "µm": 1.0,
     "μm": 1.0,
@@ -106,3 +111,25 @@ def _ome_pixels(tif: Any, scene: int) -> ElementTree.Element | None:
 
 def _local(tag: str) -> str:
     return tag.rsplit("}", 1)[-1]
+
+
+def file_facts(path: Path) -> Mapping[str, str]:
+    """How a file was written: its ``file kind`` and, of TIFF, ``compression`` and ``software``.
+
+    Reads headers only; what they do not say is left out. That a file is broken is for the
+    reader of its pixels to say.
+    """
+    kind = kind_of(path)
+    if kind != "TIFF":
+        return {"file kind": kind}
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as tif:
+            page = tif.pages[0].keyframe
+            software = str(page.software or "").strip()
+            compression = page.compression.name.lower()
+    except (tifffile.TiffFileError, OSError, ValueError, IndexError, AttributeError, KeyError):
+        return {"file kind": kind}
+    facts = {"file kind": kind, "compression": compression}
+    return {**facts, "software": software[:_LONGEST_SOFTWARE]} if software else facts
