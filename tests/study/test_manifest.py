@@ -45,7 +45,7 @@ PLAIN = "path,label,plate\nwt/a.tif,WT,p1\nwt/b.tif,WT,p2\nko/a.tif,KO,p1\nko/b.
 
 def test_plain_manifest(data: Path) -> None:
     manifest = read_manifest(write(data, PLAIN), None, group="plate")
-    assert manifest.classes == manifest.labels == ("KO", "WT")
+    assert manifest.classes == ("KO", "WT")
     assert manifest.group_columns == ("plate",)
     assert [r.name for r in manifest.records] == list(NAMES)
     assert manifest.records[0].path == data / "wt/a.tif"

@@ -149,14 +149,15 @@ def test_broken_tables(listed: Path, tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="there is no column mask"):
         read("path,label\nfields/f0.tif,a\n")
     with pytest.raises(
-        ManifestError, match=r"line 3: there is no file 'masks/f9.tif' for the mask"
+        ManifestError, match=r"1 of the files named are not there: line 3 'masks/f9.tif'"
     ):
         read(f"path,mask\n{line}fields/f1.tif,masks/f9.tif\n")
-    with pytest.raises(ManifestError, match=r"listed more than once: fields/f0.tif"):
+    with pytest.raises(ManifestError, match=r"listed more than once: fields/f0.tif \(lines 2, 3\)"):
         read(f"path,mask\n{line}{line}")
     tifffile.imwrite(listed.parent / "masks" / "f1.tif", np.ones((60, 50), np.uint16))
     with pytest.raises(
-        ManifestError, match=r"line 2: the mask is 60 x 50 pixels, the field 60 x 60"
+        ManifestError,
+        match=r"line 2: the mask is 60 x 50 pixels, but the image fields/f1.tif is 60 x 60",
     ):
         read("path,mask\nfields/f1.tif,masks/f1.tif\n")
     tifffile.imwrite(listed.parent / "masks" / "f2.tif", np.zeros((60, 60), np.uint16))

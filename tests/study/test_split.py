@@ -97,7 +97,7 @@ def test_groups_that_cannot_give_every_part_every_class() -> None:
     # Each class lies in three of four plates, yet no three disjoint sets hold all four.
     plates = {"p": "abc", "q": "abd", "r": "acd", "s": "bcd"}
     rows = [(label, plate) for plate, labels in plates.items() for label in labels]
-    with pytest.raises(SplitError, match="no split was found that keeps every unit whole"):
+    with pytest.raises(SplitError, match="no split was found that keeps every group whole"):
         split(study(rows), seed=0)
 
 

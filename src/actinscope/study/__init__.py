@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from actinscope.study.fingerprints import Fingerprints, fingerprint, hash_of_pixels
-from actinscope.study.folds import grouped_folds, train_and_validation
 from actinscope.study.image_statistics import CORNER, MEASURES, ImageStatistics
 from actinscope.study.keep_together import find_keep_together_sets
 from actinscope.study.manifest import read_manifest, write_manifest
@@ -17,11 +16,11 @@ from actinscope.study.records import (
     Manifest,
     Record,
     forbidden_characters,
+    summarise,
     tidy,
 )
 from actinscope.study.scan import scan_folder
-from actinscope.study.split import Split, split
-from actinscope.study.summary import summarise
+from actinscope.study.split import Split, grouped_folds, split, train_and_validation
 from actinscope.study.table import Row, Table, read_table
 from actinscope.study.thumbnails import SIDE, Thumbnail, mirrored_descriptors
 

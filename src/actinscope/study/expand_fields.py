@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from actinscope.cells import CellObject, objects_from_mask, objects_from_table
 from actinscope.errors import ImageError, ManifestError, SettingsError, StudyError
 from actinscope.images import ReadOptions, Region, image_shape, read_label_mask
 from actinscope.study.records import Record, forbidden_characters, tidy
-from actinscope.study.rows import ManifestRow
-from actinscope.study.table import Table
+from actinscope.study.table import Row, Table
 from actinscope.wording import enumerate_some
 
 FIELD_COLUMN = "field"
@@ -23,6 +23,20 @@ _MARGIN = 1.25
 _STEP = 8
 _SMALLEST = 16
 _CROPS_NEEDED = "give the size of the crops in pixels (crop_size)"
+
+
+class ManifestRow(NamedTuple):
+    """A checked row, before a field of view becomes cells.
+
+    Attributes:
+        row: its cells as written.
+        image: the image, or the field, whose file exists.
+        attached: the label mask or the table of objects that belongs to it.
+    """
+
+    row: Row
+    image: Record
+    attached: Path | None
 
 
 @dataclass(frozen=True)
@@ -35,14 +49,7 @@ class Expanded:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Cell:
-    row: ManifestRow
-    object_id: str
-    y: float
-    x: float
-    height: int
-    width: int
+_Cells = list[tuple[ManifestRow, CellObject]]
 
 
 def automatic_crop_size(sides: Sequence[int]) -> int:
@@ -66,14 +73,14 @@ def expand_fields(
         SettingsError: a crop size was given and there is nothing to crop.
     """
     if "mask" in table.columns or "objects" in table.columns:
-        _refuse_repeats([(row.name, "", row.line) for row in rows], table.path)
+        refuse_repeats([(one.image, one.row.line) for one in rows], table.path)
         find = _mask_objects(options) if "mask" in table.columns else _table_objects(crop_size)
         cells, notes = _cells_of_fields(rows, find, table.path)
-        side = crop_size or automatic_crop_size([max(cell.height, cell.width) for cell in cells])
+        side = crop_size or automatic_crop_size([max(cell.height, cell.width) for _, cell in cells])
         return _crops(table, cells, side=side, notes=notes)
     if "y" in table.columns or "x" in table.columns:
         cells = _cells_of_rows(table, rows, crop_size)
-        if not all(cell.height and cell.width for cell in cells):
+        if not all(cell.height and cell.width for _, cell in cells):
             raise ManifestError(
                 "the cells have positions but no height and width",
                 where=table.path,
@@ -96,79 +103,69 @@ def _whole_images(table: Table, rows: Sequence[ManifestRow], crop_size: int | No
             where=table.path,
             remedy="Add a column mask, objects, or y and x, or leave crop_size out",
         )
-    _refuse_repeats([(row.name, "", row.line) for row in rows], table.path)
-    records = tuple(
-        Record(
-            path=row.path,
-            name=row.name,
-            label=row.label,
-            groups=row.groups,
-            part=row.part,
-            pixel_hash=row.pixel_hash,
-        )
-        for row in rows
-    )
-    return Expanded(records, None, False, ())
+    refuse_repeats([(one.image, one.row.line) for one in rows], table.path)
+    return Expanded(tuple(one.image for one in rows), None, False, ())
 
 
-def _crops(
-    table: Table, cells: Sequence[_Cell], *, side: int | None, notes: tuple[str, ...]
-) -> Expanded:
-    for cell in cells:
+def _crops(table: Table, cells: _Cells, *, side: int | None, notes: tuple[str, ...]) -> Expanded:
+    for source, cell in cells:
         if forbidden := forbidden_characters(cell.object_id):
-            raise ManifestError(
-                f"line {cell.row.line}: an object's name holds characters that cannot be used "
-                f"({forbidden})",
-                where=table.path,
+            raise source.row.error(
+                f": an object's name holds characters that cannot be used ({forbidden})"
             )
-    _refuse_repeats([(cell.row.name, cell.object_id, cell.row.line) for cell in cells], table.path)
     made_field = FIELD_COLUMN not in table.columns
     has_mask = "mask" in table.columns
     records = tuple(
-        replace(record, mask=cell.row.attached) if has_mask else record
-        for cell in cells
-        for record in (_crop_record(cell, side, made_field),)
+        _crop_record(source, cell, side, made_field=made_field, has_mask=has_mask)
+        for source, cell in cells
     )
-    largest = side or max(max(cell.height, cell.width) for cell in cells)
-    if side is None and any((cell.height, cell.width) != (largest, largest) for cell in cells):
+    lines = [source.row.line for source, _ in cells]
+    refuse_repeats(list(zip(records, lines, strict=True)), table.path)
+    largest = side or max(max(cell.height, cell.width) for _, cell in cells)
+    if side is None and any((cell.height, cell.width) != (largest, largest) for _, cell in cells):
         notes = (*notes, f"the crops differ in size; the largest side is {largest} pixels")
     return Expanded(records, largest, made_field, notes)
 
 
-def _crop_record(cell: _Cell, side: int | None, made_field: bool) -> Record:
-    row = cell.row
-    made = {FIELD_COLUMN: str(PurePosixPath(row.name).with_suffix(""))} if made_field else {}
+def _crop_record(
+    source: ManifestRow, cell: CellObject, side: int | None, *, made_field: bool, has_mask: bool
+) -> Record:
+    field = source.image
+    made = {FIELD_COLUMN: field_name(field.name)} if made_field else {}
     # A hash from the file belongs to the region in the file, not to one of another size.
     same = side is None or (cell.height, cell.width) == (side, side)
-    return Record(
-        path=row.path,
-        name=row.name,
-        label=row.label,
-        groups={**row.groups, **made},
-        part=row.part,
+    return replace(
+        field,
+        groups={**field.groups, **made},
         object_id=cell.object_id,
         region=Region(cell.y, cell.x, side or cell.height, side or cell.width),
-        pixel_hash=row.pixel_hash if same and row.attached is None else "",
+        pixel_hash=field.pixel_hash if same and source.attached is None else "",
+        mask=source.attached if has_mask else None,
     )
+
+
+def field_name(name: str) -> str:
+    """The group of all cells of a field: the name of its file without the suffix."""
+    return str(PurePosixPath(name).with_suffix(""))
 
 
 def _cells_of_fields(
     rows: Sequence[ManifestRow],
     find: Callable[[ManifestRow], tuple[CellObject, ...]],
     where: Path,
-) -> tuple[list[_Cell], tuple[str, ...]]:
-    cells: list[_Cell] = []
+) -> tuple[_Cells, tuple[str, ...]]:
+    cells: _Cells = []
     empty: list[str] = []
-    for row in rows:
+    for one in rows:
         try:
-            found = find(row)
+            found = find(one)
         except (ImageError, StudyError) as error:
             raise ManifestError(
-                f"line {row.line}: {error.what}", where=error.where or where
+                f"line {one.row.line}: {error.what}", where=error.where or where
             ) from error
         if not found:
-            empty.append(row.name)
-        cells += [_Cell(row, tidy(o.object_id), o.y, o.x, o.height, o.width) for o in found]
+            empty.append(one.image.name)
+        cells += [(one, replace(cell, object_id=tidy(cell.object_id))) for cell in found]
     if not cells:
         raise ManifestError(
             "none of the fields has an object", where=where, remedy="Check the masks or tables"
@@ -178,118 +175,124 @@ def _cells_of_fields(
 
 
 def _mask_objects(options: ReadOptions) -> Callable[[ManifestRow], tuple[CellObject, ...]]:
-    def find(row: ManifestRow) -> tuple[CellObject, ...]:
-        assert row.attached is not None
-        mask = read_label_mask(row.attached)
+    def find(one: ManifestRow) -> tuple[CellObject, ...]:
         try:
-            size: tuple[int, ...] = image_shape(row.path, options)
+            size = image_shape(one.image.path, options)
         except ImageError:
-            size = mask.shape  # an unreadable field is reported with the fingerprints
-        if mask.shape != size:
-            raise ManifestError(
-                f"the mask is {mask.shape[0]} x {mask.shape[1]} pixels, "
-                f"but the image {row.name} is {size[0]} x {size[1]}",
-                where=row.attached,
-            )
-        return objects_from_mask(mask)
+            size = None  # an unreadable field is reported with the fingerprints
+        return objects_from_mask(mask_of_field(one, size))
 
     return find
 
 
+def mask_of_field(one: ManifestRow, size: tuple[int, int] | None) -> NDArray[Any]:
+    """The label mask (Y, X) of a field.
+
+    Raises:
+        ImageError: it cannot be read.
+        ManifestError: it does not have the ``size`` of the field.
+    """
+    assert one.attached is not None
+    mask = read_label_mask(one.attached)
+    if size is not None and mask.shape != size:
+        raise ManifestError(
+            f"the mask is {mask.shape[0]} x {mask.shape[1]} pixels, "
+            f"but the image {one.image.name} is {size[0]} x {size[1]}",
+            where=one.attached,
+        )
+    return mask
+
+
 def _table_objects(crop_size: int | None) -> Callable[[ManifestRow], tuple[CellObject, ...]]:
     tables: dict[Path, dict[str, tuple[CellObject, ...]]] = {}
-    used: dict[tuple[Path, str], ManifestRow] = {}
+    used: dict[tuple[Path, str], Record] = {}
 
-    def find(row: ManifestRow) -> tuple[CellObject, ...]:
-        assert row.attached is not None
-        if row.attached not in tables:
-            tables[row.attached] = objects_from_table(row.attached)
-        by_file = tables[row.attached]
-        names = (row.name, row.path.as_posix(), row.path.name)
+    def find(one: ManifestRow) -> tuple[CellObject, ...]:
+        image, listed = one.image, one.attached
+        assert listed is not None
+        if listed not in tables:
+            tables[listed] = objects_from_table(listed)
+        by_file = tables[listed]
+        names = (image.name, image.path.as_posix(), image.path.name)
         name = next((name for name in names if name in by_file), None)
         if name is None:
             raise ManifestError(
-                f"the table has no objects of {row.path.name}; "
+                f"the table has no objects of {image.path.name}; "
                 f"it has those of {enumerate_some(by_file) or 'no file'}",
-                where=row.attached,
+                where=listed,
             )
         # File names repeat across folders: one field's cells must not be cut from another.
-        other = used.setdefault((row.attached, name), row)
-        if other is not row:
+        other = used.setdefault((listed, name), image)
+        if other is not image:
             raise ManifestError(
-                f"the objects of {name} are wanted for {row.name} and for {other.name}",
-                where=row.attached,
+                f"the objects of {name} are wanted for {image.name} and for {other.name}",
+                where=listed,
                 remedy="Write the paths of the images into the table, or give each its own table",
             )
         found = by_file[name]
         if crop_size is None and any(o.height < 1 or o.width < 1 for o in found):
-            raise ManifestError(
-                f"the table has no bounding boxes; {_CROPS_NEEDED}", where=row.attached
-            )
+            raise ManifestError(f"the table has no bounding boxes; {_CROPS_NEEDED}", where=listed)
         return found
 
     return find
 
 
-def _cells_of_rows(table: Table, rows: Sequence[ManifestRow], crop_size: int | None) -> list[_Cell]:
+def _cells_of_rows(table: Table, rows: Sequence[ManifestRow], crop_size: int | None) -> _Cells:
     for name, other in (("y", "x"), ("x", "y"), ("height", "width"), ("width", "height")):
         if name in table.columns and other not in table.columns:
             raise ManifestError(f"there is a column {name} but no column {other}", where=table.path)
     has_size = "height" in table.columns
-    cells = []
-    for row in rows:
-        y, x = (_coordinate(table, row, name) for name in ("y", "x"))
+    cells: _Cells = []
+    for one in rows:
+        y, x = (_coordinate(table, one.row, name) for name in ("y", "x"))
         height, width = (
-            [_pixels(table, row, name) for name in ("height", "width")]
+            [_pixels(table, one.row, name) for name in ("height", "width")]
             if has_size
             else [crop_size or 0] * 2
         )
-        named = tidy(row.table_row.get("object"))
-        cells.append(_Cell(row, named or f"y{y:g}-x{x:g}", y, x, height, width))
+        named = tidy(one.row.get("object"))
+        cells.append((one, CellObject(named or f"y{y:g}-x{x:g}", y, x, height, width)))
     return cells
 
 
-def _coordinate(table: Table, row: ManifestRow, column: str) -> float:
-    text = row.table_row.get(column)
+def _coordinate(table: Table, row: Row, column: str) -> float:
+    text = row.get(column)
     try:
         value = float(text.replace(",", ".") if table.decimal_comma else text)
     except ValueError:
         value = math.nan
     # Beyond this a centre cannot lie in any image, and could not be rounded to a pixel.
     if not abs(value) < 1e9:
-        raise ManifestError(
-            f"line {row.line}: {column} is {text[:40]!r}",
-            where=table.path,
-            remedy="Each row needs a position in pixels",
-        )
+        raise row.error(f": {column} is {text[:40]!r}", "Each row needs a position in pixels")
     return value
 
 
-def _pixels(table: Table, row: ManifestRow, column: str) -> int:
+def _pixels(table: Table, row: Row, column: str) -> int:
     value = _coordinate(table, row, column)
     if value != int(value) or not 1 <= value <= 100_000:
-        raise ManifestError(
-            f"line {row.line}: {column} is {value:g}",
-            where=table.path,
-            remedy="It must be a whole number of pixels from 1 to 100000",
+        raise row.error(
+            f": {column} is {value:g}", "It must be a whole number of pixels from 1 to 100000"
         )
     return int(value)
 
 
-def _refuse_repeats(keys: Sequence[tuple[str, str, int]], where: Path) -> None:
-    counts = Counter((name, object_id) for name, object_id, _ in keys)
-    if len(counts) == len(keys):
-        return
-    lines: dict[tuple[str, str], list[int]] = {}
-    for name, object_id, line in keys:
-        if counts[name, object_id] > 1:
-            lines.setdefault((name, object_id), []).append(line)
+def refuse_repeats(lines: Sequence[tuple[Record, int]], where: Path) -> None:
+    """Refuse an image, or an object of it, that several lines of a table name.
+
+    Raises:
+        ManifestError: names all of them.
+    """
+    found: dict[tuple[str, str], list[int]] = {}
+    for record, line in lines:
+        found.setdefault(record.key, []).append(line)
     described = [
-        f"{name}{' object ' + object_id if object_id else ''} (lines {', '.join(map(str, found))})"
-        for (name, object_id), found in lines.items()
+        f"{name}{' object ' + object_id if object_id else ''} (lines {', '.join(map(str, places))})"
+        for (name, object_id), places in found.items()
+        if len(places) > 1
     ]
-    raise ManifestError(
-        f"listed more than once: {enumerate_some(described)}",
-        where=where,
-        remedy="Keep one row for each",
-    )
+    if described:
+        raise ManifestError(
+            f"listed more than once: {enumerate_some(described)}",
+            where=where,
+            remedy="Keep one row for each",
+        )

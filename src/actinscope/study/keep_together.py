@@ -1,4 +1,4 @@
-"""What may not be divided between parts: groups, and images with the same pixels."""
+"""Keep-together sets: records that must stay in one part, such as those of one group."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from actinscope.wording import enumerate_some
 
 @dataclass(frozen=True)
 class KeepTogetherSets:
-    """The records of a manifest in units that stay whole.
+    """The records of a manifest in S sets that are never divided.
 
     Attributes:
         records: sorted by name and object, so that nothing depends on the row order.
-        unit_of: (N,) unit of each record; units are numbered by their first record.
+        set_of: (N,) set of each record; sets are numbered by their first record.
         classes: the K labels, sorted.
-        counts: (U, K) records of each class in each unit.
+        counts: (S, K) records of each class in each set.
         notes: what was merged, and labels that contradict each other.
     """
 
     records: tuple[Record, ...]
-    unit_of: NDArray[np.intp]
+    set_of: NDArray[np.intp]
     classes: tuple[str, ...]
     counts: NDArray[np.int64]
     notes: tuple[str, ...]
@@ -55,15 +55,15 @@ def find_keep_together_sets(manifest: Manifest) -> KeepTogetherSets:
         ]
     )
     _, first, inverse = np.unique(root_of, return_index=True, return_inverse=True)
-    # The smallest index is the root of its unit, so the units come in the order of `records`.
+    # The smallest index is the root of its set, so the sets come in the order of `records`.
     assert np.all(np.diff(first) > 0)
-    unit_of = inverse.reshape(-1)
+    set_of = inverse.reshape(-1)
     number = {label: k for k, label in enumerate(classes)}
     label_of = np.asarray([number[record.label] for record in records])
     counts = np.zeros((len(first), len(classes)), dtype=np.int64)
-    np.add.at(counts, (unit_of, label_of), 1)
+    np.add.at(counts, (set_of, label_of), 1)
     notes = (*label_doubts(records), *_merged(records, group_of, manifest.group))
-    return KeepTogetherSets(records, unit_of, classes, counts, notes)
+    return KeepTogetherSets(records, set_of, classes, counts, notes)
 
 
 def _join(keys: Sequence[Sequence[str]]) -> NDArray[np.intp]:

@@ -13,25 +13,14 @@ from pathlib import Path
 from actinscope.errors import ManifestError, SettingsError
 from actinscope.files import write_text_atomic
 from actinscope.images import ReadOptions
-from actinscope.study.expand_fields import FIELD_COLUMN, expand_fields
-from actinscope.study.records import (
-    PARTS,
-    RESERVED_COLUMNS,
-    Manifest,
-    Record,
-    absolute,
-    forbidden_characters,
-    tidy,
-)
-from actinscope.study.rows import ManifestRow
+from actinscope.study.expand_fields import FIELD_COLUMN, ManifestRow, expand_fields
+from actinscope.study.records import RESERVED_COLUMNS, Manifest, Record, absolute, tidy
 from actinscope.study.table import Row, Table, read_table
 from actinscope.wording import enumerate_some
 
 NO_GROUP = "none"
 # Taken as the group, in this order, where the caller names no column.
 _DEFAULT_GROUPS = ("group", FIELD_COLUMN)
-_PART_ALIASES = {"training": "train", "val": "validation", "valid": "validation"}
-_HEX = frozenset("0123456789abcdef")
 
 
 def read_manifest(
@@ -74,9 +63,10 @@ def read_manifest(
     if crop_size is not None and crop_size < 1:
         raise SettingsError(f"crop_size is {crop_size}", remedy="Give a positive number of pixels")
     table = read_table(csv_path)
-    _require_columns(table)
+    table.require_columns("path", "label")
     group_columns = tuple(name for name in table.columns if name not in RESERVED_COLUMNS)
-    rows = _read_rows(table, group_columns, Places(root, absolute(csv_path.parent)))
+    rows = read_rows(table, root)
+    _require_all_or_no_parts(rows, csv_path)
     expanded = expand_fields(table, rows, crop_size=crop_size, options=options or ReadOptions())
     if expanded.made_field:
         group_columns = (*group_columns, FIELD_COLUMN)
@@ -94,7 +84,7 @@ def read_manifest(
 
 
 @dataclass(frozen=True)
-class Places:
+class _Places:
     """Where the files of a manifest are looked for, in this order."""
 
     root: Path
@@ -125,52 +115,46 @@ def _is_image_like(candidate: Path) -> bool:
     return candidate.suffix.lower() == ".zarr" and os.path.isdir(candidate)  # noqa: PTH112
 
 
-def _require_columns(table: Table) -> None:
-    missing = [name for name in ("path", "label") if name not in table.columns]
-    if not missing:
-        return
-    raise ManifestError(
-        f"there is no column {' and no column '.join(missing)}",
-        where=table.path,
-        remedy=f"The first line names the columns; found: {', '.join(table.columns) or 'none'}",
-    )
+def read_rows(table: Table, root: Path, *, labelled: bool = True) -> tuple[ManifestRow, ...]:
+    """Check every row of a table of images.
 
+    Args:
+        table: with the column ``path``; what it has besides is checked too.
+        root: the folder that paths are relative to; they are looked for beside the CSV too.
+        labelled: every row must have a label.
 
-def _read_rows(
-    table: Table, group_columns: Sequence[str], places: Places
-) -> tuple[ManifestRow, ...]:
+    Raises:
+        ManifestError: a file is not there, or a cell cannot be used.
+    """
+    places = _Places(root, absolute(table.path.parent))
+    groups = [name for name in table.columns if name not in RESERVED_COLUMNS]
+    attached = _attached_column(table)
     rows: list[ManifestRow] = []
     unknown: list[str] = []
-    attached = _attached_column(table)
     for row in table.rows:
-        found = _find(row, "path", places, table.path)
-        other = _find(row, attached, places, table.path) if attached else None
+        found = _find(row, "path", places)
+        other = _find(row, attached, places) if attached else None
         if found is None:
             unknown.append(f"line {row.line} {row.get('path')!r}")
         if attached and other is None:
             unknown.append(f"line {row.line} {row.get(attached)!r}")
         if found is None or (attached and other is None):
             continue
-        rows.append(
-            ManifestRow(
-                line=row.line,
-                path=found[0],
-                name=found[1],
-                label=_cell(row, "label", table.path, needed=True),
-                groups={name: _cell(row, name, table.path) for name in group_columns},
-                part=_part(row, table.path),
-                pixel_hash=_hash(row, table.path),
-                attached=other[0] if other else None,
-                table_row=row,
-            )
+        image = Record(
+            path=found[0],
+            name=found[1],
+            label=row.word("label", needed=labelled),
+            groups={name: _group(row, name) for name in groups},
+            part=row.part(),
+            pixel_hash=row.pixel_hash(),
         )
+        rows.append(ManifestRow(row, image, other[0] if other else None))
     if unknown:
         raise ManifestError(
             f"{len(unknown)} of the files named are not there: {enumerate_some(unknown)}",
             where=table.path,
             remedy=f"Paths are looked for below {places.root} and beside the CSV",
         )
-    _require_all_or_no_parts(rows, table.path)
     return tuple(rows)
 
 
@@ -188,61 +172,22 @@ def _attached_column(table: Table) -> str | None:
     return given[0] if given and given[0] != "y and x" else None
 
 
-def _find(row: Row, column: str, places: Places, where: Path) -> tuple[Path, str] | None:
+def _find(row: Row, column: str, places: _Places) -> tuple[Path, str] | None:
     written = row.cells.get(column, "")
     if not written.strip():
-        raise ManifestError(f"line {row.line} has no {column}", where=where)
-    if forbidden := forbidden_characters(written):
-        raise ManifestError(
-            f"line {row.line}: the {column} holds characters that cannot be used ({forbidden})",
-            where=where,
-        )
+        raise row.error(f" has no {column}")
+    row.require_usable(column, written)
     return places.find(written)
 
 
-def _cell(row: Row, column: str, where: Path, *, needed: bool = False) -> str:
-    text = tidy(row.get(column))
-    if column != "label":
-        text = " ".join(text.split())  # comments may run over several lines
-    if needed and not text:
-        raise ManifestError(
-            f"line {row.line} has no {column}",
-            where=where,
-            remedy="Fill the cell or delete the row",
-        )
-    if forbidden := forbidden_characters(text):
-        raise ManifestError(
-            f"line {row.line}: the {column} holds characters that cannot be used ({forbidden})",
-            where=where,
-        )
+def _group(row: Row, column: str) -> str:
+    text = " ".join(tidy(row.get(column)).split())  # comments may run over several lines
+    row.require_usable(column, text)
     return text
 
 
-def _part(row: Row, where: Path) -> str:
-    written = row.get("part").lower()
-    part = _PART_ALIASES.get(written, written)
-    if part and part not in PARTS:
-        raise ManifestError(
-            f"line {row.line}: the part is {row.get('part')[:40]!r}",
-            where=where,
-            remedy=f"It must be one of {', '.join(PARTS)}",
-        )
-    return part
-
-
-def _hash(row: Row, where: Path) -> str:
-    written = row.get("sha256").lower()
-    if written and (len(written) != 64 or not _HEX.issuperset(written)):
-        raise ManifestError(
-            f"line {row.line}: sha256 is not 64 hexadecimal digits",
-            where=where,
-            remedy="Empty or delete the column; it is filled again",
-        )
-    return written
-
-
 def _require_all_or_no_parts(rows: Sequence[ManifestRow], where: Path) -> None:
-    empty = [f"line {row.line}" for row in rows if not row.part]
+    empty = [f"line {one.row.line}" for one in rows if not one.image.part]
     if empty and len(empty) < len(rows):
         raise ManifestError(
             f"{len(empty)} of {len(rows)} rows have no part: {enumerate_some(empty)}",
@@ -280,7 +225,7 @@ def _require_group_values(
 ) -> None:
     if made_field and group == FIELD_COLUMN:
         return
-    empty = [f"line {row.line}" for row in rows if not row.groups[group]]
+    empty = [f"line {one.row.line}" for one in rows if not one.image.groups[group]]
     if empty:
         raise ManifestError(
             f"{len(empty)} rows have no value in the group column {group!r}: "

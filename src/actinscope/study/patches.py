@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.cells import CellObject, objects_from_mask
 from actinscope.errors import ImageError, ManifestError, SettingsError, StudyError
-from actinscope.images import ReadOptions, Region, read_image, read_label_mask
-from actinscope.study.expand_fields import FIELD_COLUMN, automatic_crop_size
-from actinscope.study.manifest import Places
-from actinscope.study.records import (
-    RESERVED_COLUMNS,
-    Manifest,
-    Record,
-    absolute,
-    forbidden_characters,
-    tidy,
+from actinscope.images import ReadOptions, Region, image_shape
+from actinscope.study.expand_fields import (
+    FIELD_COLUMN,
+    ManifestRow,
+    automatic_crop_size,
+    field_name,
+    mask_of_field,
+    refuse_repeats,
 )
-from actinscope.study.table import Row, read_table
+from actinscope.study.manifest import read_rows
+from actinscope.study.records import Manifest, Record, absolute, forbidden_characters
+from actinscope.study.table import read_table
 from actinscope.wording import enumerate_some
 
 FIELD_LABEL = "field_label"
@@ -49,11 +49,8 @@ class PatchSettings:
     seed: int = 0
 
 
-@dataclass(frozen=True, eq=False)
-class _Field:
-    path: Path
-    name: str
-    groups: Mapping[str, str]
+class _Field(NamedTuple):
+    image: Record
     covered: NDArray[np.bool_]  # (Y, X) whether a pixel belongs to an object
     objects: tuple[CellObject, ...]
 
@@ -86,28 +83,16 @@ def patches_of_fields(
     _check(settings)
     root = absolute(csv_path.parent if data is None else data)
     table = read_table(csv_path)
-    missing = [name for name in ("path", "mask") if name not in table.columns]
-    if missing:
-        raise ManifestError(
-            f"there is no column {' and no column '.join(missing)}",
-            where=csv_path,
-            remedy="Each row needs a field (path) and its label mask (mask)",
-        )
-    places = Places(root, absolute(csv_path.parent))
-    kept = [name for name in table.columns if name not in RESERVED_COLUMNS]
-    columns = tuple(dict.fromkeys([*kept, *_added(table.columns)]))
-    fields = [_read(row, places, columns, csv_path, options or ReadOptions()) for row in table.rows]
-    names = [field.name for field in fields]
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise ManifestError(
-            f"listed more than once: {enumerate_some(repeated)}",
-            where=csv_path,
-            remedy="Keep one row for each field",
-        )
+    table.require_columns("path", "mask")
+    rows = read_rows(table, root, labelled=False)
+    refuse_repeats([(one.image, one.row.line) for one in rows], csv_path)
+    has_label = "label" in table.columns
+    fields = [_read(one, options or ReadOptions(), has_label=has_label) for one in rows]
     sides = [max(one.height, one.width) for field in fields for one in field.objects]
     if not sides:
         raise StudyError("none of the masks has an object", where=csv_path)
     side = settings.crop_size or automatic_crop_size(sides)
+    columns = tuple(fields[0].image.groups)
     return _manifest(fields, columns, settings, root, side=side, where=csv_path)
 
 
@@ -127,35 +112,21 @@ def _check(settings: PatchSettings) -> None:
         )
 
 
-def _added(columns: Sequence[str]) -> list[str]:
-    return [FIELD_COLUMN, *([FIELD_LABEL] if "label" in columns else [])]
-
-
-def _read(
-    row: Row, places: Places, columns: Sequence[str], where: Path, options: ReadOptions
-) -> _Field:
-    found = [places.find(row.get(name)) if row.get(name) else None for name in ("path", "mask")]
-    if found[0] is None or found[1] is None:
-        name = "path" if found[0] is None else "mask"
-        raise ManifestError(
-            f"line {row.line}: there is no file {row.get(name)!r} for the {name}", where=where
-        )
-    (path, field), (mask_path, _) = found[0], found[1]
+def _read(one: ManifestRow, options: ReadOptions, *, has_label: bool) -> _Field:
+    image = one.image
     try:
-        mask = read_label_mask(mask_path)
-        size = read_image(path, options).pixels.shape[-2:]
+        mask = mask_of_field(one, image_shape(image.path, options))
         objects = objects_from_mask(mask)
-    except ImageError as error:
-        raise ManifestError(f"line {row.line}: {error.what}", where=error.where or where) from error
-    if mask.shape != size:
-        raise ManifestError(
-            f"line {row.line}: the mask is {mask.shape[0]} x {mask.shape[1]} pixels, the field "
-            f"{size[0]} x {size[1]}",
-            where=mask_path,
-        )
-    made = {FIELD_COLUMN: str(PurePosixPath(field).with_suffix("")), FIELD_LABEL: row.get("label")}
-    groups = {name: tidy(row.get(name)) or made.get(name, "") for name in columns}
-    return _Field(path, field, groups, np.asarray(mask) > 0, objects)
+    except (ImageError, ManifestError) as error:
+        where = error.where or one.row.table
+        raise ManifestError(f"line {one.row.line}: {error.what}", where=where) from error
+    groups = dict(image.groups)
+    groups[FIELD_COLUMN] = groups.get(FIELD_COLUMN) or field_name(image.name)
+    if has_label:
+        groups[FIELD_LABEL] = groups.get(FIELD_LABEL) or image.label
+    return _Field(
+        replace(image, label="", groups=groups, part="", pixel_hash=""), mask > 0, objects
+    )
 
 
 def _manifest(
@@ -179,7 +150,7 @@ def _manifest(
             rng=np.random.default_rng([settings.seed, 5, number]),
         )
         if len(centres) < wanted:
-            lacking.append(f"{field.name} {len(centres)} of {wanted}")
+            lacking.append(f"{field.image.name} {len(centres)} of {wanted}")
         regions = [
             (settings.object_label, one.object_id, Region(one.y, one.x, side, side))
             for one in field.objects
@@ -189,7 +160,7 @@ def _manifest(
             for place, (y, x) in enumerate(centres)
         ]
         records += [
-            Record(field.path, field.name, label, field.groups, object_id=name, region=region)
+            replace(field.image, label=label, object_id=name, region=region)
             for label, name, region in regions
         ]
     if all(record.label == settings.object_label for record in records):

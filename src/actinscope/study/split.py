@@ -1,8 +1,8 @@
-"""The split into training, validation and test part, by group and by label."""
+"""Train, validation and test part, and the folds of cross-validation, by group and by label."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,8 +19,8 @@ from actinscope.study.records import PARTS, TEST, TRAIN, Manifest
 from actinscope.study.stratify import share_out
 from actinscope.wording import enumerate_some
 
-LEAST_UNITS = 3  # one for each part
-_TOLERANCE = 0.05  # deviations of a class's share beyond this are told
+_FEWEST_SETS = 3  # one for each part
+_TOLERANCE = 0.05  # deviations of a class's share beyond this are noted
 UPPER_BOUND = (
     "the split is by image, with no group: images of one field, slide or culture may lie in "
     "different parts, so the results are an upper bound of what new material would give"
@@ -79,47 +79,38 @@ def split(
             f"the fractions of the split are {', '.join(f'{f:g}' for f in fractions)}",
             remedy="They must be positive and sum to 1, as 0.8, 0.1, 0.1",
         )
-    units = find_keep_together_sets(manifest)
-    require_units(units, manifest, least=LEAST_UNITS)
-    places = share_out(units.counts, fractions, rng=np.random.default_rng(seed))
-    part_of = {
-        record.key: PARTS[places[unit]]
-        for record, unit in zip(units.records, units.unit_of, strict=True)
-    }
-    _require_every_class(units, places, manifest)
-    notes = (
-        *units.notes,
-        *_deviations(units, places, fractions, manifest),
-        *_few_tested(places, manifest),
-    )
-    return with_parts(manifest, part_of, notes)
+    sets = find_keep_together_sets(manifest)
+    _require_sets(sets, manifest, least=_FEWEST_SETS)
+    places = share_out(sets.counts, fractions, rng=np.random.default_rng(seed))
+    if lacking := [
+        f"{label!r} in the {part} part"
+        for part, labels in _lacking(sets, places, PARTS).items()
+        for label in labels
+    ]:
+        raise SplitError(
+            f"no split was found that keeps every group whole and has {enumerate_some(lacking)}",
+            where=manifest.root,
+            remedy="Choose a finer group column, image more groups, or merge classes",
+        )
+    notes = (*_deviations(sets, places, fractions, manifest), *_few_tested(places, manifest))
+    return _divided(manifest, sets, places, PARTS, notes)
 
 
-def with_parts(
-    manifest: Manifest, part_of: Mapping[tuple[str, str], str], notes: Sequence[str]
-) -> Split:
-    """The split that gives each record (by its key) a part."""
-    records = tuple(replace(record, part=part_of[record.key]) for record in manifest.records)
-    by_image = manifest.group is None
-    said = (*notes, UPPER_BOUND) if by_image else tuple(notes)
-    return Split(replace(manifest, records=records), said, by_image)
-
-
-def unit_word(manifest: Manifest) -> str:
-    """What the units of this study are called in messages, in the plural."""
+def _sets_in_words(manifest: Manifest) -> str:
+    """What keeps the records of this study together, in the plural."""
     return "different images" if manifest.group is None else f"groups ({manifest.group})"
 
 
-def require_units(units: KeepTogetherSets, manifest: Manifest, *, least: int) -> None:
-    """Refuse classes that lie in fewer than ``least`` units.
+def _require_sets(sets: KeepTogetherSets, manifest: Manifest, *, least: int) -> None:
+    """Refuse classes that lie in fewer than ``least`` sets.
 
     Raises:
         SplitError: names each such class and what would do.
     """
-    found = (units.counts > 0).sum(0)
+    found = (sets.counts > 0).sum(0)
     few = [
         f"{label!r} has {count} in {images} images"
-        for label, count, images in zip(units.classes, found, units.counts.sum(0), strict=True)
+        for label, count, images in zip(sets.classes, found, sets.counts.sum(0), strict=True)
         if count < least
     ]
     if not few:
@@ -131,52 +122,37 @@ def require_units(units: KeepTogetherSets, manifest: Manifest, *, least: int) ->
             "with --group none (the results are then an upper bound)"
         )
     raise SplitError(
-        f"every class needs at least {least} {unit_word(manifest)}: {enumerate_some(few)}",
+        f"every class needs at least {least} {_sets_in_words(manifest)}: {enumerate_some(few)}",
         where=manifest.root,
         remedy=remedy,
     )
 
 
-def images_held(units: KeepTogetherSets, places: NDArray[np.intp], parts: int) -> NDArray[np.int64]:
-    """(P, K) images of each class in each part; units with a negative place are in none."""
-    held = np.zeros((parts, len(units.classes)), dtype=np.int64)
+def _images_held(sets: KeepTogetherSets, places: NDArray[np.intp], parts: int) -> NDArray[np.int64]:
+    """(P, K) images of each class in each part; sets with a negative place are in none."""
+    held = np.zeros((parts, len(sets.classes)), dtype=np.int64)
     placed = places >= 0
-    np.add.at(held, places[placed], units.counts[placed])
+    np.add.at(held, places[placed], sets.counts[placed])
     return held
 
 
-def _require_every_class(
-    units: KeepTogetherSets, places: NDArray[np.intp], manifest: Manifest
-) -> None:
-    held = images_held(units, places, len(PARTS))
-    lacking = [
-        f"{units.classes[k]!r} in the {PARTS[p]} part" for p, k in np.argwhere(held == 0).tolist()
-    ]
-    if lacking:
-        raise SplitError(
-            f"no split was found that keeps every unit whole and has {enumerate_some(lacking)}",
-            where=manifest.root,
-            remedy="Choose a finer group column, image more groups, or merge classes",
-        )
-
-
 def _deviations(
-    units: KeepTogetherSets,
+    sets: KeepTogetherSets,
     places: NDArray[np.intp],
     fractions: Sequence[float],
     manifest: Manifest,
 ) -> tuple[str, ...]:
-    held = images_held(units, places, len(PARTS))
+    held = _images_held(sets, places, len(PARTS))
     shares = held / held.sum(0)
     wanted = ":".join(f"{100 * fraction:.3g}" for fraction in fractions)
     notes = []
-    for k, label in enumerate(units.classes):
+    for k, label in enumerate(sets.classes):
         if np.abs(shares[:, k] - fractions).max() <= _TOLERANCE:
             continue
         got = ":".join(f"{100 * share:.0f}" for share in shares[:, k])
         amount = f"{held[:, k].sum()} images"
         if manifest.group is not None:
-            amount += f" in {np.count_nonzero(units.counts[:, k])} {unit_word(manifest)}"
+            amount += f" in {np.count_nonzero(sets.counts[:, k])} {_sets_in_words(manifest)}"
         notes.append(
             f"class {label!r} is split {got} instead of {wanted} (train:validation:test), "
             f"as near as its {amount} allow"
@@ -186,11 +162,11 @@ def _deviations(
 
 def _few_tested(places: NDArray[np.intp], manifest: Manifest) -> tuple[str, ...]:
     tested = int(np.count_nonzero(places == PARTS.index(TEST)))
-    if manifest.group is None or tested >= LEAST_UNITS:
+    if manifest.group is None or tested >= _FEWEST_SETS:
         return ()
     return (
-        f"the test part holds only {tested} of {len(places)} {unit_word(manifest)}; its result "
-        "says little about other groups, cross-validation by group says more",
+        f"the test part holds only {tested} of {len(places)} {_sets_in_words(manifest)}; its "
+        "result says little about other groups, cross-validation by group says more",
     )
 
 
@@ -221,8 +197,7 @@ def _as_given(manifest: Manifest) -> Split:
     ]
     notes += label_doubts(manifest.records)
     leaks = _leaks(manifest)
-    given = {record.key: record.part for record in manifest.records}
-    return replace(with_parts(manifest, given, [*notes, *leaks]), leak=bool(leaks))
+    return _split_of(manifest, [*notes, *leaks], leak=bool(leaks))
 
 
 def _leaks(manifest: Manifest) -> list[str]:
@@ -249,3 +224,148 @@ def _leaks(manifest: Manifest) -> list[str]:
             f"{enumerate_some(straddling, most=3)}. The results are too good"
         )
     return notes
+
+
+def grouped_folds(
+    manifest: Manifest, *, folds: int, seed: int, validation_fraction: float = 0.125
+) -> tuple[Split, ...]:
+    """Splits for cross-validation: every record is in the test part of exactly one.
+
+    Groups and images with the same pixels stay whole and classes are spread evenly, as
+    in :func:`split`. In each split the validation part is cut from what is not in the
+    test part, in whole groups too. Parts that the manifest has are ignored.
+
+    Args:
+        manifest: the study.
+        folds: number of splits, at least 2; as many as there are groups is
+            leave-one-group-out.
+        seed: of the random choice, not negative.
+        validation_fraction: of each class among the records outside the test part.
+
+    Raises:
+        SplitError: a class lies in fewer than three groups (different images, where
+            there is no group), there are fewer of them than folds, or the train part of
+            some fold would lack a class.
+        SettingsError: ``folds`` or ``validation_fraction`` is out of range.
+    """
+    if folds < 2:
+        raise SettingsError(f"folds is {folds}", remedy="Cross-validation needs at least 2")
+    _require_share(validation_fraction)
+    sets = find_keep_together_sets(manifest)
+    _require_sets(sets, manifest, least=_FEWEST_SETS)
+    if len(sets.counts) < folds:
+        raise SplitError(
+            f"{folds} folds cannot be made from {len(sets.counts)} {_sets_in_words(manifest)}",
+            where=manifest.root,
+            remedy=f"Ask for at most {len(sets.counts)} folds",
+        )
+    rng = np.random.default_rng(seed)
+    fold_of = share_out(sets.counts, [1 / folds] * folds, rng=rng)
+    if empty := sorted(set(range(folds)) - set(fold_of.tolist())):
+        raise SplitError(
+            f"{len(empty)} of {folds} folds stay empty",
+            where=manifest.root,
+            remedy="Ask for fewer folds",
+        )
+    return tuple(
+        _one_fold(manifest, sets, fold_of == fold, (fold, validation_fraction), rng)
+        for fold in range(folds)
+    )
+
+
+def train_and_validation(manifest: Manifest, *, seed: int, validation_fraction: float) -> Split:
+    """All records in the parts train and validation, none in test: for a model to deliver.
+
+    Groups and images with the same pixels stay whole, as in :func:`grouped_folds`. Parts
+    that the manifest has are ignored.
+
+    Raises:
+        SplitError: a class lies in fewer than two groups (different images, where there is
+            no group), or the train part would lack a class.
+        SettingsError: ``validation_fraction`` is out of range.
+    """
+    _require_share(validation_fraction)
+    sets = find_keep_together_sets(manifest)
+    _require_sets(sets, manifest, least=2)
+    shares = (1 - validation_fraction, validation_fraction)
+    places = share_out(sets.counts, shares, rng=np.random.default_rng(seed))
+    return _trained_split(manifest, sets, places, fold=None)
+
+
+def _require_share(validation_fraction: float) -> None:
+    if not 0 < validation_fraction < 1:
+        raise SettingsError(
+            f"validation_fraction is {validation_fraction:g}", remedy="It must be between 0 and 1"
+        )
+
+
+def _one_fold(
+    manifest: Manifest,
+    sets: KeepTogetherSets,
+    tested: NDArray[np.bool_],
+    fold: tuple[int, float],
+    rng: np.random.Generator,
+) -> Split:
+    number, fraction = fold
+    places = np.full(len(tested), 2, dtype=np.intp)
+    rest = sets.counts[~tested]
+    present = rest.sum(0) > 0
+    places[~tested] = share_out(rest[:, present], (1 - fraction, fraction), rng=rng)
+    return _trained_split(manifest, sets, places, fold=number + 1)
+
+
+def _trained_split(
+    manifest: Manifest, sets: KeepTogetherSets, places: NDArray[np.intp], *, fold: int | None
+) -> Split:
+    """A fold, or train and validation part alone; refused where the train part lacks a class."""
+    parts = PARTS[:2] if fold is None else PARTS
+    gaps = {
+        part: enumerate_some(map(repr, labels))
+        for part, labels in _lacking(sets, places, parts).items()
+        if labels
+    }
+    if TRAIN in gaps:
+        which, more = (
+            ("", "Image") if fold is None else (f"in fold {fold} ", "Ask for more folds, or image")
+        )
+        raise SplitError(
+            f"{which}the train part would have no image of {gaps[TRAIN]}",
+            where=manifest.root,
+            remedy=f"{more} more groups of these classes",
+        )
+    which = "" if fold is None else f"fold {fold}: "
+    notes = [f"{which}the {part} part has no image of {labels}" for part, labels in gaps.items()]
+    return _divided(manifest, sets, places, parts, notes)
+
+
+def _lacking(
+    sets: KeepTogetherSets, places: NDArray[np.intp], parts: Sequence[str]
+) -> dict[str, list[str]]:
+    """The classes that each part has no image of."""
+    held = _images_held(sets, places, len(parts))
+    return {
+        part: [sets.classes[k] for k in np.flatnonzero(held[p] == 0)]
+        for p, part in enumerate(parts)
+    }
+
+
+def _divided(
+    manifest: Manifest,
+    sets: KeepTogetherSets,
+    places: NDArray[np.intp],
+    parts: Sequence[str],
+    notes: Sequence[str],
+) -> Split:
+    """Every record in the part that its set was given; ``places`` are numbers of ``parts``."""
+    part_of = {
+        record.key: parts[places[number]]
+        for record, number in zip(sets.records, sets.set_of, strict=True)
+    }
+    records = tuple(replace(record, part=part_of[record.key]) for record in manifest.records)
+    return _split_of(replace(manifest, records=records), (*sets.notes, *notes))
+
+
+def _split_of(manifest: Manifest, notes: Sequence[str], *, leak: bool = False) -> Split:
+    by_image = manifest.group is None
+    said = (*notes, UPPER_BOUND) if by_image else tuple(notes)
+    return Split(manifest, said, by_image, leak)

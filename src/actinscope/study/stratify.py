@@ -1,11 +1,12 @@
-"""Sharing units that must stay whole among parts, so that each class is spread as asked.
+"""Sharing keep-together sets among parts, so that each class is spread as asked.
 
-A unit is what cannot be divided: one image, or all images of a group. It is known
-here only by how many images of each class it has. Units with the same counts are
-interchangeable, so the search works on kinds of units and the units of a kind are
-drawn at random at the end. The search places the units one by one, largest first,
-where they help most; then it moves and exchanges units while that helps; and it
-starts again a few times in another order while the result is not close enough.
+A set is what cannot be divided: one image, or all images of a group. It is known here only
+by how many images of each class it has. Sets with the same counts are interchangeable, so
+the search works on kinds of sets and the sets of a kind are drawn at random at the end. The
+search places the sets one by one, largest first, where they help most; then it moves and
+exchanges sets while that helps; and it starts again a few times in another order while the
+result is not close enough. scikit-learn's ``StratifiedGroupKFold`` does not see to it that
+every part has every class, which a train, a validation and a test part need.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _BLUR = 0.5
 _GOOD_ENOUGH = 0.02  # largest deviation of a class's share of a part, as a fraction of the class
 _EMPTY = 1e3  # cost of a class that is missing from a part: beyond any imbalance
 _GREATEST_STEPS = 400
-_EXCHANGES = 64  # kinds of units compared with each other at a time
+_EXCHANGES = 64  # kinds of sets compared with each other at a time
 _VAIN_TRIES = 4
 _LEAST_GAIN = 1e-9
 
@@ -32,7 +33,7 @@ Places = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class _Problem:
-    kinds: Counts  # (S, K + 1) images of each class in a unit of this kind, and their sum
+    kinds: Counts  # (Q, K + 1) images of each class in a set of this kind, and their sum
     totals: Counts  # (K + 1,)
     shares: Counts  # (P, 1)
     penalties: Counts  # (P, 1)
@@ -61,16 +62,16 @@ class _Problem:
 def share_out(
     counts: NDArray[np.int64], shares: Sequence[float], *, rng: np.random.Generator
 ) -> Places:
-    """Give every unit a part.
+    """Give every set a part.
 
     Args:
-        counts: (U, K) images of each class in each unit; no empty unit, no empty class.
+        counts: (S, K) images of each class in each set; no empty set, no empty class.
         shares: the fraction of every class that each of the P parts should have, the
             first part being the one that must least of all lack a class.
-        rng: breaks ties, orders the search and draws the units of a kind.
+        rng: breaks ties, orders the search and draws the sets of a kind.
 
     Returns:
-        (U,) index of the part of each unit.
+        (S,) index of the part of each set.
     """
     kinds, kind_of = np.unique(counts, axis=0, return_inverse=True)
     kind_of = kind_of.reshape(-1)
@@ -114,22 +115,22 @@ def _best_allotment(
 def _place_one_by_one(
     problem: _Problem, available: NDArray[np.intp], rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """(S, P) how many units of each kind each part has: largest units first."""
-    units = rng.permutation(np.repeat(np.arange(len(available)), available))
+    """(Q, P) how many sets of each kind each part has: largest sets first."""
+    order = rng.permutation(np.repeat(np.arange(len(available)), available))
     # Sizes are blurred so that every start, and every seed, comes to another solution.
-    sizes = problem.kinds[units, -1] * rng.lognormal(0.0, _BLUR, len(units))
-    units = units[np.argsort(-sizes, kind="stable")]
+    sizes = problem.kinds[order, -1] * rng.lognormal(0.0, _BLUR, len(order))
+    order = order[np.argsort(-sizes, kind="stable")]
     parts = len(problem.shares)
     allotted = np.zeros((len(available), parts), dtype=np.int64)
     held = np.zeros((parts, problem.kinds.shape[1]))
     now = problem.imbalance(held)
     # A little noise decides between parts that are equally good.
-    noise = rng.random((len(units), parts)) * _LEAST_GAIN
-    for unit, ties in zip(units, noise, strict=True):
-        after = problem.imbalance(held + problem.kinds[unit])
+    noise = rng.random((len(order), parts)) * _LEAST_GAIN
+    for kind, ties in zip(order, noise, strict=True):
+        after = problem.imbalance(held + problem.kinds[kind])
         part = int(np.argmin(after - now + ties))
-        allotted[unit, part] += 1
-        held[part] += problem.kinds[unit]
+        allotted[kind, part] += 1
+        held[part] += problem.kinds[kind]
         now[part] = after[part]
     return allotted
 
@@ -137,7 +138,7 @@ def _place_one_by_one(
 def _improve(
     problem: _Problem, allotted: NDArray[np.int64], rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Move and exchange units, the best change first, until none helps."""
+    """Move and exchange sets, the best change first, until none helps."""
     held = allotted.T @ problem.kinds
     vain = 0
     for _ in range(_GREATEST_STEPS):
@@ -156,7 +157,7 @@ def _improve(
 
 @dataclass(frozen=True)
 class _Change:
-    """A unit of ``kind`` goes from ``source`` to ``target``, perhaps one of ``back`` returns."""
+    """A set of ``kind`` goes from ``source`` to ``target``, perhaps one of ``back`` returns."""
 
     gain: float  # change of the cost: negative is better
     kind: int = 0

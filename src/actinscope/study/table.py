@@ -1,4 +1,8 @@
-"""Reading a CSV that a person has edited, in whatever dialect the spreadsheet wrote it."""
+"""Reading a CSV that a person has edited, in whatever dialect the spreadsheet wrote it.
+
+``csv.Sniffer`` guesses the delimiter from letters that happen to repeat; here the column names
+that actinscope knows decide.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +14,78 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actinscope.errors import ManifestError
-from actinscope.study.records import RESERVED_COLUMNS, forbidden_characters, tidy
+from actinscope.study.records import PARTS, RESERVED_COLUMNS, forbidden_characters, tidy
 from actinscope.wording import enumerate_some
 
 _DELIMITERS = (",", ";", "\t")
+_PART_ALIASES = {"training": "train", "val": "validation", "valid": "validation"}
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row: the line of the file that it starts on, and its cells by column name."""
+    """One row of a table: the line of the file that it starts on, and its cells by column."""
 
+    table: Path
     line: int
     cells: Mapping[str, str]
 
     def get(self, column: str) -> str:
         """The cell without space around it; empty where the column is missing."""
         return self.cells.get(column, "").strip()
+
+    def word(self, column: str, *, needed: bool = False) -> str:
+        """The tidied cell.
+
+        Raises:
+            ManifestError: it holds characters that cannot be used, or is empty and ``needed``.
+        """
+        text = tidy(self.get(column))
+        if needed and not text:
+            raise self.error(f" has no {column}", "Fill the cell or delete the row")
+        self.require_usable(column, text)
+        return text
+
+    def part(self) -> str:
+        """train, validation, test, or empty.
+
+        Raises:
+            ManifestError: anything else.
+        """
+        written = self.get("part")
+        part = _PART_ALIASES.get(written.lower(), written.lower())
+        if part and part not in PARTS:
+            raise self.error(
+                f": the part is {written[:40]!r}", f"It must be one of {', '.join(PARTS)}"
+            )
+        return part
+
+    def pixel_hash(self) -> str:
+        """The SHA-256 of the pixels, lower case, or empty.
+
+        Raises:
+            ManifestError: not 64 hexadecimal digits.
+        """
+        written = self.get("sha256").lower()
+        if written and (len(written) != 64 or set(written) - set("0123456789abcdef")):
+            raise self.error(
+                ": sha256 is not 64 hexadecimal digits",
+                "Empty or delete the column; it is filled again",
+            )
+        return written
+
+    def require_usable(self, column: str, text: str) -> None:
+        """Refuse a text with characters that cannot be used.
+
+        Raises:
+            ManifestError: it has some.
+        """
+        if forbidden := forbidden_characters(text):
+            raise self.error(f": the {column} holds characters that cannot be used ({forbidden})")
+
+    def error(self, what: str, remedy: str | None = None) -> ManifestError:
+        """The error to raise about this row; ``what`` follows ``line 7`` as it is."""
+        return ManifestError(f"line {self.line}{what}", where=self.table, remedy=remedy)
 
 
 @dataclass(frozen=True)
@@ -37,6 +96,20 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     decimal_comma: bool
+
+    def require_columns(self, *needed: str) -> None:
+        """Refuse a table that lacks columns.
+
+        Raises:
+            ManifestError: names those that are missing and those that are there.
+        """
+        if missing := [name for name in needed if name not in self.columns]:
+            found = ", ".join(self.columns) or "none"
+            raise ManifestError(
+                f"there is no column {' and no column '.join(missing)}",
+                where=self.path,
+                remedy=f"The first line names the columns; found: {found}",
+            )
 
 
 def read_table(path: Path) -> Table:
@@ -157,4 +230,4 @@ def _row(line: int, cells: list[str], columns: tuple[str, ...], path: Path) -> R
                 where=path,
                 remedy="Name the column in the first line, or empty it",
             )
-    return Row(line, {name: cell for name, cell in zip(columns, cells, strict=False) if name})
+    return Row(path, line, {name: cell for name, cell in zip(columns, cells, strict=False) if name})
