@@ -6,18 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pytest
 import tifffile
 
 from actinscope.bundle import Bundle
 from actinscope.images import read_image
 from actinscope.predict import PredictOptions
-from helpers.bundles import by_hand, grey_image, make_bundle
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return make_bundle(tmp_path_factory.mktemp("bundle") / "bundle")
+from helpers.bundles import by_hand, grey_image
 
 
 def write_image(path: Path, seed: int, *, side: int = 12) -> np.ndarray:

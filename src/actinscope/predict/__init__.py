@@ -12,7 +12,7 @@ from actinscope.predict.files import (
 )
 from actinscope.predict.predictor import Predictor
 from actinscope.predict.records import predict_records
-from actinscope.predict.table import csv_bytes, is_own_column
+from actinscope.predict.table import is_own_column
 from actinscope.predict.tasks import Task, message_of
 from actinscope.predict.votes import notes_of_members, promised_coverage, usual_coverage
 
@@ -25,7 +25,6 @@ __all__ = [
     "Task",
     "TaskReader",
     "crop_size_of",
-    "csv_bytes",
     "decision_cells",
     "is_own_column",
     "message_of",

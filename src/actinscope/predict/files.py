@@ -13,12 +13,13 @@ from actinscope import __version__
 from actinscope.bundle import Bundle
 from actinscope.cells import CropReader
 from actinscope.errors import ImageError, UsageError
+from actinscope.files import csv_text
 from actinscope.images import Image, ReadOptions
 from actinscope.predict.groups import read_group_columns
 from actinscope.predict.partial import Kept, PartialOutput, check_writable, expected_size
 from actinscope.predict.pipeline import in_batches, predict_batches
 from actinscope.predict.predictor import Predictor
-from actinscope.predict.table import csv_bytes, header, identity, require_replaceable, rows_of
+from actinscope.predict.table import header, identity, require_replaceable, rows_of
 from actinscope.predict.tasks import (
     Task,
     find_sources,
@@ -162,9 +163,8 @@ def _write(
     fingerprint = _fingerprint(predictor, plan, options.batch_size, reading)
     read = TaskReader(CropReader(reading))
     with PartialOutput(output, fingerprint=fingerprint) as partial:
-        kept = partial.open(
-            csv_bytes([columns]), batch_size=options.batch_size, total=total, row_fits=row_fits
-        )
+        first = csv_text([columns]).encode()
+        kept = partial.open(first, batch_size=options.batch_size, total=total, row_fits=row_fits)
         problems = _problems(kept.rows)
         done = len(kept.rows)
         _report(options, done, total)
@@ -173,7 +173,7 @@ def _write(
         with closing(work) as results:
             for batch in results:
                 rows = rows_of(batch, plan.groups, classes, judge)
-                partial.append(csv_bytes(rows))
+                partial.append(csv_text(rows).encode())
                 problems += _problems(rows)
                 done += len(rows)
                 _report(options, done, total)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -63,22 +62,6 @@ def _predicted(classes: Sequence[str], judged: Decisions, place: int) -> list[st
     best = "" if unfamiliar else classes[int(probabilities.argmax())]
     cells = decision_cells(judged, place, classes)
     return [best, *(f"{value:.6f}" for value in probabilities), *cells]
-
-
-def csv_bytes(rows: Sequence[Sequence[str]]) -> bytes:
-    """The rows as CSV.
-
-    Cells stay as they are, also where they begin with ``=``, ``+``, ``-`` or ``@``,
-    which a spreadsheet may take for a formula: a changed path would name no file.
-    """
-    return "".join(_line(row) for row in rows).encode("utf-8")
-
-
-def _line(row: Sequence[str]) -> str:
-    # A carriage return in a cell is put between quotation marks only where line ends have one.
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\r\n").writerow(row)
-    return stream.getvalue().removesuffix("\r\n") + "\n"
 
 
 def require_replaceable(output: Path) -> None:

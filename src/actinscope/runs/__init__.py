@@ -41,7 +41,6 @@ from actinscope.runs.folds import (
     write_results,
 )
 from actinscope.runs.levels import (
-    csv_text,
     level_rules,
     level_section,
     require_columns,
@@ -111,7 +110,6 @@ __all__ = [
     "align",
     "check_labels",
     "choose_network",
-    "csv_text",
     "describe_environment",
     "evaluate_predictions",
     "export_run_bundle",

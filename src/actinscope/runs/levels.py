@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -23,7 +21,7 @@ from actinscope.evaluation import (
     level_words,
     parse_level,
 )
-from actinscope.files import write_text_atomic
+from actinscope.files import write_csv
 from actinscope.report import ExtraTable, LevelSection
 from actinscope.study import TEST, TRAIN, VALIDATION, Manifest, Record
 from actinscope.training import LevelSettings
@@ -201,22 +199,15 @@ def write_levels(folder: Path, levels: Mapping[str, Sequence[LevelEvaluation]]) 
     for place, first in enumerate(next(iter(levels.values()), ())):
         slug = re.sub(r"[^A-Za-z0-9_.-]+", "_", first.rule.name)[:60]
         name = f"level_{slug}.csv" if f"level_{slug}.csv" not in names else f"level_{place}.csv"
-        lines = [["part", *unit_header(first.rule, first.classes, labelled=True)]]
-        lines += [
+        header = ["part", *unit_header(first.rule, first.classes, labelled=True)]
+        rows = [
             [part, *unit_row(unit, first.classes)]
             for part, own in levels.items()
             for unit in own[place].units
         ]
-        write_text_atomic(folder / name, csv_text(lines))
+        write_csv(folder / name, header, rows)
         names.append(name)
     return tuple(names)
-
-
-def csv_text(lines: Sequence[Sequence[str]]) -> str:
-    """Rows as CSV with ``\\n`` line ends."""
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(lines)
-    return stream.getvalue()
 
 
 def level_section(level: LevelEvaluation) -> LevelSection:

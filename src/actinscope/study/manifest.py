@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from actinscope.errors import ManifestError, SettingsError
-from actinscope.files import write_text_atomic
+from actinscope.files import write_csv
 from actinscope.images import ReadOptions
 from actinscope.study.expand_fields import FIELD_COLUMN, expand_fields
 from actinscope.study.records import (
@@ -303,11 +301,7 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
     in_use = {name for line in lines for name, cell in line.items() if cell}
     tail = ("object", "y", "x", "height", "width", "part", "sha256")
     columns = ["path", "label", *manifest.group_columns, *(name for name in tail if name in in_use)]
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    write_text_atomic(Path(path), buffer.getvalue())
+    write_csv(path, columns, lines)
 
 
 def _written(record: Record, group_columns: Sequence[str]) -> Mapping[str, str]:

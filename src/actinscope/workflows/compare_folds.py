@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Sequence
@@ -12,7 +10,7 @@ from pathlib import Path
 
 from actinscope.errors import StudyError, UsageError
 from actinscope.evaluation import ResampledTest, corrected_resampled_t
-from actinscope.files import make_folder, write_text_atomic
+from actinscope.files import make_folder, write_csv
 from actinscope.runs import QUESTION_FILE, FoldResult, read_fold, require_empty_folder
 from actinscope.study import TEST
 
@@ -73,12 +71,12 @@ def compare_folds(runs: Sequence[Path], output: Path) -> FoldsCompared:
         [name, one.mean, one.low, one.high, one.statistic, one.p, one.folds]
         for name, one in tests.items()
     ]
-    write_text_atomic(output / "folds_compared.csv", _csv([header, *rows]))
+    write_csv(output / "folds_compared.csv", header, rows)
     lines: list[list[object]] = [
         [fold.repeat, fold.number, *(differences[name][place] for name in names)]
         for place, fold in enumerate(first)
     ]
-    write_text_atomic(output / "fold_differences.csv", _csv([["repeat", "fold", *names], *lines]))
+    write_csv(output / "fold_differences.csv", ["repeat", "fold", *names], lines)
     return FoldsCompared(output, tests, tuple(_sentences(tests, runs, names)))
 
 
@@ -160,9 +158,3 @@ def _sentences(
     if left:
         sentences.append(f"Not defined in every fold, and left out: {', '.join(left)}.")
     return sentences
-
-
-def _csv(rows: Sequence[Sequence[object]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()

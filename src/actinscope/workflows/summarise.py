@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from actinscope.errors import ManifestError, UsageError
 from actinscope.evaluation import LevelRule, evaluate_level, level_words, parse_level, sum_up
-from actinscope.files import write_text_atomic
+from actinscope.files import write_csv
 from actinscope.predict import DECISION_COLUMNS
 from actinscope.runs import (
-    csv_text,
     require_columns,
     require_new_file,
     require_own_names,
@@ -109,8 +108,7 @@ def summarise_predictions(request: SummariseRequest) -> SummariseOutcome:
     require_own_names(rule, header, request.predictions)
     names = _names(table, rule)
     units = sum_up(table.probabilities, names, rule, labels=table.labels)
-    lines = [header, *(unit_row(unit, table.classes) for unit in units)]
-    write_text_atomic(request.output, csv_text(lines))
+    write_csv(request.output, header, [unit_row(unit, table.classes) for unit in units])
     said = [f"{request.output}: {counted(len(units), rule.word)} from {len(table.rows)} cells."]
     undecided = sum(unit.answer is None for unit in units)
     if undecided:
