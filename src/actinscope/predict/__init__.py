@@ -12,15 +12,25 @@ from actinscope.predict.files import (
 )
 from actinscope.predict.predictor import Predictor
 from actinscope.predict.records import predict_records
-from actinscope.predict.table import is_own_column
+from actinscope.predict.table import (
+    FOLD_COLUMNS,
+    PredictionsTable,
+    is_own_column,
+    read_predictions,
+    record_header,
+    record_rows,
+    require_free_columns,
+)
 from actinscope.predict.tasks import Task, message_of
 from actinscope.predict.votes import notes_of_members, promised_coverage, usual_coverage
 
 __all__ = [
     "DECISION_COLUMNS",
+    "FOLD_COLUMNS",
     "DecisionRules",
     "Decisions",
     "PredictOptions",
+    "PredictionsTable",
     "Predictor",
     "Task",
     "TaskReader",
@@ -33,5 +43,9 @@ __all__ = [
     "predict_files",
     "predict_records",
     "promised_coverage",
+    "read_predictions",
+    "record_header",
+    "record_rows",
+    "require_free_columns",
     "usual_coverage",
 ]

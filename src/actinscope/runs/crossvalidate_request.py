@@ -12,7 +12,6 @@ from actinscope.runs.prepare import StudySource
 from actinscope.training import Recipe, SearchSpace
 
 Deploy = Literal["refit", "ensemble", "none"]
-QUESTION_FILE = "crossvalidation.json"
 
 
 @dataclass(frozen=True)

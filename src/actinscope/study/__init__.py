@@ -6,7 +6,7 @@ from actinscope.study.fingerprints import Fingerprints, fingerprint, hash_of_pix
 from actinscope.study.folds import grouped_folds, train_and_validation
 from actinscope.study.image_statistics import CORNER, MEASURES, ImageStatistics
 from actinscope.study.keep_together import find_keep_together_sets
-from actinscope.study.manifest import read_manifest, write_manifest
+from actinscope.study.manifest import manifest_csv, read_manifest, write_manifest
 from actinscope.study.patches import PatchSettings, patches_of_fields
 from actinscope.study.records import (
     PARTS,
@@ -48,6 +48,7 @@ __all__ = [
     "forbidden_characters",
     "grouped_folds",
     "hash_of_pixels",
+    "manifest_csv",
     "mirrored_descriptors",
     "patches_of_fields",
     "read_manifest",

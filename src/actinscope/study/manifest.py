@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actinscope.errors import ManifestError, SettingsError
-from actinscope.files import write_csv
+from actinscope.files import csv_text, write_text_atomic
 from actinscope.images import ReadOptions
 from actinscope.study.expand_fields import FIELD_COLUMN, expand_fields
 from actinscope.study.records import (
@@ -71,8 +71,7 @@ def read_manifest(
         raise ManifestError("the data folder is not there", where=root)
     if crop_size is not None and crop_size < 1:
         raise SettingsError(f"crop_size is {crop_size}", remedy="Give a positive number of pixels")
-    table = read_table(csv_path)
-    _require_columns(table)
+    table = read_table(csv_path, ("path", "label"))
     group_columns = tuple(name for name in table.columns if name not in RESERVED_COLUMNS)
     rows = _read_rows(table, group_columns, Places(root, absolute(csv_path.parent)))
     expanded = expand_fields(table, rows, crop_size=crop_size, options=options or ReadOptions())
@@ -121,17 +120,6 @@ def _is_image_like(candidate: Path) -> bool:
     if os.path.isfile(candidate):  # noqa: PTH113
         return True
     return candidate.suffix.lower() == ".zarr" and os.path.isdir(candidate)  # noqa: PTH112
-
-
-def _require_columns(table: Table) -> None:
-    missing = [name for name in ("path", "label") if name not in table.columns]
-    if not missing:
-        return
-    raise ManifestError(
-        f"there is no column {' and no column '.join(missing)}",
-        where=table.path,
-        remedy=f"The first line names the columns; found: {', '.join(table.columns) or 'none'}",
-    )
 
 
 def _read_rows(
@@ -297,11 +285,16 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
+    write_text_atomic(Path(path), manifest_csv(manifest))
+
+
+def manifest_csv(manifest: Manifest) -> str:
+    """The text of the file that :func:`write_manifest` writes."""
     lines = [_written(record, manifest.group_columns) for record in manifest.records]
     in_use = {name for line in lines for name, cell in line.items() if cell}
     tail = ("object", "y", "x", "height", "width", "part", "sha256")
     columns = ["path", "label", *manifest.group_columns, *(name for name in tail if name in in_use)]
-    write_csv(path, columns, lines)
+    return csv_text([columns, *([line.get(name, "") for name in columns] for line in lines)])
 
 
 def _written(record: Record, group_columns: Sequence[str]) -> Mapping[str, str]:

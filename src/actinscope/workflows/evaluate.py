@@ -23,13 +23,12 @@ from actinscope.predict import Predictor
 from actinscope.progress import Progress
 from actinscope.report import Finding, ReportContent, write_report
 from actinscope.runs import (
+    RunFile,
     StudySource,
     TrainingProvenance,
-    check_labels,
     describe_environment,
     familiar_groups,
     fingerprint_study,
-    keep_test_part,
     level_rules,
     level_section,
     now_utc,
@@ -95,8 +94,7 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     predictor = Predictor(bundle, precision=request.precision)
     options = request.options or bundle.info.read_options
     require_new_folder(request.output, request.source)
-    listed, note = keep_test_part(read_labelled(request.source, options, bundle.info.crop_size))
-    check_labels(listed.records, bundle.info.classes, listed.root)
+    listed, note = read_labelled(request.source, bundle.info, options)
     rules = level_rules(request.levels, listed, bundle.info.classes)
     make_folder(request.output)
     reader = CropReader(options)
@@ -125,7 +123,7 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     problems = (*unreadable(found), *result.problems)
     write_evaluation(request.output, {_PART: result}, manifest)
     tested = tuple(replace(record, part=_PART) for record in result.records)
-    write_manifest(replace(manifest, records=tested), request.output / "manifest.csv")
+    write_manifest(replace(manifest, records=tested), request.output / RunFile.MANIFEST)
     write_levels(request.output, {_PART: result.levels})
     looks = SaliencySource(predictor, result, None)
     explained = None
@@ -173,7 +171,7 @@ def _write_report(
         headline=headline(result.evaluation, _PART),
         classes=info.classes,
         evaluations={_PART: result.evaluation},
-        worth={_PART: result.worth} if result.worth else {},
+        worth={_PART: result.uncertainty} if result.uncertainty else {},
         synthetic=info.synthetic,
         notices=info.notices,
         findings=(
