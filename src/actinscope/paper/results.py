@@ -34,7 +34,7 @@ _RESAMPLES = 1000
 
 @dataclass(frozen=True, eq=False)
 class TestPredictions:
-    """What networks said about N images.
+    """Predictions of networks for N images.
 
     Attributes:
         labels: (N,) true class indices.
@@ -48,7 +48,7 @@ class TestPredictions:
 
     @property
     def accuracy(self) -> float:
-        """Share of right answers, 0..1."""
+        """Share of right predictions, 0..1."""
         return float((self.probabilities.argmax(axis=1) == self.labels).mean())
 
 
@@ -57,7 +57,7 @@ class ProtocolResult:
     """One network under one protocol.
 
     Attributes:
-        evaluations: part (of :data:`PARTS`) -> figures over all repeats.
+        evaluations: part (of :data:`PARTS`) -> metrics over all repeats.
         optimism: accuracy on the protocol's own test part minus that on images of unseen groups,
             of the same kind.
         by_repeat: (own test part, unseen groups) accuracy of each repeat.
@@ -85,7 +85,7 @@ def run_folder(output: Path, network: str, protocol: str, repeat: int) -> Path:
 def read_result(
     folders: Sequence[Path], *, classes: Sequence[str], cluster: str, seed: int
 ) -> ProtocolResult:
-    """Read the runs of one network under one protocol and evaluate their answers together.
+    """Read the runs of one network under one protocol and evaluate their predictions together.
 
     Args:
         folders: one a repeat.
@@ -96,12 +96,12 @@ def read_result(
     Raises:
         StudyError: a table of a run is not as the run wrote it.
     """
-    answers = {
+    predictions = {
         part: [_read_part(folder, part, classes, cluster) for folder in folders] for part in PARTS
     }
-    evaluations = {part: _evaluate(_pooled(answers[part]), classes, seed) for part in PARTS}
+    evaluations = {part: _evaluate(_pooled(predictions[part]), classes, seed) for part in PARTS}
     accuracy = {part: evaluations[part].metrics["accuracy"] for part in ("test", UNSEEN)}
-    pairs = zip(answers["test"], answers[UNSEEN], strict=True)
+    pairs = zip(predictions["test"], predictions[UNSEEN], strict=True)
     return ProtocolResult(
         evaluations=evaluations,
         optimism=linear_contrast((1, -1), (accuracy["test"], accuracy[UNSEEN])),
@@ -140,20 +140,20 @@ def _read_part(folder: Path, part: str, classes: Sequence[str], cluster: str) ->
     return TestPredictions(table.labels(), table.probabilities, clusters)
 
 
-def _pooled(answers: Sequence[TestPredictions]) -> TestPredictions:
+def _pooled(predictions: Sequence[TestPredictions]) -> TestPredictions:
     return TestPredictions(
-        labels=np.concatenate([one.labels for one in answers]),
-        probabilities=np.concatenate([one.probabilities for one in answers]),
-        clusters=tuple(name for one in answers for name in one.clusters),
+        labels=np.concatenate([one.labels for one in predictions]),
+        probabilities=np.concatenate([one.probabilities for one in predictions]),
+        clusters=tuple(name for one in predictions for name in one.clusters),
     )
 
 
-def _evaluate(answers: TestPredictions, classes: Sequence[str], seed: int) -> Evaluation:
+def _evaluate(predictions: TestPredictions, classes: Sequence[str], seed: int) -> Evaluation:
     return evaluate(
-        answers.labels,
-        answers.probabilities,
+        predictions.labels,
+        predictions.probabilities,
         classes=classes,
-        groups=answers.clusters,
+        groups=predictions.clusters,
         seed=seed,
         resamples=_RESAMPLES,
     )

@@ -18,7 +18,7 @@ from actinscope.wording import enumerate_some
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A model to be compared, and what it says of which images.
+    """A model to be compared, and its predictions.
 
     Attributes:
         name: of the model.
@@ -139,7 +139,8 @@ def require_same_classes(classes: Mapping[str, Sequence[str]]) -> None:
     for name, found in others:
         if set(found) != set(own):
             raise StudyError(
-                f"{name} tells {', '.join(found)} apart, and {first} {', '.join(own)}",
+                f"the classes of {name} are {', '.join(found)}, and those of {first} "
+                f"{', '.join(own)}",
                 remedy="Compare runs with the same classes",
             )
 
@@ -244,8 +245,8 @@ def _unknown_training(candidates: Sequence[Candidate]) -> tuple[str, ...]:
     if not unknown:
         return ()
     return (
-        f"what {' and '.join(unknown)} learnt from is not known here: that its model never saw "
-        "these images is for you to make sure",
+        f"which images trained {' and '.join(unknown)} is not known here: make sure yourself that "
+        "these were not among them",
     )
 
 
@@ -261,7 +262,7 @@ def _familiar(
         count = sum((name,) in known for name in groups)
         if count:
             notes.append(
-                f"{one.name} learnt from other images of the same {column} as {count} of the "
-                f"{len(groups)} compared ones: its figures are too good beside those of the others"
+                f"{one.name} was trained on other images of the same {column} as {count} of the "
+                f"{len(groups)} compared ones: its metrics are too optimistic beside the others"
             )
     return tuple(notes)

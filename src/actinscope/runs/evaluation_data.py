@@ -69,7 +69,7 @@ def _test_part(manifest: Manifest) -> tuple[Manifest, tuple[str, ...]]:
         )
     note = (
         f"the manifest marks {others} of {len(manifest.records)} images as train or validation; "
-        "they are left out here, as they test nothing"
+        "they are left out, as they cannot test it"
     )
     return replace(manifest, records=tested), (note,)
 

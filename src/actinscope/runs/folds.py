@@ -119,7 +119,7 @@ def pool(folds: Sequence[FoldResult], manifest: Manifest, *, seed: int) -> Poole
                 raise StudyError(
                     f"{image.name} was tested twice, or is not among the images",
                     where=found.path,
-                    remedy="Delete the folder of this fold and go on with --resume",
+                    remedy="Delete the folder of this fold and continue with --resume",
                 )
             rows[place] = (fold.number, found.probabilities[row])
     places = sorted(rows)

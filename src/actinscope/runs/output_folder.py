@@ -19,7 +19,7 @@ def require_new_folder(folder: Path, source: StudySource) -> None:
         raise UsageError(
             "holds a training run already",
             where=folder,
-            remedy="Give -o another folder (or, to go on with the run, `train` with --resume)",
+            remedy="Give -o another folder (or, to continue the run, `train` with --resume)",
         )
     require_empty_folder(folder)
     # Without a manifest every folder below DATA is a class.
@@ -50,7 +50,7 @@ def require_output(
         require_new_folder(folder, source)
     elif not (folder / mark).exists():
         raise UsageError(
-            f"holds no {what} to go on with",
+            f"holds no {what} to continue",
             where=folder,
             remedy="Leave out --resume to start one",
         )

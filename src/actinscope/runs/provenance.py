@@ -120,14 +120,14 @@ def without_training_images(
         return manifest, ()
     if not unseen:
         raise StudyError(
-            "the model was trained on all of these images, so they test nothing",
+            "the model was trained on all of these images, so they cannot test it",
             where=manifest.root,
-            remedy="Give images that it never saw; how it does on its own is in the metrics.json "
-            "of its run",
+            remedy="Give images that it never saw; its own test metrics are in the metrics.json of "
+            "its run",
         )
     note = (
         f"the model was trained on {others} of the {len(manifest.records)} images; they are left "
-        "out here, as they test nothing"
+        "out, as they cannot test it"
     )
     return replace(manifest, records=unseen), (note,)
 
@@ -154,10 +154,10 @@ def seen_before(known: TrainingProvenance) -> str:
         return "The images that it was trained on were left out."
     if not known.images:
         return (
-            "Whether it was trained on some of them cannot be seen from here: that is for the "
-            "author to say."
+            "Whether it was trained on some of them is not known here: that is for the author to "
+            "say."
         )
     return (
         "The images that are known to have trained it were left out; what trained "
-        f"{' and '.join(known.unknown)} cannot be seen from here: that is for the author to say."
+        f"{' and '.join(known.unknown)} is not known here: that is for the author to say."
     )

@@ -51,7 +51,7 @@ def require_same_settings(folder: Path, recipe: Recipe) -> None:
         raise ResumeError(
             f"the run was started with other settings: {'; '.join(changed[:5])}",
             where=folder / RunFile.RECIPE,
-            remedy="Repeat the command that began it and add --resume, or start anew in another "
+            remedy="Repeat the command that started it with --resume, or start again in another "
             "folder",
         )
 
@@ -67,7 +67,7 @@ def require_same_images(folder: Path, manifest: Manifest) -> None:
         raise ResumeError(
             "the images, labels, groups or parts are not those that the run was started with",
             where=written,
-            remedy="Bring them back as they were, or start anew in another folder",
+            remedy="Restore them, or start again in another folder",
         )
 
 

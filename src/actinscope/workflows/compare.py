@@ -337,13 +337,13 @@ def _content(
 
 def _question(request: CompareRequest, aligned: AlignedRuns) -> str:
     which = (
-        "the test images that they have in common and that none of them has learnt from"
+        "the test images that they have in common and that none of them was trained on"
         if request.source is None
-        else "labelled images that all of them have predicted for this comparison"
+        else "labelled images that all of them predicted for this comparison"
     )
     return (
         f"Which of the runs {', '.join(aligned.names)} tells {', '.join(aligned.classes)} apart "
-        f"best? All are judged on the same {len(aligned.keys)} images: {which}."
+        f"best? All are evaluated on the same {len(aligned.keys)} images: {which}."
     )
 
 

@@ -83,7 +83,7 @@ def _folds_of(folder: Path) -> list[FoldResult]:
         raise StudyError(
             "the cross-validation is not finished",
             where=folder,
-            remedy="Go on with it with --resume",
+            remedy="Continue it with --resume",
         )
     return [
         read_fold(folder / f"fold-{repeat}-{number}", repeat, number)

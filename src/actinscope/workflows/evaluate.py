@@ -57,7 +57,7 @@ class EvaluateRequest:
 
     Attributes:
         options: how to read files with z, time or scenes; None as in training.
-        levels: the levels that answers are summed up to besides.
+        levels: that are evaluated besides the single image.
         precision: ``float32``, or ``int8`` where the bundle offers it.
     """
 
@@ -73,7 +73,7 @@ class EvaluateRequest:
 
 @dataclass(frozen=True, eq=False)
 class EvaluateOutcome:
-    """The figures, the sentence that sums them up, and how many images were left out."""
+    """The metrics, the verdict in a sentence, and the images that were left out."""
 
     folder: Path
     evaluation: Evaluation
@@ -102,8 +102,8 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     known = training_provenance(bundle)
     manifest, seen = without_training_images(found.manifest, known)
     seen = (*seen, *familiar_groups(manifest, known))
-    told = (*((predictor.cost,) if predictor.cost else ()), *note, *seen)
-    notes = (*manifest.notes, *told)
+    remarks = (*((predictor.cost,) if predictor.cost else ()), *note, *seen)
+    notes = (*manifest.notes, *remarks)
     for text in notes:
         progress.say(f"note: {text}")
     result = predict_and_evaluate(
@@ -130,7 +130,7 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     if len(bundle.networks) == 1:  # the members of an ensemble each look for themselves
         explained = explain(looks, reader=reader, seed=request.seed, progress=progress)
     sentence = _write_report(
-        request, known, looks, explained, group=manifest.group, notes=told, problems=problems
+        request, known, looks, explained, group=manifest.group, notes=remarks, problems=problems
     )
     said = tuple(map(level_words, result.levels))
     return EvaluateOutcome(request.output, result.evaluation, sentence, problems, said)
@@ -202,11 +202,11 @@ def _write_report(
 
 
 def _findings(grouped: bool, notes: tuple[str, ...]) -> tuple[Finding, ...]:
-    told = tuple(Finding("info", f"{note[0].upper()}{note[1:]}") for note in notes)
+    found = tuple(Finding("info", f"{note[0].upper()}{note[1:]}") for note in notes)
     if grouped:
-        return told
+        return found
     return (
-        *told,
+        *found,
         Finding(
             "warning",
             "No group was named",
