@@ -1,15 +1,17 @@
-"""Writing files so that a crash never leaves half of one, and naming them by hash."""
+"""Writing text, JSON and CSV so that a crash never leaves half a file; locks and hashes."""
 
 from __future__ import annotations
 
+import csv
 import errno
 import hashlib
+import io
 import json
 import math
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -127,6 +129,37 @@ def _finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def write_csv(
+    path: Path, header: Sequence[str], rows: Iterable[Sequence[object] | Mapping[str, object]]
+) -> None:
+    """Write a table as :func:`csv_text` gives it, all of it or nothing.
+
+    Args:
+        header: names of the columns.
+        rows: cells in the order of ``header``, or by column; what is missing is left empty.
+    """
+    cells = (
+        [row.get(name, "") for name in header] if isinstance(row, Mapping) else row for row in rows
+    )
+    write_text_atomic(path, csv_text([header, *cells]))
+
+
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """Rows as CSV with ``\\n`` line ends.
+
+    Cells stay as they are, also where they begin with ``=``, ``+``, ``-`` or ``@``,
+    which a spreadsheet may take for a formula: a changed path would name no file.
+    """
+    return "".join(map(_csv_line, rows))
+
+
+def _csv_line(row: Sequence[object]) -> str:
+    # A carriage return in a cell is put between quotation marks only where line ends have one.
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\r\n").writerow(row)
+    return stream.getvalue().removesuffix("\r\n") + "\n"
 
 
 def sha256_of_file(path: Path) -> str:

@@ -319,7 +319,7 @@ def test_a_member_away_from_its_run_is_told(
     assert f"what trained {away} is not known" in capsys.readouterr().out
     assert evaluate(both, tmp_path) == 0
     report = (tmp_path / "result" / "report.html").read_text("utf-8")
-    assert "what trained Tiny cannot be seen from here" in report
+    assert "what trained Tiny is not known here" in report
     assert "the model was trained on 3 of the 12 images" in capsys.readouterr().err
 
 

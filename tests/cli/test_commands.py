@@ -282,7 +282,7 @@ def test_a_recipe_that_does_not_exist(capsys: Shown) -> None:
         (["--weights", "my.h5"], "Name the network of the weights with --network"),
         (["--axes", "YXCS"], "--axes: axes hold either C (channels) or S (colour samples)"),
         (["--recipe", "papper"], "no recipe is called 'papper'"),
-        (["--resume"], "holds no run to go on with. Leave out --resume"),
+        (["--resume"], "holds no run to continue. Leave out --resume"),
     ],
 )
 def test_train_refuses_contradictions(
@@ -436,7 +436,7 @@ def test_a_manifest_beside_a_bundle_is_not_taken_for_that_of_its_run(
     arguments = ["evaluate", str(bundle), str(table.parent), "--manifest", str(table)]
     assert main([*arguments, "-o", str(target), "--quiet"]) == 0
     report = (target / "report.html").read_text("utf-8")
-    assert "cannot be seen from here" in report
+    assert "is not known here" in report
     assert "that it never saw" not in report
 
 

@@ -14,8 +14,8 @@ import pytest
 import tifffile
 
 from actinscope.predict import PredictOptions, predict_files
-from actinscope.predict.table import read_predictions
 from helpers.bundles import grey_image, make_bundle
+from helpers.predictions import read_written
 
 
 def picture(seed: int = 5, dtype: str = "uint16") -> np.ndarray:
@@ -132,7 +132,7 @@ def test_every_bad_file_is_named_and_no_good_one_suffers(tmp_path: Path, batch_s
     assert len(broken) >= 20
     options = PredictOptions(batch_size=batch_size)
     summary = predict_files(bundle, [folder], tmp_path / "out.csv", options=options)
-    found = read_predictions(tmp_path / "out.csv")
+    found = read_written(tmp_path / "out.csv")
     rows = {Path(name).name: place for place, name in enumerate(found.paths)}
 
     # what went wrong is said for each, and only for these
@@ -149,7 +149,7 @@ def test_every_bad_file_is_named_and_no_good_one_suffers(tmp_path: Path, batch_s
     for name in GOOD:
         alone = tmp_path / "alone.csv"
         predict_files(bundle, [folder / name], alone, options=options)
-        single = read_predictions(alone)
+        single = read_written(alone)
         np.testing.assert_array_equal(single.probabilities[0], found.probabilities[rows[name]])
         assert single.predicted[0] == found.predicted[rows[name]] != ""
 
@@ -160,7 +160,7 @@ def test_the_reasons_fit(tmp_path: Path) -> None:
     folder.mkdir()
     make_broken(folder)
     predict_files(bundle, [folder], tmp_path / "out.csv")
-    found = read_predictions(tmp_path / "out.csv")
+    found = read_written(tmp_path / "out.csv")
     errors = {
         Path(name).name: error.lower()
         for name, error in zip(found.paths, found.errors, strict=True)

@@ -14,11 +14,10 @@ from actinscope.bundle import Bundle
 from actinscope.cells import CropReader
 from actinscope.errors import ManifestError, OutputError, UsageError
 from actinscope.images import Region
-from actinscope.predict import Predictor, predict_files, predict_records
-from actinscope.predict.table import read_predictions
+from actinscope.predict import Predictor, predict_files, predict_records, read_predictions
 from actinscope.study import Record
 from helpers.bundles import CLASSES, by_hand, grey_image, make_bundle
-from helpers.predictions import expected, plain, write_image
+from helpers.predictions import expected, plain, read_written, write_image
 
 
 @pytest.fixture(scope="module")
@@ -81,17 +80,15 @@ def test_names_stay_as_given(
     write_image(Path('=1+1,"odd".tif'), 1)
     given = [Path('=1+1,"odd".tif'), Path("images/cell3.tif"), Path("images")]
     predict_files(bundle, given, Path("out.csv"), options=plain())
-    found = read_predictions(Path("out.csv"))
+    found = read_written(Path("out.csv"))
     assert found.paths[:3] == ('=1+1,"odd".tif', "images/cell3.tif", "images/cell1.tif")
     assert len(found) == 12  # cell3 once
 
 
-def test_read_predictions_gives_what_was_written(
-    bundle: Bundle, images: Path, tmp_path: Path
-) -> None:
+def test_rows_are_what_was_predicted(bundle: Bundle, images: Path, tmp_path: Path) -> None:
     (images / "cell4.tif").write_bytes(b"")
     summary = predict_files(bundle, [images], tmp_path / "out.csv", options=plain())
-    found = read_predictions(tmp_path / "out.csv")
+    found = read_written(tmp_path / "out.csv")
     assert found.classes == CLASSES
     assert np.isnan(found.probabilities[3]).all()
     assert found.predicted[3] == ""
@@ -103,13 +100,28 @@ def test_read_predictions_gives_what_was_written(
     assert np.isnan(found.centres).all()
 
 
+def test_read_predictions_leaves_out_what_failed(
+    bundle: Bundle, images: Path, tmp_path: Path
+) -> None:
+    (images / "cell4.tif").write_bytes(b"")
+    predict_files(bundle, [images], tmp_path / "out.csv", options=plain())
+    found, written = read_predictions(tmp_path / "out.csv"), read_written(tmp_path / "out.csv")
+    assert (found.classes, found.failed, found.unfamiliar) == (CLASSES, 1, 0)
+    good = [place for place in range(11) if place != 3]
+    assert [row.get("path") for row in found.rows] == [written.paths[place] for place in good]
+    np.testing.assert_allclose(found.probabilities, written.probabilities[good])
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no table of predictions"),
+        ("", "the file is empty"),
         ("path,label\na,b\n", "no table of predictions"),
-        ("path,object,y,x,predicted,probability_a,error\na,,,,a\n", "row 2 has 5 cells"),
-        ("path,object,y,x,predicted,probability_a,error\na,,,,a,high,\n", "is not a number"),
+        ("path,probability_a\na,1\n", "no table of predictions"),
+        ("object,probability_a,probability_b\n1,0.5,0.5\n", "no column path"),
+        ("path,probability_a,probability_b\na,1\n", "line 2: a probability is not a number"),
+        ("path,probability_a,probability_b\na,high,1\n", "line 2: a probability is not a number"),
+        ("path,probability_a,probability_b,error\na,,,broken\n", "no row holds a prediction"),
     ],
 )
 def test_read_predictions_refuses(tmp_path: Path, text: str, message: str) -> None:
@@ -143,7 +155,7 @@ def fields(tmp_path: Path) -> Path:
 def test_masks_give_one_row_per_object(field_bundle: Bundle, fields: Path, tmp_path: Path) -> None:
     options = plain(masks=tmp_path / "masks")
     predict_files(field_bundle, [fields], tmp_path / "out.csv", options=options)
-    found = read_predictions(tmp_path / "out.csv")
+    found = read_written(tmp_path / "out.csv")
     assert found.objects == ("1", "7", "1", "7")
     np.testing.assert_array_equal(found.centres, [[7, 7], [25, 35]] * 2)
     reader = CropReader()
@@ -168,7 +180,7 @@ def test_mask_problems_are_rows(field_bundle: Bundle, fields: Path, tmp_path: Pa
     summary = predict_files(
         field_bundle, [fields], tmp_path / "out.csv", options=plain(masks=masks)
     )
-    found = read_predictions(tmp_path / "out.csv")
+    found = read_written(tmp_path / "out.csv")
     messages = dict(zip(found.paths, found.errors, strict=True))
     assert summary.failed == 4 and summary.done == 2
     names = {Path(name).relative_to(fields).as_posix(): text for name, text in messages.items()}
@@ -197,7 +209,7 @@ def test_objects_table(field_bundle: Bundle, fields: Path, tmp_path: Path) -> No
         tmp_path / "m.csv",
         options=plain(masks=tmp_path / "masks" / "a"),
     )
-    by_table, by_mask = read_predictions(tmp_path / "t.csv"), read_predictions(tmp_path / "m.csv")
+    by_table, by_mask = read_written(tmp_path / "t.csv"), read_written(tmp_path / "m.csv")
     assert by_table.objects == ("p", "q", "")
     assert "does not name this file" in by_table.errors[2]
     np.testing.assert_array_equal(by_table.probabilities[:2], by_mask.probabilities)
@@ -226,12 +238,12 @@ def test_manifest_columns_are_copied(bundle: Bundle, images: Path, tmp_path: Pat
     summary = predict_files(
         bundle, [images], tmp_path / "out.csv", options=plain(manifest=manifest)
     )
-    found = read_predictions(tmp_path / "out.csv")
+    found = read_written(tmp_path / "out.csv")
     assert found.groups["plate"][:4] == ("P1", "", "P2", "")
     assert found.groups["label"][:4] == ("wt", "", "ko", "")
     assert summary.notes == ("9 of 11 rows are not named in manifest.csv",)
     manifest.write_text("path,predicted\nimages/cell1.tif,x\n")
-    with pytest.raises(ManifestError, match="mistaken for a prediction"):
+    with pytest.raises(ManifestError, match=r"a name that predictions\.csv uses itself"):
         predict_files(bundle, [images], tmp_path / "out.csv", options=plain(manifest=manifest))
     manifest.write_text("path,plate\nimages/cell1.tif,x\nimages/cell1.tif,y\n")
     with pytest.raises(ManifestError, match="line 3 contradicts"):
@@ -247,7 +259,7 @@ def test_manifest_paths_may_be_relative_to_the_folder_of_images(
     manifest.write_text(f"path,plate\nwt{separator}cell99.tif,P1\ncell1.tif,P2\n")
     out = tmp_path / "out.csv"
     predict_files(bundle, [images], out, options=plain(manifest=manifest))
-    found = read_predictions(out)
+    found = read_written(out)
     plates = {
         Path(name).name: p for name, p in zip(found.paths, found.groups["plate"], strict=True)
     }
@@ -281,7 +293,7 @@ def test_line_ends_in_names(bundle: Bundle, tmp_path: Path) -> None:
         write_image(tmp_path / "images" / name, 1)
     out = tmp_path / "out.csv"
     predict_files(bundle, [tmp_path / "images"], out, options=plain())
-    assert sorted(Path(path).name for path in read_predictions(out).paths) == sorted(names)
+    assert sorted(Path(path).name for path in read_written(out).paths) == sorted(names)
 
 
 def test_output_is_checked_before_anything_is_computed(

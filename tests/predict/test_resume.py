@@ -16,9 +16,8 @@ import pytest
 from actinscope.bundle import Bundle
 from actinscope.errors import UsageError
 from actinscope.predict import predict_files
-from actinscope.predict.table import read_predictions
 from helpers.bundles import make_bundle
-from helpers.predictions import expected, plain, write_image
+from helpers.predictions import expected, plain, read_written, write_image
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +110,7 @@ def test_other_inputs_start_anew(bundle: Bundle, images: Path, tmp_path: Path) -
     assert summary.resumed == 0
     assert "everything is predicted anew" in summary.notes[0]
     paths = [images / f"cell{number}.tif" for number in range(1, 12)]
-    found = read_predictions(output)
+    found = read_written(output)
     np.testing.assert_allclose(found.probabilities, expected(bundle, paths), atol=2e-6)
     assert not partial.exists()
 

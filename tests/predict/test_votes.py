@@ -34,13 +34,13 @@ from actinscope.cells import CropReader
 from actinscope.cli.main import main
 from actinscope.errors import GoldenMismatch
 from actinscope.predict import (
-    DECISION_COLUMNS,
     DecisionRules,
     Predictor,
     notes_of_members,
     predict_records,
     promised_coverage,
 )
+from actinscope.predict.decision import DECISION_COLUMNS
 from actinscope.predict.votes import majority, majority_score
 from actinscope.study import Record
 from helpers.bundles import CLASSES, grey_image, make_bundle, unfamiliarity, with_early_features

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import csv
 import hashlib
-import io
 import math
 import re
 from pathlib import Path
@@ -29,7 +27,7 @@ from actinscope.report import (
 )
 from actinscope.report.leak_chart import leak_bar, leak_floor
 from actinscope.report.paper_page import points, render_paper
-from actinscope.report.paper_tables import csv_text, escaped, latex_text, shown
+from actinscope.report.paper_tables import escaped, latex_text, shown, spreadsheet
 from helpers.pages import Page
 from helpers.report_content import HOSTILE, estimate, evaluation, picture
 
@@ -147,7 +145,8 @@ def test_cells(cell: PaperCell, in_percent: bool, words: str) -> None:
 
 
 def test_csv_has_all_digits_and_the_interval() -> None:
-    rows = list(csv.DictReader(io.StringIO(csv_text(make_table()))))
+    header, lines = spreadsheet(make_table())
+    rows = [dict(zip(header, line, strict=True)) for line in lines]
     assert rows[0]["accuracy"] == "98.15"
     assert rows[0]["accuracy low"] == ""
     assert (rows[1]["accuracy"], rows[1]["accuracy low"], rows[1]["accuracy n"]) == (

@@ -11,7 +11,8 @@ import pytest
 
 from actinscope.bundle import AbstainRule, NetworkOutput, OodRule, Reliability, SetRule
 from actinscope.evaluation import UncertaintyEvaluation, evaluate_uncertainty
-from actinscope.predict import DecisionRules, decision_cells
+from actinscope.predict import DecisionRules
+from actinscope.predict.decision import decision_cells
 from actinscope.report.probabilities import (
     calibration_rows,
     main_worth,

@@ -41,7 +41,7 @@ def test_a_run_is_read(run: Path) -> None:
     assert found.predictions.classes == CLASSES
     assert found.predictions.probabilities.shape == (36, 3)
     answers = found.predictions.probabilities.argmax(axis=1)
-    labels = [CLASSES.index(name) for name in found.predictions.labels]
+    labels = found.predictions.labels()
     assert np.flatnonzero(answers != labels).tolist() == [9]
     accuracy = found.metrics["test"]["accuracy"]
     assert (accuracy.value, accuracy.count, accuracy.has_interval) == (0.5, 1, False)
@@ -81,9 +81,9 @@ HEAD = "path,object,part,label,predicted,probability_a,probability_b\n"
         ("path,part,label,predicted\nx.tif,test,a,a\n", "two classes or more"),
         (HEAD, "no row below it"),
         (HEAD + "x.tif,,test,a,a,0.5,oops\n", "line 2: a probability is not a number"),
-        (HEAD + "x.tif,,test,a,a,0.9,0.9\n", "line 2: the probabilities are none"),
-        (HEAD + "x.tif,,test,a,a,nan,0.9\n", "line 2: the probabilities are none"),
-        (HEAD + "x.tif,,test,a,a,1.5,-0.5\n", "line 2: the probabilities are none"),
+        (HEAD + "x.tif,,test,a,a,0.9,0.9\n", "line 2: the probabilities do not lie in 0..1"),
+        (HEAD + "x.tif,,test,a,a,nan,0.9\n", "line 2: the probabilities do not lie in 0..1"),
+        (HEAD + "x.tif,,test,a,a,1.5,-0.5\n", "line 2: the probabilities do not lie in 0..1"),
         (HEAD + "x.tif,,test,a,b,0.9,0.1\n", "another class is more probable"),
         (HEAD + "x.tif,,test,c,a,0.9,0.1\n", "the label 'c' is none of the classes"),
         (HEAD + "x.tif,,test,a,c,0.9,0.1\n", "the predicted 'c' is none of the classes"),

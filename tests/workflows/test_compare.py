@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 from actinscope.cli.main import main
 from actinscope.errors import StudyError, UsageError
 from actinscope.runs import AlignedRuns, align, read_run
+from actinscope.runs.common_images import Candidate
 from actinscope.training import change_recipe, load_recipe
 from actinscope.workflows.compare import differing_settings, name_runs
 from helpers.bundles import CLASSES, make_bundle
@@ -29,7 +30,11 @@ def aligned(place: Path, *runs: Sequence[ToyImage], group: str | None = None) ->
         name: write_run(place / name, images, bundle=False)
         for name, images in zip("abc", runs, strict=False)
     }
-    return align({name: read_run(path) for name, path in folders.items()}, group=group)
+    return align(candidates(folders), group=group)
+
+
+def candidates(folders: Mapping[str, Path]) -> list[Candidate]:
+    return [Candidate.of_run(name, read_run(path)) for name, path in folders.items()]
 
 
 def moved(images: Sequence[ToyImage], number: int, **changes: str) -> list[ToyImage]:
@@ -57,7 +62,7 @@ def test_runs_with_one_split_lose_nothing(tmp_path: Path) -> None:
     assert found.groups is not None and found.groups[0] == "f2"
 
 
-def test_what_one_run_has_learnt_from_is_left_out_for_all(tmp_path: Path) -> None:
+def test_what_trained_one_run_is_left_out_for_all(tmp_path: Path) -> None:
     images = toy_images()
     other = moved(moved(images, 6, part="train"), 7, part="validation")
     found = aligned(tmp_path, images, other)
@@ -91,7 +96,7 @@ def test_an_image_that_one_run_could_not_predict(tmp_path: Path) -> None:
     table = tmp_path / "b" / "predictions.csv"
     lines = [line for line in table.read_text().splitlines() if not line.startswith("8.tif")]
     table.write_text("\n".join(lines))
-    found = align({name: read_run(tmp_path / name) for name in "ab"})
+    found = align(candidates({name: tmp_path / name for name in "ab"}))
     assert dict(found.lost) == {"not predicted by b": 1}
 
 
@@ -99,7 +104,8 @@ def test_no_common_image_is_an_error_with_a_way_out(tmp_path: Path) -> None:
     images = toy_images()
     swapped = [replace(image, part="train" if image.part == "test" else "test") for image in images]
     with pytest.raises(
-        StudyError, match=r"no test image in common \(24 in the training part of b; 6"
+        StudyError,
+        match=r"no image in common that none was trained on \(24: in the training part of b; 6: ",
     ):
         aligned(tmp_path, images, swapped)
     renamed = [replace(image, name=f"cells/{image.name}") for image in images]
@@ -119,8 +125,8 @@ def test_classes_must_agree(tmp_path: Path) -> None:
     for name in ("predictions.csv", "manifest.csv"):
         text = (other / name).read_text()
         (other / name).write_text(text.replace("flat", "square"))
-    with pytest.raises(StudyError, match="square, round apart"):
-        align({name: read_run(tmp_path / name) for name in "ab"})
+    with pytest.raises(StudyError, match=r"the classes of b are .*square, round, and"):
+        align(candidates({name: tmp_path / name for name in "ab"}))
 
 
 def test_probabilities_follow_their_classes(tmp_path: Path) -> None:
@@ -134,7 +140,7 @@ def test_probabilities_follow_their_classes(tmp_path: Path) -> None:
         writer = csv.DictWriter(stream, [*reversed(rows[0])])
         writer.writeheader()
         writer.writerows(rows)
-    found = align({name: read_run(tmp_path / name) for name in "ab"})
+    found = align(candidates({name: tmp_path / name for name in "ab"}))
     assert (found.probabilities[0] == found.probabilities[1]).all()
 
 
@@ -148,8 +154,8 @@ def test_what_predictions_say_themselves_is_no_group(tmp_path: Path) -> None:
             writer = csv.DictWriter(stream, [*rows[0]])
             writer.writeheader()
             writer.writerows(rows)
-    runs = {name: read_run(tmp_path / name) for name in "ab"}
-    assert runs["a"].predictions.groups[0] == {"field": "f0"}
+    assert read_run(tmp_path / "a").predictions.images[0].groups == {"field": "f0"}
+    runs = candidates({name: tmp_path / name for name in "ab"})
     assert align(runs).notes[0] == "no group was named; columns that could be it: field"
     with pytest.raises(StudyError, match="no run has a value in the column 'unfamiliarity'"):
         align(runs, group="unfamiliarity")
@@ -165,14 +171,14 @@ def test_groups(tmp_path: Path) -> None:
         aligned(tmp_path, images, images, group="slide")
 
 
-def test_a_group_that_one_run_has_learnt_from_is_told(tmp_path: Path) -> None:
+def test_a_group_that_trained_one_run_is_reported(tmp_path: Path) -> None:
     images = toy_images()
     other = moved(images, 0, field="f2")  # a training image of the field of images 6, 7, 8
     found = aligned(tmp_path, images, other, group="field")
     assert len(found.keys) == 24
     assert found.notes == (
-        "b learnt from other images of the same field as 3 of the 24 compared ones: its figures "
-        "are too good beside those of the others",
+        "b was trained on other images of the same field as 3 of the 24 compared ones: its metrics "
+        "are too optimistic beside the others",
     )
 
 
@@ -180,7 +186,7 @@ def test_results_without_a_training_are_marked(tmp_path: Path) -> None:
     images = [image for image in toy_images() if image.part == "test"]
     found = aligned(tmp_path, toy_images(), images, group="none")
     assert len(found.keys) == 24
-    assert "what b learnt from is not known here" in found.notes[0]
+    assert "which images trained b is not known here" in found.notes[0]
 
 
 def test_names_of_runs(tmp_path: Path) -> None:
@@ -342,8 +348,11 @@ def test_all_bundles_predict_the_images_that_are_given(
     assert main(["compare", *runs, *data, "-o", str(tmp_path / "out"), "--quiet"]) == 0
     told = json.loads((tmp_path / "out" / "comparison.json").read_text())
     assert told["images"] == 24
-    assert told["left_out"] == [{"why": "first was trained on it", "images": 12}]
-    assert "what given learnt from is not known here" in " ".join(told["notes"])
+    assert told["left_out"] == [
+        {"why": "in the training part of first", "images": 6},
+        {"why": "in the validation part of first", "images": 6},
+    ]
+    assert "which images trained given is not known here" in " ".join(told["notes"])
     assert told["notices"] == ["given: Handle with care."]
     # Both hold the same tiny network, so they agree everywhere.
     assert told["contested"] == []
@@ -359,7 +368,7 @@ def test_no_image_is_left_that_nobody_has_seen(place: Path, tmp_path: Path, caps
     (tmp_path / "seen.csv").write_text("\n".join(["path,label", *lines]))
     data = ["--data", str(place / "images"), "--manifest", str(tmp_path / "seen.csv")]
     assert main(["compare", *runs, *data, "-o", str(tmp_path / "out"), "--quiet"]) == STUDY
-    assert "none was trained on (6: first was trained on it)" in capsys.readouterr().err
+    assert "none was trained on (6: in the training part of first)" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

@@ -306,7 +306,7 @@ def test_evaluate_away_from_its_run_takes_all_images(
     arguments = ["evaluate", str(tmp_path / "given-away"), *study, "-o", str(target), "--quiet"]
     assert main(arguments) == BAD_FILES
     assert len(rows_of(target / "predictions.csv")) == len(rows_of(run / "predictions.csv"))
-    assert "cannot be seen from here" in (target / "report.html").read_text("utf-8")
+    assert "is not known here" in (target / "report.html").read_text("utf-8")
 
 
 def test_a_broken_image_is_left_out_and_told(run: Path) -> None:

@@ -401,7 +401,7 @@ def test_time_ends_a_trial_with_its_epoch(
             "head_units and head_flatten do nothing",
         ),
         ({}, ("--folds", "30"), 3, "fewer folds with --folds"),
-        ({}, ("--resume",), 2, "holds no search to go on with"),
+        ({}, ("--resume",), 2, "holds no search to continue"),
     ],
 )
 def test_what_cannot_be_searched_is_refused_before_any_training(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from actinscope.audit.copies import CopyPair
 from actinscope.audit.labels import ReviewedLabels
 from actinscope.audit.permutation import Confound
-from actinscope.files import write_json_atomic, write_text_atomic
+from actinscope.files import write_csv, write_json_atomic
 from actinscope.report import AuditFinding
 from actinscope.study import Manifest
 
@@ -48,7 +46,7 @@ def write_findings(
     ]
     checks = [{**vars(one), "strength": one.strength} for one in confounds]
     write_json_atomic(folder / "audit.json", {"findings": listed, "checks": checks})
-    _write(
+    write_csv(
         folder / "findings.csv",
         ("rank", "severity", "kind", "title", "detail", "remedy", "images"),
         [
@@ -61,7 +59,7 @@ def write_findings(
 def write_copies(folder: Path, copies: Sequence[CopyPair], parts: Manifest | None) -> None:
     """Write ``duplicates.csv``, a row for each pair; the parts where there is a split."""
     part_of = {record.key: record.part for record in parts.records} if parts else {}
-    _write(
+    write_csv(
         folder / "duplicates.csv",
         _COPY_COLUMNS,
         [
@@ -103,12 +101,4 @@ def write_queue(folder: Path, manifest: Manifest, reviewed: ReviewedLabels) -> N
                 f"{other:.4f}",
             )
         )
-    _write(folder / "review_queue.csv", _QUEUE_COLUMNS, rows)
-
-
-def _write(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_text_atomic(path, stream.getvalue())
+    write_csv(folder / "review_queue.csv", _QUEUE_COLUMNS, rows)

@@ -97,11 +97,8 @@ def compare(arguments: Namespace) -> int:
         source_of,
     )
     from actinscope.workflows.compare import CompareRequest, compare_runs
-    from actinscope.workflows.compare_folds import is_crossvalidation
 
     _require_data(arguments)
-    if any(map(is_crossvalidation, arguments.runs)):
-        return _compare_folds(arguments)
     changed = reading_of(arguments)
     request = CompareRequest(
         runs=tuple(arguments.runs),
@@ -115,29 +112,10 @@ def compare(arguments: Namespace) -> int:
     )
     with TerminalProgress(quiet=arguments.quiet) as progress:
         outcome = compare_runs(request, progress)
-    print(outcome.verdict)
-    for sentence in outcome.sentences:
-        print(f"- {sentence}")
-    print_results(outcome.folder, "report.html", "comparison.csv", "pairs.csv", "disagreements.csv")
+    for line in outcome.lines:
+        print(line)
+    print_results(outcome.folder, *outcome.files)
     return report_problems(outcome.problems)
-
-
-def _compare_folds(arguments: Namespace) -> int:
-    """Two folders of ``actinscope crossvalidate``."""
-    from actinscope.cli.requests import print_results
-    from actinscope.errors import UsageError
-    from actinscope.workflows.compare_folds import compare_folds
-
-    for option in ("data", "images", "group"):
-        if getattr(arguments, option) is not None:
-            raise UsageError(
-                f"--{option} does nothing with folders of `crossvalidate`", remedy="Leave it out"
-            )
-    outcome = compare_folds(arguments.runs, arguments.output)
-    for sentence in outcome.sentences:
-        print(sentence)
-    print_results(outcome.folder, "folds_compared.csv", "fold_differences.csv")
-    return 0
 
 
 def _require_data(arguments: Namespace) -> None:

@@ -33,7 +33,7 @@ from actinscope.report import (
     displayed,
     write_paper_pages,
 )
-from actinscope.runs import describe_environment, labels_of, now_utc, unreadable
+from actinscope.runs import RunFile, describe_environment, labels_of, now_utc, unreadable
 from actinscope.study import Fingerprints
 from actinscope.training import Recipe, read_recipe
 
@@ -130,7 +130,7 @@ def _tables(experiment: Experiment, networks: Sequence[NetworkResults]) -> tuple
     sizes, frozen = [], []
     for network in networks:
         for result in list(network.results.values())[:1]:
-            used = read_recipe(result.folders[0] / "recipe.toml").network
+            used = read_recipe(result.folders[0] / RunFile.RECIPE).network
             sizes.append(f"{used.input_size} x {used.input_size} for {network.title}")
             frozen.append(f"{network.title}: first {used.frozen_layers} frozen")
     scaling = _preprocessing(networks)
@@ -254,7 +254,7 @@ def _links(experiment: Experiment, networks: Sequence[NetworkResults]) -> tuple[
             network.title,
             titles[name],
             number,
-            (folder / "report.html").relative_to(experiment.folder).as_posix(),
+            (folder / RunFile.REPORT).relative_to(experiment.folder).as_posix(),
         )
         for network in networks
         for name, result in network.results.items()

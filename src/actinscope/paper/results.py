@@ -8,7 +8,6 @@ would give, except as far as the repeats differ.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,8 @@ from numpy.typing import NDArray
 from actinscope.errors import StudyError
 from actinscope.evaluation import Estimate, Evaluation, evaluate, linear_contrast
 from actinscope.paper.copies import COPY
+from actinscope.predict import read_predictions
+from actinscope.runs import RunFile, read_history
 
 UNSEEN = "unseen"
 """Name of the held-out images among the parts, and of their folder in a run. They are of the
@@ -29,12 +30,11 @@ UNSEEN_PLAIN = "unseen_plain"
 
 PARTS = ("train", "validation", "test", UNSEEN, UNSEEN_PLAIN)
 _RESAMPLES = 1000
-_CHANCE = "probability_"
 
 
 @dataclass(frozen=True, eq=False)
 class TestPredictions:
-    """What networks said about N images.
+    """Predictions of networks for N images.
 
     Attributes:
         labels: (N,) true class indices.
@@ -48,7 +48,7 @@ class TestPredictions:
 
     @property
     def accuracy(self) -> float:
-        """Share of right answers, 0..1."""
+        """Share of right predictions, 0..1."""
         return float((self.probabilities.argmax(axis=1) == self.labels).mean())
 
 
@@ -57,7 +57,7 @@ class ProtocolResult:
     """One network under one protocol.
 
     Attributes:
-        evaluations: part (of :data:`PARTS`) -> figures over all repeats.
+        evaluations: part (of :data:`PARTS`) -> metrics over all repeats.
         optimism: accuracy on the protocol's own test part minus that on images of unseen groups,
             of the same kind.
         by_repeat: (own test part, unseen groups) accuracy of each repeat.
@@ -85,7 +85,7 @@ def run_folder(output: Path, network: str, protocol: str, repeat: int) -> Path:
 def read_result(
     folders: Sequence[Path], *, classes: Sequence[str], cluster: str, seed: int
 ) -> ProtocolResult:
-    """Read the runs of one network under one protocol and evaluate their answers together.
+    """Read the runs of one network under one protocol and evaluate their predictions together.
 
     Args:
         folders: one a repeat.
@@ -96,17 +96,17 @@ def read_result(
     Raises:
         StudyError: a table of a run is not as the run wrote it.
     """
-    answers = {
+    predictions = {
         part: [_read_part(folder, part, classes, cluster) for folder in folders] for part in PARTS
     }
-    evaluations = {part: _evaluate(_pooled(answers[part]), classes, seed) for part in PARTS}
+    evaluations = {part: _evaluate(_pooled(predictions[part]), classes, seed) for part in PARTS}
     accuracy = {part: evaluations[part].metrics["accuracy"] for part in ("test", UNSEEN)}
-    pairs = zip(answers["test"], answers[UNSEEN], strict=True)
+    pairs = zip(predictions["test"], predictions[UNSEEN], strict=True)
     return ProtocolResult(
         evaluations=evaluations,
         optimism=linear_contrast((1, -1), (accuracy["test"], accuracy[UNSEEN])),
         by_repeat=tuple((own.accuracy, unseen.accuracy) for own, unseen in pairs),
-        histories=tuple(read_history(folder / "history.csv") for folder in folders),
+        histories=tuple(map(read_history, folders)),
         folders=tuple(folders),
     )
 
@@ -123,59 +123,37 @@ def step_between(first: ProtocolResult, second: ProtocolResult) -> Estimate:
     )
 
 
-def read_history(path: Path) -> dict[str, list[float]]:
-    """``history.csv`` of a run: column -> one value an epoch."""
-    rows = _rows(path)
-    return {name: [float(row[name]) for row in rows] for name in rows[0]}
-
-
 def _read_part(folder: Path, part: str, classes: Sequence[str], cluster: str) -> TestPredictions:
     held_out = part in (UNSEEN, UNSEEN_PLAIN)
-    path = (folder / UNSEEN if held_out else folder) / "predictions.csv"
-    rows = [row for row in _rows(path) if row["part"] == (UNSEEN if held_out else part)]
+    path = (folder / UNSEEN if held_out else folder) / RunFile.PREDICTIONS
+    table = read_predictions(path, ("path", "part", "label", cluster))
+    table = table.having("part", UNSEEN if held_out else part)
     if part == UNSEEN_PLAIN:
-        rows = [row for row in rows if row.get(COPY) == "0"]
-    index = {name: number for number, name in enumerate(classes)}
-    try:
-        labels = np.array([index[row["label"]] for row in rows], dtype=np.int64)
-        chances = np.array([[float(row[_CHANCE + name]) for name in classes] for row in rows])
-        clusters = tuple(row[cluster] for row in rows)
-    except (KeyError, ValueError) as error:
+        table = table.having(COPY, "0")
+    if table.classes != tuple(classes) or not table.rows:
         raise StudyError(
-            f"is not the table that the run wrote ({error})",
+            f"the classes are not those of the study, or no image is of the part {part!r}",
             where=path,
             remedy="Delete the folder of this run and repeat the command with --resume",
-        ) from error
-    if not rows:
-        raise StudyError(f"has no image of the part {part!r}", where=path)
-    return TestPredictions(labels, chances, clusters)
+        )
+    clusters = tuple(row.get(cluster) for row in table.rows)
+    return TestPredictions(table.labels(), table.probabilities, clusters)
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
-    except OSError as error:
-        raise StudyError(f"cannot be read ({error.strerror})", where=path) from error
-    if not rows:
-        raise StudyError("has no rows", where=path)
-    return rows
-
-
-def _pooled(answers: Sequence[TestPredictions]) -> TestPredictions:
+def _pooled(predictions: Sequence[TestPredictions]) -> TestPredictions:
     return TestPredictions(
-        labels=np.concatenate([one.labels for one in answers]),
-        probabilities=np.concatenate([one.probabilities for one in answers]),
-        clusters=tuple(name for one in answers for name in one.clusters),
+        labels=np.concatenate([one.labels for one in predictions]),
+        probabilities=np.concatenate([one.probabilities for one in predictions]),
+        clusters=tuple(name for one in predictions for name in one.clusters),
     )
 
 
-def _evaluate(answers: TestPredictions, classes: Sequence[str], seed: int) -> Evaluation:
+def _evaluate(predictions: TestPredictions, classes: Sequence[str], seed: int) -> Evaluation:
     return evaluate(
-        answers.labels,
-        answers.probabilities,
+        predictions.labels,
+        predictions.probabilities,
         classes=classes,
-        groups=answers.clusters,
+        groups=predictions.clusters,
         seed=seed,
         resamples=_RESAMPLES,
     )

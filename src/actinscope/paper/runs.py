@@ -28,6 +28,7 @@ from actinscope.predict import Predictor
 from actinscope.progress import Progress, StepCounter
 from actinscope.runs import (
     ChosenNetwork,
+    RunFile,
     StudySource,
     TrainRequest,
     fingerprint_study,
@@ -245,11 +246,11 @@ class _Run:
 
     @property
     def begun(self) -> bool:
-        return (self.folder / "recipe.toml").exists()
+        return (self.folder / RunFile.RECIPE).exists()
 
     @property
     def finished(self) -> bool:
-        return (self.folder / UNSEEN / "predictions.csv").exists()
+        return (self.folder / UNSEEN / RunFile.PREDICTIONS).exists()
 
     def check(self) -> None:
         """Refuse what was begun with other settings."""

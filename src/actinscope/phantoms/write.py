@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.errors import OutputError, SettingsError
-from actinscope.files import atomic_path, write_text_atomic
+from actinscope.files import atomic_path, write_csv, write_text_atomic
 from actinscope.phantoms.field import PhantomField, render_field
 from actinscope.phantoms.optics import SlideConditions, draw_slide
 from actinscope.phantoms.shapes import check_room
@@ -249,9 +247,5 @@ def _write_tiff(path: Path, pixels: NDArray[np.uint16], note: str) -> None:
 
 
 def _write_table(path: Path, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Path:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_text_atomic(path, text.getvalue())
+    write_csv(path, header, rows)
     return path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actinscope.predict.decision import DECISION_COLUMNS, DecisionRules, Decisions, decision_cells
+from actinscope.predict.decision import DecisionRules, Decisions
 from actinscope.predict.files import (
     PredictOptions,
     TaskReader,
@@ -12,21 +12,28 @@ from actinscope.predict.files import (
 )
 from actinscope.predict.predictor import Predictor
 from actinscope.predict.records import predict_records
-from actinscope.predict.table import csv_bytes, is_own_column
+from actinscope.predict.table import (
+    FOLD_COLUMNS,
+    PredictionsTable,
+    is_own_column,
+    read_predictions,
+    record_header,
+    record_rows,
+    require_free_columns,
+)
 from actinscope.predict.tasks import Task, message_of
 from actinscope.predict.votes import notes_of_members, promised_coverage, usual_coverage
 
 __all__ = [
-    "DECISION_COLUMNS",
+    "FOLD_COLUMNS",
     "DecisionRules",
     "Decisions",
     "PredictOptions",
+    "PredictionsTable",
     "Predictor",
     "Task",
     "TaskReader",
     "crop_size_of",
-    "csv_bytes",
-    "decision_cells",
     "is_own_column",
     "message_of",
     "notes_of_members",
@@ -34,5 +41,9 @@ __all__ = [
     "predict_files",
     "predict_records",
     "promised_coverage",
+    "read_predictions",
+    "record_header",
+    "record_rows",
+    "require_free_columns",
     "usual_coverage",
 ]

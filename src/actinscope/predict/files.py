@@ -13,12 +13,13 @@ from actinscope import __version__
 from actinscope.bundle import Bundle
 from actinscope.cells import CropReader
 from actinscope.errors import ImageError, UsageError
+from actinscope.files import csv_text
 from actinscope.images import Image, ReadOptions
 from actinscope.predict.groups import read_group_columns
 from actinscope.predict.partial import Kept, PartialOutput, check_writable, expected_size
 from actinscope.predict.pipeline import in_batches, predict_batches
 from actinscope.predict.predictor import Predictor
-from actinscope.predict.table import csv_bytes, header, identity, require_replaceable, rows_of
+from actinscope.predict.table import identity, require_replaceable, task_header, task_rows
 from actinscope.predict.tasks import (
     Task,
     find_sources,
@@ -117,7 +118,7 @@ def predict_files(
     _require_some(paths)
     plan = plan_rows(bundle, paths, options, crop_size)
     names = [task.name for task in plan.tasks]
-    columns = len(header(plan.groups, bundle.info.classes, judged=True))
+    columns = len(task_header(plan.groups, bundle.info.classes, decisions=True))
     check_writable(output_csv, expected_bytes=expected_size(names, columns))
     predictor = Predictor(bundle, backend=options.backend, precision=options.precision)
     kept, problems = _write(predictor, plan, output_csv, options)
@@ -149,8 +150,8 @@ def _write(
 ) -> tuple[Kept, list[tuple[str, str]]]:
     """Write all rows; what was there already, and the (name, message) of each failed row."""
     classes, total = predictor.classes, len(plan.tasks)
-    judge = predictor.judge
-    columns = header(plan.groups, classes, judged=judge.has_rules)
+    rules = predictor.judge
+    columns = task_header(plan.groups, classes, decisions=rules.has_rules)
 
     def row_fits(place: int, row: list[str]) -> bool:
         if place >= total or len(row) != len(columns):
@@ -162,9 +163,8 @@ def _write(
     fingerprint = _fingerprint(predictor, plan, options.batch_size, reading)
     read = TaskReader(CropReader(reading))
     with PartialOutput(output, fingerprint=fingerprint) as partial:
-        kept = partial.open(
-            csv_bytes([columns]), batch_size=options.batch_size, total=total, row_fits=row_fits
-        )
+        first = csv_text([columns]).encode()
+        kept = partial.open(first, batch_size=options.batch_size, total=total, row_fits=row_fits)
         problems = _problems(kept.rows)
         done = len(kept.rows)
         _report(options, done, total)
@@ -172,8 +172,8 @@ def _write(
         work = predict_batches(predictor, batches, read, probabilities_only=True)
         with closing(work) as results:
             for batch in results:
-                rows = rows_of(batch, plan.groups, classes, judge)
-                partial.append(csv_bytes(rows))
+                rows = task_rows(batch, plan.groups, classes, rules)
+                partial.append(csv_text(rows).encode())
                 problems += _problems(rows)
                 done += len(rows)
                 _report(options, done, total)

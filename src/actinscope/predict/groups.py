@@ -8,14 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from actinscope.errors import ManifestError
-from actinscope.predict.table import is_own_column
+from actinscope.predict.table import require_free_columns
 from actinscope.predict.tasks import Task
-from actinscope.study import Row, read_table
+from actinscope.study import RESERVED_COLUMNS, Row, read_table
 
 # Not copied: the predictions have their own, or they describe the file, not the sample.
-_NOT_COPIED = frozenset(
-    {"path", "mask", "objects", "object", "y", "x", "height", "width", "sha256"}
-)
+_NOT_COPIED = RESERVED_COLUMNS - {"label", "part"}
 
 
 @dataclass(frozen=True)
@@ -50,20 +48,8 @@ def read_group_columns(manifest: Path, folders: Sequence[Path] = ()) -> GroupCol
             have themselves, or with contradicting rows for one image.
     """
     manifest = Path(manifest)
-    table = read_table(manifest)
-    if "path" not in table.columns:
-        raise ManifestError(
-            "there is no column path",
-            where=manifest,
-            remedy="The first line must name the columns; one is path",
-        )
-    taken = [name for name in table.columns if is_own_column(name)]
-    if taken:
-        raise ManifestError(
-            f"the column {taken[0]} would be mistaken for a prediction",
-            where=manifest,
-            remedy="Rename it",
-        )
+    table = read_table(manifest, ("path",))
+    require_free_columns(table.columns, manifest)
     columns = tuple(name for name in table.columns if name and name not in _NOT_COPIED)
     cells: dict[tuple[str, str], Mapping[str, str]] = {}
     for row in table.rows:

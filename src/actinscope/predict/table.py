@@ -1,12 +1,16 @@
-"""The predictions CSV: writing its rows and reading it back."""
+"""The table of predictions: its columns, its rows, and reading it back.
+
+``predict`` writes a row for every file or cell, ``train`` and ``evaluate`` one for every labelled
+image with its part, and ``crossvalidate`` the same with the fold before it. All of them have
+``path``, ``object``, ``predicted``, ``probability_CLASS``, the columns of the study, and
+``DECISION_COLUMNS`` where the bundle has rules.
+"""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +20,15 @@ from actinscope.errors import ManifestError, OutputError, UsageError
 from actinscope.predict.decision import DECISION_COLUMNS, DecisionRules, Decisions, decision_cells
 from actinscope.predict.pipeline import PredictedBatch
 from actinscope.predict.tasks import Task
+from actinscope.study import Record, Row, read_table, tidy
 
-_FIRST = ("path", "object", "y", "x")
+FOLD_COLUMNS = ("repeat", "fold")
+_OF_TASKS = ("path", "object", "y", "x")
+_OF_RECORDS = ("path", "object", "part", "label", "predicted")
 _PROBABILITY = "probability_"
+_SUM_TOLERANCE = 1e-3  # six decimals of each of many classes
+_TIE = 2e-6  # equal, as far as six decimals show
+_AGAIN = "Give the table as actinscope wrote it"
 
 
 def is_own_column(name: str) -> bool:
@@ -26,26 +36,43 @@ def is_own_column(name: str) -> bool:
     return name in {"predicted", "error", *DECISION_COLUMNS} or name.startswith(_PROBABILITY)
 
 
-def header(groups: Sequence[str], classes: Sequence[str], *, judged: bool = False) -> list[str]:
-    """The names of the columns; ``judged`` where the judge has rules."""
-    probabilities = [f"{_PROBABILITY}{name}" for name in classes]
-    more = DECISION_COLUMNS if judged else ()
-    return [*_FIRST, *groups, "predicted", *probabilities, *more, "error"]
+def require_free_columns(columns: Iterable[str], where: Path, *, folds: bool = False) -> None:
+    """Refuse columns of a study that a table of predictions fills itself; with ``folds`` also
+    those of a cross-validation.
+
+    Raises:
+        ManifestError: names the first of them.
+    """
+    for name in columns:
+        if is_own_column(name) or (folds and name in FOLD_COLUMNS):
+            raise ManifestError(
+                f"the column {name!r} has a name that predictions.csv uses itself",
+                where=where,
+                remedy="Rename the column",
+            )
 
 
-def rows_of(
-    batch: PredictedBatch[Task],
-    groups: Sequence[str],
-    classes: Sequence[str],
-    judge: DecisionRules | None = None,
+# Writing
+
+
+def task_header(groups: Sequence[str], classes: Sequence[str], *, decisions: bool) -> list[str]:
+    """The columns of :func:`task_rows`; ``decisions`` where the bundle has rules."""
+    return [*_OF_TASKS, *groups, "predicted", *_measured(classes, decisions), "error"]
+
+
+def task_rows(
+    batch: PredictedBatch[Task], groups: Sequence[str], classes: Sequence[str], rules: DecisionRules
 ) -> list[list[str]]:
-    """One row of text per task of ``batch``; without a ``judge`` no column of its."""
-    judge = judge or DecisionRules(None)
-    judged = judge(batch.output)
-    cells = iter(_predicted(classes, judged, place) for place in range(len(batch.output)))
-    empty = [""] * (1 + len(classes) + (len(DECISION_COLUMNS) if judge.has_rules else 0))
+    """One row of text per task of ``batch``; an unfamiliar image has no predicted class."""
+    decisions = rules(batch.output)
+    places = iter(range(len(batch.output)))
+    empty = [""] * (1 + len(_measured(classes, rules.has_rules)))
     return [
-        [*identity(task, groups), *(empty if error else next(cells)), error]
+        [
+            *identity(task, groups),
+            *(empty if error else _named(decisions, next(places), classes)),
+            error,
+        ]
         for task, error in zip(batch.items, batch.errors, strict=True)
     ]
 
@@ -57,28 +84,48 @@ def identity(task: Task, groups: Sequence[str]) -> list[str]:
     return [task.name, task.object_id, *place, *(task.groups.get(name, "") for name in groups)]
 
 
-def _predicted(classes: Sequence[str], judged: Decisions, place: int) -> list[str]:
-    probabilities = judged.probabilities[place]
-    unfamiliar = judged.unfamiliar is not None and bool(judged.unfamiliar[place])
-    best = "" if unfamiliar else classes[int(probabilities.argmax())]
-    cells = decision_cells(judged, place, classes)
-    return [best, *(f"{value:.6f}" for value in probabilities), *cells]
+def record_header(groups: Sequence[str], classes: Sequence[str], *, decisions: bool) -> list[str]:
+    """The columns of :func:`record_rows`; ``decisions`` where the bundle has rules."""
+    return [*_OF_RECORDS, *groups, *_measured(classes, decisions)]
 
 
-def csv_bytes(rows: Sequence[Sequence[str]]) -> bytes:
-    """The rows as CSV.
+def record_rows(
+    records: Sequence[Record],
+    part: str,
+    decisions: Decisions,
+    *,
+    groups: Sequence[str],
+    classes: Sequence[str],
+) -> list[list[str]]:
+    """One row of text per labelled image; an unfamiliar one has a predicted class, too."""
+    return [
+        [
+            record.name,
+            record.object_id,
+            part,
+            record.label,
+            classes[int(decisions.probabilities[place].argmax())],
+            *(record.groups.get(name, "") for name in groups),
+            *_measures(decisions, place, classes),
+        ]
+        for place, record in enumerate(records)
+    ]
 
-    Cells stay as they are, also where they begin with ``=``, ``+``, ``-`` or ``@``,
-    which a spreadsheet may take for a formula: a changed path would name no file.
-    """
-    return "".join(_line(row) for row in rows).encode("utf-8")
+
+def _measured(classes: Sequence[str], decisions: bool) -> list[str]:
+    columns = DECISION_COLUMNS if decisions else ()
+    return [*(f"{_PROBABILITY}{name}" for name in classes), *columns]
 
 
-def _line(row: Sequence[str]) -> str:
-    # A carriage return in a cell is put between quotation marks only where line ends have one.
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\r\n").writerow(row)
-    return stream.getvalue().removesuffix("\r\n") + "\n"
+def _measures(decisions: Decisions, place: int, classes: Sequence[str]) -> list[str]:
+    probabilities = (f"{value:.6f}" for value in decisions.probabilities[place])
+    return [*probabilities, *decision_cells(decisions, place, classes)]
+
+
+def _named(decisions: Decisions, place: int, classes: Sequence[str]) -> list[str]:
+    unfamiliar = decisions.unfamiliar is not None and bool(decisions.unfamiliar[place])
+    best = "" if unfamiliar else classes[int(decisions.probabilities[place].argmax())]
+    return [best, *_measures(decisions, place, classes)]
 
 
 def require_replaceable(output: Path) -> None:
@@ -88,7 +135,7 @@ def require_replaceable(output: Path) -> None:
         UsageError: ``output`` is such a file.
         OutputError: ``output`` cannot be read.
     """
-    start = (",".join(_FIRST) + ",").encode()
+    start = (",".join(_OF_TASKS) + ",").encode()
     if not output.is_file():
         return
     try:
@@ -108,91 +155,121 @@ def require_replaceable(output: Path) -> None:
         )
 
 
+# Reading
+
+
 @dataclass(frozen=True, eq=False)
-class Predictions:
-    """A predictions CSV in memory; N rows, K classes.
+class PredictionsTable:
+    """A table of predictions of any command; N rows that hold a prediction, K classes.
 
     Attributes:
+        path: the file.
+        columns: all of them.
         classes: in the order of the probabilities.
-        paths, objects: what each row is about; ``objects`` is empty for whole images.
-        centres: (N, 2) y and x in pixels, NaN for whole images.
-        groups: every other column.
-        predicted: the class, empty where there is an error or the image is unfamiliar.
-        probabilities: (N, K) float64, NaN where there is an error.
-        judged: the columns ``prediction_set``, ``abstained``, ``unfamiliar`` and
-            ``unfamiliarity`` as
-            text; empty where the bundle had no rules.
-        errors: the message, empty where there is a prediction.
+        rows: (N,) the cells of each row.
+        probabilities: (N, K) float64, each row summing to 1 but for rounding. Where the largest
+            are equal but for rounding, that of the class that the file calls predicted is the
+            largest.
+        failed: number of rows without a prediction.
+        unfamiliar: number of rows in which ``predict`` named no class, as the image is unfamiliar.
     """
 
+    path: Path
+    columns: tuple[str, ...]
     classes: tuple[str, ...]
-    paths: tuple[str, ...]
-    objects: tuple[str, ...]
-    centres: NDArray[np.float64]
-    groups: Mapping[str, tuple[str, ...]]
-    predicted: tuple[str, ...]
+    rows: tuple[Row, ...]
     probabilities: NDArray[np.float64]
-    errors: tuple[str, ...]
-    judged: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    failed: int
+    unfamiliar: int
 
-    def __len__(self) -> int:
-        return len(self.paths)
+    def having(self, column: str, value: str) -> PredictionsTable:
+        """The rows with one value in a column, maybe none."""
+        kept = [place for place, row in enumerate(self.rows) if row.get(column) == value]
+        rows = tuple(self.rows[place] for place in kept)
+        return replace(self, rows=rows, probabilities=self.probabilities[kept])
+
+    def labels(self) -> NDArray[np.int64]:
+        """(N,) true class indices.
+
+        Raises:
+            ManifestError: a label is none of the classes; names the line.
+        """
+        found = [_class_index(row, "label", self.classes, self.path) for row in self.rows]
+        return np.array(found, dtype=np.int64)
 
 
-def read_predictions(path: Path) -> Predictions:
-    """Read what ``predict_files`` wrote.
+def read_predictions(path: Path, required: Sequence[str] = ("path",)) -> PredictionsTable:
+    """Read the predictions of any command; rows without a prediction are counted and left out.
 
     Raises:
-        ManifestError: not there, or not such a file; it names the line.
+        ManifestError: not there, no such table, without a column of ``required`` or without any
+            prediction, or its probabilities are no probabilities; names the line.
     """
-    path = Path(path)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            lines = list(csv.reader(stream, strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    table = read_table(path, required)
+    columns = [name for name in table.columns if name.startswith(_PROBABILITY)]
+    classes = tuple(name.removeprefix(_PROBABILITY) for name in columns)
+    if len(classes) < 2 or not all(classes):
         raise ManifestError(
-            f"the predictions cannot be read ({error})", where=path, remedy="Predict again"
-        ) from error
-    names = lines[0] if lines else []
-    classes = tuple(name[len(_PROBABILITY) :] for name in names if name.startswith(_PROBABILITY))
-    groups = tuple(names[len(_FIRST) : names.index("predicted")]) if "predicted" in names else ()
-    judged = all(name in names for name in DECISION_COLUMNS)
-    if names != header(groups, classes, judged=judged) or not classes:
-        raise ManifestError(
-            "this is no table of predictions",
+            "this is no table of predictions: there are no columns with the probabilities of two "
+            "classes or more",
             where=path,
-            remedy="Give a CSV that `actinscope predict` wrote",
+            remedy="Give a CSV that `actinscope predict`, `evaluate` or `train` wrote",
         )
-    for number, row in enumerate(lines[1:], start=2):
-        if len(row) != len(names):
-            raise ManifestError(
-                f"row {number} has {len(row)} cells, the header has {len(names)}",
-                where=path,
-                remedy="Predict again",
-            )
-    columns = dict(zip(names, zip(*lines[1:], strict=True), strict=True)) if lines[1:] else {}
-    return Predictions(
+    good = [row for row in table.rows if not row.get("error")]
+    # In tables with labels an unfamiliar image has a predicted class, too, and counts.
+    kept = [row for row in good if row.get("predicted") or row.get("unfamiliar") != "true"]
+    if not kept:
+        what = "every image is unfamiliar" if good else "no row holds a prediction"
+        raise ManifestError(what, where=path, remedy="Predict other images")
+    return PredictionsTable(
+        path=path,
+        columns=table.columns,
         classes=classes,
-        paths=columns.get("path", ()),
-        objects=columns.get("object", ()),
-        centres=_numbers(columns, ("y", "x"), path),
-        groups={name: columns.get(name, ()) for name in groups},
-        predicted=columns.get("predicted", ()),
-        probabilities=_numbers(columns, [f"{_PROBABILITY}{name}" for name in classes], path),
-        errors=columns.get("error", ()),
-        judged={name: columns.get(name, ()) for name in DECISION_COLUMNS if judged},
+        rows=tuple(kept),
+        probabilities=np.array([_probabilities(row, columns, classes, path) for row in kept]),
+        failed=len(table.rows) - len(good),
+        unfamiliar=len(good) - len(kept),
     )
 
 
-def _numbers(
-    columns: Mapping[str, Sequence[str]], names: Sequence[str], path: Path
-) -> NDArray[np.float64]:
+def _probabilities(
+    row: Row, columns: Sequence[str], classes: tuple[str, ...], path: Path
+) -> list[float]:
     try:
-        values = [[float(cell) if cell else math.nan for cell in columns.get(n, ())] for n in names]
+        values = [float(row.get(name)) for name in columns]
     except ValueError as error:
-        raise ManifestError(
-            f"a cell of the columns {', '.join(names)} is not a number ({error})",
-            where=path,
-            remedy="Predict again",
-        ) from error
-    return np.array(values, dtype=np.float64).T
+        raise _broken(path, f"line {row.line}: a probability is not a number ({error})") from error
+    if not (all(0 <= one <= 1 for one in values) and abs(sum(values) - 1) <= _SUM_TOLERANCE):
+        raise _broken(
+            path,
+            f"line {row.line}: the probabilities do not lie in 0..1 and sum to 1 (their sum is "
+            f"{math.fsum(values):.6g})",
+        )
+    if not row.get("predicted"):
+        return values
+    answer = _class_index(row, "predicted", classes, path)
+    largest = max(values)
+    if values[answer] < largest - _TIE:
+        raise _broken(
+            path,
+            f"line {row.line}: {classes[answer]!r} is called predicted, and another class is more "
+            "probable",
+        )
+    if values.index(largest) != answer:
+        values[answer] = math.nextafter(largest, 1.0) if largest < 1 else largest
+    return values
+
+
+def _class_index(row: Row, column: str, classes: tuple[str, ...], path: Path) -> int:
+    name = tidy(row.get(column))
+    if name not in classes:
+        raise _broken(
+            path,
+            f"line {row.line}: the {column} {name[:40]!r} is none of the classes "
+            f"{', '.join(classes)}",
+        )
+    return classes.index(name)
+
+
+def _broken(path: Path, what: str) -> ManifestError:
+    return ManifestError(what, where=path, remedy=_AGAIN)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from itertools import groupby
 from pathlib import Path
 
 from actinscope.files import write_text_atomic
 from actinscope.report.paper_content import PaperCell, PaperContent, PaperRow, PaperTable
+from actinscope.report.tables import write_csv
 from actinscope.report.text import clean
 
 _LATEX = {
@@ -36,7 +35,7 @@ def write_paper_tables(content: PaperContent, folder: Path) -> None:
     unit of the paper's table, with their interval and the number of images.
     """
     for table in content.tables:
-        write_text_atomic(folder / f"{table.key}.csv", csv_text(table))
+        write_csv(folder / f"{table.key}.csv", *spreadsheet(table))
         write_text_atomic(folder / f"{table.key}.tex", latex_text(table))
 
 
@@ -53,24 +52,22 @@ def shown(cell: PaperCell, *, in_percent: bool, dash: str = " to ") -> str:
     return words
 
 
-def csv_text(table: PaperTable) -> str:
-    """A table for spreadsheets."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
+def spreadsheet(table: PaperTable) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of a table for spreadsheets."""
     measured = [_has_numbers(table, index) for index in range(len(table.columns))]
     columns = [
         f"{name}{end}"
         for name, numbers in zip(table.columns, measured, strict=True)
         for end in (_ENDS if numbers else _ENDS[:1])
     ]
-    writer.writerow([clean(word) for word in (*table.heads, *columns, "note")])
+    rows = []
     for row in table.rows:
         cells: list[str] = []
         for index, numbers in enumerate(measured):
             cell = row.cells[index] if row.cells else PaperCell()
             cells += _values(cell, table.in_percent) if numbers else [cell.text]
-        writer.writerow([clean(word) for word in (row.name, row.source, *cells, row.note)])
-    return stream.getvalue()
+        rows.append([row.name, row.source, *cells, row.note])
+    return [*table.heads, *columns, "note"], rows
 
 
 def latex_text(table: PaperTable) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from actinscope.files import write_text_atomic
+from actinscope import files
 from actinscope.report.content import ReportContent
 from actinscope.report.text import clean
 
@@ -71,14 +69,14 @@ def exact(value: float) -> str:
     return repr(float(value)) if math.isfinite(value) else ""
 
 
-def write_csv(path: Path, header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Write one table; characters that no file can hold are replaced.
 
     Raises:
         OutputError: ``path`` cannot be written.
     """
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([clean(cell) for cell in header])
-    writer.writerows([clean(cell) for cell in row] for row in rows)
-    write_text_atomic(path, stream.getvalue())
+    files.write_csv(
+        path,
+        [clean(cell) for cell in header],
+        ([clean(cell) for cell in row] for row in rows),
+    )

@@ -1,4 +1,4 @@
-"""Fitting what is said beside the probabilities, on the validation part of a run."""
+"""Fitting temperature, prediction sets, abstention and out-of-distribution threshold."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def fit_reliability(
     Args:
         predictor: of the bundle, which gives the outputs for its golden images.
         settings: what the user asked for.
-        validation, training: what the network said about these parts.
+        validation, training: the outputs of the network for these parts.
         seed: of the choice of training images that are stored, where there are many.
     """
     familiar, references = None, None

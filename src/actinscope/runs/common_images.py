@@ -1,4 +1,4 @@
-"""Which images finished runs can be compared on: the same pixels, tested by all, seen by none."""
+"""Which images models can be compared on: the same pixels, predicted by all, seen by none."""
 
 from __future__ import annotations
 
@@ -11,13 +11,68 @@ from numpy.typing import NDArray
 
 from actinscope.errors import StudyError
 from actinscope.runs.folder import ImageKey, ListedImage, RunFolder
-from actinscope.study import TEST, TRAIN, VALIDATION
+from actinscope.runs.provenance import TrainingProvenance
+from actinscope.study import TEST, TRAIN
 from actinscope.wording import enumerate_some
 
-_REMEDY = (
-    "Train with `--manifest RUN/manifest.csv` of one of the runs, which keeps its parts, or "
-    "let all bundles predict other images with --data"
-)
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A model to be compared, and its predictions.
+
+    Attributes:
+        name: of the model.
+        classes: in the order of its probabilities.
+        tested: image -> row of ``probabilities``; no training or validation image of its own.
+        listed: all images that it lists, with the columns of the study. The part is not test
+            where the image trained the model, and empty where no more is known of it.
+        probabilities: (N, K) of the tested images; None before they are predicted.
+        training: what is known of the images that trained it.
+        group: column that its study was split by, or None.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    tested: Mapping[ImageKey, int]
+    listed: Mapping[ImageKey, ListedImage]
+    training: TrainingProvenance
+    group: str | None
+    probabilities: NDArray[np.float64] | None = None
+
+    @classmethod
+    def of_run(cls, name: str, run: RunFolder) -> Candidate:
+        """As a finished run predicted its test part."""
+        found = run.predictions
+        images = run.images or found.images
+        return cls(
+            name=name,
+            classes=found.classes,
+            tested={found.images[row].key: row for row in found.rows_of(TEST)},
+            listed={image.key: image for image in images},
+            training=TrainingProvenance.of_run(images, name),
+            group=run.group,
+            probabilities=found.probabilities,
+        )
+
+    def reason_against(self, key: ImageKey, pixel_hashes: set[str]) -> str:
+        """That the image, or another with its pixels, trained the model; empty where not."""
+        image = self.listed.get(key)
+        if image is not None and image.part != TEST:
+            part = image.part
+        else:
+            trained = [one for one in pixel_hashes if one in self.training.images]
+            if not trained:
+                return ""
+            part = self.training.images[trained[0]]
+        if not part:
+            return f"{self.name} was trained on it"
+        return f"in the {'training' if part == TRAIN else part} part of {self.name}"
+
+    def rows(self, keys: Sequence[ImageKey], classes: Sequence[str]) -> NDArray[np.float64]:
+        """(N, K) probabilities of ``keys``, columns in the order of ``classes``."""
+        assert self.probabilities is not None
+        order = [self.classes.index(name) for name in classes]
+        return self.probabilities[[self.tested[key] for key in keys]][:, order]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,141 +102,93 @@ class AlignedRuns:
     notes: tuple[str, ...]
 
 
-def align(runs: Mapping[str, RunFolder], *, group: str | None = None) -> AlignedRuns:
-    """Find the test images that all runs have in common and none has learnt from.
-
-    An image is the same where name, object and pixels (SHA-256) are. It is left out where
-    it, or another image with the same pixels, is in the training or validation part of any
-    run, and the reason is counted.
+def align(candidates: Sequence[Candidate], *, group: str | None = None) -> AlignedRuns:
+    """Put the predictions of several models for their common images side by side.
 
     Args:
-        runs: name -> run, two or more.
+        candidates: two or more, all with probabilities.
         group: column that groups the images; "none" for none; None takes the column that
             the runs were split by.
 
     Raises:
-        StudyError: the classes or a label differ, no image is left, or there is no such column.
+        StudyError: as :func:`common_images`, or a label differs, or there is no such column.
     """
-    classes = _common_classes(runs)
-    sides = [_Side.of(name, run) for name, run in runs.items()]
-    candidates = dict.fromkeys(key for side in sides for key in side.tested)
-    lost: Counter[str] = Counter()
-    kept: list[ImageKey] = []
-    for key in candidates:
-        why = _why_not(key, sides)
-        if why:
-            lost[why] += 1
-        else:
-            kept.append(key)
-    if not kept:
-        raise _nothing_left(sides, lost)
-    labels = _common_labels(kept, sides)
-    column, groups, notes = _groups(kept, sides, group)
-    index = {name: number for number, name in enumerate(classes)}
+    keys, lost = common_images(candidates)
+    classes = candidates[0].classes
+    column, groups, notes = _groups(keys, candidates, group)
     return AlignedRuns(
-        names=tuple(runs),
+        names=tuple(one.name for one in candidates),
         classes=classes,
-        keys=tuple(kept),
-        labels=np.array([index[label] for label in labels], dtype=np.int64),
-        probabilities=np.stack([side.probabilities(kept, classes) for side in sides]),
+        keys=tuple(keys),
+        labels=np.array([classes.index(name) for name in _labels(keys, candidates)], np.int64),
+        probabilities=np.stack([one.rows(keys, classes) for one in candidates]),
         groups=groups,
         group=column,
         lost=tuple(lost.items()),
-        notes=(*notes, *_unknown_pasts(sides), *_familiar(kept, sides, column)),
+        notes=(*notes, *_unknown_training(candidates), *_familiar(groups, candidates, column)),
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Side:
-    """One run, with what is looked up in it for every image."""
+def require_same_classes(classes: Mapping[str, Sequence[str]]) -> None:
+    """Refuse models (name -> classes) that tell different classes apart; the order may differ.
 
-    name: str
-    run: RunFolder
-    tested: Mapping[ImageKey, int]
-    """Image of the test part -> row of the predictions."""
-    listed: Mapping[ImageKey, ListedImage]
-    learnt: Mapping[str, str]
-    """SHA-256 -> part, of the images that the run has learnt from."""
-
-    @staticmethod
-    def of(name: str, run: RunFolder) -> _Side:
-        predictions = run.predictions
-        return _Side(
-            name=name,
-            run=run,
-            tested={predictions.keys[row]: row for row in predictions.rows_of(TEST)},
-            listed={image.key: image for image in run.images},
-            learnt={
-                image.pixel_hash: image.part
-                for image in run.images
-                if image.part in {TRAIN, VALIDATION} and image.pixel_hash
-            },
-        )
-
-    def pixel_hash(self, key: ImageKey) -> str:
-        image = self.listed.get(key)
-        return image.pixel_hash if image is not None else ""
-
-    def part_learnt_in(self, key: ImageKey, pixel_hashes: set[str]) -> str:
-        """Training or validation part that holds the image or its pixels; else empty."""
-        image = self.listed.get(key)
-        if image is not None and image.part != TEST:
-            return image.part
-        return next((self.learnt[one] for one in pixel_hashes if one in self.learnt), "")
-
-    def label(self, key: ImageKey) -> str:
-        return self.run.predictions.labels[self.tested[key]]
-
-    def column(self, key: ImageKey, name: str) -> str | None:
-        """A cell of the predictions or the manifest; None where there is no such column."""
-        own = self.run.predictions.groups[self.tested[key]]
-        image = self.listed.get(key)
-        return own.get(name) if name in own or image is None else image.groups.get(name)
-
-    def probabilities(
-        self, keys: Sequence[ImageKey], classes: Sequence[str]
-    ) -> NDArray[np.float64]:
-        """(N, K) of ``keys``, columns in the order of ``classes``."""
-        predictions = self.run.predictions
-        order = [predictions.classes.index(name) for name in classes]
-        return predictions.probabilities[[self.tested[key] for key in keys]][:, order]
-
-
-def _common_classes(runs: Mapping[str, RunFolder]) -> tuple[str, ...]:
-    first, *others = runs.items()
-    classes = first[1].predictions.classes
-    for name, run in others:
-        if set(run.predictions.classes) != set(classes):
+    Raises:
+        StudyError: names the first that differs.
+    """
+    (first, own), *others = classes.items()
+    for name, found in others:
+        if set(found) != set(own):
             raise StudyError(
-                f"{name} tells {', '.join(run.predictions.classes)} apart, and {first[0]} "
-                f"{', '.join(classes)}",
-                where=run.path,
+                f"the classes of {name} are {', '.join(found)}, and those of {first} "
+                f"{', '.join(own)}",
                 remedy="Compare runs with the same classes",
             )
-    return classes
 
 
-def _why_not(key: ImageKey, sides: Sequence[_Side]) -> str:
+def common_images(candidates: Sequence[Candidate]) -> tuple[list[ImageKey], Mapping[str, int]]:
+    """The images that all models test and none was trained on, and why others are left out.
+
+    An image is the same where name, object and pixels (SHA-256) are. It is left out where
+    it, or another image with the same pixels, trained any of the models, and the reason is
+    counted.
+
+    Raises:
+        StudyError: the classes differ, or no image is left.
+    """
+    require_same_classes({one.name: one.classes for one in candidates})
+    reasons = {
+        key: _why_not(key, candidates)
+        for key in dict.fromkeys(key for one in candidates for key in one.tested)
+    }
+    lost = Counter(filter(None, reasons.values()))
+    kept = [key for key, why in reasons.items() if not why]
+    if not kept:
+        raise _nothing_left(candidates, lost)
+    return kept, lost
+
+
+def _why_not(key: ImageKey, candidates: Sequence[Candidate]) -> str:
     """Why an image cannot be compared on; empty where it can."""
-    hashes = {side.pixel_hash(key) for side in sides} - {""}
-    for side in sides:
-        part = side.part_learnt_in(key, hashes)
-        if part:
-            return f"in the {'training' if part == TRAIN else part} part of {side.name}"
+    listed = [one.listed[key] for one in candidates if key in one.listed]
+    hashes = {image.pixel_hash for image in listed} - {""}
+    for one in candidates:
+        if reason := one.reason_against(key, hashes):
+            return reason
     if len(hashes) > 1:
         return "not the same pixels in all runs, under one name"
-    for side in sides:
-        if key not in side.tested and key in side.listed:
-            return f"not predicted by {side.name}"
-        if key not in side.tested:
-            return f"not among the images of {side.name}"
+    for one in candidates:
+        if key not in one.tested:
+            known = key in one.listed
+            return (
+                f"not predicted by {one.name}" if known else (f"not among the images of {one.name}")
+            )
     return ""
 
 
-def _nothing_left(sides: Sequence[_Side], lost: Mapping[str, int]) -> StudyError:
-    reasons = "; ".join(f"{count} {why}" for why, count in lost.items())
+def _nothing_left(candidates: Sequence[Candidate], lost: Mapping[str, int]) -> StudyError:
+    reasons = "; ".join(f"{count}: {why}" for why, count in lost.items())
     renamed = set.intersection(
-        *({side.pixel_hash(key) for key in side.tested} - {""} for side in sides)
+        *({one.listed[key].pixel_hash for key in one.tested} - {""} for one in candidates)
     )
     hint = (
         f". {len(renamed)} test images have the same pixels under other names: train with the "
@@ -190,78 +197,72 @@ def _nothing_left(sides: Sequence[_Side], lost: Mapping[str, int]) -> StudyError
         else ""
     )
     return StudyError(
-        f"the runs {', '.join(side.name for side in sides)} have no test image in common "
-        f"({reasons}){hint}",
-        remedy=_REMEDY,
+        f"{', '.join(one.name for one in candidates)} have no image in common that none was "
+        f"trained on ({reasons}){hint}",
+        remedy="Train with `--manifest RUN/manifest.csv` of one of the runs, which keeps its "
+        "parts, or let all bundles predict images that none of them has seen with --data",
     )
 
 
-def _common_labels(keys: Sequence[ImageKey], sides: Sequence[_Side]) -> list[str]:
-    wrong = [key for key in keys if len({side.label(key) for side in sides}) > 1]
+def _labels(keys: Sequence[ImageKey], candidates: Sequence[Candidate]) -> list[str]:
+    wrong = [key for key in keys if len({one.listed[key].label for one in candidates}) > 1]
     if wrong:
-        told = ", ".join(f"{side.label(wrong[0])} in {side.name}" for side in sides)
+        labels = ", ".join(f"{one.listed[wrong[0]].label} in {one.name}" for one in candidates)
         raise StudyError(
             f"the true class of {len(wrong)} images differs between the runs: "
-            f"{enumerate_some(key[0] for key in wrong)} ({told})",
+            f"{enumerate_some(key[0] for key in wrong)} ({labels})",
             remedy="Settle the label, train or evaluate again with one manifest, and compare those",
         )
-    return [sides[0].label(key) for key in keys]
+    return [candidates[0].listed[key].label for key in keys]
 
 
 def _groups(
-    keys: Sequence[ImageKey], sides: Sequence[_Side], asked: str | None
+    keys: Sequence[ImageKey], candidates: Sequence[Candidate], asked: str | None
 ) -> tuple[str | None, tuple[str, ...] | None, tuple[str, ...]]:
     """Column, group of each image, and notes."""
     if asked == "none":
         return None, None, ()
-    used = list(dict.fromkeys(side.run.group for side in sides if side.run.group is not None))
+    used = list(dict.fromkeys(one.group for one in candidates if one.group is not None))
     column = asked if asked is not None else used[0] if used else None
     if column is None:
-        return None, None, _possible_groups(sides)
-    for side in sides:
-        cells = [side.column(key, column) for key in keys]
+        columns = dict.fromkeys(name for one in candidates for name in one.listed[keys[0]].groups)
+        note = f"no group was named; columns that could be it: {', '.join(columns)}"
+        return None, None, (note,) if columns else ()
+    for one in candidates:
+        cells = [one.listed[key].groups.get(column, "") for key in keys]
         if all(cells):
             several = asked is None and len(used) > 1
             note = f"the runs were split by {' and '.join(used)}; {column} is taken"
-            return column, tuple(cell or "" for cell in cells), (note,) if several else ()
+            return column, tuple(cells), (note,) if several else ()
     raise StudyError(
         f"no run has a value in the column {column!r} for every image",
         remedy="Name another column with --group, or --group none",
     )
 
 
-def _possible_groups(sides: Sequence[_Side]) -> tuple[str, ...]:
-    columns = dict.fromkeys(
-        name for side in sides for row in side.run.predictions.groups[:1] for name in row
-    )
-    if not columns:
-        return ()
-    return (f"no group was named; columns that could be it: {', '.join(columns)}",)
-
-
-def _unknown_pasts(sides: Sequence[_Side]) -> tuple[str, ...]:
-    unknown = [side.name for side in sides if not side.learnt]
+def _unknown_training(candidates: Sequence[Candidate]) -> tuple[str, ...]:
+    unknown = [one.name for one in candidates if not one.training.complete]
     if not unknown:
         return ()
     return (
-        f"what {' and '.join(unknown)} learnt from is not known here: that its model never saw "
-        "these images is for you to make sure",
+        f"which images trained {' and '.join(unknown)} is not known here: make sure yourself that "
+        "these were not among them",
     )
 
 
 def _familiar(
-    keys: Sequence[ImageKey], sides: Sequence[_Side], column: str | None
+    groups: Sequence[str] | None, candidates: Sequence[Candidate], column: str | None
 ) -> tuple[str, ...]:
-    """A note for each run that learnt from other images of the groups that it is tested on."""
+    """A note for each model trained on other images of the groups that it is tested on."""
+    if groups is None or column is None:
+        return ()
     notes = []
-    for side in sides if column is not None else ():
-        known = {
-            image.groups.get(column or "") for image in side.run.images if image.part != TEST
-        } - {None, ""}
-        count = sum(side.column(key, column or "") in known for key in keys)
+    for one in candidates:
+        known = one.training.units((column,), {(name,) for name in groups})
+        count = sum((name,) in known for name in groups)
         if count:
             notes.append(
-                f"{side.name} learnt from other images of the same {column} as {count} of the "
-                f"{len(keys)} compared ones: its figures are too good beside those of the others"
+                f"{one.name} was trained on other images of the same {column} as {count} of the "
+                f"{len(groups)} compared ones: its metrics are too optimistic beside the others"
             )
     return tuple(notes)

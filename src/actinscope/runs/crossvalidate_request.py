@@ -1,4 +1,4 @@
-"""What a cross-validation is asked for, and that it goes on as it was begun."""
+"""What a cross-validation is asked for, and that it is continued as it was started."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from actinscope.runs.prepare import StudySource
 from actinscope.training import Recipe, SearchSpace
 
 Deploy = Literal["refit", "ensemble", "none"]
-QUESTION_FILE = "crossvalidation.json"
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class CrossvalidateRequest:
             the folds, ``none`` delivers nothing.
         search: settings are searched in each fold; None takes the recipe as it is.
         extras: controls and explanation in every fold, as far as the recipe has them.
-        resume: go on with what is found in ``output``.
+        resume: continue with what is found in ``output``.
         synthetic: the images are phantoms.
         command: the command line, for the report.
     """
@@ -65,7 +64,7 @@ class CrossvalidateRequest:
 
 
 def question_of(request: CrossvalidateRequest, space: SearchSpace | None) -> dict[str, Any]:
-    """What decides the figures beside recipe and images."""
+    """What decides the results besides recipe and images."""
     search: dict[str, Any] | None = None
     if request.search is not None and space is not None:
         search = {
@@ -89,26 +88,26 @@ def require_same_question(path: Path, asked: dict[str, Any]) -> None:
         ResumeError: they are not, or the first start's file is broken.
     """
     try:
-        begun = json.loads(path.read_text("utf-8"))
-        repeats = int(begun["repeats"])
+        started = json.loads(path.read_text("utf-8"))
+        repeats = int(started["repeats"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResumeError(
             f"cannot be read ({type(error).__name__})",
             where=path,
-            remedy="Start anew in another folder",
+            remedy="Start again in another folder",
         ) from error
     asked = json.loads(json.dumps(asked))
     changed = [
-        f"{name} was {begun.get(name)!r} and is now {value!r}"
+        f"{name} was {started.get(name)!r} and is now {value!r}"
         for name, value in asked.items()
-        if name != "repeats" and begun.get(name) != value
+        if name != "repeats" and started.get(name) != value
     ]
     if repeats > asked["repeats"]:
         changed.append(f"repeats was {repeats} and is now {asked['repeats']}; it may only grow")
     if changed:
         raise ResumeError(
-            f"the cross-validation was begun otherwise: {'; '.join(changed)}",
+            f"the cross-validation was started with other options: {'; '.join(changed)}",
             where=path,
-            remedy="Repeat the command that began it and add --resume, or start anew in another "
+            remedy="Repeat the command that started it with --resume, or start again in another "
             "folder",
         )

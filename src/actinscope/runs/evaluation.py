@@ -1,9 +1,7 @@
-"""Predicting labelled images with a bundle and judging the predictions."""
+"""Predicting labelled images with a bundle and evaluating the predictions."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,29 +24,30 @@ from actinscope.evaluation import (
     level_to_json,
     uncertainty_estimates,
 )
-from actinscope.files import write_json_atomic, write_text_atomic
+from actinscope.files import write_csv, write_json_atomic
 from actinscope.predict import (
-    DECISION_COLUMNS,
     DecisionRules,
     Decisions,
     Predictor,
-    decision_cells,
     predict_records,
+    record_header,
+    record_rows,
 )
 from actinscope.progress import Progress, StepCounter
-from actinscope.runs.levels import assess_level
+from actinscope.runs.folder import RunFile
+from actinscope.runs.levels import evaluate_levels
 from actinscope.runs.prepare import labels_of
 from actinscope.study import Manifest, Record
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledPredictions:
-    """What a network said about the images of one part, nothing judged yet.
+    """The outputs of a network for the images of one part, before any decision rule.
 
     Attributes:
         records: the N images that could be predicted, in the manifest's order.
         labels: (N,) true class indices.
-        output: probabilities not judged yet, features and class maps.
+        output: uncalibrated probabilities, features and class maps.
         groups: group of each image, or None where there is no group column.
         problems: (name, message) of the images that could not be predicted.
     """
@@ -62,26 +61,26 @@ class LabelledPredictions:
 
 @dataclass(frozen=True, eq=False)
 class EvaluatedPredictions(LabelledPredictions):
-    """What a bundle said about the images of one part, and how good that was.
+    """The predictions of a bundle for the images of one part, and their metrics.
 
     Attributes:
-        judged: calibrated probabilities, prediction sets, what is abstained from and what is
-            unfamiliar.
-        evaluation: all figures with intervals, of the calibrated probabilities.
-        worth: what the probabilities are worth; None where the bundle has no rules.
-        levels: the same summed up to fields, donors, ..., as far as asked for.
+        decisions: calibrated probabilities, prediction sets, abstentions and unfamiliar images.
+        evaluation: all metrics with intervals, of the calibrated probabilities.
+        uncertainty: metrics of calibration, prediction sets and abstention; None where the
+            bundle has no rules.
+        levels: the metrics of fields, donors, ..., as far as asked for.
     """
 
-    judged: Decisions
+    decisions: Decisions
     evaluation: Evaluation
-    worth: UncertaintyEvaluation | None = None
+    uncertainty: UncertaintyEvaluation | None = None
     levels: tuple[LevelEvaluation, ...] = ()
 
     def to_json(self) -> dict[str, dict[str, float | int | str | None]]:
         """The part's entry of metrics.json."""
         figures = evaluation_to_json(self.evaluation)
-        if self.worth is not None:
-            figures |= estimates_to_json(uncertainty_estimates(self.worth))
+        if self.uncertainty is not None:
+            figures |= estimates_to_json(uncertainty_estimates(self.uncertainty))
         for level in self.levels:
             figures |= level_to_json(level)
         return figures
@@ -89,7 +88,7 @@ class EvaluatedPredictions(LabelledPredictions):
     @property
     def probabilities(self) -> NDArray[np.float64]:
         """(N, K), calibrated where the bundle has a temperature."""
-        return self.judged.probabilities
+        return self.decisions.probabilities
 
 
 def predict_and_evaluate(
@@ -102,16 +101,16 @@ def predict_and_evaluate(
     progress: Progress,
     rules: Sequence[LevelRule] = (),
 ) -> EvaluatedPredictions:
-    """Predict ``records`` through the one inference path and evaluate the answers.
+    """Predict ``records`` through the one inference path and evaluate the predictions.
 
-    ``rules`` name the levels that the answers are summed up to besides.
+    ``rules`` name the levels that are evaluated besides the single image.
 
     Raises:
-        StudyError: a label is no class of the bundle, or no image could be predicted.
+        StudyError: no image could be predicted.
     """
-    answers = predict_labelled(predictor, records, manifest, reader=reader, progress=progress)
+    predicted = predict_labelled(predictor, records, manifest, reader=reader, progress=progress)
     return evaluate_predictions(
-        answers, predictor.judge, predictor.classes, manifest, rules=rules, seed=seed
+        predicted, predictor.judge, predictor.classes, manifest, rules=rules, seed=seed
     )
 
 
@@ -129,7 +128,6 @@ def predict_labelled(
         StudyError: as :func:`predict_and_evaluate`.
     """
     classes = predictor.bundle.info.classes
-    check_labels(records, classes, manifest.root)
     counter = StepCounter(progress, "Predicting")
     predicted = predict_records(predictor, records, reader, progress=counter)
     named = zip(records, predicted.errors, strict=True)
@@ -147,7 +145,7 @@ def predict_labelled(
 
 
 def evaluate_predictions(
-    answers: LabelledPredictions,
+    predicted: LabelledPredictions,
     judge: DecisionRules,
     classes: Sequence[str],
     manifest: Manifest,
@@ -156,55 +154,43 @@ def evaluate_predictions(
     seed: int,
     trained: bool = False,
 ) -> EvaluatedPredictions:
-    """Judge and evaluate what was predicted; ``rules`` name levels to sum up to besides.
+    """Apply the rules of a bundle to its outputs and evaluate them.
 
-    With ``trained`` the images trained the network: what its probabilities for them are worth
-    is not asked.
+    Args:
+        predicted: the outputs.
+        judge: the rules.
+        rules: the levels that are evaluated besides the single image.
+        trained: the images trained the network, so that calibration, sets and abstention are
+            not evaluated.
     """
-    judged = judge(answers.output)
-    labels, groups = answers.labels, answers.groups
-    evaluation = evaluate(labels, judged.probabilities, classes=classes, groups=groups, seed=seed)
-    found = None
+    decisions = judge(predicted.output)
+    labels, groups, probabilities = predicted.labels, predicted.groups, decisions.probabilities
+    uncertainty = None
     if judge.has_rules and not trained:
-        found = evaluate_uncertainty(
+        uncertainty = evaluate_uncertainty(
             labels,
-            answers.output.uncalibrated,
-            judged,
+            predicted.output.uncalibrated,
+            decisions,
             judge.all_rules,
             classes=classes,
             groups=groups,
             seed=seed,
         )
-    levels = tuple(
-        assess_level(
-            answers.records,
+    return EvaluatedPredictions(
+        **vars(predicted),
+        decisions=decisions,
+        evaluation=evaluate(labels, probabilities, classes=classes, groups=groups, seed=seed),
+        uncertainty=uncertainty,
+        levels=evaluate_levels(
+            rules,
+            predicted.records,
             labels,
-            judged.probabilities,
-            manifest,
-            rule,
+            probabilities,
+            manifest=manifest,
             classes=classes,
             seed=seed,
-        )
-        for rule in rules
+        ),
     )
-    return EvaluatedPredictions(
-        **vars(answers), judged=judged, evaluation=evaluation, worth=found, levels=levels
-    )
-
-
-def check_labels(records: Sequence[Record], classes: Sequence[str], where: Path) -> None:
-    """Refuse labels that the bundle does not know.
-
-    Raises:
-        StudyError: names the first of them.
-    """
-    unknown = sorted({record.label for record in records} - set(classes))
-    if unknown:
-        raise StudyError(
-            f"the bundle does not know the label {unknown[0]!r}",
-            where=where,
-            remedy=f"Its classes are {', '.join(classes)}: rename the folder or the label",
-        )
 
 
 def write_evaluation(
@@ -212,32 +198,17 @@ def write_evaluation(
 ) -> None:
     """Write ``metrics.json`` and ``predictions.csv`` of all parts."""
     write_json_atomic(
-        folder / "metrics.json",
-        {part: one.to_json() for part, one in assessments.items()},
+        folder / RunFile.METRICS, {part: one.to_json() for part, one in assessments.items()}
     )
-    text = io.StringIO()
     first = next(iter(assessments.values()))
     classes = first.evaluation.classes
-    judged = DECISION_COLUMNS if first.judged.in_set is not None else ()
-    columns = [column for column in manifest.group_columns if column not in _COLUMNS]
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*_COLUMNS, *columns, *(f"probability_{name}" for name in classes), *judged])
-    for part, one in assessments.items():
-        for place, record in enumerate(one.records):
-            row = one.probabilities[place]
-            writer.writerow(
-                [
-                    record.name,
-                    record.object_id,
-                    part,
-                    record.label,
-                    classes[int(row.argmax())],
-                    *(record.groups.get(column, "") for column in columns),
-                    *(f"{value:.6f}" for value in row),
-                    *decision_cells(one.judged, place, classes),
-                ]
-            )
-    write_text_atomic(folder / "predictions.csv", text.getvalue())
-
-
-_COLUMNS = ("path", "object", "part", "label", "predicted")
+    groups = manifest.group_columns
+    write_csv(
+        folder / RunFile.PREDICTIONS,
+        record_header(groups, classes, decisions=first.decisions.in_set is not None),
+        [
+            row
+            for part, one in assessments.items()
+            for row in record_rows(one.records, part, one.decisions, groups=groups, classes=classes)
+        ],
+    )

@@ -1,24 +1,31 @@
-"""Labelled images for a delivered bundle: of the right kind, and the test part where parts are."""
+"""Labelled images for a delivered bundle: of the kind that trained it, and its test part."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from actinscope.bundle import BundleInfo
 from actinscope.errors import SettingsError, StudyError
 from actinscope.images import ReadOptions
 from actinscope.runs.prepare import StudySource, read_study, records_of
-from actinscope.study import TEST, Manifest
+from actinscope.study import TEST, Manifest, Record
 from actinscope.training import Recipe
 
 
-def read_labelled(source: StudySource, options: ReadOptions, trained_on: int | None) -> Manifest:
-    """The manifest, with crops as large as in training unless the user chose otherwise.
+def read_labelled(
+    source: StudySource, info: BundleInfo, options: ReadOptions
+) -> tuple[Manifest, tuple[str, ...]]:
+    """The images that test a bundle, and notes: the test part, where the manifest names parts.
+
+    Crops are as large as in training unless the user chose otherwise.
 
     Raises:
-        StudyError: the images are of another kind than those that trained the bundle, or
-            as `read_study` says.
+        StudyError: the images are of another kind than those that trained the bundle, a label
+            is none of its classes, none is marked as test, or as `read_study` says.
     """
+    trained_on = info.crop_size
     cells = replace(source, crop_size=source.crop_size or trained_on)
     try:
         manifest = read_study(cells, Recipe(images=options))
@@ -28,15 +35,28 @@ def read_labelled(source: StudySource, options: ReadOptions, trained_on: int | N
         raise _other_kind(source.data, trained_on) from error  # there is nothing to crop
     if (manifest.crop_size is None) != (trained_on is None):
         raise _other_kind(source.data, trained_on)
-    return manifest
+    manifest, notes = _test_part(manifest)
+    check_labels(manifest.records, info.classes, manifest.root)
+    return manifest, notes
 
 
-def keep_test_part(manifest: Manifest) -> tuple[Manifest, tuple[str, ...]]:
-    """The test part where the manifest names parts, and a note: what trained tests nothing.
+def check_labels(records: Sequence[Record], classes: Sequence[str], where: Path) -> None:
+    """Refuse labels that are none of the bundle's classes.
 
     Raises:
-        StudyError: the manifest names parts, and no image is marked as test.
+        StudyError: names the first of them.
     """
+    unknown = sorted({record.label for record in records} - set(classes))
+    if unknown:
+        raise StudyError(
+            f"the bundle does not know the label {unknown[0]!r}",
+            where=where,
+            remedy=f"Its classes are {', '.join(classes)}: rename the folder or the label",
+        )
+
+
+def _test_part(manifest: Manifest) -> tuple[Manifest, tuple[str, ...]]:
+    """The test part where the manifest names parts, and a note on what is left out."""
     tested = tuple(records_of(manifest, TEST))
     others = len(manifest.records) - len(tested)
     if not any(record.part for record in manifest.records) or not others:
@@ -49,7 +69,7 @@ def keep_test_part(manifest: Manifest) -> tuple[Manifest, tuple[str, ...]]:
         )
     note = (
         f"the manifest marks {others} of {len(manifest.records)} images as train or validation; "
-        "they are left out here, as they test nothing"
+        "they are left out, as they cannot test it"
     )
     return replace(manifest, records=tested), (note,)
 

@@ -14,6 +14,7 @@ from actinscope.bundle import Bundle, BundleInfo, NetworkSummary, save_bundle
 from actinscope.cells import CropReader
 from actinscope.networks import EMBEDDING, PROBABILITIES, as_float32, embedding_model, export_onnx
 from actinscope.runs.environment import RunContext
+from actinscope.runs.folder import RunFile
 from actinscope.runs.prepare import PreparedStudy, records_of
 from actinscope.study import Record
 from actinscope.training import Fitted, Recipe, forest_sentence, tree_ensemble_to_onnx
@@ -70,7 +71,7 @@ def export_run_bundle(
         model = as_float32(fitted.model)
         export_onnx(model, entry, onnx_path, embedding_only=fitted.forest is not None)
         return save_bundle(
-            request.output / "bundle",
+            request.output / RunFile.BUNDLE,
             onnx_path=onnx_path,
             info=info,
             golden_images=images,

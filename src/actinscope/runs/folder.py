@@ -1,4 +1,4 @@
-"""Reading a finished run: recipe, images, predictions, figures and what its bundle says.
+"""A run on disk: the names of its files, and reading what a finished one holds.
 
 The folder may come from anybody, so every file is checked, and what does not fit is
 an error that names the file and the line. Images are not opened, and no network is loaded.
@@ -7,23 +7,21 @@ an error that names the file and the line. Images are not opened, and no network
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from actinscope.bundle import BundleInfo, read_bundle_info
 from actinscope.errors import ManifestError, StudyError, UsageError
 from actinscope.evaluation import Estimate
-from actinscope.predict import is_own_column
+from actinscope.predict import PredictionsTable, is_own_column, read_predictions
 from actinscope.study import (
     PARTS,
     RESERVED_COLUMNS,
     Row,
-    Table,
     forbidden_characters,
     read_table,
     tidy,
@@ -33,28 +31,35 @@ from actinscope.training import Recipe, read_recipe
 ImageKey = tuple[str, str]
 """Name of the file as the manifest writes it, and name of the object within it or ""."""
 
-_PREDICTIONS = "predictions.csv"
-_MANIFEST = "manifest.csv"
-_METRICS = "metrics.json"
-_RECIPE = "recipe.toml"
-_PROBABILITY = "probability_"
-_OWN = frozenset({"path", "object", "part", "label"})
-_LARGEST = 1 << 30  # bytes; ten million rows
-_SUM_TOLERANCE = 1e-3  # probabilities are written with six decimals
-_TIE = 2e-6  # equal, as far as six decimals show
+_LARGEST = 1 << 30  # bytes
 _AGAIN = "Give the folder as actinscope wrote it"
+
+
+class RunFile(StrEnum):
+    """What lies in the folder of a run, of an evaluation or of a cross-validation, by name."""
+
+    RECIPE = "recipe.toml"
+    MANIFEST = "manifest.csv"
+    ENVIRONMENT = "environment.json"
+    HISTORY = "history.csv"
+    BUNDLE = "bundle"
+    PREDICTIONS = "predictions.csv"
+    METRICS = "metrics.json"
+    REPORT = "report.html"
+    FOLDS = "folds.csv"
+    QUESTION = "crossvalidation.json"
 
 
 @dataclass(frozen=True)
 class ListedImage:
-    """One row of a run's manifest.
+    """An image as a run's manifest or predictions list it.
 
     Attributes:
         name, object_id: what the row is about; see ``study.Record``.
         label: the true class.
         part: train, validation or test.
-        pixel_hash: SHA-256 of the pixels; empty where the manifest has none.
-        groups: every other column.
+        pixel_hash: SHA-256 of the pixels; empty where the table has none.
+        groups: the columns of the study.
     """
 
     name: str
@@ -69,31 +74,21 @@ class ListedImage:
         """``(name, object_id)``, unique in a run."""
         return (self.name, self.object_id)
 
+    def value(self, column: str) -> str:
+        """Of a column of the study, ``path`` or ``label``; empty where there is no such column."""
+        own = {"path": self.name, "label": self.label}
+        return own[column] if column in own else self.groups.get(column, "")
+
 
 @dataclass(frozen=True, eq=False)
-class RunPredictions:
-    """The predictions of a run; N rows, K classes.
+class RunPredictions(PredictionsTable):
+    """The predictions of a run; ``images`` are those of its N rows, each once."""
 
-    Attributes:
-        classes: in the order of the probabilities.
-        keys: (N,) image of each row, each once.
-        parts: (N,) its part.
-        labels: (N,) its true class.
-        groups: (N,) its other columns.
-        probabilities: (N, K) float64. Where the largest are equal but for rounding, that
-            of the class that the file calls predicted is the largest.
-    """
-
-    classes: tuple[str, ...]
-    keys: tuple[ImageKey, ...]
-    parts: tuple[str, ...]
-    labels: tuple[str, ...]
-    groups: tuple[Mapping[str, str], ...]
-    probabilities: NDArray[np.float64]
+    images: tuple[ListedImage, ...]
 
     def rows_of(self, part: str) -> list[int]:
         """The rows of one part, in the order of the file."""
-        return [row for row, one in enumerate(self.parts) if one == part]
+        return [row for row, image in enumerate(self.images) if image.part == part]
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,17 +114,18 @@ class RunFolder:
     @property
     def bundle(self) -> Path:
         """Where the bundle lies, if there is one."""
-        return self.path / "bundle"
-
-    @property
-    def manifest(self) -> Path:
-        """Where the manifest lies, if there is one."""
-        return self.path / _MANIFEST
+        return self.path / RunFile.BUNDLE
 
     @property
     def group(self) -> str | None:
         """The column that was kept together in one part, as far as it is known."""
         return self.info.group if self.info is not None else None
+
+
+def bundle_of(path: Path) -> Path:
+    """The bundle of a run's folder, or ``path`` itself where that is the bundle."""
+    inside = path / RunFile.BUNDLE
+    return inside if inside.exists() else path
 
 
 def read_run(folder: Path) -> RunFolder:
@@ -142,35 +138,61 @@ def read_run(folder: Path) -> RunFolder:
         BundleError: bundle.json is broken.
     """
     folder = Path(folder)
-    if not (folder / _PREDICTIONS).is_file():
+    if not (folder / RunFile.PREDICTIONS).is_file():
         raise UsageError(
-            f"holds no finished run ({_PREDICTIONS} is missing)",
+            f"holds no finished run ({RunFile.PREDICTIONS} is missing)",
             where=folder,
             remedy="Give the folder that `actinscope train -o` or `actinscope evaluate -o` wrote",
         )
-    predictions = read_run_predictions(folder / _PREDICTIONS)
+    predictions = read_run_predictions(folder / RunFile.PREDICTIONS)
     images: tuple[ListedImage, ...] = ()
-    if (folder / _MANIFEST).is_file():
-        images = read_listed_images(folder / _MANIFEST)
-        _require_same_labels(predictions, images, folder)
+    if (folder / RunFile.MANIFEST).is_file():
+        images = read_listed_images(folder / RunFile.MANIFEST)
+        _require_same_labels(predictions, images)
     info = None
-    if (folder / "bundle").exists():
-        info = read_bundle_info(folder / "bundle")
+    if (folder / RunFile.BUNDLE).exists():
+        info = read_bundle_info(folder / RunFile.BUNDLE)
         if info.classes != predictions.classes:
             raise StudyError(
                 f"the classes are {', '.join(predictions.classes)}, and those of the bundle "
                 f"{', '.join(info.classes)}",
-                where=folder / _PREDICTIONS,
+                where=predictions.path,
                 remedy=_AGAIN,
             )
+    metrics = folder / RunFile.METRICS
     return RunFolder(
         path=folder,
         predictions=predictions,
-        metrics=_read_metrics(folder / _METRICS) if (folder / _METRICS).is_file() else {},
-        recipe=read_recipe(folder / _RECIPE) if (folder / _RECIPE).is_file() else None,
+        metrics=_read_metrics(metrics) if metrics.is_file() else {},
+        recipe=recipe_of(folder),
         images=images,
         info=info,
     )
+
+
+def recipe_of(folder: Path) -> Recipe | None:
+    """The recipe of a run; None where its folder holds none.
+
+    Raises:
+        SettingsError: it is no recipe.
+    """
+    path = folder / RunFile.RECIPE
+    return read_recipe(path) if path.is_file() else None
+
+
+def read_history(folder: Path) -> dict[str, list[float]]:
+    """``history.csv`` of a run: column -> one value an epoch, NaN where the cell is empty.
+
+    Raises:
+        StudyError: it is missing or broken.
+    """
+    table = read_table(folder / RunFile.HISTORY)
+    try:
+        return {
+            name: [float(row.get(name) or "nan") for row in table.rows] for name in table.columns
+        }
+    except ValueError as error:
+        raise _broken(table.path, f"a cell is not a number ({error})") from error
 
 
 def read_listed_images(path: Path) -> tuple[ListedImage, ...]:
@@ -179,92 +201,51 @@ def read_listed_images(path: Path) -> tuple[ListedImage, ...]:
     Raises:
         ManifestError: the file is broken, lists an image twice or leaves a part open.
     """
-    table = _read_table(path, ("path", "label", "part"))
+    table = read_table(path, ("path", "label", "part"))
     groups = [name for name in table.columns if name not in RESERVED_COLUMNS]
-    images = []
-    seen: set[ImageKey] = set()
-    for row in table.rows:
-        key = _key(row, path, seen)
-        images.append(
-            ListedImage(
-                name=key[0],
-                object_id=key[1],
-                label=_word(row, "label", path),
-                part=_part(row, path),
-                pixel_hash=_hash(row, path),
-                groups={name: tidy(row.get(name)) for name in groups},
-            )
-        )
-    return tuple(images)
+    return _listed(table.rows, groups, path)
 
 
 def read_run_predictions(path: Path) -> RunPredictions:
     """Read the predictions.csv of ``train`` and ``evaluate``.
 
     Raises:
-        ManifestError: a column is missing, an image is there twice, a label or an answer
-            is no class, or the probabilities are none; it names the line.
+        ManifestError: as :func:`read_predictions`, or an image is there twice; names the line.
     """
-    table = _read_table(path, ("path", "part", "label", "predicted"))
-    columns = [name for name in table.columns if name.startswith(_PROBABILITY)]
-    classes = tuple(name.removeprefix(_PROBABILITY) for name in columns)
-    if len(classes) < 2 or not all(classes):
-        raise ManifestError(
-            "there are no columns with the probabilities of two classes or more",
-            where=path,
-            remedy=_AGAIN,
+    table = read_predictions(path, ("path", "part", "label", "predicted"))
+    table.labels()
+    groups = [
+        name for name in table.columns if name not in RESERVED_COLUMNS and not is_own_column(name)
+    ]
+    return RunPredictions(**vars(table), images=_listed(table.rows, groups, path))
+
+
+def _listed(rows: Sequence[Row], groups: Sequence[str], path: Path) -> tuple[ListedImage, ...]:
+    """The images of a table, each once."""
+    images: dict[ImageKey, ListedImage] = {}
+    for row in rows:
+        image = ListedImage(
+            # Paths are kept byte for byte, as far as a table can: other runs are compared.
+            name=_word(row, "path", row.get("path"), path),
+            object_id=_word(row, "object", row.get("object"), path, needed=False),
+            label=_word(row, "label", tidy(row.get("label")), path),
+            part=_part(row, path),
+            pixel_hash=_hash(row, path),
+            groups={name: tidy(row.get(name)) for name in groups},
         )
-    groups = [name for name in table.columns if name not in _OWN and not is_own_column(name)]
-    seen: set[ImageKey] = set()
-    keys = [_key(row, path, seen) for row in table.rows]
-    return RunPredictions(
-        classes=classes,
-        keys=tuple(keys),
-        parts=tuple(_part(row, path) for row in table.rows),
-        labels=tuple(_class(row, "label", classes, path) for row in table.rows),
-        groups=tuple({name: tidy(row.get(name)) for name in groups} for row in table.rows),
-        probabilities=np.array([_chances(row, columns, classes, path) for row in table.rows]),
-    )
+        if images.setdefault(image.key, image) is not image:
+            title = " object ".join(filter(None, image.key))
+            raise _broken(path, f"line {row.line} is the second for {title!r}")
+    return tuple(images.values())
 
 
-def _read_table(path: Path, needed: tuple[str, ...]) -> Table:
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise ManifestError(f"cannot be read ({error.strerror})", where=path) from error
-    if size > _LARGEST:
-        raise ManifestError("is larger than such a table can be", where=path, remedy=_AGAIN)
-    table = read_table(path)
-    missing = [name for name in needed if name not in table.columns]
-    if missing:
-        raise ManifestError(
-            f"there is no column {' and no column '.join(missing)}", where=path, remedy=_AGAIN
-        )
-    return table
-
-
-def _key(row: Row, path: Path, seen: set[ImageKey]) -> ImageKey:
-    key = (_word(row, "path", path), _word(row, "object", path, needed=False))
-    if key in seen:
-        raise ManifestError(
-            f"line {row.line} is the second for {' object '.join(filter(None, key))!r}",
-            where=path,
-            remedy=_AGAIN,
-        )
-    seen.add(key)
-    return key
-
-
-def _word(row: Row, column: str, path: Path, *, needed: bool = True) -> str:
-    # Paths are kept byte for byte, as far as a table can: they are compared with other runs.
-    text = row.get(column) if column in {"path", "object"} else tidy(row.get(column))
+def _word(row: Row, column: str, text: str, path: Path, *, needed: bool = True) -> str:
     if needed and not text:
-        raise ManifestError(f"line {row.line} has no {column}", where=path, remedy=_AGAIN)
+        raise _broken(path, f"line {row.line} has no {column}")
     if forbidden := forbidden_characters(text):
-        raise ManifestError(
+        raise _broken(
+            path,
             f"line {row.line}: the {column} holds characters that cannot be used ({forbidden})",
-            where=path,
-            remedy=_AGAIN,
         )
     return text
 
@@ -283,64 +264,24 @@ def _part(row: Row, path: Path) -> str:
 def _hash(row: Row, path: Path) -> str:
     written = row.get("sha256").lower()
     if written and (len(written) != 64 or set(written) - set("0123456789abcdef")):
-        raise ManifestError(
-            f"line {row.line}: sha256 is not 64 hexadecimal digits", where=path, remedy=_AGAIN
-        )
+        raise _broken(path, f"line {row.line}: sha256 is not 64 hexadecimal digits")
     return written
 
 
-def _class(row: Row, column: str, classes: tuple[str, ...], path: Path) -> str:
-    name = _word(row, column, path)
-    if name not in classes:
-        raise ManifestError(
-            f"line {row.line}: the {column} {name[:40]!r} is none of the classes "
-            f"{', '.join(classes)}",
-            where=path,
-            remedy=_AGAIN,
-        )
-    return name
+def _broken(path: Path, what: str) -> ManifestError:
+    return ManifestError(what, where=path, remedy=_AGAIN)
 
 
-def _chances(row: Row, columns: list[str], classes: tuple[str, ...], path: Path) -> list[float]:
-    try:
-        values = [float(row.get(name)) for name in columns]
-    except ValueError as error:
-        raise ManifestError(
-            f"line {row.line}: a probability is not a number ({error})", where=path, remedy=_AGAIN
-        ) from error
-    if not (all(0 <= one <= 1 for one in values) and abs(sum(values) - 1) <= _SUM_TOLERANCE):
-        raise ManifestError(
-            f"line {row.line}: the probabilities are none (they sum to {math.fsum(values):.6g})",
-            where=path,
-            remedy=_AGAIN,
-        )
-    answer = classes.index(_class(row, "predicted", classes, path))
-    largest = max(values)
-    if values[answer] < largest - _TIE:
-        raise ManifestError(
-            f"line {row.line}: {classes[answer]!r} is called predicted, and another class is more "
-            "probable",
-            where=path,
-            remedy=_AGAIN,
-        )
-    if values.index(largest) != answer:
-        values[answer] = math.nextafter(largest, 1.0) if largest < 1 else largest
-    return values
-
-
-def _require_same_labels(
-    predictions: RunPredictions, images: tuple[ListedImage, ...], folder: Path
-) -> None:
+def _require_same_labels(predictions: RunPredictions, images: Sequence[ListedImage]) -> None:
     listed = {image.key: image for image in images}
-    for key, label, part in zip(
-        predictions.keys, predictions.labels, predictions.parts, strict=True
-    ):
-        image = listed.get(key)
-        if image is None or (image.label, image.part) != (label, part):
+    for own in predictions.images:
+        image = listed.get(own.key)
+        if image is None or (image.label, image.part) != (own.label, own.part):
             raise StudyError(
-                f"{key[0]} is a {part} image of {label} here, and in {_MANIFEST} it is "
+                f"{own.name} is a {own.part} image of {own.label} here, and in "
+                f"{RunFile.MANIFEST} it is "
                 f"{'not there' if image is None else f'a {image.part} image of {image.label}'}",
-                where=folder / _PREDICTIONS,
+                where=predictions.path,
                 remedy=_AGAIN,
             )
 

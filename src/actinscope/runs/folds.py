@@ -1,4 +1,4 @@
-"""What cross-validation gives: the folds' test predictions together, and the folds apart.
+"""The results of a cross-validation: test predictions of all folds pooled, and fold by fold.
 
 Everything is read from what the folds have written, so that folds of an earlier start and
 folds of this one go the same way.
@@ -6,8 +6,6 @@ folds of this one go the same way.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -18,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.errors import ManifestError, StudyError
+from actinscope.errors import StudyError
 from actinscope.evaluation import (
     METRICS,
     Estimate,
@@ -30,15 +28,15 @@ from actinscope.evaluation import (
     evaluation_to_json,
     level_to_json,
 )
-from actinscope.files import write_json_atomic, write_text_atomic
-from actinscope.runs.folder import RunFolder, read_run
-from actinscope.runs.levels import assess_level, unit_of, with_familiar
+from actinscope.files import write_csv, write_json_atomic
+from actinscope.predict import FOLD_COLUMNS
+from actinscope.runs.folder import RunFile, RunFolder, read_run
+from actinscope.runs.levels import evaluate_levels, unit_of, with_familiar
 from actinscope.study import TEST, TRAIN, VALIDATION, Manifest, Record
 
 OUT_OF_FOLD = "out_of_fold"
-OWN_COLUMNS = ("repeat", "fold")
 #: Written in this order, so that the last one shows that a fold is finished.
-_LEFT_BY_A_FOLD = ("predictions.csv", "metrics.json", "report.html")
+_LEFT_BY_A_FOLD = (RunFile.PREDICTIONS, RunFile.METRICS, RunFile.REPORT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +54,7 @@ class FoldResult:
 
     @property
     def test(self) -> Mapping[str, Estimate]:
-        """The figures of its test part."""
+        """The metrics of its test part."""
         return self.run.metrics.get(TEST, {})
 
 
@@ -72,7 +70,7 @@ class Pooled:
         folds: (N,) number of the fold that each image was tested in, from 1.
         groups: group of each image, or None where there is no group column.
         missing: names of the images that a fold could not predict.
-        evaluation: all figures, with intervals over the groups.
+        evaluation: all metrics, with intervals over the groups.
     """
 
     repeat: int
@@ -83,21 +81,6 @@ class Pooled:
     groups: tuple[str, ...] | None
     missing: tuple[str, ...]
     evaluation: Evaluation
-
-
-def require_free_columns(manifest: Manifest) -> None:
-    """Refuse columns that the table of predictions has itself.
-
-    Raises:
-        ManifestError: names the first of them.
-    """
-    taken = [column for column in manifest.group_columns if column in OWN_COLUMNS]
-    if taken:
-        raise ManifestError(
-            f"the column {taken[0]!r} has a name that predictions.csv uses itself here",
-            where=manifest.root,
-            remedy="Rename the column",
-        )
 
 
 def is_finished(folder: Path) -> bool:
@@ -130,12 +113,13 @@ def pool(folds: Sequence[FoldResult], manifest: Manifest, *, seed: int) -> Poole
     for fold in folds:
         found = fold.run.predictions
         for row in found.rows_of(TEST):
-            place = place_of.get(found.keys[row])
+            image = found.images[row]
+            place = place_of.get(image.key)
             if place is None or place in rows or found.classes != classes:
                 raise StudyError(
-                    f"{found.keys[row][0]} was tested twice, or is not among the images",
-                    where=fold.run.path / "predictions.csv",
-                    remedy="Delete the folder of this fold and go on with --resume",
+                    f"{image.name} was tested twice, or is not among the images",
+                    where=found.path,
+                    remedy="Delete the folder of this fold and continue with --resume",
                 )
             rows[place] = (fold.number, found.probabilities[row])
     places = sorted(rows)
@@ -170,29 +154,34 @@ def unpredicted(pooled: Sequence[Pooled]) -> tuple[tuple[str, str], ...]:
 def pooled_levels(
     pooled: Pooled, manifest: Manifest, rules: Sequence[LevelRule], *, seed: int
 ) -> tuple[LevelEvaluation, ...]:
-    """The same summed up to fields, donors, ...; units that stand in two folds are counted."""
-    levels = []
-    for rule in rules:
-        level = assess_level(
-            pooled.records,
-            pooled.labels,
-            pooled.probabilities,
-            manifest,
-            rule,
-            classes=manifest.classes,
-            seed=seed,
-        )
-        folds: dict[tuple[str, ...], set[int]] = {}
-        for record, fold in zip(pooled.records, pooled.folds.tolist(), strict=True):
-            folds.setdefault(unit_of(record, rule), set()).add(fold)
-        levels.append(with_familiar(level, {one for one, met in folds.items() if len(met) > 1}))
-    return tuple(levels)
+    """The same for fields, donors, ...; units whose cells lie in several folds are counted."""
+    levels = evaluate_levels(
+        rules,
+        pooled.records,
+        pooled.labels,
+        pooled.probabilities,
+        manifest=manifest,
+        classes=manifest.classes,
+        seed=seed,
+    )
+    return tuple(with_familiar(level, _in_several_folds(pooled, level.rule)) for level in levels)
 
 
-def fold_figures(folds: Sequence[FoldResult], metric: str) -> list[float]:
-    """The values of one figure that are defined, fold by fold."""
-    values = (fold.test[metric].value for fold in folds if metric in fold.test)
-    return [value for value in values if math.isfinite(value)]
+def _in_several_folds(pooled: Pooled, rule: LevelRule) -> set[tuple[str, ...]]:
+    folds: dict[tuple[str, ...], set[int]] = {}
+    for record, fold in zip(pooled.records, pooled.folds.tolist(), strict=True):
+        folds.setdefault(unit_of(record, rule), set()).add(fold)
+    return {unit for unit, met in folds.items() if len(met) > 1}
+
+
+def fold_values(folds: Sequence[FoldResult], metric: str) -> list[float]:
+    """The values of one metric, of the folds in which it is defined."""
+    return [fold.test[metric].value for fold in folds if is_defined(fold, metric)]
+
+
+def is_defined(fold: FoldResult, metric: str) -> bool:
+    """Whether a metric of the fold's test part is a number."""
+    return metric in fold.test and math.isfinite(fold.test[metric].value)
 
 
 def spread_words(values: Sequence[float]) -> str:
@@ -209,7 +198,7 @@ def spread_words(values: Sequence[float]) -> str:
 def metrics_json(
     pooled: Sequence[Pooled], folds: Sequence[FoldResult], levels: Sequence[LevelEvaluation]
 ) -> dict[str, Any]:
-    """``metrics.json``: the pooled figures of each repeat, and means without intervals."""
+    """``metrics.json``: the pooled metrics of each repeat, and means without intervals."""
     first, *others = pooled
     figures: dict[str, Any] = {OUT_OF_FOLD: evaluation_to_json(first.evaluation)}
     for level in levels:
@@ -222,14 +211,14 @@ def metrics_json(
         {
             metric: _bare(values, spread_words(values))
             for metric in METRICS
-            if (values := fold_figures(folds, metric))
+            if (values := fold_values(folds, metric))
         }
     )
     return figures
 
 
 def mean_over_repeats(pooled: Sequence[Pooled]) -> dict[str, Estimate]:
-    """Means of the pooled figures; repeats are not new images, so they give no interval."""
+    """Means of the pooled metrics; repeats are not new images, so they give no interval."""
     method = f"mean over {len(pooled)} repeats on the same images, which gives no interval"
     return {
         metric: _bare([one.evaluation.metrics[metric].value for one in pooled], method)
@@ -247,45 +236,35 @@ def write_results(folder: Path, folds: Sequence[FoldResult], figures: Mapping[st
     Raises:
         OutputError: a file cannot be written.
     """
-    write_text_atomic(folder / "predictions.csv", _predictions(folds))
-    write_text_atomic(folder / "folds.csv", _fold_table(folds))
-    write_json_atomic(folder / "metrics.json", figures)
+    tables = [fold.run.predictions for fold in folds]
+    columns = dict.fromkeys(name for table in tables for name in table.columns)
+    tested = [
+        {"repeat": fold.repeat, "fold": fold.number, **fold.run.predictions.rows[row].cells}
+        for fold in folds
+        for row in fold.run.predictions.rows_of(TEST)
+    ]
+    write_csv(folder / RunFile.PREDICTIONS, [*FOLD_COLUMNS, *columns], tested)
+    rows = [_fold_row(fold) for fold in folds]
+    write_csv(folder / RunFile.FOLDS, list(rows[0]), rows)
+    write_json_atomic(folder / RunFile.METRICS, figures)
 
 
-def _predictions(folds: Sequence[FoldResult]) -> str:
-    """The test rows of every fold as the fold has written them."""
-    columns: dict[str, None] = dict.fromkeys(OWN_COLUMNS)
-    rows: list[dict[str, str]] = []
-    for fold in folds:
-        with (fold.run.path / "predictions.csv").open(newline="", encoding="utf-8") as stream:
-            reader = csv.DictReader(stream)
-            columns |= dict.fromkeys(reader.fieldnames or ())
-            own = {"repeat": str(fold.repeat), "fold": str(fold.number)}
-            rows += [own | row for row in reader if row["part"] == TEST]
-    return _table(list(columns), rows)
-
-
-def _fold_table(folds: Sequence[FoldResult]) -> str:
-    parts = (TRAIN, VALIDATION, TEST)
-    columns = [*OWN_COLUMNS, *(f"{part}_images" for part in parts), "test_groups", "kept_epoch",
-               *METRICS, "folder"]  # fmt: skip
-    rows: list[dict[str, object]] = []
-    for fold in folds:
-        row: dict[str, object] = {
-            "repeat": fold.repeat,
-            "fold": fold.number,
-            "test_groups": group_count(fold),
-            "kept_epoch": fold.run.info.training.get("kept_epoch") if fold.run.info else None,
-            "folder": fold.name,
-        }
-        row |= {f"{part}_images": len(fold.run.predictions.rows_of(part)) for part in parts}
-        row |= {
-            metric: repr(fold.test[metric].value)
+def _fold_row(fold: FoldResult) -> dict[str, object]:
+    return {
+        "repeat": fold.repeat,
+        "fold": fold.number,
+        **{
+            f"{part}_images": len(fold.run.predictions.rows_of(part))
+            for part in (TRAIN, VALIDATION, TEST)
+        },
+        "test_groups": group_count(fold),
+        "kept_epoch": fold.run.info.training.get("kept_epoch") if fold.run.info else None,
+        **{
+            metric: repr(fold.test[metric].value) if is_defined(fold, metric) else ""
             for metric in METRICS
-            if metric in fold.test and math.isfinite(fold.test[metric].value)
-        }
-        rows.append(row)
-    return _table(columns, rows)
+        },
+        "folder": fold.name,
+    }
 
 
 def group_count(fold: FoldResult) -> int | None:
@@ -294,12 +273,4 @@ def group_count(fold: FoldResult) -> int | None:
     if group is None:
         return None
     found = fold.run.predictions
-    return len({found.groups[row].get(group, "") for row in found.rows_of(TEST)})
-
-
-def _table(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n", restval="")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return len({found.images[row].groups.get(group, "") for row in found.rows_of(TEST)})

@@ -1,12 +1,10 @@
-"""Levels above the single cell in a run: which columns, which units are new, what is written."""
+"""Levels above the single cell: which columns, which units are new, tables and report section."""
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +21,7 @@ from actinscope.evaluation import (
     level_words,
     parse_level,
 )
-from actinscope.files import write_text_atomic
+from actinscope.files import write_csv
 from actinscope.report import ExtraTable, LevelSection
 from actinscope.study import TEST, TRAIN, VALIDATION, Manifest, Record
 from actinscope.training import LevelSettings
@@ -44,20 +42,16 @@ def level_rules(
         StudyError: there is no such column; the nearest is suggested.
         UsageError: a column has a name that the tables of levels use themselves.
     """
-    known = (*manifest.group_columns, _PATH)
     rules = tuple(
-        parse_level(
+        level_rule(
             text,
-            known=known,
-            fewest_cells=settings.fewest_cells,
-            agreement=settings.agreement,
+            settings,
+            columns=(*manifest.group_columns, _PATH),
+            header=lambda rule: _header_of_run(rule, classes or manifest.classes),
+            where=manifest.root,
         )
         for text in settings.by
     )
-    for rule in rules:
-        require_columns(rule, known, manifest.root)
-        header = ["part", *unit_header(rule, classes or manifest.classes, labelled=True)]
-        require_own_names(rule, header, manifest.root)
     names = [rule.name for rule in rules]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
@@ -69,32 +63,42 @@ def level_rules(
     return rules
 
 
-def require_columns(rule: LevelRule, known: Sequence[str], where: Path) -> None:
-    """Refuse a level whose columns are not among ``known``.
+def level_rule(
+    text: str,
+    settings: LevelSettings,
+    *,
+    columns: Sequence[str],
+    header: Callable[[LevelRule], Sequence[str]],
+    where: Path,
+) -> LevelRule:
+    """One level as the user writes it.
+
+    Args:
+        columns: that can be a level.
+        header: the columns of the table that the level will be written to.
+        where: for messages.
 
     Raises:
-        StudyError: names the column and the nearest that there is.
+        SettingsError: what is written is no level.
+        StudyError: there is no such column; the nearest is suggested.
+        UsageError: a column has a name that the table uses itself.
     """
+    rule = parse_level(
+        text, known=columns, fewest_cells=settings.fewest_cells, agreement=settings.agreement
+    )
     for column in rule.columns:
-        if column in known:
+        if column in columns:
             continue
-        near = difflib.get_close_matches(column, known, n=1)
+        near = difflib.get_close_matches(column, columns, n=1)
         hint = f"Did you mean {near[0]!r}? " if near else ""
         raise StudyError(
             f"there is no column {column!r} to sum cells up by",
             where=where,
-            remedy=f"{hint}Columns that can be a level: {', '.join(known)}. A level is written "
+            remedy=f"{hint}Columns that can be a level: {', '.join(columns)}. A level is written "
             f"COLUMN or COLUMN:RULE with a rule of {', '.join(RULES)}",
         )
-
-
-def require_own_names(rule: LevelRule, header: Sequence[str], where: Path) -> None:
-    """Refuse a level whose columns have names that its table uses itself.
-
-    Raises:
-        UsageError: names the column.
-    """
-    twice = [column for column in rule.columns if header.count(column) > 1]
+    names = list(header(rule))
+    twice = [column for column in rule.columns if names.count(column) > 1]
     if twice:
         raise UsageError(
             f"the column {twice[0]!r} of the level {rule.name} has a name that the result uses "
@@ -102,6 +106,7 @@ def require_own_names(rule: LevelRule, header: Sequence[str], where: Path) -> No
             where=where,
             remedy="Rename the column",
         )
+    return rule
 
 
 def unit_of(record: Record, rule: LevelRule) -> tuple[str, ...]:
@@ -111,40 +116,44 @@ def unit_of(record: Record, rule: LevelRule) -> tuple[str, ...]:
     )
 
 
-def assess_level(
+def evaluate_levels(
+    rules: Sequence[LevelRule],
     records: Sequence[Record],
     labels: NDArray[np.int64],
     probabilities: NDArray[np.float64],
-    manifest: Manifest,
-    rule: LevelRule,
     *,
+    manifest: Manifest,
     classes: Sequence[str],
     seed: int,
-) -> LevelEvaluation:
-    """Sum the predictions of ``records`` up, and see which units the training has met.
+) -> tuple[LevelEvaluation, ...]:
+    """Aggregate predictions to each level, and count the units that training has seen.
 
     Args:
+        rules: the levels.
         records: N images of one part.
         labels: (N,) true class indices.
         probabilities: (N, K).
         manifest: of all parts.
         seed: of the intervals.
     """
-    names = [unit_of(record, rule) for record in records]
-    level = evaluate_level(
-        labels,
-        probabilities,
-        names,
-        rule,
-        classes=classes,
-        groups=[manifest.group_of(record) for record in records] if manifest.group else None,
-        group=manifest.group,
-        seed=seed,
-    )
-    if {record.part for record in records} != {TEST}:
-        return level
-    known = {unit_of(one, rule) for one in manifest.records if one.part in {TRAIN, VALIDATION}}
-    return with_familiar(level, known)
+    groups = [manifest.group_of(record) for record in records] if manifest.group else None
+    levels = []
+    for rule in rules:
+        level = evaluate_level(
+            labels,
+            probabilities,
+            [unit_of(record, rule) for record in records],
+            rule,
+            classes=classes,
+            groups=groups,
+            group=manifest.group,
+            seed=seed,
+        )
+        if {record.part for record in records} == {TEST}:
+            trained = (one for one in manifest.records if one.part in {TRAIN, VALIDATION})
+            level = with_familiar(level, {unit_of(one, rule) for one in trained})
+        levels.append(level)
+    return tuple(levels)
 
 
 def with_familiar(level: LevelEvaluation, known: Collection[tuple[str, ...]]) -> LevelEvaluation:
@@ -201,22 +210,18 @@ def write_levels(folder: Path, levels: Mapping[str, Sequence[LevelEvaluation]]) 
     for place, first in enumerate(next(iter(levels.values()), ())):
         slug = re.sub(r"[^A-Za-z0-9_.-]+", "_", first.rule.name)[:60]
         name = f"level_{slug}.csv" if f"level_{slug}.csv" not in names else f"level_{place}.csv"
-        lines = [["part", *unit_header(first.rule, first.classes, labelled=True)]]
-        lines += [
+        rows = [
             [part, *unit_row(unit, first.classes)]
             for part, own in levels.items()
             for unit in own[place].units
         ]
-        write_text_atomic(folder / name, csv_text(lines))
+        write_csv(folder / name, _header_of_run(first.rule, first.classes), rows)
         names.append(name)
     return tuple(names)
 
 
-def csv_text(lines: Sequence[Sequence[str]]) -> str:
-    """Rows as CSV with ``\\n`` line ends."""
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(lines)
-    return stream.getvalue()
+def _header_of_run(rule: LevelRule, classes: Sequence[str]) -> list[str]:
+    return ["part", *unit_header(rule, classes, labelled=True)]
 
 
 def level_section(level: LevelEvaluation) -> LevelSection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from actinscope.errors import OutputError, UsageError
+from actinscope.runs.folder import RunFile
 from actinscope.runs.prepare import StudySource
 
 
@@ -14,11 +15,11 @@ def require_new_folder(folder: Path, source: StudySource) -> None:
     Raises:
         UsageError: ``folder`` is a file, holds something, or lies within the class folders.
     """
-    if (folder / "recipe.toml").exists():
+    if (folder / RunFile.RECIPE).exists():
         raise UsageError(
             "holds a training run already",
             where=folder,
-            remedy="Give -o another folder (or, to go on with the run, `train` with --resume)",
+            remedy="Give -o another folder (or, to continue the run, `train` with --resume)",
         )
     require_empty_folder(folder)
     # Without a manifest every folder below DATA is a class.
@@ -38,18 +39,18 @@ def require_output(
     Args:
         folder: for the results.
         source: of the images.
-        resume: go on with what is in ``folder``.
-        mark: file that every such folder holds once it was begun.
+        resume: continue with what is in ``folder``.
+        mark: file that every such folder holds once it was started.
         what: is written into it, for the message.
 
     Raises:
-        UsageError: so it is, or as :func:`require_new_folder`.
+        UsageError: there is nothing to continue, or as :func:`require_new_folder`.
     """
     if not resume:
         require_new_folder(folder, source)
     elif not (folder / mark).exists():
         raise UsageError(
-            f"holds no {what} to go on with",
+            f"holds no {what} to continue",
             where=folder,
             remedy="Leave out --resume to start one",
         )
@@ -59,7 +60,7 @@ def require_empty_folder(folder: Path) -> None:
     """Refuse a folder that holds something (hidden files do not count).
 
     Raises:
-        UsageError: so it is, or ``folder`` is a file.
+        UsageError: it does, or ``folder`` is a file.
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError("is a file", where=folder, remedy="Give -o the name of a new folder")

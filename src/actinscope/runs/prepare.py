@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.cells import CropReader
-from actinscope.errors import ImageUnreadable, ManifestError
+from actinscope.errors import ImageUnreadable
 from actinscope.images import Image
 from actinscope.networks import NetworkEntry
-from actinscope.predict import is_own_column
+from actinscope.predict import require_free_columns
 from actinscope.preprocess import NetworkInput, Preprocess, fit_preprocess
 from actinscope.progress import Progress, StepCounter
 from actinscope.study import (
@@ -80,7 +80,9 @@ def read_study(source: StudySource, recipe: Recipe) -> Manifest:
         StudyError: as :func:`read_manifest` and :func:`scan_folder` do, or a column has a
             name that predictions.csv uses itself.
     """
-    return _require_free_names(_listed(source, recipe), source.manifest or source.data)
+    manifest = _listed(source, recipe)
+    require_free_columns(manifest.group_columns, source.manifest or source.data)
+    return manifest
 
 
 def _listed(source: StudySource, recipe: Recipe) -> Manifest:
@@ -102,18 +104,6 @@ def _listed(source: StudySource, recipe: Recipe) -> Manifest:
         crop_size=source.crop_size,
         options=recipe.images,
     )
-
-
-def _require_free_names(manifest: Manifest, where: Path) -> Manifest:
-    """Refuse columns that the table of predictions has itself."""
-    taken = [column for column in manifest.group_columns if is_own_column(column)]
-    if taken:
-        raise ManifestError(
-            f"the column {taken[0]!r} has a name that predictions.csv uses itself",
-            where=where,
-            remedy="Rename the column",
-        )
-    return manifest
 
 
 def fingerprint_study(

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from actinscope.bundle import Bundle, TrainingHashes, group_digest
 from actinscope.errors import StudyError
-from actinscope.study import RESERVED_COLUMNS, TRAIN, VALIDATION, Manifest, Row, read_table
+from actinscope.runs.folder import ListedImage, RunFile, read_listed_images
+from actinscope.study import TEST, Manifest
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,14 +17,15 @@ class TrainingProvenance:
     """What is known of the images that trained a bundle, or the members of an ensemble.
 
     Attributes:
-        images: SHA-256 of the pixels of the training and validation images.
-        rows: the rows of these images in the run around the bundle; none where it lies in none.
+        images: SHA-256 of the pixels of the training and validation images -> their part, ""
+            where only the bundle says so.
+        listed: these images in the run around the bundle; none where it lies in none.
         groups: by column, :func:`group_digest` of the values that the bundle itself carries.
         unknown: titles of the networks of which nothing is known.
     """
 
-    images: frozenset[str]
-    rows: tuple[Row, ...]
+    images: Mapping[str, str]
+    listed: tuple[ListedImage, ...]
     groups: Mapping[str, frozenset[str]]
     unknown: tuple[str, ...]
 
@@ -32,16 +34,23 @@ class TrainingProvenance:
         """Whether every image that trained the bundle would be recognised."""
         return not self.unknown
 
+    @classmethod
+    def of_run(cls, images: Iterable[ListedImage], title: str) -> TrainingProvenance:
+        """As a run's manifest has it; ``title`` names the network."""
+        trained = tuple(image for image in images if image.part != TEST)
+        hashes = {image.pixel_hash: image.part for image in trained if image.pixel_hash}
+        return cls(hashes, trained, {}, () if hashes else (title,))
+
     def units(
         self, columns: Sequence[str], names: Iterable[tuple[str, ...]]
     ) -> frozenset[tuple[str, ...]]:
         """Those of ``names``, values of ``columns``, of which other images trained the bundle.
 
-        The rows of a run tell it exactly. A bundle that carries hashes has them by column: a
+        The images of a run say it exactly. A bundle that carries hashes has them by column: a
         name of several columns counts as known where each of its values is, which may take a
         new combination of known values for a known one, never the other way round.
         """
-        met = {tuple(row.get(column) for column in columns) for row in self.rows}
+        met = {tuple(image.value(column) for column in columns) for image in self.listed}
         return frozenset(
             name for name in names if all(name) and (name in met or self._carried(columns, name))
         )
@@ -55,50 +64,46 @@ class TrainingProvenance:
 
 def training_provenance(bundle: Bundle) -> TrainingProvenance:
     """What the run around the bundle says, and what the bundle itself carries."""
-    rows = _training_rows(bundle.path.absolute().parent)
-    images = _images_of(rows)
+    run = bundle.path.absolute().parent
+    known = TrainingProvenance.of_run(_images_of(run), bundle.info.network.title)
     carried = bundle.seen
     if carried is None:
-        return TrainingProvenance(images, rows, {}, () if images else (bundle.info.network.title,))
+        return known
     titles = [member.title for member in bundle.info.members]
-    unknown = tuple(titles[number] for number in carried.unknown if number < len(titles))
-    groups = {column: frozenset(found) for column, found in carried.groups.items()}
-    return TrainingProvenance(images | frozenset(carried.images), rows, groups, unknown)
-
-
-def seen_by_run(run: Path) -> TrainingHashes:
-    """The training and validation images of the run in a folder; empty where there is none."""
-    rows = _training_rows(run)
-    columns = {column for row in rows for column in row.cells} - set(RESERVED_COLUMNS)
-    groups = {}
-    for column in sorted(columns):
-        values = {row.get(column) for row in rows} - {""}
-        groups[column] = tuple(sorted(group_digest(column, value) for value in values))
-    return TrainingHashes(images=tuple(sorted(_images_of(rows))), groups=groups)
-
-
-def _training_rows(run: Path) -> tuple[Row, ...]:
-    if not all((run / name).is_file() for name in ("recipe.toml", "manifest.csv")):
-        return ()  # a manifest.csv alone may be of any study
-    table = read_table(run / "manifest.csv")
-    return tuple(row for row in table.rows if row.get("part") in {TRAIN, VALIDATION})
-
-
-def _images_of(rows: Sequence[Row]) -> frozenset[str]:
-    return frozenset({row.get("sha256") for row in rows} - {""})
-
-
-def seen_by_any(runs: Sequence[TrainingHashes]) -> TrainingHashes:
-    """The images and groups of several runs together; empty ones are of unknown training."""
-    columns = sorted({column for one in runs for column in one.groups})
-    return TrainingHashes(
-        images=tuple(sorted({image for one in runs for image in one.images})),
-        groups={
-            column: tuple(sorted({value for one in runs for value in one.groups.get(column, ())}))
-            for column in columns
-        },
-        unknown=tuple(number for number, one in enumerate(runs) if not one.images),
+    return replace(
+        known,
+        images=dict.fromkeys(carried.images, "") | dict(known.images),
+        groups={column: frozenset(found) for column, found in carried.groups.items()},
+        unknown=tuple(titles[number] for number in carried.unknown if number < len(titles)),
     )
+
+
+def training_hashes(runs: Sequence[Path]) -> TrainingHashes:
+    """The training and validation images of the runs in these folders, for the bundle that joins
+    their models; a folder that holds no run is one of unknown training.
+    """
+    known = [TrainingProvenance.of_run(_images_of(run), "") for run in runs]
+    values = {
+        (column, value)
+        for one in known
+        for image in one.listed
+        for column, value in image.groups.items()
+    }
+    groups: dict[str, list[str]] = {column: [] for column, _ in sorted(values)}
+    for column, value in values:
+        if value:
+            groups[column].append(group_digest(column, value))
+    return TrainingHashes(
+        images=tuple(sorted({pixels for one in known for pixels in one.images})),
+        groups={column: tuple(sorted(digests)) for column, digests in groups.items()},
+        unknown=tuple(number for number, one in enumerate(known) if not one.images),
+    )
+
+
+def _images_of(run: Path) -> tuple[ListedImage, ...]:
+    if not all((run / name).is_file() for name in (RunFile.RECIPE, RunFile.MANIFEST)):
+        return ()  # a manifest.csv alone may be of any study
+    return read_listed_images(run / RunFile.MANIFEST)
 
 
 def without_training_images(
@@ -115,14 +120,14 @@ def without_training_images(
         return manifest, ()
     if not unseen:
         raise StudyError(
-            "the model was trained on all of these images, so they test nothing",
+            "the model was trained on all of these images, so they cannot test it",
             where=manifest.root,
-            remedy="Give images that it never saw; how it does on its own is in the metrics.json "
-            "of its run",
+            remedy="Give images that it never saw; its own test metrics are in the metrics.json of "
+            "its run",
         )
     note = (
         f"the model was trained on {others} of the {len(manifest.records)} images; they are left "
-        "out here, as they test nothing"
+        "out, as they cannot test it"
     )
     return replace(manifest, records=unseen), (note,)
 
@@ -149,10 +154,10 @@ def seen_before(known: TrainingProvenance) -> str:
         return "The images that it was trained on were left out."
     if not known.images:
         return (
-            "Whether it was trained on some of them cannot be seen from here: that is for the "
-            "author to say."
+            "Whether it was trained on some of them is not known here: that is for the author to "
+            "say."
         )
     return (
         "The images that are known to have trained it were left out; what trained "
-        f"{' and '.join(known.unknown)} cannot be seen from here: that is for the author to say."
+        f"{' and '.join(known.unknown)} is not known here: that is for the author to say."
     )

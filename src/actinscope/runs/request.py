@@ -1,22 +1,25 @@
-"""What a training run is asked to do, and which network it trains."""
+"""What a training run is asked to do, and the network and settings that follow from it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from actinscope.errors import SettingsError
 from actinscope.networks import (
     PAPER_NETWORK,
+    Head,
     NetworkEntry,
     ResolvedWeights,
     default_network,
     default_sentence,
     network_entry,
     resolve_weights,
+    settle_head,
 )
 from actinscope.runs.prepare import StudySource
-from actinscope.training import Recipe, require_xgboost
+from actinscope.training import Recipe, change_recipe, require_xgboost
 
 
 @dataclass(frozen=True)
@@ -93,3 +96,104 @@ def choose_network(recipe: Recipe, *, automatic: bool = False) -> ChosenNetwork:
             "settings for it."
         )
     return ChosenNetwork(entry, weights, tuple(notices))
+
+
+def recipe_as_used(recipe: Recipe, entry: NetworkEntry) -> Recipe:
+    """``recipe`` with the network and what hangs on it settled, as ``recipe.toml`` keeps it.
+
+    Where every layer is trained there are no frozen layers whose output could be stored, so
+    that every epoch has fresh views; and where there are no pretrained weights either, there
+    are no statistics of batch normalisation to keep and no features to fit the last layer on.
+
+    Raises:
+        SettingsError: settings of the network that contradict each other or the network.
+    """
+    settings = recipe.network
+    frozen = entry.frozen_layers if settings.frozen_layers is None else settings.frozen_layers
+    learned = settings.weights != "none" and not (
+        entry.from_scratch and settings.weights == "imagenet"
+    )
+    if recipe.training.head_model == "boosted_trees":
+        return _for_trees(recipe, entry)
+    if frozen and entry.from_scratch and not learned:
+        raise SettingsError(
+            f"{entry.title} starts from random numbers, and {frozen} of its layers are to stay so",
+            where="network.frozen_layers",
+            remedy="Leave frozen_layers out, or name a weights file with --weights",
+        )
+    head = head_of(recipe, entry)
+    dense = {"head_units": head.units, "head_flatten": head.flatten} if head.units else {}
+    network: dict[str, Any] = {
+        "name": entry.name,
+        "input_size": settings.input_size or entry.input.size,
+        "frozen_layers": frozen,
+        "head": head.kind,
+        "head_dropout": head.dropout,
+        **dense,
+    }
+    training: dict[str, Any] = {}
+    if not frozen:
+        training["views"] = 0
+        if not learned:
+            training["head_start"] = "random"
+            network["freeze_batch_norm"] = False
+    return change_recipe(recipe, {"network": network, "training": training})
+
+
+def require_buildable(recipe: Recipe, entry: NetworkEntry) -> None:
+    """See that the network can be built as ``recipe`` (as used) asks, without building it.
+
+    Raises:
+        SettingsError: the input is too small for it, or no layer is left to train.
+    """
+    size = recipe.network.input_size or entry.input.size
+    if size < entry.smallest:
+        raise SettingsError(
+            f"the input size {size} is too small for {entry.title}",
+            where="network.input_size",
+            remedy=f"Choose at least {entry.smallest} pixels",
+        )
+    layers = entry.layer_count - entry.head.layer_count + head_of(recipe, entry).layer_count
+    frozen = recipe.network.frozen_layers or 0
+    if frozen >= layers:
+        raise SettingsError(
+            f"{frozen} layers are to stay frozen, and {entry.title} has {layers}: nothing is left "
+            "to train",
+            where="network.frozen_layers",
+            remedy=f"Freeze at most {layers - 1} layers",
+        )
+
+
+def _for_trees(recipe: Recipe, entry: NetworkEntry) -> Recipe:
+    """Nothing of the network is trained, so its frozen layers and its head stay unsaid."""
+    settings = recipe.network
+    if entry.from_scratch and settings.weights == "imagenet":
+        raise SettingsError(
+            f"{entry.title} has no pretrained weights, and boosted trees learn from features of "
+            "a pretrained network",
+            where="training.head_model",
+            remedy="Choose a pretrained network, or name a weights file with --weights",
+        )
+    size = settings.input_size or entry.input.size
+    return change_recipe(recipe, {"network": {"name": entry.name, "input_size": size}})
+
+
+def head_of(recipe: Recipe, entry: NetworkEntry) -> Head:
+    """The head that the recipe asks for, or the network's own.
+
+    Boosted trees read the mean of the last feature map: fully connected layers would be new
+    and untrained.
+
+    Raises:
+        SettingsError: settings of the head that do nothing.
+    """
+    settings = recipe.network
+    if recipe.training.head_model == "boosted_trees":
+        return Head()
+    return settle_head(
+        entry.head,
+        kind=settings.head,
+        units=settings.head_units,
+        dropout=settings.head_dropout,
+        flatten=settings.head_flatten,
+    )

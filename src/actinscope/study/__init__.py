@@ -5,7 +5,7 @@ from __future__ import annotations
 from actinscope.study.fingerprints import Fingerprints, fingerprint, hash_of_pixels
 from actinscope.study.image_statistics import CORNER, MEASURES, ImageStatistics
 from actinscope.study.keep_together import find_keep_together_sets
-from actinscope.study.manifest import read_manifest, write_manifest
+from actinscope.study.manifest import manifest_csv, read_manifest, write_manifest
 from actinscope.study.patches import PatchSettings, patches_of_fields
 from actinscope.study.records import (
     PARTS,
@@ -21,7 +21,7 @@ from actinscope.study.records import (
 )
 from actinscope.study.scan import scan_folder
 from actinscope.study.split import Split, grouped_folds, split, train_and_validation
-from actinscope.study.table import Row, Table, read_table
+from actinscope.study.table import Row, read_table
 from actinscope.study.thumbnails import SIDE, Thumbnail, mirrored_descriptors
 
 __all__ = [
@@ -40,13 +40,13 @@ __all__ = [
     "Record",
     "Row",
     "Split",
-    "Table",
     "Thumbnail",
     "find_keep_together_sets",
     "fingerprint",
     "forbidden_characters",
     "grouped_folds",
     "hash_of_pixels",
+    "manifest_csv",
     "mirrored_descriptors",
     "patches_of_fields",
     "read_manifest",

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from actinscope.errors import ManifestError, SettingsError
-from actinscope.files import write_text_atomic
+from actinscope.files import csv_text, write_text_atomic
 from actinscope.images import ReadOptions
 from actinscope.study.expand_fields import FIELD_COLUMN, ManifestRow, expand_fields
 from actinscope.study.records import RESERVED_COLUMNS, Manifest, Record, absolute, tidy
@@ -62,8 +60,7 @@ def read_manifest(
         raise ManifestError("the data folder is not there", where=root)
     if crop_size is not None and crop_size < 1:
         raise SettingsError(f"crop_size is {crop_size}", remedy="Give a positive number of pixels")
-    table = read_table(csv_path)
-    table.require_columns("path", "label")
+    table = read_table(csv_path, ("path", "label"))
     group_columns = tuple(name for name in table.columns if name not in RESERVED_COLUMNS)
     rows = read_rows(table, root)
     _require_all_or_no_parts(rows, csv_path)
@@ -244,15 +241,16 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
+    write_text_atomic(Path(path), manifest_csv(manifest))
+
+
+def manifest_csv(manifest: Manifest) -> str:
+    """The text of the file that :func:`write_manifest` writes."""
     lines = [_written(record, manifest.group_columns) for record in manifest.records]
     in_use = {name for line in lines for name, cell in line.items() if cell}
     tail = ("object", "y", "x", "height", "width", "part", "sha256")
     columns = ["path", "label", *manifest.group_columns, *(name for name in tail if name in in_use)]
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    write_text_atomic(Path(path), buffer.getvalue())
+    return csv_text([columns, *([line.get(name, "") for name in columns] for line in lines)])
 
 
 def _written(record: Record, group_columns: Sequence[str]) -> Mapping[str, str]:

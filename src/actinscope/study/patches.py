@@ -82,8 +82,7 @@ def patches_of_fields(
     """
     _check(settings)
     root = absolute(csv_path.parent if data is None else data)
-    table = read_table(csv_path)
-    table.require_columns("path", "mask")
+    table = read_table(csv_path, ("path", "mask"))
     rows = read_rows(table, root, labelled=False)
     refuse_repeats([(one.image, one.row.line) for one in rows], csv_path)
     has_label = "label" in table.columns

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from actinscope.wording import enumerate_some
 
 _DELIMITERS = (",", ";", "\t")
 _PART_ALIASES = {"training": "train", "val": "validation", "valid": "validation"}
+_LARGEST = 1 << 30  # bytes; ten million rows
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -97,22 +98,8 @@ class Table:
     rows: tuple[Row, ...]
     decimal_comma: bool
 
-    def require_columns(self, *needed: str) -> None:
-        """Refuse a table that lacks columns.
 
-        Raises:
-            ManifestError: names those that are missing and those that are there.
-        """
-        if missing := [name for name in needed if name not in self.columns]:
-            found = ", ".join(self.columns) or "none"
-            raise ManifestError(
-                f"there is no column {' and no column '.join(missing)}",
-                where=self.path,
-                remedy=f"The first line names the columns; found: {found}",
-            )
-
-
-def read_table(path: Path) -> Table:
+def read_table(path: Path, required: Sequence[str] = ()) -> Table:
     """Read a CSV with a header line.
 
     Accepts UTF-8 with or without a byte order mark and UTF-16 with one; commas,
@@ -121,8 +108,8 @@ def read_table(path: Path) -> Table:
     may be in any case.
 
     Raises:
-        ManifestError: the file cannot be read, has no rows, names a column twice, or
-            a row has more cells than there are columns.
+        ManifestError: the file cannot be read, has no rows, names a column twice, lacks
+            one of ``required``, or a row has more cells than there are columns.
     """
     text = _read_text(path)
     first, _, rest = text.partition("\n")
@@ -137,6 +124,13 @@ def read_table(path: Path) -> Table:
             "the file is empty", where=path, remedy="It needs at least the columns path and label"
         )
     columns = _columns(numbered[0][1], path)
+    missing = [name for name in required if name not in columns]
+    if missing:
+        raise ManifestError(
+            f"there is no column {' and no column '.join(missing)}",
+            where=path,
+            remedy=f"The first line names the columns; found: {', '.join(filter(None, columns))}",
+        )
     rows = tuple(_row(line, cells, columns, path) for line, cells in numbered[1:])
     if not rows:
         raise ManifestError(
@@ -150,6 +144,8 @@ def read_table(path: Path) -> Table:
 
 def _read_text(path: Path) -> str:
     try:
+        if Path(path).stat().st_size > _LARGEST:
+            raise ManifestError("is larger than such a table can be", where=path)
         data = Path(path).read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import csv
-import io
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.files import write_text_atomic
+from actinscope.files import write_csv
 from actinscope.training.checkpoint import save_checkpoint
 
 #: Epochs that end sooner after a written one are written together with a later one.
@@ -143,8 +141,4 @@ def _write_epoch(folder: Path, last: _Epoch, best: _Epoch | None, trained: int) 
 
 def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
     """Write the epochs as CSV, atomically."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, HISTORY_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    write_text_atomic(path, text.getvalue())
+    write_csv(path, HISTORY_COLUMNS, history)

@@ -1,17 +1,18 @@
-"""The whole job of ``actinscope compare``: several trained runs on the same images."""
+"""The whole job of ``actinscope compare``: several models on the same images or folds."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from actinscope import __version__
 from actinscope.bundle import BundleInfo
 from actinscope.cells import CropReader
-from actinscope.errors import UsageError
+from actinscope.errors import ImageError, SettingsError, UsageError
 from actinscope.evaluation import (
     Comparison,
     compare_classifiers,
@@ -27,32 +28,40 @@ from actinscope.report import (
     ComparisonContent,
     ContestedImage,
     RunAnswer,
+    displayed,
     flatten,
     write_comparison,
 )
 from actinscope.runs import (
     AlignedRuns,
+    Candidate,
+    ImageKey,
+    RunFile,
     RunFolder,
     StudySource,
     align,
     now_utc,
     read_run,
+    recipe_of,
     require_empty_folder,
 )
-from actinscope.training import Recipe, read_recipe
+from actinscope.study import Record, hash_of_pixels, read_manifest
+from actinscope.training import Recipe
 from actinscope.workflows.compare_bundles import predict_anew
-from actinscope.workflows.compare_pictures import Gallery, open_gallery
+from actinscope.workflows.compare_folds import FOLD_TABLES, compare_folds, is_crossvalidation
 
 _ONE_POINT = 0.01
 _PICTURES = 36  # of one kind
+_TABLES = ("report.html", "comparison.csv", "pairs.csv", "disagreements.csv")
 
 
 @dataclass(frozen=True)
 class CompareRequest:
-    """Which runs, on which images, into which folder.
+    """Which models, on which images, into which folder.
 
     Attributes:
-        runs: folders that ``train`` or ``evaluate`` wrote; with ``source`` also bundles.
+        runs: folders that ``train`` or ``evaluate`` wrote; with ``source`` also bundles; or
+            two folders of ``crossvalidate``, which are compared fold by fold.
         source: labelled images that all bundles predict anew; None takes the test images
             that the runs have in common, as they were predicted then.
         images: folder that the runs' manifests are relative to, for pictures.
@@ -71,16 +80,20 @@ class CompareRequest:
     command: str = ""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class CompareOutcome:
-    """All figures, a sentence for each pair, and what was left out."""
+    """What came out.
+
+    Attributes:
+        folder: where ``files`` lie.
+        files: the page, where there is one, and the tables.
+        lines: to be shown, the verdict first.
+        problems: (name, message) of the images that could not be used.
+    """
 
     folder: Path
-    comparison: Comparison
-    verdict: str
-    sentences: tuple[str, ...]
-    lost: tuple[tuple[str, int], ...]
-    notes: tuple[str, ...]
+    files: tuple[str, ...]
+    lines: tuple[str, ...]
     problems: tuple[tuple[str, str], ...] = ()
 
 
@@ -91,23 +104,27 @@ class _Material:
     aligned: AlignedRuns
     infos: Mapping[str, BundleInfo | None]
     recipes: Mapping[str, Recipe | None]
-    gallery: Gallery
+    gallery: _Gallery
     problems: tuple[tuple[str, str], ...] = ()
 
 
 def compare_runs(request: CompareRequest, progress: Progress) -> CompareOutcome:
-    """Compare runs image by image and write tables, figures and a report.
+    """Compare models and write tables, and of single runs also figures and a report.
 
     Raises:
         UsageError: fewer than two runs, one of them twice, or the output folder is in use.
-        StudyError: a run is broken, or no image is left that all can be compared on.
+        StudyError: a run is broken, or no image is left that all can be compared on, or
+            cross-validations do not have the same folds.
         BundleError: a bundle is broken.
     """
     named = name_runs(request.runs)
     require_empty_folder(request.output)
-    material = _as_predicted(named, request) if request.source is None else _anew(
-        named, request, request.source, progress
-    )  # fmt: skip
+    if any(map(is_crossvalidation, request.runs)):
+        return _fold_by_fold(request)
+    if request.source is None:
+        material = _as_predicted(named, request)
+    else:
+        material = _anew(named, request, request.source, progress)
     aligned = material.aligned
     for note in (*(f"{count} left out: {why}" for why, count in aligned.lost), *aligned.notes):
         progress.say(f"note: {note}")
@@ -124,11 +141,8 @@ def compare_runs(request: CompareRequest, progress: Progress) -> CompareOutcome:
     write_comparison(content, request.output)
     return CompareOutcome(
         folder=request.output,
-        comparison=compared,
-        verdict=content.verdict.sentence,
-        sentences=content.sentences,
-        lost=aligned.lost,
-        notes=aligned.notes,
+        files=_TABLES,
+        lines=(content.verdict.sentence, *(f"- {sentence}" for sentence in content.sentences)),
         problems=material.problems,
     )
 
@@ -157,26 +171,24 @@ def name_runs(paths: Sequence[Path]) -> dict[str, Path]:
     return dict(zip(ends, paths, strict=True))
 
 
+def _fold_by_fold(request: CompareRequest) -> CompareOutcome:
+    for option in ("source", "images", "group"):
+        if getattr(request, option) is not None:
+            name = "data" if option == "source" else option
+            raise UsageError(
+                f"--{name} does nothing with folders of `crossvalidate`", remedy="Leave it out"
+            )
+    return CompareOutcome(request.output, FOLD_TABLES, compare_folds(request.runs, request.output))
+
+
 def _as_predicted(named: Mapping[str, Path], request: CompareRequest) -> _Material:
     runs = {name: read_run(path) for name, path in named.items()}
+    candidates = [Candidate.of_run(name, run) for name, run in runs.items()]
     return _Material(
-        aligned=align(runs, group=request.group),
+        aligned=align(candidates, group=request.group),
         infos={name: run.info for name, run in runs.items()},
         recipes={name: run.recipe for name, run in runs.items()},
-        gallery=_gallery_of(runs, request),
-    )
-
-
-def _gallery_of(runs: Mapping[str, RunFolder], request: CompareRequest) -> Gallery:
-    if request.images is None:
-        return Gallery(why="For pictures of them, give the folder of the images with --images.")
-    for name, run in runs.items():
-        if run.info is not None and run.images:
-            hashes = {image.key: image.pixel_hash for image in run.images}
-            return open_gallery(name, run.info, run.manifest, request.images, hashes)
-    raise UsageError(
-        "no run has a manifest and a bundle, so there is nothing to make pictures with",
-        remedy="Leave out --images, or give a folder that `actinscope train` wrote",
+        gallery=_gallery_of(runs, request.images),
     )
 
 
@@ -188,17 +200,92 @@ def _anew(
     return _Material(
         aligned=done.aligned,
         infos={name: one.info for name, one in done.bundles.items()},
-        recipes={
-            name: read_recipe(path / "recipe.toml") if (path / "recipe.toml").is_file() else None
-            for name, path in named.items()
-        },
-        gallery=Gallery(
+        recipes={name: recipe_of(path) for name, path in named.items()},
+        gallery=_Gallery(
             run=first,
-            preprocess=bundle.info.preprocess,
+            info=bundle.info,
             reader=CropReader(request.options or bundle.info.read_options),
             records=done.records,
         ),
         problems=done.problems,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Gallery:
+    """Pictures of the images that runs disagree on, as the network of one run sees them.
+
+    Attributes:
+        run: name of that run.
+        info: of its bundle; None makes no pictures.
+        reader: reads the images.
+        records: image -> record.
+        hashes: image -> SHA-256 that its pixels must have; one that differs is not shown.
+    """
+
+    run: str = ""
+    info: BundleInfo | None = None
+    reader: CropReader = field(default_factory=CropReader)
+    records: Mapping[ImageKey, Record] = field(default_factory=dict)
+    hashes: Mapping[ImageKey, str] = field(default_factory=dict)
+
+    @property
+    def sentence(self) -> str:
+        """How the pictures were made, or why there are none."""
+        if self.info is None:
+            return "For pictures of them, give the folder of the images with --images."
+        return f"The pictures show the cells as the network of {self.run} gets them."
+
+    def pictures(
+        self, keys: Sequence[ImageKey], progress: Progress
+    ) -> dict[ImageKey, NDArray[np.uint8]]:
+        """Image -> uint8 (H, W) or (H, W, 3), of those that can be shown.
+
+        What is missing, broken or not the image that was predicted is said and left out.
+        """
+        if self.info is None:
+            return {}
+        found: dict[ImageKey, NDArray[np.uint8]] = {}
+        progress.phase("Making pictures", len(keys))
+        for key in keys:
+            record = self.records.get(key)
+            if record is None:
+                progress.say(f"no picture: {key[0]}: not among the images")
+                continue
+            try:
+                image = self.reader.read(record.path, record.region)
+                scaled = self.info.preprocess.to_scaled(image)
+            except (ImageError, SettingsError) as error:
+                progress.say(f"no picture: {record.title}: {error}")
+                continue
+            if self.hashes.get(key, "") in ("", hash_of_pixels(image.pixels)):
+                found[key] = displayed(scaled)
+            else:
+                progress.say(f"no picture: {record.title}: the file has changed since the run")
+            progress.advance(1)
+        return found
+
+
+def _gallery_of(runs: Mapping[str, RunFolder], images: Path | None) -> _Gallery:
+    """Pictures from the folder ``images``, which the manifest of the first run names files in."""
+    if images is None:
+        return _Gallery()
+    for name, run in runs.items():
+        if run.info is not None and run.images:
+            options = run.info.read_options
+            listed = read_manifest(
+                run.path / RunFile.MANIFEST, images, group="none", options=options
+            )
+            return _Gallery(
+                run=name,
+                info=run.info,
+                reader=CropReader(options),
+                records={record.key: record for record in listed.records},
+                hashes={image.key: image.pixel_hash for image in run.images},
+            )
+    raise UsageError(
+        "no run has a manifest and a bundle, so there is nothing to make pictures with",
+        remedy="Leave out --images, or give a folder that `actinscope train` wrote",
     )
 
 
@@ -250,13 +337,13 @@ def _content(
 
 def _question(request: CompareRequest, aligned: AlignedRuns) -> str:
     which = (
-        "the test images that they have in common and that none of them has learnt from"
+        "the test images that they have in common and that none of them was trained on"
         if request.source is None
-        else "labelled images that all of them have predicted for this comparison"
+        else "labelled images that all of them predicted for this comparison"
     )
     return (
         f"Which of the runs {', '.join(aligned.names)} tells {', '.join(aligned.classes)} apart "
-        f"best? All are judged on the same {len(aligned.keys)} images: {which}."
+        f"best? All are evaluated on the same {len(aligned.keys)} images: {which}."
     )
 
 
@@ -270,7 +357,7 @@ def _notices(infos: Mapping[str, BundleInfo | None]) -> tuple[str, ...]:
 
 
 def _images(
-    aligned: AlignedRuns, places: Sequence[int], gallery: Gallery, progress: Progress
+    aligned: AlignedRuns, places: Sequence[int], gallery: _Gallery, progress: Progress
 ) -> tuple[ContestedImage, ...]:
     """The images at ``places`` with every run's answer; the first of them with pictures."""
     keys = [aligned.keys[place] for place in places]

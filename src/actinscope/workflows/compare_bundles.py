@@ -1,35 +1,33 @@
-"""Letting several bundles predict the same labelled images, which none of them has learnt from."""
+"""Predicting with several bundles the labelled images that none of them was trained on."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from actinscope.bundle import Bundle, load_bundle
 from actinscope.cells import CropReader
-from actinscope.errors import StudyError
 from actinscope.images import ReadOptions
 from actinscope.predict import Predictor, predict_records
 from actinscope.progress import Progress, StepCounter
 from actinscope.runs import (
     AlignedRuns,
+    Candidate,
     ImageKey,
+    ListedImage,
     StudySource,
-    check_labels,
-    familiar_groups,
+    TrainingProvenance,
+    align,
+    bundle_of,
+    common_images,
     fingerprint_study,
-    keep_test_part,
-    labels_of,
     read_labelled,
+    require_same_classes,
     training_provenance,
     unreadable,
 )
-from actinscope.study import Fingerprints, Manifest, Record
+from actinscope.study import TEST, Fingerprints, Manifest, Record
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,14 +45,6 @@ class PredictedAnew:
     bundles: Mapping[str, Bundle]
     records: Mapping[ImageKey, Record]
     problems: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, eq=False)
-class _Predicted:
-    """Calibrated probabilities (N, K), NaN where there is a message in ``errors``."""
-
-    probabilities: NDArray[np.float64]
-    errors: tuple[str, ...]
 
 
 def predict_anew(
@@ -76,102 +66,86 @@ def predict_anew(
         BundleError, StudyError: what the rooms below say, or no image is left.
     """
     bundles = {name: load_bundle(bundle_of(path)) for name, path in runs.items()}
-    classes = _common_classes(bundles)
-    studies = _Studies(source, classes, progress)
+    require_same_classes({name: bundle.info.classes for name, bundle in bundles.items()})
+    studies = _Studies(source, progress)
     manifests = {
-        name: studies.read(options or bundle.info.read_options, bundle.info.crop_size)
+        name: studies.read(bundle, options or bundle.info.read_options)
         for name, bundle in bundles.items()
     }
-    keys, lost = _unseen_by_all(bundles, manifests)
-    first = next(iter(manifests.values()))
+    everything = {one.key: one for manifest in manifests.values() for one in manifest.records}
+    candidates = [
+        _candidate(name, bundle, manifests[name], everything) for name, bundle in bundles.items()
+    ]
+    keys, _ = common_images(candidates)
     problems = dict(studies.problems)
-    outputs = {
-        name: _predict(name, bundle, manifests[name], keys, options=options, progress=progress)
-        for name, bundle in bundles.items()
-    }
-    failed: set[ImageKey] = set()
-    for name, output in outputs.items():
-        titles = {record.key: record.title for record in manifests[name].records}
-        for key, error in zip(keys, output.errors, strict=True):
+    for number, (name, bundle) in enumerate(bundles.items()):
+        records = {record.key: record for record in manifests[name].records}
+        counter = StepCounter(progress, f"Predicting with {name}")
+        reader = CropReader(options or bundle.info.read_options)
+        predictor = Predictor(bundle)
+        found = predict_records(predictor, [records[key] for key in keys], reader, progress=counter)
+        for key, error in zip(keys, found.errors, strict=True):
             if error:
-                failed.add(key)
-                problems.setdefault(titles[key], error)
-    good = np.array([key not in failed for key in keys])
-    if not good.any():
-        raise StudyError("none of the images could be predicted", where=source.data)
-    if failed:
-        lost = (*lost, ("could not be predicted", len(failed)))
-    records_by_key = {record.key: record for record in first.records}
-    kept = [records_by_key[key] for key, ok in zip(keys, good, strict=True) if ok]
+                problems.setdefault(records[key].title, error)
+        candidates[number] = replace(
+            candidates[number],
+            tested={key: row for row, key in enumerate(keys) if found.ok[row]},
+            # As all other figures are: calibrated, of an ensemble and of a single network alike.
+            probabilities=predictor.judge.probabilities(found.output),
+        )
+    first = next(iter(manifests.values()))
+    aligned = align(candidates, group=first.group or "none")
     return PredictedAnew(
-        aligned=AlignedRuns(
-            names=tuple(runs),
-            classes=classes,
-            keys=tuple(record.key for record in kept),
-            labels=labels_of(kept, classes),
-            probabilities=np.stack(
-                [
-                    outputs[name].probabilities[good][
-                        :, [bundle.info.classes.index(one) for one in classes]
-                    ]
-                    for name, bundle in bundles.items()
-                ]
-            ),
-            groups=tuple(map(first.group_of, kept)) if first.group else None,
-            group=first.group,
-            lost=lost,
-            notes=(
-                *first.notes,
-                *studies.notes,
-                *_pasts(bundles, replace(first, records=tuple(kept))),
-            ),
-        ),
+        aligned=replace(aligned, notes=(*first.notes, *studies.notes, *aligned.notes)),
         bundles=bundles,
-        records=records_by_key,
+        records={record.key: record for record in first.records},
         problems=tuple(problems.items()),
     )
 
 
-def _predict(
-    name: str,
-    bundle: Bundle,
-    manifest: Manifest,
-    keys: Sequence[ImageKey],
-    *,
-    options: ReadOptions | None,
-    progress: Progress,
-) -> _Predicted:
-    """What one bundle says of the images ``keys``, in their order."""
-    of_key = {record.key: record for record in manifest.records}
-    counter = StepCounter(progress, f"Predicting with {name}")
-    reader = CropReader(options or bundle.info.read_options)
-    predictor = Predictor(bundle)
-    found = predict_records(predictor, [of_key[key] for key in keys], reader, progress=counter)
-    # As all other figures are: calibrated, of an ensemble and of a single network alike.
-    return _Predicted(predictor.judge.probabilities(found.output), found.errors)
+def _candidate(
+    name: str, bundle: Bundle, manifest: Manifest, everything: Mapping[ImageKey, Record]
+) -> Candidate:
+    """A bundle before it predicts what it can read and was not trained on."""
+    training = training_provenance(bundle)
+    own = {record.key: record for record in manifest.records}
+    listed = {key: _listed(own.get(key, record), training) for key, record in everything.items()}
+    tested = [key for key in own if listed[key].part == TEST]
+    return Candidate(
+        name=name,
+        classes=bundle.info.classes,
+        tested={key: row for row, key in enumerate(tested)},
+        listed=listed,
+        training=training,
+        group=manifest.group,
+    )
 
 
-def bundle_of(path: Path) -> Path:
-    """The bundle of a run's folder, or ``path`` itself where that is the bundle."""
-    return path / "bundle" if (path / "bundle").exists() else path
+def _listed(record: Record, training: TrainingProvenance) -> ListedImage:
+    """An image of which one bundle is asked.
+
+    Its pixels have been looked up in what trained this bundle. No others are compared with
+    them: bundles that read fields in other ways see other pixels of the same cell.
+    """
+    part = training.images.get(record.pixel_hash, TEST)
+    return ListedImage(record.name, record.object_id, record.label, part, "", record.groups)
 
 
 class _Studies:
     """Reads the images once for each way in which bundles want them."""
 
-    def __init__(self, source: StudySource, classes: tuple[str, ...], progress: Progress) -> None:
+    def __init__(self, source: StudySource, progress: Progress) -> None:
         self._source = source
-        self._classes = classes
         self._progress = progress
         self._read: dict[tuple[ReadOptions, int | None], Fingerprints] = {}
         self.notes: tuple[str, ...] = ()
 
-    def read(self, options: ReadOptions, crop_size: int | None) -> Manifest:
+    def read(self, bundle: Bundle, options: ReadOptions) -> Manifest:
         """The readable images with their hashes; the test part where parts are named."""
-        wanted = (options, crop_size)
+        info = bundle.info
+        wanted = (options, info.crop_size)
         if wanted not in self._read:
-            listed, self.notes = keep_test_part(read_labelled(self._source, options, crop_size))
-            check_labels(listed.records, self._classes, listed.root)
+            listed, self.notes = read_labelled(self._source, info, options)
             self._read[wanted] = fingerprint_study(listed, CropReader(options), self._progress)
         return self._read[wanted].manifest
 
@@ -179,67 +153,3 @@ class _Studies:
     def problems(self) -> tuple[tuple[str, str], ...]:
         """(name, message) of what could not be read."""
         return tuple(problem for one in self._read.values() for problem in unreadable(one))
-
-
-def _common_classes(bundles: Mapping[str, Bundle]) -> tuple[str, ...]:
-    first, *others = bundles.items()
-    classes = first[1].info.classes
-    for name, bundle in others:
-        if set(bundle.info.classes) != set(classes):
-            raise StudyError(
-                f"{name} tells {', '.join(bundle.info.classes)} apart, and {first[0]} "
-                f"{', '.join(classes)}",
-                where=bundle.path,
-                remedy="Compare runs with the same classes",
-            )
-    return classes
-
-
-def _unseen_by_all(
-    bundles: Mapping[str, Bundle], manifests: Mapping[str, Manifest]
-) -> tuple[list[ImageKey], tuple[tuple[str, int], ...]]:
-    """The images that all can read and none has learnt from, and why others are left out."""
-    seen: dict[ImageKey, str] = {}
-    for name, bundle in bundles.items():
-        known = training_provenance(bundle).images
-        for record in manifests[name].records:
-            if record.pixel_hash in known:
-                seen.setdefault(record.key, name)
-    readable = [{record.key for record in manifest.records} for manifest in manifests.values()]
-    everything = dict.fromkeys(
-        record.key for manifest in manifests.values() for record in manifest.records
-    )
-    lost: Counter[str] = Counter()
-    keys = []
-    for key in everything:
-        if key in seen:
-            lost[f"{seen[key]} was trained on it"] += 1
-        elif not all(key in one for one in readable):
-            lost["could not be read for every bundle"] += 1
-        else:
-            keys.append(key)
-    if not keys:
-        raise StudyError(
-            "no image is left that all bundles can predict and none was trained on "
-            f"({'; '.join(f'{count}: {why}' for why, count in lost.items())})",
-            where=next(iter(manifests.values())).root,
-            remedy="Give images that none of them has seen",
-        )
-    return keys, tuple(lost.items())
-
-
-def _pasts(bundles: Mapping[str, Bundle], compared: Manifest) -> tuple[str, ...]:
-    """What is known of the images that the bundles have learnt from."""
-    pasts = {name: training_provenance(bundle) for name, bundle in bundles.items()}
-    told = [
-        f"{name}: {note}"
-        for name, known in pasts.items()
-        for note in familiar_groups(compared, known)
-    ]
-    unknown = [name for name, known in pasts.items() if not known.complete]
-    if unknown:
-        told.append(
-            f"what {' and '.join(unknown)} learnt from is not known here: that its model never "
-            "saw these images is for you to make sure"
-        )
-    return tuple(told)

@@ -2,51 +2,39 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from actinscope.errors import StudyError, UsageError
 from actinscope.evaluation import ResampledTest, corrected_resampled_t
-from actinscope.files import make_folder, write_text_atomic
-from actinscope.runs import QUESTION_FILE, FoldResult, read_fold, require_empty_folder
+from actinscope.files import make_folder, write_csv
+from actinscope.predict import FOLD_COLUMNS
+from actinscope.runs import FoldResult, RunFile, is_defined, read_fold
 from actinscope.study import TEST
 
-_FIGURES = ("accuracy", "balanced_accuracy", "f1_macro", "mcc", "auroc", "log_loss")
-
-
-@dataclass(frozen=True)
-class FoldsCompared:
-    """Differences of two cross-validations, the second minus the first.
-
-    Attributes:
-        folder: where ``folds_compared.csv`` and ``fold_differences.csv`` lie.
-        tests: figure -> corrected resampled t-test over all folds of all repeats.
-        sentences: what came out, the verdict first.
-    """
-
-    folder: Path
-    tests: dict[str, ResampledTest]
-    sentences: tuple[str, ...]
+#: The tables that :func:`compare_folds` writes.
+FOLD_TABLES = ("folds_compared.csv", "fold_differences.csv")
+_METRICS = ("accuracy", "balanced_accuracy", "f1_macro", "mcc", "auroc", "log_loss")
 
 
 def is_crossvalidation(folder: Path) -> bool:
     """True where ``actinscope crossvalidate`` wrote the folder."""
-    return (folder / QUESTION_FILE).is_file()
+    return (folder / RunFile.QUESTION).is_file()
 
 
-def compare_folds(runs: Sequence[Path], output: Path) -> FoldsCompared:
-    """Compare two folders of ``actinscope crossvalidate`` fold by fold.
+def compare_folds(runs: Sequence[Path], output: Path) -> tuple[str, ...]:
+    """Compare two folders of ``actinscope crossvalidate`` fold by fold and write ``FOLD_TABLES``.
 
     The folds of all repeats are taken together; the test allows for the training images that they
-    share, also between repeats (Bouckaert and Frank, PAKDD 2004).
+    share, also between repeats (Bouckaert and Frank, PAKDD 2004). Differences are the second
+    minus the first.
+
+    Returns:
+        What came out, in sentences, the verdict first.
 
     Raises:
-        UsageError: there are not two such folders, or ``output`` is in use.
+        UsageError: there are not two such folders.
         StudyError: their folds are not the same, or a folder is not finished.
     """
     if len(runs) != 2 or not all(map(is_crossvalidation, runs)):
@@ -54,47 +42,48 @@ def compare_folds(runs: Sequence[Path], output: Path) -> FoldsCompared:
             "folders of `crossvalidate` can only be compared two at a time, with each other",
             remedy="Give two of them; single runs are compared without them",
         )
-    require_empty_folder(output)
     first, second = (_folds_of(Path(run)) for run in runs)
     _require_same_folds(first, second)
     share = _test_share(first)
-    names = [name for name in _FIGURES if all(_defined(fold, name) for fold in (*first, *second))]
     differences = {
         name: [b.test[name].value - a.test[name].value for a, b in zip(first, second, strict=True)]
-        for name in names
+        for name in _METRICS
+        if all(is_defined(fold, name) for fold in (*first, *second))
     }
     tests = {
         name: corrected_resampled_t(values, test_share=share)
         for name, values in differences.items()
     }
     make_folder(output)
+    tables = [output / name for name in FOLD_TABLES]
     header = ["figure", "mean_difference", "low", "high", "t", "p", "folds"]
-    rows: list[list[object]] = [
+    rows = [
         [name, one.mean, one.low, one.high, one.statistic, one.p, one.folds]
         for name, one in tests.items()
     ]
-    write_text_atomic(output / "folds_compared.csv", _csv([header, *rows]))
-    lines: list[list[object]] = [
-        [fold.repeat, fold.number, *(differences[name][place] for name in names)]
-        for place, fold in enumerate(first)
+    write_csv(tables[0], header, rows)
+    folds = [{"repeat": fold.repeat, "fold": fold.number} for fold in first]
+    lines = [
+        {**fold, **{name: values[place] for name, values in differences.items()}}
+        for place, fold in enumerate(folds)
     ]
-    write_text_atomic(output / "fold_differences.csv", _csv([["repeat", "fold", *names], *lines]))
-    return FoldsCompared(output, tests, tuple(_sentences(tests, runs, names)))
+    write_csv(tables[1], [*FOLD_COLUMNS, *differences], lines)
+    return _sentences(tests, runs)
 
 
 def _folds_of(folder: Path) -> list[FoldResult]:
     try:
-        asked = json.loads((folder / QUESTION_FILE).read_text("utf-8"))
+        asked = json.loads((folder / RunFile.QUESTION).read_text("utf-8"))
         folds, repeats = int(asked["folds"]), int(asked["repeats"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StudyError(
-            f"cannot be read ({type(error).__name__})", where=folder / QUESTION_FILE
+            f"cannot be read ({type(error).__name__})", where=folder / RunFile.QUESTION
         ) from error
-    if not (folder / "folds.csv").is_file():
+    if not (folder / RunFile.FOLDS).is_file():
         raise StudyError(
             "the cross-validation is not finished",
             where=folder,
-            remedy="Go on with it with --resume",
+            remedy="Continue it with --resume",
         )
     return [
         read_fold(folder / f"fold-{repeat}-{number}", repeat, number)
@@ -105,9 +94,12 @@ def _folds_of(folder: Path) -> list[FoldResult]:
 
 def _require_same_folds(first: Sequence[FoldResult], second: Sequence[FoldResult]) -> None:
     def tested(fold: FoldResult) -> tuple[int, int, frozenset[tuple[tuple[str, str], str]]]:
-        found = fold.run.predictions
-        images = frozenset((found.keys[row], found.labels[row]) for row in found.rows_of(TEST))
-        return fold.repeat, fold.number, images
+        images = fold.run.predictions.images
+        return (
+            fold.repeat,
+            fold.number,
+            frozenset((image.key, image.label) for image in images if image.part == TEST),
+        )
 
     if len(first) != len(second):
         raise StudyError(
@@ -127,16 +119,10 @@ def _require_same_folds(first: Sequence[FoldResult], second: Sequence[FoldResult
 def _test_share(folds: Sequence[FoldResult]) -> float:
     """Share of the images that a fold tests, in the mean; validation counts as training."""
     tested = sum(len(fold.run.predictions.rows_of(TEST)) for fold in folds)
-    return tested / sum(len(fold.run.predictions.parts) for fold in folds)
+    return tested / sum(len(fold.run.predictions.images) for fold in folds)
 
 
-def _defined(fold: FoldResult, name: str) -> bool:
-    return name in fold.test and math.isfinite(fold.test[name].value)
-
-
-def _sentences(
-    tests: dict[str, ResampledTest], runs: Sequence[Path], names: Sequence[str]
-) -> list[str]:
+def _sentences(tests: Mapping[str, ResampledTest], runs: Sequence[Path]) -> tuple[str, ...]:
     if "accuracy" not in tests:
         raise StudyError("the folds have no accuracy", remedy="Give folders that are finished")
     one = tests["accuracy"]
@@ -156,13 +142,7 @@ def _sentences(
         "allows for the training images that folds share. It says how ways of training differ on "
         "such images, not how two models do.",
     ]
-    left = [name for name in _FIGURES if name not in names]
+    left = [name for name in _METRICS if name not in tests]
     if left:
         sentences.append(f"Not defined in every fold, and left out: {', '.join(left)}.")
-    return sentences
-
-
-def _csv(rows: Sequence[Sequence[object]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+    return tuple(sentences)

@@ -20,18 +20,20 @@ from actinscope.errors import UsageError
 from actinscope.evaluation import Evaluation, LevelRule, level_words
 from actinscope.files import make_folder, write_json_atomic
 from actinscope.networks import import_in_background
+from actinscope.predict import require_free_columns
 from actinscope.progress import Progress
 from actinscope.runs import (
     OUT_OF_FOLD,
-    QUESTION_FILE,
     ChosenNetwork,
     CrossvalidateRequest,
     FoldResult,
     RunContext,
+    RunFile,
     TrainRequest,
     choose_network,
     fingerprint_study,
     is_finished,
+    is_started,
     level_rules,
     metrics_json,
     pool,
@@ -40,7 +42,6 @@ from actinscope.runs import (
     read_fold,
     read_study,
     recipe_as_used,
-    require_free_columns,
     require_output,
     require_same_images,
     require_same_question,
@@ -176,7 +177,7 @@ def _begin(request: CrossvalidateRequest, progress: Progress) -> _Work:
         request.output,
         request.source,
         resume=request.resume,
-        mark=QUESTION_FILE,
+        mark=RunFile.QUESTION,
         what="cross-validation",
     )
     automatic = request.recipe.network.name == "auto"
@@ -199,11 +200,11 @@ def _begin(request: CrossvalidateRequest, progress: Progress) -> _Work:
     question = question_of(request, space)
     if request.resume:
         require_same_settings(request.output, recipe)
-        require_same_question(request.output / QUESTION_FILE, question)
+        require_same_question(request.output / RunFile.QUESTION, question)
     for notice in network.notices:
         progress.say(notice)
     manifest = read_study(request.source, recipe)
-    require_free_columns(manifest)
+    require_free_columns(manifest.group_columns, manifest.root, folds=True)
     rules = level_rules(recipe.levels, manifest)
     import_in_background()
     reader = CropReader(recipe.images)
@@ -234,9 +235,9 @@ def _begin(request: CrossvalidateRequest, progress: Progress) -> _Work:
     if request.resume:
         require_same_images(request.output, fingerprints.manifest)
     make_folder(request.output)
-    write_recipe(recipe, request.output / "recipe.toml")
-    write_manifest(fingerprints.manifest, request.output / "manifest.csv")
-    write_json_atomic(request.output / QUESTION_FILE, question)
+    write_recipe(recipe, request.output / RunFile.RECIPE)
+    write_manifest(fingerprints.manifest, request.output / RunFile.MANIFEST)
+    write_json_atomic(request.output / RunFile.QUESTION, question)
     return work
 
 
@@ -291,10 +292,7 @@ def _run_fold(work: _Work, repeat: int, number: int, parts: Split) -> FoldResult
         work.progress.say(f"{title}: searching settings")
         recipe = _searched(work, base, parts, request.output / f"search-{repeat}-{number}")
     recipe = recipe_as_used(recipe, work.network.entry)
-    begun = (folder / "recipe.toml").exists()
-    if begun:
-        require_same_settings(folder, recipe)
-        require_same_images(folder, parts.manifest)
+    started = is_started(folder, recipe, parts.manifest)
     if not is_finished(folder):
         work.progress.say(f"{title}: training")
         train_on_parts(
@@ -302,7 +300,7 @@ def _run_fold(work: _Work, repeat: int, number: int, parts: Split) -> FoldResult
                 source=request.source,
                 recipe=recipe,
                 output=folder,
-                resume=begun,
+                resume=started,
                 synthetic=request.synthetic,
                 command=request.command,
             ),
@@ -323,11 +321,8 @@ def _searched(work: _Work, base: Recipe, parts: Split, folder: Path) -> Recipe:
     request = work.request
     assert request.search is not None and work.space is not None
     base = recipe_as_used(base, work.network.entry)
-    begun = (folder / "recipe.toml").exists()
-    if begun:
-        require_same_settings(folder, base)
-        require_same_images(folder, parts.manifest)
-    if not (folder / "report.html").exists():  # a search writes its report last of all
+    started = is_started(folder, base, parts.manifest)
+    if not (folder / RunFile.REPORT).exists():  # a search writes its report last of all
         minutes = request.search.minutes
         tune_on_parts(
             TuneRequest(
@@ -338,7 +333,7 @@ def _searched(work: _Work, base: Recipe, parts: Split, folder: Path) -> Recipe:
                 trials=request.search.trials,
                 minutes=minutes,
                 folds=request.search.folds,
-                resume=begun,
+                resume=started,
                 command=request.command,
             ),
             work.network,

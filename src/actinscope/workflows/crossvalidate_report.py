@@ -23,7 +23,7 @@ from actinscope.report import (
     displayed,
     write_report,
 )
-from actinscope.runs import OUT_OF_FOLD, fold_figures, group_count, level_section, mean_over_repeats
+from actinscope.runs import OUT_OF_FOLD, fold_values, group_count, level_section, mean_over_repeats
 from actinscope.wording import percent, plural, spoken
 from actinscope.workflows.train_report import data_findings, headline, title_of
 from actinscope.writeup import (
@@ -174,7 +174,7 @@ def _folds_shown(story: FoldsResult) -> FoldsShown:
     )
     spreads = {}
     for name in _SHOWN:
-        values = fold_figures(story.folds, name)
+        values = fold_values(story.folds, name)
         if values:
             spread = statistics.stdev(values) if len(values) > 1 else math.nan
             spreads[name] = (statistics.fmean(values), spread)

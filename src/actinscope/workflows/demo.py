@@ -13,7 +13,7 @@ from actinscope.files import make_folder, write_json_atomic
 from actinscope.phantoms import write_phantom_study
 from actinscope.predict import PredictOptions, predict_files
 from actinscope.progress import Progress, StepCounter
-from actinscope.runs import StudySource, TrainRequest, require_empty_folder
+from actinscope.runs import RunFile, StudySource, TrainRequest, require_empty_folder
 from actinscope.training import change_recipe, load_recipe
 from actinscope.workflows.train import train_study
 
@@ -45,7 +45,7 @@ def run_demo(
         ActinscopeError: as the rooms say.
     """
     images, new, run = folder / "images", folder / "new_images", folder / "run"
-    if (run / "report.html").exists():
+    if (run / RunFile.REPORT).exists():
         raise UsageError(
             "holds a finished demonstration",
             where=folder,
@@ -60,15 +60,15 @@ def run_demo(
         source=StudySource(data=images, manifest=images / "fields.csv", group="field"),
         recipe=change_recipe(load_recipe("default"), changes, seed=seed),
         output=run,
-        resume=(run / "recipe.toml").exists(),
+        resume=(run / RunFile.RECIPE).exists(),
         synthetic=True,
         command=command,
     )
     outcome = train_study(request, progress)
-    bundle = load_bundle(run / "bundle")
+    bundle = load_bundle(run / RunFile.BUNDLE)
     checked = verify_bundle(bundle)
     progress.say(f"Bundle verified with {checked.backend}")
-    predictions = folder / "predictions.csv"
+    predictions = folder / RunFile.PREDICTIONS
     predict_files(
         bundle,
         [new / "fields"],
@@ -77,7 +77,7 @@ def run_demo(
             masks=new / "masks", progress=StepCounter(progress, "Predicting new fields")
         ),
     )
-    return DemoOutcome(run / "report.html", predictions, outcome.verdict)
+    return DemoOutcome(run / RunFile.REPORT, predictions, outcome.verdict)
 
 
 def _claim(folder: Path, settings: dict[str, float]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from actinscope import __version__
 from actinscope.bundle import Bundle, TrainingHashes, load_bundle, save_ensemble, verify_bundle
-from actinscope.runs import now_utc, require_empty_folder, seen_by_any, seen_by_run
+from actinscope.runs import bundle_of, now_utc, require_empty_folder, training_hashes
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +32,7 @@ def make_ensemble(sources: Sequence[Path], output: Path) -> EnsembleOutcome:
         OutputError: ``output`` cannot be written.
     """
     require_empty_folder(output)
-    places = [_bundle_of(Path(source)) for source in sources]
+    places = [bundle_of(Path(source)) for source in sources]
     bundle, members, seen = join_bundles(places, output, created=now_utc())
     lines = [
         f"{output}: mean of the probabilities of {len(members)} networks for "
@@ -65,14 +65,9 @@ def join_bundles(
         The ensemble, its members, and which images trained them.
     """
     members = [load_bundle(place) for place in places]
-    seen = seen_by_any([seen_by_run(place.absolute().parent) for place in places])
+    seen = training_hashes([place.absolute().parent for place in places])
     bundle = save_ensemble(
         output, members, seen=seen, version=__version__, created=created, notices=notices
     )
     verify_bundle(bundle)
     return bundle, members, seen
-
-
-def _bundle_of(source: Path) -> Path:
-    inside = source / "bundle"
-    return inside if inside.is_dir() and (source / "recipe.toml").is_file() else source

@@ -23,13 +23,12 @@ from actinscope.predict import Predictor
 from actinscope.progress import Progress
 from actinscope.report import Finding, ReportContent, write_report
 from actinscope.runs import (
+    RunFile,
     StudySource,
     TrainingProvenance,
-    check_labels,
     describe_environment,
     familiar_groups,
     fingerprint_study,
-    keep_test_part,
     level_rules,
     level_section,
     now_utc,
@@ -58,7 +57,7 @@ class EvaluateRequest:
 
     Attributes:
         options: how to read files with z, time or scenes; None as in training.
-        levels: the levels that answers are summed up to besides.
+        levels: that are evaluated besides the single image.
         precision: ``float32``, or ``int8`` where the bundle offers it.
     """
 
@@ -74,7 +73,7 @@ class EvaluateRequest:
 
 @dataclass(frozen=True, eq=False)
 class EvaluateOutcome:
-    """The figures, the sentence that sums them up, and how many images were left out."""
+    """The metrics, the verdict in a sentence, and the images that were left out."""
 
     folder: Path
     evaluation: Evaluation
@@ -95,8 +94,7 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     predictor = Predictor(bundle, precision=request.precision)
     options = request.options or bundle.info.read_options
     require_new_folder(request.output, request.source)
-    listed, note = keep_test_part(read_labelled(request.source, options, bundle.info.crop_size))
-    check_labels(listed.records, bundle.info.classes, listed.root)
+    listed, note = read_labelled(request.source, bundle.info, options)
     rules = level_rules(request.levels, listed, bundle.info.classes)
     make_folder(request.output)
     reader = CropReader(options)
@@ -104,8 +102,8 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     known = training_provenance(bundle)
     manifest, seen = without_training_images(found.manifest, known)
     seen = (*seen, *familiar_groups(manifest, known))
-    told = (*((predictor.cost,) if predictor.cost else ()), *note, *seen)
-    notes = (*manifest.notes, *told)
+    remarks = (*((predictor.cost,) if predictor.cost else ()), *note, *seen)
+    notes = (*manifest.notes, *remarks)
     for text in notes:
         progress.say(f"note: {text}")
     result = predict_and_evaluate(
@@ -125,14 +123,14 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     problems = (*unreadable(found), *result.problems)
     write_evaluation(request.output, {_PART: result}, manifest)
     tested = tuple(replace(record, part=_PART) for record in result.records)
-    write_manifest(replace(manifest, records=tested), request.output / "manifest.csv")
+    write_manifest(replace(manifest, records=tested), request.output / RunFile.MANIFEST)
     write_levels(request.output, {_PART: result.levels})
     looks = SaliencySource(predictor, result, None)
     explained = None
     if len(bundle.networks) == 1:  # the members of an ensemble each look for themselves
         explained = explain(looks, reader=reader, seed=request.seed, progress=progress)
     sentence = _write_report(
-        request, known, looks, explained, group=manifest.group, notes=told, problems=problems
+        request, known, looks, explained, group=manifest.group, notes=remarks, problems=problems
     )
     said = tuple(map(level_words, result.levels))
     return EvaluateOutcome(request.output, result.evaluation, sentence, problems, said)
@@ -173,7 +171,7 @@ def _write_report(
         headline=headline(result.evaluation, _PART),
         classes=info.classes,
         evaluations={_PART: result.evaluation},
-        worth={_PART: result.worth} if result.worth else {},
+        worth={_PART: result.uncertainty} if result.uncertainty else {},
         synthetic=info.synthetic,
         notices=info.notices,
         findings=(
@@ -204,11 +202,11 @@ def _write_report(
 
 
 def _findings(grouped: bool, notes: tuple[str, ...]) -> tuple[Finding, ...]:
-    told = tuple(Finding("info", f"{note[0].upper()}{note[1:]}") for note in notes)
+    found = tuple(Finding("info", f"{note[0].upper()}{note[1:]}") for note in notes)
     if grouped:
-        return told
+        return found
     return (
-        *told,
+        *found,
         Finding(
             "warning",
             "No group was named",

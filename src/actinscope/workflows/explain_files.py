@@ -30,7 +30,7 @@ from actinscope.explain import (
     map_likeness,
     occlusion_maps,
 )
-from actinscope.files import atomic_path, make_folder
+from actinscope.files import make_folder, write_csv
 from actinscope.images import ReadOptions
 from actinscope.predict import (
     PredictOptions,
@@ -38,7 +38,6 @@ from actinscope.predict import (
     Task,
     TaskReader,
     crop_size_of,
-    csv_bytes,
     message_of,
     plan_rows,
 )
@@ -135,8 +134,8 @@ def explain_files(request: ExplainRequest, progress: Progress) -> ExplainOutcome
         progress.advance(1)
     sentence = results.sentence(by_field=request.masks is not None)
     notices = tuple(note for note in (*bundle.info.notices, predictor.cost) if note)
-    with atomic_path(request.output / _TABLE) as path:
-        path.write_bytes(csv_bytes(results.rows))
+    header, *rows = results.rows
+    write_csv(request.output / _TABLE, header, rows)
     content = GalleryContent(
         title=_title(bundle.info.classes),
         question=_question(request, len(results.shares)),

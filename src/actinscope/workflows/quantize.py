@@ -30,6 +30,7 @@ from actinscope.evaluation import Estimate, compare_pairs, evaluate
 from actinscope.predict import Predictor, predict_records
 from actinscope.progress import Progress, StepCounter
 from actinscope.runs import (
+    RunFile,
     check_labels,
     fingerprint_study,
     images_of,
@@ -170,7 +171,9 @@ def measure_int8(
 def _read_run(request: QuantizeRequest) -> tuple[Bundle, Manifest]:
     run = request.run
     missing = [
-        name for name in ("recipe.toml", "manifest.csv", "bundle") if not (run / name).exists()
+        name
+        for name in (RunFile.RECIPE, RunFile.MANIFEST, RunFile.BUNDLE)
+        if not (run / name).exists()
     ]
     if missing:
         raise UsageError(
@@ -179,7 +182,7 @@ def _read_run(request: QuantizeRequest) -> tuple[Bundle, Manifest]:
             remedy="Give the folder that `actinscope train -o` wrote, or the folder `refit` of "
             "`actinscope crossvalidate -o`, with its bundle",
         )
-    bundle = load_bundle(run / "bundle")
+    bundle = load_bundle(run / RunFile.BUNDLE)
     if bundle.info.head != "softmax":
         raise UsageError(
             "boosted trees have no 8-bit form here",
@@ -187,7 +190,7 @@ def _read_run(request: QuantizeRequest) -> tuple[Bundle, Manifest]:
             remedy="Leave the precision at float32",
         )
     manifest = read_manifest(
-        run / "manifest.csv",
+        run / RunFile.MANIFEST,
         request.data,
         group=bundle.info.group or _NO_GROUP,
         options=bundle.info.read_options,
@@ -196,7 +199,7 @@ def _read_run(request: QuantizeRequest) -> tuple[Bundle, Manifest]:
         if not records_of(manifest, part):
             raise StudyError(
                 f"no image is marked as {part}",
-                where=run / "manifest.csv",
+                where=run / RunFile.MANIFEST,
                 remedy="Give the run as `actinscope train` wrote it, or the folder `refit` of "
                 "`actinscope crossvalidate`",
             )

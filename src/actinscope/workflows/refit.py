@@ -24,15 +24,15 @@ from actinscope.progress import Progress
 from actinscope.runs import (
     ChosenNetwork,
     RunContext,
+    RunFile,
     TrainRequest,
     export_run_bundle,
     fit_reliability,
+    is_started,
     predict_labelled,
     prepare,
     recipe_as_used,
     records_of,
-    require_same_images,
-    require_same_settings,
 )
 from actinscope.study import Fingerprints, Split, write_manifest
 from actinscope.training import write_recipe
@@ -65,13 +65,10 @@ def refit(
     """
     folder = request.output
     recipe = recipe_as_used(request.recipe, network.entry)
-    begun = (folder / "recipe.toml").exists()
-    request = replace(request, recipe=recipe, resume=begun)
-    if begun:
-        require_same_settings(folder, recipe)
-        require_same_images(folder, parts.manifest)
-        if (finished := _finished(folder, metrics)) is not None:
-            return finished
+    started = is_started(folder, recipe, parts.manifest)
+    request = replace(request, recipe=recipe, resume=started)
+    if started and (finished := _finished(folder, metrics)) is not None:
+        return finished
     prepared = prepare(
         fingerprints,
         network.entry,
@@ -83,9 +80,9 @@ def refit(
     )
     announce(prepared, progress)
     make_folder(folder)
-    write_recipe(recipe, folder / "recipe.toml")
-    write_manifest(parts.manifest, folder / "manifest.csv")
-    write_json_atomic(folder / "environment.json", context.environment)
+    write_recipe(recipe, folder / RunFile.RECIPE)
+    write_manifest(parts.manifest, folder / RunFile.MANIFEST)
+    write_json_atomic(folder / RunFile.ENVIRONMENT, context.environment)
     fitted = fit_network(request, network, prepared, progress)
     bundle = export_run_bundle(request, network, prepared, fitted, reader=reader, context=context)
     predictor = Predictor(bundle)
@@ -114,7 +111,10 @@ def refit(
 
 def _finished(folder: Path, metrics: Mapping[str, Any]) -> Bundle | None:
     """The bundle of an earlier start; the figures are written into it last of all."""
-    if not (folder / "bundle").is_dir() or not read_bundle_info(folder / "bundle").metrics:
+    if (
+        not (folder / RunFile.BUNDLE).is_dir()
+        or not read_bundle_info(folder / RunFile.BUNDLE).metrics
+    ):
         return None
     # More repeats may have come since.
-    return store_metrics(load_bundle(folder / "bundle"), metrics)
+    return store_metrics(load_bundle(folder / RunFile.BUNDLE), metrics)

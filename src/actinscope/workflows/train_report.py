@@ -89,7 +89,7 @@ def write_run_report(
         headline=headline(test.evaluation),
         classes=manifest.classes,
         evaluations={part: one.evaluation for part, one in assessments.items()},
-        worth={part: one.worth for part, one in assessments.items() if one.worth},
+        worth={part: one.uncertainty for part, one in assessments.items() if one.uncertainty},
         synthetic=story.synthetic,
         notices=story.notices,
         history=_history(story.fitted),

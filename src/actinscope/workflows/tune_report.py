@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -14,7 +12,7 @@ import numpy as np
 
 from actinscope import __version__
 from actinscope.evaluation import Estimate, mean_difference
-from actinscope.files import write_text_atomic
+from actinscope.files import write_csv
 from actinscope.report import TrialLine, TuningContent, write_tuning_report
 from actinscope.runs import now_utc
 from actinscope.study import Manifest
@@ -79,9 +77,7 @@ def write_trials(
     folds = max(len(one.folds) for one in trials)
     columns = ["trial", "state", "log_loss", "accuracy", *names,
                *(f"log_loss_fold_{k + 1}" for k in range(folds)), "epochs", "seconds"]  # fmt: skip
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n", restval="")
-    writer.writeheader()
+    rows = []
     for one in trials:
         row: dict[str, object] = {"trial": one.number, "state": one.state, "seconds": one.seconds}
         if math.isfinite(one.objective):
@@ -91,8 +87,8 @@ def write_trials(
             row["epochs"] = sum(fold.epochs for fold in one.folds)
         row |= {f"log_loss_fold_{k + 1}": round(f.log_loss, 6) for k, f in enumerate(one.folds)}
         own = _base_values(space, base) if not one.number else {}
-        writer.writerow({**row, **own, **one.values})
-    write_text_atomic(folder / "trials.csv", text.getvalue())
+        rows.append({**row, **own, **one.values})
+    write_csv(folder / "trials.csv", columns, rows)
     write_recipe(best_recipe(base, trials), folder / BEST)
 
 

@@ -101,7 +101,7 @@ def diagnostics_of(
         controls=story.controls,
         audit=_audit(audited, story.prepared.split.manifest) if audited else None,
         explanation=_explanation(story.explanation) if story.explanation else None,
-        worth=test.worth,
+        worth=test.uncertainty,
         class_maps=test.output.class_maps is not None,
         doubts=(
             *((unanswerable,) if unanswerable else ()),

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from actinscope.files import write_text_atomic
+from actinscope.files import csv_text, write_text_atomic
 from actinscope.report import Checklist
-from actinscope.runs import csv_text
 from actinscope.writeup.card import CARD_FILE, model_card
 from actinscope.writeup.checklists import checklist_rows, checklists
 from actinscope.writeup.facts import RunFacts
