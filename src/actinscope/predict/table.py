@@ -20,7 +20,7 @@ from actinscope.errors import ManifestError, OutputError, UsageError
 from actinscope.predict.decision import DECISION_COLUMNS, DecisionRules, Decisions, decision_cells
 from actinscope.predict.pipeline import PredictedBatch
 from actinscope.predict.tasks import Task
-from actinscope.study import Record, Row, read_table, tidy
+from actinscope.study import Record, Row, read_table
 
 FOLD_COLUMNS = ("repeat", "fold")
 _OF_TASKS = ("path", "object", "y", "x")
@@ -194,7 +194,7 @@ class PredictionsTable:
         Raises:
             ManifestError: a label is none of the classes; names the line.
         """
-        found = [_class_index(row, "label", self.classes, self.path) for row in self.rows]
+        found = [_class_index(row, "label", self.classes) for row in self.rows]
         return np.array(found, dtype=np.int64)
 
 
@@ -226,50 +226,40 @@ def read_predictions(path: Path, required: Sequence[str] = ("path",)) -> Predict
         columns=table.columns,
         classes=classes,
         rows=tuple(kept),
-        probabilities=np.array([_probabilities(row, columns, classes, path) for row in kept]),
+        probabilities=np.array([_probabilities(row, columns, classes) for row in kept]),
         failed=len(table.rows) - len(good),
         unfamiliar=len(good) - len(kept),
     )
 
 
-def _probabilities(
-    row: Row, columns: Sequence[str], classes: tuple[str, ...], path: Path
-) -> list[float]:
+def _probabilities(row: Row, columns: Sequence[str], classes: tuple[str, ...]) -> list[float]:
     try:
         values = [float(row.get(name)) for name in columns]
     except ValueError as error:
-        raise _broken(path, f"line {row.line}: a probability is not a number ({error})") from error
+        raise row.error(f": a probability is not a number ({error})", _AGAIN) from error
     if not (all(0 <= one <= 1 for one in values) and abs(sum(values) - 1) <= _SUM_TOLERANCE):
-        raise _broken(
-            path,
-            f"line {row.line}: the probabilities do not lie in 0..1 and sum to 1 (their sum is "
+        raise row.error(
+            ": the probabilities do not lie in 0..1 and sum to 1 (their sum is "
             f"{math.fsum(values):.6g})",
+            _AGAIN,
         )
     if not row.get("predicted"):
         return values
-    answer = _class_index(row, "predicted", classes, path)
+    answer = _class_index(row, "predicted", classes)
     largest = max(values)
     if values[answer] < largest - _TIE:
-        raise _broken(
-            path,
-            f"line {row.line}: {classes[answer]!r} is called predicted, and another class is more "
-            "probable",
+        raise row.error(
+            f": {classes[answer]!r} is called predicted, and another class is more probable", _AGAIN
         )
     if values.index(largest) != answer:
         values[answer] = math.nextafter(largest, 1.0) if largest < 1 else largest
     return values
 
 
-def _class_index(row: Row, column: str, classes: tuple[str, ...], path: Path) -> int:
-    name = tidy(row.get(column))
+def _class_index(row: Row, column: str, classes: tuple[str, ...]) -> int:
+    name = row.word(column)
     if name not in classes:
-        raise _broken(
-            path,
-            f"line {row.line}: the {column} {name[:40]!r} is none of the classes "
-            f"{', '.join(classes)}",
+        raise row.error(
+            f": the {column} {name[:40]!r} is none of the classes {', '.join(classes)}", _AGAIN
         )
     return classes.index(name)
-
-
-def _broken(path: Path, what: str) -> ManifestError:
-    return ManifestError(what, where=path, remedy=_AGAIN)

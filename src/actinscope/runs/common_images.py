@@ -23,10 +23,10 @@ class Candidate:
     Attributes:
         name: of the model.
         classes: in the order of its probabilities.
-        tested: image -> row of ``probabilities``; no training or validation image of its own.
+        tested: image that it predicted, or can predict -> row of ``probabilities``.
         listed: all images that it lists, with the columns of the study. The part is not test
             where the image trained the model, and empty where no more is known of it.
-        probabilities: (N, K) of the tested images; None before they are predicted.
+        probabilities: (N, K); None before anything is predicted.
         training: what is known of the images that trained it.
         group: column that its study was split by, or None.
     """

@@ -22,7 +22,6 @@ from actinscope.study import (
     PARTS,
     RESERVED_COLUMNS,
     Row,
-    forbidden_characters,
     read_table,
     tidy,
 )
@@ -192,7 +191,9 @@ def read_history(folder: Path) -> dict[str, list[float]]:
             name: [float(row.get(name) or "nan") for row in table.rows] for name in table.columns
         }
     except ValueError as error:
-        raise _broken(table.path, f"a cell is not a number ({error})") from error
+        raise ManifestError(
+            f"a cell is not a number ({error})", where=table.path, remedy=_AGAIN
+        ) from error
 
 
 def read_listed_images(path: Path) -> tuple[ListedImage, ...]:
@@ -203,7 +204,7 @@ def read_listed_images(path: Path) -> tuple[ListedImage, ...]:
     """
     table = read_table(path, ("path", "label", "part"))
     groups = [name for name in table.columns if name not in RESERVED_COLUMNS]
-    return _listed(table.rows, groups, path)
+    return _listed(table.rows, groups)
 
 
 def read_run_predictions(path: Path) -> RunPredictions:
@@ -217,59 +218,34 @@ def read_run_predictions(path: Path) -> RunPredictions:
     groups = [
         name for name in table.columns if name not in RESERVED_COLUMNS and not is_own_column(name)
     ]
-    return RunPredictions(**vars(table), images=_listed(table.rows, groups, path))
+    return RunPredictions(**vars(table), images=_listed(table.rows, groups))
 
 
-def _listed(rows: Sequence[Row], groups: Sequence[str], path: Path) -> tuple[ListedImage, ...]:
+def _listed(rows: Sequence[Row], groups: Sequence[str]) -> tuple[ListedImage, ...]:
     """The images of a table, each once."""
     images: dict[ImageKey, ListedImage] = {}
     for row in rows:
+        # Paths are kept byte for byte, as far as a table can: they are compared with other runs.
+        name, object_id = row.get("path"), row.get("object")
+        row.require_usable("path", name)
+        row.require_usable("object", object_id)
+        if not name:
+            raise row.error(" has no path", _AGAIN)
+        part = row.part()
+        if not part:
+            raise row.error(": the part is ''", f"In a finished run it is {', '.join(PARTS)}")
         image = ListedImage(
-            # Paths are kept byte for byte, as far as a table can: other runs are compared.
-            name=_word(row, "path", row.get("path"), path),
-            object_id=_word(row, "object", row.get("object"), path, needed=False),
-            label=_word(row, "label", tidy(row.get("label")), path),
-            part=_part(row, path),
-            pixel_hash=_hash(row, path),
-            groups={name: tidy(row.get(name)) for name in groups},
+            name=name,
+            object_id=object_id,
+            label=row.word("label", needed=True),
+            part=part,
+            pixel_hash=row.pixel_hash(),
+            groups={column: tidy(row.get(column)) for column in groups},
         )
         if images.setdefault(image.key, image) is not image:
             title = " object ".join(filter(None, image.key))
-            raise _broken(path, f"line {row.line} is the second for {title!r}")
+            raise row.error(f" is the second for {title!r}", _AGAIN)
     return tuple(images.values())
-
-
-def _word(row: Row, column: str, text: str, path: Path, *, needed: bool = True) -> str:
-    if needed and not text:
-        raise _broken(path, f"line {row.line} has no {column}")
-    if forbidden := forbidden_characters(text):
-        raise _broken(
-            path,
-            f"line {row.line}: the {column} holds characters that cannot be used ({forbidden})",
-        )
-    return text
-
-
-def _part(row: Row, path: Path) -> str:
-    part = row.get("part")
-    if part not in PARTS:
-        raise ManifestError(
-            f"line {row.line}: the part is {part[:40]!r}",
-            where=path,
-            remedy=f"In a finished run it is one of {', '.join(PARTS)}",
-        )
-    return part
-
-
-def _hash(row: Row, path: Path) -> str:
-    written = row.get("sha256").lower()
-    if written and (len(written) != 64 or set(written) - set("0123456789abcdef")):
-        raise _broken(path, f"line {row.line}: sha256 is not 64 hexadecimal digits")
-    return written
-
-
-def _broken(path: Path, what: str) -> ManifestError:
-    return ManifestError(what, where=path, remedy=_AGAIN)
 
 
 def _require_same_labels(predictions: RunPredictions, images: Sequence[ListedImage]) -> None:

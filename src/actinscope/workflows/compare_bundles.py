@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from actinscope.bundle import Bundle, load_bundle
 from actinscope.cells import CropReader
 from actinscope.images import ReadOptions
@@ -84,14 +86,18 @@ def predict_anew(
         reader = CropReader(options or bundle.info.read_options)
         predictor = Predictor(bundle)
         found = predict_records(predictor, [records[key] for key in keys], reader, progress=counter)
-        for key, error in zip(keys, found.errors, strict=True):
-            if error:
-                problems.setdefault(records[key].title, error)
+        errors = {key: error for key, error in zip(keys, found.errors, strict=True) if error}
+        for key, error in errors.items():
+            problems.setdefault(records[key].title, error)
+        tested = candidates[number].tested
+        # Calibrated, as in all other results; NaN for the images that nobody was asked about.
+        probabilities = np.full((len(tested), len(bundle.info.classes)), np.nan)
+        rows = [tested[key] for key in keys]
+        probabilities[rows] = predictor.judge.probabilities(found.output)
         candidates[number] = replace(
             candidates[number],
-            tested={key: row for row, key in enumerate(keys) if found.ok[row]},
-            # As all other figures are: calibrated, of an ensemble and of a single network alike.
-            probabilities=predictor.judge.probabilities(found.output),
+            tested={key: row for key, row in tested.items() if key not in errors},
+            probabilities=probabilities,
         )
     first = next(iter(manifests.values()))
     aligned = align(candidates, group=first.group or "none")
@@ -106,15 +112,14 @@ def predict_anew(
 def _candidate(
     name: str, bundle: Bundle, manifest: Manifest, everything: Mapping[ImageKey, Record]
 ) -> Candidate:
-    """A bundle before it predicts what it can read and was not trained on."""
+    """A bundle before it predicts."""
     training = training_provenance(bundle)
     own = {record.key: record for record in manifest.records}
     listed = {key: _listed(own.get(key, record), training) for key, record in everything.items()}
-    tested = [key for key in own if listed[key].part == TEST]
     return Candidate(
         name=name,
         classes=bundle.info.classes,
-        tested={key: row for row, key in enumerate(tested)},
+        tested={key: row for row, key in enumerate(own)},
         listed=listed,
         training=training,
         group=manifest.group,
