@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from actinscope.errors import StudyError
 from actinscope.evaluation import Estimate, Evaluation, evaluate, linear_contrast
 from actinscope.paper.copies import COPY
-from actinscope.predict import read_predictions
+from actinscope.predict import PredictionsTable, read_predictions
 from actinscope.runs import RunFile, read_history
 
 UNSEEN = "unseen"
@@ -30,26 +29,6 @@ UNSEEN_PLAIN = "unseen_plain"
 
 PARTS = ("train", "validation", "test", UNSEEN, UNSEEN_PLAIN)
 _RESAMPLES = 1000
-
-
-@dataclass(frozen=True, eq=False)
-class TestPredictions:
-    """Predictions of networks for N images.
-
-    Attributes:
-        labels: (N,) true class indices.
-        probabilities: (N, K).
-        clusters: the group of each image.
-    """
-
-    labels: NDArray[np.int64]
-    probabilities: NDArray[np.float64]
-    clusters: tuple[str, ...]
-
-    @property
-    def accuracy(self) -> float:
-        """Share of right predictions, 0..1."""
-        return float((self.probabilities.argmax(axis=1) == self.labels).mean())
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,16 +75,16 @@ def read_result(
     Raises:
         StudyError: a table of a run is not as the run wrote it.
     """
-    predictions = {
+    tables = {
         part: [_read_part(folder, part, classes, cluster) for folder in folders] for part in PARTS
     }
-    evaluations = {part: _evaluate(_pooled(predictions[part]), classes, seed) for part in PARTS}
+    evaluations = {part: _evaluate_pooled(tables[part], cluster, seed) for part in PARTS}
     accuracy = {part: evaluations[part].metrics["accuracy"] for part in ("test", UNSEEN)}
-    pairs = zip(predictions["test"], predictions[UNSEEN], strict=True)
+    pairs = zip(tables["test"], tables[UNSEEN], strict=True)
     return ProtocolResult(
         evaluations=evaluations,
         optimism=linear_contrast((1, -1), (accuracy["test"], accuracy[UNSEEN])),
-        by_repeat=tuple((own.accuracy, unseen.accuracy) for own, unseen in pairs),
+        by_repeat=tuple((_accuracy(own), _accuracy(unseen)) for own, unseen in pairs),
         histories=tuple(map(read_history, folders)),
         folders=tuple(folders),
     )
@@ -123,7 +102,7 @@ def step_between(first: ProtocolResult, second: ProtocolResult) -> Estimate:
     )
 
 
-def _read_part(folder: Path, part: str, classes: Sequence[str], cluster: str) -> TestPredictions:
+def _read_part(folder: Path, part: str, classes: Sequence[str], cluster: str) -> PredictionsTable:
     held_out = part in (UNSEEN, UNSEEN_PLAIN)
     path = (folder / UNSEEN if held_out else folder) / RunFile.PREDICTIONS
     table = read_predictions(path, ("path", "part", "label", cluster))
@@ -136,24 +115,20 @@ def _read_part(folder: Path, part: str, classes: Sequence[str], cluster: str) ->
             where=path,
             remedy="Delete the folder of this run and repeat the command with --resume",
         )
-    clusters = tuple(row.get(cluster) for row in table.rows)
-    return TestPredictions(table.labels(), table.probabilities, clusters)
+    return table
 
 
-def _pooled(predictions: Sequence[TestPredictions]) -> TestPredictions:
-    return TestPredictions(
-        labels=np.concatenate([one.labels for one in predictions]),
-        probabilities=np.concatenate([one.probabilities for one in predictions]),
-        clusters=tuple(name for one in predictions for name in one.clusters),
-    )
+def _accuracy(table: PredictionsTable) -> float:
+    """Share of correct predictions, 0..1."""
+    return float((table.probabilities.argmax(axis=1) == table.labels()).mean())
 
 
-def _evaluate(predictions: TestPredictions, classes: Sequence[str], seed: int) -> Evaluation:
+def _evaluate_pooled(tables: Sequence[PredictionsTable], cluster: str, seed: int) -> Evaluation:
     return evaluate(
-        predictions.labels,
-        predictions.probabilities,
-        classes=classes,
-        groups=predictions.clusters,
+        np.concatenate([one.labels() for one in tables]),
+        np.concatenate([one.probabilities for one in tables]),
+        classes=tables[0].classes,
+        groups=[row.get(cluster) for one in tables for row in one.rows],
         seed=seed,
         resamples=_RESAMPLES,
     )
