@@ -178,7 +178,7 @@ def test_a_group_that_trained_one_run_is_reported(tmp_path: Path) -> None:
     assert len(found.keys) == 24
     assert found.notes == (
         "b was trained on other images of the same field as 3 of the 24 compared ones: its metrics "
-        "are too optimistic beside the others",
+        "are an upper bound for a new field",
     )
 
 

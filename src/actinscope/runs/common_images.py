@@ -263,6 +263,6 @@ def _familiar(
         if count:
             notes.append(
                 f"{one.name} was trained on other images of the same {column} as {count} of the "
-                f"{len(groups)} compared ones: its metrics are too optimistic beside the others"
+                f"{len(groups)} compared ones: its metrics are an upper bound for a new {column}"
             )
     return tuple(notes)
