@@ -50,24 +50,22 @@ def compare_folds(runs: Sequence[Path], output: Path) -> tuple[str, ...]:
         for name in _METRICS
         if all(is_defined(fold, name) for fold in (*first, *second))
     }
+    if "accuracy" not in differences:
+        raise StudyError("the folds have no accuracy", remedy="Give folders that are finished")
     tests = {
         name: corrected_resampled_t(values, test_share=share)
         for name, values in differences.items()
     }
     make_folder(output)
-    tables = [output / name for name in FOLD_TABLES]
     header = ["figure", "mean_difference", "low", "high", "t", "p", "folds"]
     rows = [
         [name, one.mean, one.low, one.high, one.statistic, one.p, one.folds]
         for name, one in tests.items()
     ]
-    write_csv(tables[0], header, rows)
-    folds = [{"repeat": fold.repeat, "fold": fold.number} for fold in first]
-    lines = [
-        {**fold, **{name: values[place] for name, values in differences.items()}}
-        for place, fold in enumerate(folds)
-    ]
-    write_csv(tables[1], [*FOLD_COLUMNS, *differences], lines)
+    write_csv(output / FOLD_TABLES[0], header, rows)
+    by_fold = zip(first, zip(*differences.values(), strict=True), strict=True)
+    lines = [[fold.repeat, fold.number, *values] for fold, values in by_fold]
+    write_csv(output / FOLD_TABLES[1], [*FOLD_COLUMNS, *differences], lines)
     return _sentences(tests, runs)
 
 
@@ -93,13 +91,9 @@ def _folds_of(folder: Path) -> list[FoldResult]:
 
 
 def _require_same_folds(first: Sequence[FoldResult], second: Sequence[FoldResult]) -> None:
-    def tested(fold: FoldResult) -> tuple[int, int, frozenset[tuple[tuple[str, str], str]]]:
+    def tested(fold: FoldResult) -> set[tuple[tuple[str, str], str]]:
         images = fold.run.predictions.images
-        return (
-            fold.repeat,
-            fold.number,
-            frozenset((image.key, image.label) for image in images if image.part == TEST),
-        )
+        return {(image.key, image.label) for image in images if image.part == TEST}
 
     if len(first) != len(second):
         raise StudyError(
@@ -107,7 +101,7 @@ def _require_same_folds(first: Sequence[FoldResult], second: Sequence[FoldResult
             remedy="Use the same --folds and --repeats for both",
         )
     for one, other in zip(first, second, strict=True):
-        if tested(one) != tested(other):
+        if one.name != other.name or tested(one) != tested(other):
             raise StudyError(
                 f"{one.name} does not test the same images in both",
                 where=other.run.path,
@@ -123,8 +117,6 @@ def _test_share(folds: Sequence[FoldResult]) -> float:
 
 
 def _sentences(tests: Mapping[str, ResampledTest], runs: Sequence[Path]) -> tuple[str, ...]:
-    if "accuracy" not in tests:
-        raise StudyError("the folds have no accuracy", remedy="Give folders that are finished")
     one = tests["accuracy"]
     first, second = (str(run) for run in runs)
     found = (
