@@ -116,8 +116,8 @@ def test_read_predictions_leaves_out_what_failed(
     ("text", "message"),
     [
         ("", "the file is empty"),
-        ("path,label\na,b\n", "no table of predictions"),
-        ("path,probability_a\na,1\n", "no table of predictions"),
+        ("path,label\na,b\n", "not a predictions table"),
+        ("path,probability_a\na,1\n", "not a predictions table"),
         ("object,probability_a,probability_b\n1,0.5,0.5\n", "no column path"),
         ("path,probability_a,probability_b\na,1\n", "line 2: a probability is not a number"),
         ("path,probability_a,probability_b\na,high,1\n", "line 2: a probability is not a number"),
@@ -279,7 +279,7 @@ def test_only_a_table_of_predictions_is_replaced(
     manifest.write_text("path,plate\nimages/cell1.tif,P1\n")
     for target in (manifest, images / "cell1.tif"):
         before = target.read_bytes()
-        with pytest.raises(UsageError, match="is no table of predictions"):
+        with pytest.raises(UsageError, match="is not a predictions table"):
             predict_files(bundle, [images], target, options=plain(manifest=manifest))
         assert target.read_bytes() == before
     for _ in range(2):

@@ -90,7 +90,7 @@ def test_refusals(
         ("0.900000,0.100000", "0.9,0.9", "line 2: the probabilities do not lie in 0..1"),
         ("0.900000,0.100000", "nan,0.1", "line 2: the probabilities do not lie in 0..1"),
         ("0.900000,0.100000", "high,0.1", "line 2: a probability is not a number"),
-        ("probability_a,probability_b", "a,b", "this is no table of predictions"),
+        ("probability_a,probability_b", "a,b", "this is not a predictions table"),
         ("plate,well", "plate,cells", "has a name that the result uses itself"),
     ],
 )

@@ -69,7 +69,7 @@ def read_result(
     Args:
         folders: one a repeat.
         classes: all classes of the study.
-        cluster: column of the tables of predictions that the intervals go by.
+        cluster: column of the predictions tables that the intervals go by.
         seed: of the resampling.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The table of predictions: its columns, its rows, and reading it back.
+"""Predictions tables: their columns, their rows, and reading them back.
 
 ``predict`` writes a row for every file or cell, ``train`` and ``evaluate`` one for every labelled
 image with its part, and ``crossvalidate`` the same with the fold before it. All of them have
@@ -32,13 +32,17 @@ _AGAIN = "Give the table as actinscope wrote it"
 
 
 def is_own_column(name: str) -> bool:
-    """Whether a table of predictions fills a column of this name itself, so that no group can."""
+    """Whether a predictions table fills a column of this name itself, so that no group can."""
     return name in {"predicted", "error", *DECISION_COLUMNS} or name.startswith(_PROBABILITY)
 
 
 def require_free_columns(columns: Iterable[str], where: Path, *, folds: bool = False) -> None:
-    """Refuse columns of a study that a table of predictions fills itself; with ``folds`` also
-    those of a cross-validation.
+    """Refuse columns of a study that a predictions table fills itself.
+
+    Args:
+        columns: of the study.
+        where: for messages.
+        folds: refuse those of a cross-validation, too.
 
     Raises:
         ManifestError: names the first of them.
@@ -129,7 +133,7 @@ def _named(decisions: Decisions, place: int, classes: Sequence[str]) -> list[str
 
 
 def require_replaceable(output: Path) -> None:
-    """Refuse to replace a file that is no table of predictions, such as an image or a manifest.
+    """Refuse to replace a file that is not a predictions table, such as an image or a manifest.
 
     Raises:
         UsageError: ``output`` is such a file.
@@ -149,7 +153,7 @@ def require_replaceable(output: Path) -> None:
         ) from error
     if found not in (b"", start):
         raise UsageError(
-            "is there already and is no table of predictions",
+            "is there already and is not a predictions table",
             where=output,
             remedy="Give -o another name, or delete it first",
         )
@@ -160,7 +164,7 @@ def require_replaceable(output: Path) -> None:
 
 @dataclass(frozen=True, eq=False)
 class PredictionsTable:
-    """A table of predictions of any command; N rows that hold a prediction, K classes.
+    """A predictions table of any command; N rows that hold a prediction, K classes.
 
     Attributes:
         path: the file.
@@ -210,7 +214,7 @@ def read_predictions(path: Path, required: Sequence[str] = ("path",)) -> Predict
     classes = tuple(name.removeprefix(_PROBABILITY) for name in columns)
     if len(classes) < 2 or not all(classes):
         raise ManifestError(
-            "this is no table of predictions: there are no columns with the probabilities of two "
+            "this is not a predictions table: there are no columns with the probabilities of two "
             "classes or more",
             where=path,
             remedy="Give a CSV that `actinscope predict`, `evaluate` or `train` wrote",

@@ -1,4 +1,4 @@
-"""Where results go: checked before hours of work, and never over something else."""
+"""Where results go: checked before hours of work; nothing is ever overwritten."""
 
 from __future__ import annotations
 

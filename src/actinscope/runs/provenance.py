@@ -1,4 +1,4 @@
-"""Which of the images at hand trained a bundle, as far as can be known."""
+"""Which images trained a bundle, as far as is known, and which of those at hand did not."""
 
 from __future__ import annotations
 
@@ -79,8 +79,9 @@ def training_provenance(bundle: Bundle) -> TrainingProvenance:
 
 
 def training_hashes(runs: Sequence[Path]) -> TrainingHashes:
-    """The training and validation images of the runs in these folders, for the bundle that joins
-    their models; a folder that holds no run is one of unknown training.
+    """Hashes of the images that trained the models in these run folders, for their ensemble.
+
+    A folder that holds no run counts as one of unknown training.
     """
     known = [TrainingProvenance.of_run(_images_of(run), "") for run in runs]
     values = {

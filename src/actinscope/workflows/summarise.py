@@ -44,7 +44,7 @@ def summarise_predictions(request: SummariseRequest) -> SummariseOutcome:
     """Read, sum up, write.
 
     Raises:
-        ManifestError: no table of predictions, or a broken one; names the line.
+        ManifestError: not a predictions table, or a broken one; names the line.
         StudyError: there is no such column.
         UsageError: the output is there already, several levels, or a part that is not there.
         OutputError: the output cannot be written.
@@ -108,7 +108,7 @@ def _is_known(row: Row) -> bool:
 
 
 def _of_part(table: PredictionsTable, part: str | None) -> tuple[PredictionsTable, tuple[str, ...]]:
-    """The cells of one part, and a note where nobody chose it or they are not new to the model."""
+    """The cells of one part, and a note if the part was not chosen or trained the model."""
     present = {row.get("part") for row in table.rows} & set(PARTS)
     if part is None and len(present) > 1 and TEST in present:
         chosen = table.having("part", TEST)
