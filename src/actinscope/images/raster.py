@@ -35,7 +35,7 @@ _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _LOSSY = "JPEG is lossy: values are not exactly those that were measured"
 _NOT_TURNED = "EXIF rotation flag not applied: pixels are as stored"
 _ORIENTATION = 274
-# The modes in which Pillow unpacks a bitmap's pixels rightly. It takes 8-bit pixels for
+# The modes in which Pillow unpacks a bitmap's pixels correctly. It takes 8-bit pixels for
 # 1-bit ones where the palette is black and white, and 4-bit ones for 8 where it is 0..15.
 _BITMAP_MODES = {1: {"1", "P"}, 4: {"P"}, 8: {"L", "P"}, 24: {"RGB"}, 32: {"RGB", "RGBA"}}
 

@@ -19,10 +19,8 @@ from actinscope.errors import ManifestError, StudyError, UsageError
 from actinscope.evaluation import Estimate
 from actinscope.predict import PredictionsTable, is_own_column, read_predictions
 from actinscope.study import (
-    PARTS,
     RESERVED_COLUMNS,
     Row,
-    forbidden_characters,
     read_table,
     tidy,
 )
@@ -224,48 +222,22 @@ def _listed(rows: Sequence[Row], groups: Sequence[str], path: Path) -> tuple[Lis
     """The images of a table, each once."""
     images: dict[ImageKey, ListedImage] = {}
     for row in rows:
-        image = ListedImage(
-            # Paths are kept byte for byte, as far as a table can: other runs are compared.
-            name=_word(row, "path", row.get("path"), path),
-            object_id=_word(row, "object", row.get("object"), path, needed=False),
-            label=_word(row, "label", tidy(row.get("label")), path),
-            part=_part(row, path),
-            pixel_hash=_hash(row, path),
-            groups={name: tidy(row.get(name)) for name in groups},
-        )
+        try:
+            image = ListedImage(
+                # Paths are kept byte for byte, as far as a table can: other runs are compared.
+                name=row.word("path", needed=True, exact=True),
+                object_id=row.word("object", exact=True),
+                label=row.word("label", needed=True),
+                part=row.part(needed=True),
+                pixel_hash=row.pixel_hash(),
+                groups={name: tidy(row.get(name)) for name in groups},
+            )
+        except ManifestError as error:
+            raise _broken(path, error.what) from error
         if images.setdefault(image.key, image) is not image:
             title = " object ".join(filter(None, image.key))
             raise _broken(path, f"line {row.line} is the second for {title!r}")
     return tuple(images.values())
-
-
-def _word(row: Row, column: str, text: str, path: Path, *, needed: bool = True) -> str:
-    if needed and not text:
-        raise _broken(path, f"line {row.line} has no {column}")
-    if forbidden := forbidden_characters(text):
-        raise _broken(
-            path,
-            f"line {row.line}: the {column} holds characters that cannot be used ({forbidden})",
-        )
-    return text
-
-
-def _part(row: Row, path: Path) -> str:
-    part = row.get("part")
-    if part not in PARTS:
-        raise ManifestError(
-            f"line {row.line}: the part is {part[:40]!r}",
-            where=path,
-            remedy=f"In a finished run it is one of {', '.join(PARTS)}",
-        )
-    return part
-
-
-def _hash(row: Row, path: Path) -> str:
-    written = row.get("sha256").lower()
-    if written and (len(written) != 64 or set(written) - set("0123456789abcdef")):
-        raise _broken(path, f"line {row.line}: sha256 is not 64 hexadecimal digits")
-    return written
 
 
 def _broken(path: Path, what: str) -> ManifestError:

@@ -15,7 +15,6 @@ from actinscope.study.records import (
     VALIDATION,
     Manifest,
     Record,
-    forbidden_characters,
     summarise,
     tidy,
 )
@@ -43,7 +42,6 @@ __all__ = [
     "Thumbnail",
     "find_keep_together_sets",
     "fingerprint",
-    "forbidden_characters",
     "grouped_folds",
     "hash_of_pixels",
     "manifest_csv",
