@@ -49,18 +49,18 @@ from actinscope.study import TEST, Manifest, Split, grouped_folds, split, write_
 from actinscope.training import (
     FINISHED,
     FREEZE,
+    ActivationCache,
     Fold,
     Recipe,
     Search,
     SearchImages,
     SearchSpace,
-    Shelf,
     TrialResult,
     TrialRunner,
     is_hopeless,
     load_space,
-    place_of,
     recipe_with,
+    rung_of,
     write_recipe,
 )
 from actinscope.workflows.tune_checks import buildable_with, require_frozen, require_searchable
@@ -305,7 +305,7 @@ class _Judge:
         self._place = 0
 
     def __call__(self, fold: int, done: float, objective: float) -> str:
-        place = place_of(fold, done)
+        place = rung_of(fold, done)
         if place > self._place:
             self._search.report(place, objective)
             self._place = place
@@ -335,14 +335,14 @@ def _search(
         write_manifest(parts.manifest, folder / "manifest.csv")
         images = _Images(searched, progress)
         channels = images.of(recipe).preprocess.network_channels
-        shelf = Shelf(folder / _STORED, recipe.training.storage_gb)
+        cache = ActivationCache(folder / _STORED, recipe.training.storage_gb)
         runner = TrialRunner(
             _builder(searched, channels),
             searched.folds,
-            shelf=shelf,
+            cache=cache,
             most_views=_most_views(space, recipe),
             classes=len(searched.manifest.classes),
-            scratch=folder,
+            folder=folder,
         )
         while len(results := search.results()) < request.trials and time.monotonic() < ends:
             _one_trial(search, runner, images, recipe, ends=ends, progress=progress,
@@ -367,7 +367,7 @@ def _search(
             network=searched.network.entry.title,
             command=request.command,
         )
-    shelf.remove()
+    cache.remove()
     sentence = write_tuning(story, folder)
     return sentence, results
 
@@ -383,11 +383,11 @@ def _one_trial(
     progress: Progress,
 ) -> None:
     rivals = search.results()
-    proposal = search.propose()
-    recipe = recipe_with(base, proposal.values)
+    number, values = search.propose()
+    recipe = recipe_with(base, values)
     judge = _Judge(search, rivals, ends=ends, folds=folds)
     outcome = runner.run(recipe, images.of(recipe), judge, _TrialProgress(progress))
-    if outcome.state == "diverged" and proposal.number == 0:
+    if outcome.state == "diverged" and number == 0:
         raise TrainingError(
             "the loss of the base recipe became no number",
             where=f"recipe {base.name}",
@@ -395,7 +395,7 @@ def _one_trial(
         )
     search.finish(outcome)
     if outcome.state not in FINISHED:
-        progress.say(f"trial {proposal.number}: out of time, begun anew with --resume")
+        progress.say(f"trial {number}: out of time, begun anew with --resume")
         return
     done = search.results()[-1]
     tried = ", ".join(f"{name} {value}" for name, value in done.values.items())
