@@ -23,7 +23,6 @@ from actinscope.bundle import (
     store_reliability,
     verify_bundle,
 )
-from actinscope.bundle.archive import zip_bundle
 from actinscope.cli.main import main
 from actinscope.errors import BundleError, GoldenMismatch, UsageError
 from actinscope.predict import Predictor
@@ -37,6 +36,7 @@ from helpers.bundles import (
     make_bundle,
     rules,
     write_network,
+    zip_bundle,
 )
 from helpers.ensembles import (
     OTHER_KERNEL,
@@ -91,7 +91,7 @@ def test_members_are_calibrated_before_they_are_averaged(tmp_path: Path, backend
     np.testing.assert_allclose(output.probabilities, (halved + other) / 2, atol=1e-6)
     assert np.abs(halved - sure).max() > 0.05
     assert verify_bundle(both).ok
-    judged = predictor.judge(output)
+    judged = predictor.rules(output)
     np.testing.assert_array_equal(judged.probabilities, output.probabilities)
     assert judged.in_set is None and judged.abstained is None and judged.unfamiliar is None
 

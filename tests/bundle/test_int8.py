@@ -28,12 +28,11 @@ from actinscope.bundle import (
     verify_bundle,
 )
 from actinscope.bundle import quantize as quantize_module
-from actinscope.bundle.archive import zip_bundle
 from actinscope.bundle.model_check import check_model
 from actinscope.bundle.session import InferenceSession
 from actinscope.errors import BundleError, GoldenMismatch, UsageError
 from actinscope.predict import Predictor
-from helpers.bundles import CLASSES, make_bundle, write_network
+from helpers.bundles import CLASSES, make_bundle, write_network, zip_bundle
 from helpers.int8_runs import inputs_of, toy_bundle, toy_network
 
 

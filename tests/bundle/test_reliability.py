@@ -23,10 +23,9 @@ from actinscope.bundle import (
     store_reliability,
     verify_bundle,
 )
-from actinscope.bundle.archive import zip_bundle
 from actinscope.errors import BundleError, GoldenMismatch
 from actinscope.predict import DecisionRules, PredictOptions, predict_files
-from actinscope.predict.decision import DECISION_COLUMNS, set_members, set_text
+from actinscope.predict.decision import DECISION_COLUMNS, set_text
 from helpers.bundles import (
     CLASSES,
     SIZE,
@@ -38,8 +37,9 @@ from helpers.bundles import (
     set_hash,
     unfamiliarity,
     with_early_features,
+    zip_bundle,
 )
-from helpers.predictions import read_written
+from helpers.predictions import read_written, set_members
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ GOOD = {"centre": np.zeros(1, "f4"), "spread": np.ones(1, "f4"), "rows": np.zero
         (packed(**(GOOD | {"spread": np.zeros(1, "f4")})), "or no spread"),
         (packed(**(GOOD | {"centre": np.full(1, np.nan, "f4")})), "no numbers"),
         (packed(**(GOOD | {"centre": np.zeros(2, "f4")})), "do not fit each other"),
-        (packed(centre=GOOD["centre"], rows=GOOD["rows"]), "an array is missing"),
+        (packed(centre=GOOD["centre"], rows=GOOD["rows"]), "spread is missing"),
     ],
 )
 def test_damaged_features_are_refused(folder: Path, data: bytes, message: str) -> None:

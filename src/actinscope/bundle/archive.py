@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from actinscope.bundle.info import (
     FAMILIAR_FILE,
@@ -20,7 +25,6 @@ from actinscope.bundle.info import (
     member_folder,
 )
 from actinscope.errors import BundleError
-from actinscope.files import atomic_path
 
 # Far above what a bundle needs, far below what would fill a laptop's memory.
 LIMITS = {
@@ -160,24 +164,6 @@ def _zip_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def zip_bundle(folder: Path, target: Path) -> None:
-    """Pack the bundle in ``folder`` into the zip ``target``; the same bytes every time.
-
-    Raises:
-        BundleError: ``folder`` is no bundle.
-        OutputError: ``target`` cannot be written.
-    """
-    files = read_bundle_files(Path(folder))
-    with (
-        atomic_path(Path(target)) as temporary,
-        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
-    ):
-        for name, data in files.items():
-            member = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-            member.external_attr = 0o644 << 16
-            archive.writestr(member, data, zipfile.ZIP_DEFLATED)
-
-
 #: Where a run, a cross-validation and its ensemble have theirs.
 _WITHIN = ("bundle", "refit/bundle", "ensemble")
 
@@ -199,4 +185,30 @@ def _too_large(path: Path, name: str) -> BundleError:
         f"{name} is larger than a bundle's file can be",
         where=path,
         remedy="Do not use it; ask whoever made it for the original",
+    )
+
+
+def read_arrays(data: bytes, what: str, *, where: Path, most_bytes: int) -> dict[str, NDArray[Any]]:
+    """The arrays of an .npz file by name; nothing in it is ever executed.
+
+    Raises:
+        BundleError: damaged, or it would unpack to more than ``most_bytes``.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if sum(member.file_size for member in archive.infolist()) > most_bytes:
+                why = f"it would unpack to more than {most_bytes >> 20} megabytes"
+                raise damaged(what, where, why)
+        with np.load(io.BytesIO(data), allow_pickle=False) as loaded:
+            return {name: loaded[name] for name in loaded.files}
+    except (ValueError, OSError, EOFError, TypeError, MemoryError) as error:
+        raise damaged(what, where, str(error)) from error
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise damaged(what, where, str(error)) from error
+
+
+def damaged(what: str, where: Path, why: str) -> BundleError:
+    """The error for a file of the bundle that holds ``what``."""
+    return BundleError(
+        f"{what} cannot be used ({why})", where=where, remedy="Copy the bundle again"
     )

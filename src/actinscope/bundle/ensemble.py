@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 
@@ -29,11 +28,11 @@ from actinscope.bundle.info import (
     NetworkSummary,
     member_folder,
 )
-from actinscope.bundle.load import Bundle, load_and_prove, require_member
-from actinscope.bundle.opening import joint_output, open_sessions
+from actinscope.bundle.load import Bundle, require_member
 from actinscope.bundle.output import NetworkOutput
-from actinscope.bundle.place import replace_folder
 from actinscope.bundle.provenance import TrainingHashes
+from actinscope.bundle.session import joint_output, open_sessions
+from actinscope.bundle.store import write_bundle
 from actinscope.errors import BundleError, ImageError, UsageError
 from actinscope.images import Image
 
@@ -80,7 +79,7 @@ def save_ensemble(
         for name, data in read_bundle_files(member.path).items():
             files[f"{member_folder(number)}/{name}"] = data
     files[INFO_FILE] = info.model_copy(update={"golden": entries, "files": hashes}).as_json()
-    return replace(replace_folder(Path(folder), files, load_and_prove), path=Path(folder))
+    return write_bundle(Path(folder), files)
 
 
 def _require_several(members: Sequence[Bundle]) -> None:

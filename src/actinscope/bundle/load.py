@@ -144,13 +144,6 @@ def read_bundle_info(folder: Path) -> BundleInfo:
     return _parse_info(read_info_file(path), path / INFO_FILE)
 
 
-def load_and_prove(path: Path) -> Bundle:
-    """As :func:`load_bundle`, with the golden images looked into too."""
-    bundle = load_bundle(path)
-    bundle.golden()
-    return bundle
-
-
 def _checked(files: Mapping[str, bytes], path: Path) -> Bundle:
     """A bundle from its files by name; those of members begin with their folder."""
     own = {name: data for name, data in files.items() if "/" not in name}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from actinscope.bundle.session import EMBEDDING, INPUT, PROBABILITIES
+from actinscope.bundle.output import EMBEDDING, INPUT, PROBABILITIES
 from actinscope.errors import BundleError
 
 _STANDARD_DOMAINS = ("", "ai.onnx")

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.bundle.session import CLASS_MAPS, INPUT
+from actinscope.bundle.output import CLASS_MAPS, INPUT
 from actinscope.errors import BundleError
 from actinscope.runtimes import import_onnxruntime, import_quantization
 

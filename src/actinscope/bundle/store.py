@@ -22,13 +22,12 @@ from actinscope.bundle.info import (
     BundleInfo,
 )
 from actinscope.bundle.int8 import Int8Summary
-from actinscope.bundle.load import Bundle, load_and_prove
+from actinscope.bundle.load import Bundle, load_bundle
 from actinscope.bundle.model_check import check_model
 from actinscope.bundle.ood import ReferenceFeatures, pack_reference_features
-from actinscope.bundle.place import replace_folder
 from actinscope.bundle.reliability import Reliability
 from actinscope.errors import BundleError
-from actinscope.files import atomic_path
+from actinscope.files import atomic_path, replace_folder
 from actinscope.images import Image
 
 
@@ -68,7 +67,24 @@ def save_bundle(
     empty = {"int8": None, "reliability": None}
     complete = info.model_copy(update=empty | {"golden": entries, "files": hashes})
     files[INFO_FILE] = complete.as_json()
-    return replace(replace_folder(folder, files, load_and_prove), path=folder)
+    return write_bundle(folder, files)
+
+
+def write_bundle(folder: Path, files: Mapping[str, bytes]) -> Bundle:
+    """Put the files of a bundle in place together, once they can be read again.
+
+    Raises:
+        BundleError: they are no bundle.
+        OutputError: ``folder`` cannot be written or holds something else.
+    """
+
+    def check(staging: Path) -> Bundle:
+        bundle = load_bundle(staging)
+        bundle.golden()
+        return bundle
+
+    written = replace_folder(folder, files, check, mark=INFO_FILE, what="bundle")
+    return replace(written, path=folder)
 
 
 def store_metrics(bundle: Bundle, metrics: Mapping[str, Any]) -> Bundle:

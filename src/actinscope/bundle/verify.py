@@ -14,8 +14,7 @@ from actinscope.bundle.golden import Golden
 from actinscope.bundle.info import FAMILIAR_FILE, GOLDEN_FILE, INT8_FILE
 from actinscope.bundle.load import Bundle, load_bundle
 from actinscope.bundle.ood import neighbour_distances
-from actinscope.bundle.opening import joint_output, open_sessions
-from actinscope.bundle.session import InferenceSession
+from actinscope.bundle.session import InferenceSession, joint_output, open_sessions
 from actinscope.errors import GoldenMismatch
 
 #: Largest difference of a probability between frameworks and machines: float32 sums in
