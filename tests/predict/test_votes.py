@@ -354,11 +354,11 @@ def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 def test_an_ensemble_votes_as_its_members_do_alone(ensemble: Bundle, backend: str) -> None:
     pictures = [grey_image(seed) for seed in range(30)]
     predictor = Predictor(ensemble, backend=backend)
-    found = predictor.judge(predictor.predict_images(pictures))
+    found = predictor.rules(predictor.predict_images(pictures))
     alone = []
     for member in ensemble.members:
         single = Predictor(member, backend=backend)
-        alone.append(single.judge(single.predict_images(pictures)))
+        alone.append(single.rules(single.predict_images(pictures)))
     np.testing.assert_allclose(
         found.probabilities, np.mean([one.probabilities for one in alone], axis=0), atol=1e-12
     )
@@ -400,8 +400,8 @@ def test_records_keep_what_the_members_say(ensemble: Bundle, tmp_path: Path) -> 
     found = predict_records(predictor, records, CropReader())
     assert found.ok.tolist() == [True, False, True]
     assert all(len(member) == 3 for member in found.output.members)
-    judged = predictor.judge(found.output.rows(found.ok))
-    direct = predictor.judge(predictor.predict_images([grey_image(0), grey_image(2)]))
+    judged = predictor.rules(found.output.rows(found.ok))
+    direct = predictor.rules(predictor.predict_images([grey_image(0), grey_image(2)]))
     np.testing.assert_allclose(judged.unfamiliarity, direct.unfamiliarity, atol=1e-5)
     np.testing.assert_array_equal(judged.in_set, direct.in_set)
 
@@ -463,7 +463,7 @@ def test_predict_writes_what_the_vote_gave(
     assert rows["white.tif"]["unfamiliar"] == rows["white.tif"]["abstained"] == "true"
     assert rows["white.tif"]["predicted"] == rows["white.tif"]["prediction_set"] == ""
     names = [name for name in rows if name not in ("2.tif", "white.tif")]
-    found = predictor.judge(
+    found = predictor.rules(
         predictor.predict_images([grey_image(int(Path(name).stem)) for name in names])
     )
     assert found.delivered is not None and found.abstained is not None

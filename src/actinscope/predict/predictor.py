@@ -38,9 +38,11 @@ class Predictor:
     ) -> None:
         self.bundle = bundle
         self.precision = precision
-        #: What is said of the outputs: calibrated probabilities, sets, what is unfamiliar.
-        self.judge = DecisionRules.of(bundle, precision)
+        #: Applied to the outputs: calibrated probabilities, sets, what is unfamiliar.
+        self.rules = DecisionRules.of(bundle, precision)
         self._preprocess = tuple(one.info.preprocess for one in bundle.networks)
+        # Members that were trained on the same images mostly scale them in the same way.
+        self._alike = [self._preprocess.index(one) for one in self._preprocess]
         self._sessions = open_sessions(bundle, precision=precision, backend=backend)
 
     @property
@@ -75,13 +77,8 @@ class Predictor:
         Raises:
             ImageError: the image does not fit what a network was trained on.
         """
-        # Members that were trained on the same images mostly scale them in the same way.
-        ready: dict[int, NDArray[np.float32]] = {}
-        first_alike = [self._preprocess.index(one) for one in self._preprocess]
-        for number in first_alike:
-            if number not in ready:
-                ready[number] = self._preprocess[number].apply(image)
-        return tuple(ready[number] for number in first_alike)
+        ready = {number: self._preprocess[number].apply(image) for number in set(self._alike)}
+        return tuple(ready[number] for number in self._alike)
 
     def prepare_scaled(self, scaled: NDArray[np.float32]) -> Prepared:
         """The network's input for an image that the preprocessing has already scaled.
@@ -110,10 +107,10 @@ class Predictor:
     ) -> NetworkOutput:
         """Outputs (N = 1) for one prepared image.
 
-        With ``probabilities_only`` the other outputs are left out, but for what
-        :attr:`judge` needs. The probabilities are those of the network, not calibrated; of an
-        ensemble they are the mean of what its members say, each calibrated as it says itself,
-        and the members' own outputs come with them.
+        With ``probabilities_only`` the other outputs are left out, but for what :attr:`rules`
+        need. The probabilities are those of the network, not calibrated; of an ensemble the mean
+        of its members' probabilities, each calibrated with the member's own temperature, and the
+        members' own outputs come with them.
         """
         return joint_output(
             self.bundle.networks,
@@ -121,10 +118,10 @@ class Predictor:
                 session.run_one(
                     array,
                     probabilities_only=probabilities_only,
-                    early_features=judge.wants_features,
+                    early_features=rules.wants_features,
                 )
-                for session, array, judge in zip(
-                    self._sessions, prepared, self.judge.networks, strict=True
+                for session, array, rules in zip(
+                    self._sessions, prepared, self.rules.networks, strict=True
                 )
             ],
         )

@@ -91,7 +91,7 @@ def predict_anew(
             candidates[number],
             tested={key: row for row, key in enumerate(keys) if found.ok[row]},
             # As all other figures are: calibrated, of an ensemble and of a single network alike.
-            probabilities=predictor.judge.probabilities(found.output),
+            probabilities=predictor.rules.probabilities(found.output),
         )
     first = next(iter(manifests.values()))
     aligned = align(candidates, group=first.group or "none")
