@@ -168,7 +168,7 @@ def test_rules_without_their_features_are_not_stored(folder: Path) -> None:
 
 def test_rules_can_be_replaced_by_fewer(folder: Path) -> None:
     bundle = load_bundle(folder)
-    store_reliability(bundle, rules((), familiar=None, temperature=1.5), None)
+    store_reliability(bundle, rules((), ood=None, temperature=1.5), None)
     again = load_bundle(folder)
     assert again.references() is None
     assert again.info.reliability is not None and again.info.reliability.temperature == 1.5
@@ -244,7 +244,7 @@ def judged(rule: AbstainRule, thresholds: tuple[float | None, ...]) -> Any:
     sets = SetRule(
         coverage=0.9, per_class=False, thresholds=thresholds, images=20, effective=(20.0,)
     )
-    judge = DecisionRules(rules((), familiar=None, temperature=1.0, sets=sets, abstain=rule))
+    judge = DecisionRules(rules((), ood=None, temperature=1.0, sets=sets, abstain=rule))
     rows = np.array([[0.9, 0.05, 0.05], [0.5, 0.4, 0.1], [0.4, 0.3, 0.3]])
     return judge(NetworkOutput(rows, None, None)).abstained
 

@@ -143,7 +143,7 @@ def rules(golden: tuple[float, ...], **changes: Any) -> Reliability:
             note="every prediction set holds round (3.0)",
         ),
         "abstain": AbstainRule(by="share", target=0.8, confidence=0.5),
-        "familiar": OodRule(
+        "ood": OodRule(
             neighbours=1, threshold=0.1, share=0.01, references=5, images=99, golden=golden
         ),
     }

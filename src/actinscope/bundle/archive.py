@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.bundle.info import (
-    FAMILIAR_FILE,
+    FEATURES_FILE,
     GOLDEN_FILE,
+    HASHES_FILE,
     INFO_FILE,
     INT8_FILE,
     MODEL_FILE,
     MOST_MEMBERS,
-    SEEN_FILE,
     TREES_FILE,
     member_folder,
 )
@@ -32,11 +32,11 @@ LIMITS = {
     MODEL_FILE: 1 << 30,
     GOLDEN_FILE: 1 << 30,
     INT8_FILE: 1 << 30,
-    FAMILIAR_FILE: 64 << 20,
-    SEEN_FILE: 256 << 20,
+    FEATURES_FILE: 64 << 20,
+    HASHES_FILE: 256 << 20,
     TREES_FILE: 256 << 20,
 }
-_OPTIONAL = frozenset({INT8_FILE, FAMILIAR_FILE, SEEN_FILE, TREES_FILE})
+_OPTIONAL = frozenset({INT8_FILE, FEATURES_FILE, HASHES_FILE, TREES_FILE})
 _MOST_FILES = len(LIMITS) * (MOST_MEMBERS + 1) + 64
 
 

@@ -20,9 +20,9 @@ from actinscope.bundle.archive import read_bundle_files
 from actinscope.bundle.golden import pack_golden
 from actinscope.bundle.info import (
     GOLDEN_FILE,
+    HASHES_FILE,
     INFO_FILE,
     MOST_MEMBERS,
-    SEEN_FILE,
     BundleInfo,
     Member,
     NetworkSummary,
@@ -43,7 +43,7 @@ def save_ensemble(
     folder: Path,
     members: Sequence[Bundle],
     *,
-    seen: TrainingHashes,
+    training_hashes: TrainingHashes,
     version: str,
     created: str,
     notices: Sequence[str] = (),
@@ -53,7 +53,7 @@ def save_ensemble(
     Args:
         folder: does not exist, is empty, or holds a bundle.
         members: two or more bundles with the same classes in the same order.
-        seen: which images trained them.
+        training_hashes: which images trained them.
         version: of actinscope.
         created: when, ISO 8601 in UTC.
         notices: sentences that go with the bundle, beside those of the members.
@@ -72,7 +72,7 @@ def save_ensemble(
     outputs = _answers(members, images)
     inputs = np.stack([info.preprocess.apply(image) for image in images])
     golden, entries = pack_golden(images, inputs, joint_output(members, outputs).probabilities)
-    own = {GOLDEN_FILE: golden, SEEN_FILE: seen.as_json()}
+    own = {GOLDEN_FILE: golden, HASHES_FILE: training_hashes.as_json()}
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in own.items()}
     files = dict(own)
     for number, member in enumerate(members):

@@ -19,9 +19,9 @@ FORMAT_VERSION = 3
 MODEL_FILE = "model.onnx"
 INT8_FILE = "model_int8.onnx"
 GOLDEN_FILE = "golden.npz"
-FAMILIAR_FILE = "familiar.npz"
+FEATURES_FILE = "familiar.npz"
 INFO_FILE = "bundle.json"
-SEEN_FILE = "seen.json"
+HASHES_FILE = "seen.json"
 TREES_FILE = "trees.onnx"
 #: Networks in an ensemble, at most: each is run for every image.
 MOST_MEMBERS = 16
@@ -90,7 +90,7 @@ class BundleInfo(BaseModel):
         head: what names the class: the last layer of model.onnx (``softmax``), or the trees
             in trees.onnx, to which model.onnx gives the embedding (``boosted_trees``).
         int8: what the 8-bit network costs and gains, or None where there is none.
-        reliability: temperature, prediction sets, abstaining and what is familiar; None in
+        reliability: temperature, prediction sets, abstaining, out-of-distribution rule; None in
             bundles that have none of it.
         members: the networks of an ensemble, whose probabilities are averaged; each has its
             own preprocessing, and ``preprocess`` is then that of the first. Else none.
@@ -145,7 +145,7 @@ class BundleInfo(BaseModel):
                 continue
             if len(one.sets.thresholds) != len(self.classes):
                 raise ValueError("the thresholds of the prediction sets do not fit the classes")
-            if one.familiar is not None and len(one.familiar.golden) != len(self.golden):
+            if one.ood is not None and len(one.ood.golden) != len(self.golden):
                 raise ValueError("the unfamiliarity does not fit the golden images")
         return self
 
@@ -173,6 +173,9 @@ class BundleInfo(BaseModel):
             without["preprocess"] = {"order"}
         else:
             version = 3
-        told = self.model_copy(update={"format_version": version})
+        versioned = self.model_copy(update={"format_version": version})
         # Values that are not a number become null: a class without test images has no metric.
-        return told.model_dump_json(indent=2, exclude=without).encode("utf-8") + b"\n"
+        return (
+            versioned.model_dump_json(indent=2, by_alias=True, exclude=without).encode("utf-8")
+            + b"\n"
+        )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from actinscope.bundle.golden import pack_golden
 from actinscope.bundle.info import (
-    FAMILIAR_FILE,
+    FEATURES_FILE,
     GOLDEN_FILE,
     INFO_FILE,
     INT8_FILE,
@@ -133,10 +133,10 @@ def store_reliability(
         BundleError: the rules and ``references`` do not fit each other or the bundle.
         OutputError: the folder cannot be written.
     """
-    where = bundle.path / FAMILIAR_FILE
-    if (references is None) != (rules.familiar is None):
+    where = bundle.path / FEATURES_FILE
+    if (references is None) != (rules.ood is None):
         raise BundleError("a rule of familiarity and its features belong together", where=where)
-    kept = {name: value for name, value in bundle.info.files.items() if name != FAMILIAR_FILE}
+    kept = {name: value for name, value in bundle.info.files.items() if name != FEATURES_FILE}
     int8 = bundle.info.int8 and bundle.info.int8.model_copy(update={"reliability": None})
     changes: dict[str, Any] = {"int8": int8, "reliability": None, "files": kept}
     if bundle.info.reliability is not None:  # announced last, withdrawn first, as for INT8
@@ -145,11 +145,11 @@ def store_reliability(
     if data is not None:
         with atomic_path(where) as temporary:
             temporary.write_bytes(data)
-        changes["files"] = kept | {FAMILIAR_FILE: hashlib.sha256(data).hexdigest()}
+        changes["files"] = kept | {FEATURES_FILE: hashlib.sha256(data).hexdigest()}
     told = BundleInfo.model_validate(
         bundle.info.model_copy(update=changes | {"reliability": rules}).model_dump()
     )
-    return replace(_store_info(bundle, told), _familiar=data)
+    return replace(_store_info(bundle, told), _features=data)
 
 
 def _store_info(bundle: Bundle, info: BundleInfo) -> Bundle:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.bundle.golden import Golden
-from actinscope.bundle.info import FAMILIAR_FILE, GOLDEN_FILE, INT8_FILE
+from actinscope.bundle.info import FEATURES_FILE, GOLDEN_FILE, INT8_FILE
 from actinscope.bundle.load import Bundle, load_bundle
 from actinscope.bundle.ood import neighbour_distances
 from actinscope.bundle.session import InferenceSession, joint_output, open_sessions
@@ -192,15 +192,15 @@ def _replay_members(bundle: Bundle, sessions: Sequence[InferenceSession]) -> flo
 def _replay_unfamiliarity(bundle: Bundle, features: NDArray[np.float32] | None) -> float | None:
     """Largest difference of a golden image's unfamiliarity; raises where it is too large."""
     rules, references = bundle.info.reliability, bundle.references()
-    if rules is None or rules.familiar is None or references is None:
+    if rules is None or rules.ood is None or references is None:
         return None
     if features is None or features.shape[1] != len(references.centre):
         raise GoldenMismatch(
             "the network does not give the early features that are stored of training images",
-            where=bundle.path / FAMILIAR_FILE,
+            where=bundle.path / FEATURES_FILE,
             remedy="Copy the bundle again",
         )
-    rule = rules.familiar
+    rule = rules.ood
     distances = neighbour_distances(references.scaled(features), references, rule.neighbours)
     differences = np.abs(distances / rule.threshold - np.array(rule.golden))
     image = int(differences.argmax())
@@ -209,7 +209,7 @@ def _replay_unfamiliarity(bundle: Bundle, features: NDArray[np.float32] | None) 
             f"golden image {image} has the unfamiliarity {distances[image] / rule.threshold:.4f}, "
             f"stored is {rule.golden[image]:.4f}; at most {UNFAMILIARITY_TOLERANCE:g} apart is "
             "allowed",
-            where=bundle.path / FAMILIAR_FILE,
+            where=bundle.path / FEATURES_FILE,
             remedy="Do not use the bundle on this computer; copy it again",
         )
     return float(differences[image])

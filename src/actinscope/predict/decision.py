@@ -192,9 +192,9 @@ class DecisionRules:
         )
 
     def _unfamiliarity(self, output: NetworkOutput) -> NDArray[np.float64] | None:
-        if self.references is None or self.fitted is None or self.fitted.familiar is None:
+        if self.references is None or self.fitted is None or self.fitted.ood is None:
             return None
-        rule = self.fitted.familiar
+        rule = self.fitted.ood
         if not len(output):
             return np.zeros(0)
         found, wanted = output.early_features, len(self.references.centre)
