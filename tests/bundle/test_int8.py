@@ -16,9 +16,9 @@ from actinscope.bundle import (
     INT8_FILE,
     MEASURED,
     Bundle,
-    Figure,
     Int8Part,
     Int8Summary,
+    StoredEstimate,
     cost_sentence,
     int8_note,
     load_bundle,
@@ -49,11 +49,11 @@ def quantized(network: bytes) -> bytes:
 def part(**changes: object) -> Int8Part:
     values: dict[str, object] = {
         "images": 63,
-        "accuracy_float32": Figure(value=60 / 63, low=0.87, high=0.98),
-        "accuracy_int8": Figure(value=59 / 63, low=0.85, high=0.98),
-        "balanced_accuracy_float32": Figure(value=0.95),
-        "balanced_accuracy_int8": Figure(value=0.93),
-        "difference": Figure(value=-1 / 63, low=-0.06, high=0.03),
+        "accuracy_float32": StoredEstimate(value=60 / 63, low=0.87, high=0.98),
+        "accuracy_int8": StoredEstimate(value=59 / 63, low=0.85, high=0.98),
+        "balanced_accuracy_float32": StoredEstimate(value=0.95),
+        "balanced_accuracy_int8": StoredEstimate(value=0.93),
+        "difference": StoredEstimate(value=-1 / 63, low=-0.06, high=0.03),
         "difference_method": "by hand",
         "changed": 2,
         "only_float32_right": 1,
@@ -292,7 +292,7 @@ def test_the_note_says_what_int8_costs() -> None:
         "INT8: accuracy 93.7 % against 95.2 % of float32 on 63 test images (difference -1.6 "
         "points, -6.0 to +3.0; 2 answers change)"
     )
-    bare = part(difference=Figure(value=0.0), only_float32_right=0, changed=1)
+    bare = part(difference=StoredEstimate(value=0.0), only_float32_right=0, changed=1)
     assert "(difference +0.0 points, no interval; 1 answer changes)" in cost_sentence(bare, "test")
 
 

@@ -145,7 +145,7 @@ def test_results_come_back_as_they_were(tmp_path: Path) -> None:
 
 def test_other_settings_are_refused(tmp_path: Path) -> None:
     searched(tmp_path, 1)
-    with pytest.raises(ResumeError, match="begun with other settings: folds"):
+    with pytest.raises(ResumeError, match="started with other settings: folds"):
         opened(tmp_path, settings={**SETTINGS, "folds": 5})
 
 

@@ -283,10 +283,10 @@ def test_a_search_that_was_killed_goes_on(
     assert search("cut", "--resume", "--seed", "3") == 5
     assert "seed was 0 and is now 3" in capsys.readouterr().err
     assert search("cut", "--resume", "--folds", "3") == 5
-    assert "begun with other settings: folds" in capsys.readouterr().err
+    assert "started with other settings: folds" in capsys.readouterr().err
     (place / "space.toml").write_text(SPACE.replace("0.05", "0.04"))
     assert search("cut", "--resume") == 5
-    assert "begun with other settings: space" in capsys.readouterr().err
+    assert "started with other settings: space" in capsys.readouterr().err
     (place / "space.toml").write_text(SPACE)
 
     assert search("cut", "--resume") == 0

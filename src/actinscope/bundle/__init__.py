@@ -6,9 +6,9 @@ from actinscope.bundle.ensemble import save_ensemble
 from actinscope.bundle.info import INT8_FILE, MOST_MEMBERS, BundleInfo, NetworkSummary
 from actinscope.bundle.int8 import (
     MEASURED,
-    Figure,
     Int8Part,
     Int8Summary,
+    StoredEstimate,
     cost_sentence,
     int8_note,
     too_costly,
@@ -32,7 +32,6 @@ __all__ = [
     "AbstainRule",
     "Bundle",
     "BundleInfo",
-    "Figure",
     "Int8Part",
     "Int8Summary",
     "NetworkOutput",
@@ -41,6 +40,7 @@ __all__ = [
     "ReferenceFeatures",
     "Reliability",
     "SetRule",
+    "StoredEstimate",
     "TrainingHashes",
     "calibrated",
     "cost_sentence",

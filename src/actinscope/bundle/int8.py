@@ -22,8 +22,8 @@ MOST_POINTS_LOST = 2.0
 MOST_CHANGED = 0.05
 
 
-class Figure(BaseModel):
-    """A figure with its 95 % interval; None where there is none."""
+class StoredEstimate(BaseModel):
+    """A metric with its 95 % interval; None where there is none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,12 +37,12 @@ class Int8Part(BaseModel):
 
     Attributes:
         images: how many.
-        accuracy_float32, accuracy_int8: shares of right answers.
+        accuracy_float32, accuracy_int8: shares of correct predictions.
         balanced_accuracy_float32, balanced_accuracy_int8: mean recall of the classes.
         difference: accuracy of INT8 minus that of float32, image by image.
         difference_method: how the interval of the difference was made.
         changed: images for which INT8 names another class.
-        only_float32_right, only_int8_right: images that only one of them names rightly.
+        only_float32_right, only_int8_right: images that only one of them names correctly.
         mcnemar_p: exact two-sided p of these two counts.
         largest_probability_difference: of any image and class.
     """
@@ -50,11 +50,11 @@ class Int8Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     images: int = Field(ge=1)
-    accuracy_float32: Figure
-    accuracy_int8: Figure
-    balanced_accuracy_float32: Figure
-    balanced_accuracy_int8: Figure
-    difference: Figure
+    accuracy_float32: StoredEstimate
+    accuracy_int8: StoredEstimate
+    balanced_accuracy_float32: StoredEstimate
+    balanced_accuracy_int8: StoredEstimate
+    difference: StoredEstimate
     difference_method: str
     changed: int = Field(ge=0)
     only_float32_right: int = Field(ge=0)
@@ -153,11 +153,11 @@ def too_costly(parts: Mapping[str, Int8Part]) -> str:
     return f"INT8 costs too much: on {part.images} {where} images {' and '.join(reasons)}"
 
 
-def _percent(figure: Figure) -> str:
-    return "unknown" if figure.value is None else f"{100 * figure.value:.1f} %"
+def _percent(estimate: StoredEstimate) -> str:
+    return "unknown" if estimate.value is None else f"{100 * estimate.value:.1f} %"
 
 
-def _interval(figure: Figure) -> str:
-    if figure.low is None or figure.high is None:
+def _interval(estimate: StoredEstimate) -> str:
+    if estimate.low is None or estimate.high is None:
         return ", no interval"
-    return f", {100 * figure.low:+.1f} to {100 * figure.high:+.1f}"
+    return f", {100 * estimate.low:+.1f} to {100 * estimate.high:+.1f}"

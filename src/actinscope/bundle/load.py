@@ -149,7 +149,7 @@ def _checked(files: Mapping[str, bytes], path: Path) -> Bundle:
     own = {name: data for name, data in files.items() if "/" not in name}
     info = _parse_info(own[INFO_FILE], path / INFO_FILE)
     announced = {
-        INT8_FILE: info.int8 is not None,  # else nobody measured what it costs
+        INT8_FILE: info.int8 is not None,  # else its cost was not measured
         FEATURES_FILE: info.reliability is not None and info.reliability.ood is not None,
         TREES_FILE: info.head == "boosted_trees",
     }
@@ -186,9 +186,9 @@ def _checked(files: Mapping[str, bytes], path: Path) -> Bundle:
         trees=trees,
         _features=own.get(FEATURES_FILE),
         members=_members(files, info, path),
-        training_hashes=read_training_hashes(own[HASHES_FILE], where=path / HASHES_FILE)
-        if HASHES_FILE in own
-        else None,
+        training_hashes=None
+        if HASHES_FILE not in own
+        else read_training_hashes(own[HASHES_FILE], where=path / HASHES_FILE),
     )
 
 

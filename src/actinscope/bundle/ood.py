@@ -55,7 +55,7 @@ def reference_features(
 ) -> tuple[ReferenceFeatures, NDArray[np.int64]]:
     """References from the (N, E) features of the training images, and which of them were kept.
 
-    Of more than ``most`` images some are drawn by lot. The rows are rounded as in the file.
+    Of more than ``most`` images some are drawn at random. The rows are rounded as in the file.
     """
     values = np.asarray(features, dtype=np.float64)
     kept = np.arange(len(values))

@@ -88,7 +88,7 @@ def write_bundle(folder: Path, files: Mapping[str, bytes]) -> Bundle:
 
 
 def store_metrics(bundle: Bundle, metrics: Mapping[str, Any]) -> Bundle:
-    """Write the figures of the test part into a bundle folder's bundle.json; the rest stays.
+    """Write the metrics of the test part into a bundle folder's bundle.json; the rest stays.
 
     Raises:
         OutputError: bundle.json cannot be written.
@@ -118,8 +118,8 @@ def store_int8(bundle: Bundle, model: bytes, summary: Int8Summary) -> Bundle:
     with atomic_path(where) as temporary:
         temporary.write_bytes(model)
     files = kept | {INT8_FILE: hashlib.sha256(model).hexdigest()}
-    told = bundle.info.model_copy(update={"int8": summary, "files": files})
-    return replace(_store_info(bundle, told), int8_model=model)
+    changed = bundle.info.model_copy(update={"int8": summary, "files": files})
+    return replace(_store_info(bundle, changed), int8_model=model)
 
 
 def store_reliability(
@@ -135,7 +135,9 @@ def store_reliability(
     """
     where = bundle.path / FEATURES_FILE
     if (references is None) != (rules.ood is None):
-        raise BundleError("a rule of familiarity and its features belong together", where=where)
+        raise BundleError(
+            "an out-of-distribution rule and its features belong together", where=where
+        )
     kept = {name: value for name, value in bundle.info.files.items() if name != FEATURES_FILE}
     int8 = bundle.info.int8 and bundle.info.int8.model_copy(update={"reliability": None})
     changes: dict[str, Any] = {"int8": int8, "reliability": None, "files": kept}
@@ -146,10 +148,10 @@ def store_reliability(
         with atomic_path(where) as temporary:
             temporary.write_bytes(data)
         changes["files"] = kept | {FEATURES_FILE: hashlib.sha256(data).hexdigest()}
-    told = BundleInfo.model_validate(
+    changed = BundleInfo.model_validate(
         bundle.info.model_copy(update=changes | {"reliability": rules}).model_dump()
     )
-    return replace(_store_info(bundle, told), _features=data)
+    return replace(_store_info(bundle, changed), _features=data)
 
 
 def _store_info(bundle: Bundle, info: BundleInfo) -> Bundle:

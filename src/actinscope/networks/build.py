@@ -163,7 +163,8 @@ def _assign(model: Any, stored: StoredLayers, *, by_order: bool) -> None:
         if not is_head_layer(name) and not _RESCALING.fullmatch(name)
     }
     pairs = _matched(layers, present, by_order=by_order, ordered=stored.ordered)
-    first = _first_convolution(model)
+    convolution = keras_backend().layers.Conv2D
+    first = next(layer for layer in model.layers if isinstance(layer, convolution))
     for layer, found in zip(layers, pairs, strict=True):
         arrays = _in_order(layer, found)
         if layer is first:
@@ -221,8 +222,13 @@ _AUTOMATIC = (
 
 
 def _is_numbered(name: str) -> bool:
+    return _stem(name)[0] in _AUTOMATIC
+
+
+def _stem(name: str) -> tuple[str, int]:
+    """``conv2d_17`` as (conv2d, 17); names without a number have 0."""
     stem, _, number = name.rpartition("_")
-    return name in _AUTOMATIC or (number.isdecimal() and stem in _AUTOMATIC)
+    return (stem, int(number)) if number.isdecimal() else (name, 0)
 
 
 def _ranked(names: Iterable[str]) -> list[tuple[str, int]]:
@@ -232,23 +238,13 @@ def _ranked(names: Iterable[str]) -> list[tuple[str, int]]:
     """
     names = list(names)
     numbers: dict[str, list[int]] = {}
-    for name in names:
-        if _is_numbered(name):
-            stem, number = _stem(name)
-            numbers.setdefault(stem, []).append(number)
-    order = {stem: sorted(found) for stem, found in numbers.items()}
+    for stem, number in sorted(_stem(name) for name in names if _is_numbered(name)):
+        numbers.setdefault(stem, []).append(number)
     return [
-        (stem, order[stem].index(number)) if _is_numbered(name) else (name, -1)
+        (stem, numbers[stem].index(number)) if stem in _AUTOMATIC else (name, -1)
         for name in names
         for stem, number in [_stem(name)]
     ]
-
-
-def _stem(name: str) -> tuple[str, int]:
-    if name in _AUTOMATIC:
-        return name, 0
-    stem, _, number = name.rpartition("_")
-    return stem, int(number) if number.isdecimal() else 0
 
 
 def _in_order(layer: Any, found: StoredLayer) -> list[NDArray[Any]]:
@@ -261,11 +257,6 @@ def _in_order(layer: Any, found: StoredLayer) -> list[NDArray[Any]]:
         by_name = dict(zip(found.names, found.arrays, strict=True))
         return [by_name[name] for name in wanted]
     return list(found.arrays)
-
-
-def _first_convolution(model: Any) -> Any:
-    keras = keras_backend()
-    return next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
 
 
 def _adapted(kernel: NDArray[Any], channels: int) -> NDArray[Any]:

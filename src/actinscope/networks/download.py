@@ -74,7 +74,7 @@ def fetch(source: KerasDownload, target: Path, *, patience: Patience | None = No
 
 
 def new_digest(expected: str) -> hashlib._Hash:
-    """An MD5 or SHA-256 computation, told apart by the length of the expected digest."""
+    """An MD5 or SHA-256 computation, chosen by the length of the expected digest."""
     return hashlib.md5(usedforsecurity=False) if len(expected) == 32 else hashlib.sha256()
 
 

@@ -1,7 +1,7 @@
 """Reading layer weights from HDF5 files written by Keras, old layout and new.
 
 Keras' own readers go by position or skip what does not fit; here every array is
-matched by layer name, and what is missing or left over can be told.
+matched by layer name, and what is missing or left over is an error that names it.
 """
 
 from __future__ import annotations

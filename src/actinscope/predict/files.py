@@ -38,8 +38,8 @@ class PredictOptions:
         objects: table of the objects in the fields (CellProfiler, or x and y columns).
         manifest: CSV whose columns are copied beside the predictions, matched by path.
         crop_size: side of the crops in pixels, instead of the bundle's.
-        batch_size: rows that are written together; a cut run goes on at the start of such a
-            batch. Neither memory nor speed depend on it.
+        batch_size: rows that are written together; an interrupted run resumes at the start of
+            such a batch. Neither memory nor speed depend on it.
         backend: ``auto``, ``openvino`` or ``onnxruntime``.
         precision: ``float32``, or ``int8`` where the bundle offers it.
         read_options: how to read files with z, time or scenes; None as in training.
@@ -66,8 +66,8 @@ class PredictSummary:
         done: rows with a prediction.
         failed: rows with an error.
         problems: (name, message) of each failed row, in the order of the rows.
-        resumed: rows that an earlier, cut run had already written.
-        notes: the bundle's notices, and what was decided on the way and should be known.
+        resumed: rows that an earlier, interrupted run had already written.
+        notes: the bundle's notices, and what was decided on the way.
         backend: the runtime that computed it.
     """
 
@@ -98,7 +98,7 @@ def predict_files(
 ) -> PredictSummary:
     """Predict the images in ``paths`` (files and folders) and write one row for each.
 
-    A file that cannot be used gets a row with the message, and the rest goes on. With masks or
+    A file that cannot be used gets a row with the message, and the other files are predicted. With masks or
     an objects table there is one row per cell. A run that was cut off is resumed when it is
     started again with the same bundle, files and options; the result has the same bytes as that
     of an unbroken run.
@@ -243,7 +243,7 @@ def plan_rows(bundle: Bundle, paths: Sequence[Path], options: PredictOptions) ->
 
     Raises:
         UsageError: no images, masks that are not there, options that contradict each other, or
-            nobody says how large crops are.
+            the size of the crops is not known.
         ManifestError: the manifest is broken.
     """
     crop_size = _crop_size_of(bundle, options)

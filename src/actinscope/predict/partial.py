@@ -18,7 +18,7 @@ from actinscope.files import lock_file, write_json_atomic
 _BINARY = getattr(os, "O_BINARY", 0)
 _DROPPED = (
     "an unfinished output of another bundle, other inputs or other options was dropped; "
-    "everything is predicted anew"
+    "everything is predicted again"
 )
 RowFits = Callable[[int, list[str]], bool]
 
@@ -105,7 +105,7 @@ class PartialOutput:
         try:
             value = json.loads(self._sidecar.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            return ""  # without its sidecar nobody knows what the file was computed from
+            return ""  # without its sidecar the file may be of anything
         return str(value.get("fingerprint", "")) if isinstance(value, dict) else ""
 
     def append(self, data: bytes) -> None:
@@ -196,5 +196,5 @@ def _output_errors(output: Path) -> Iterator[None]:
             f"cannot be written ({error.strerror or error})",
             where=output,
             remedy="Check that the folder is writable and has space left; what is finished is "
-            "kept, and the same command goes on from there",
+            "kept, and the same command resumes from there",
         ) from error

@@ -55,7 +55,7 @@ class ActivationCache:
     """Stores in a folder; the least recently used one goes when space is short.
 
     Args:
-        folder: nobody else may write there; what a search that was cut off left is used.
+        folder: for this search alone; what an interrupted search left there is used.
         gigabytes: of disk space for all stores together.
 
     Attributes:
@@ -103,7 +103,7 @@ class ActivationCache:
 
 
 class Subset:
-    """Some of the images of a source, numbered anew. The source outlives it.
+    """Some of the images of a source, renumbered from 0. The source outlives it.
 
     Args:
         source: of all images.

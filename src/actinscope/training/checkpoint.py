@@ -1,4 +1,4 @@
-"""Checkpoints: all that training needs to go on as if it had never stopped.
+"""Checkpoints: all that training needs to resume as if it had never stopped.
 
 A checkpoint is one ``.npz`` file (arrays and JSON text only, never pickle) written
 atomically, so that a kill at any moment leaves the one before intact.
@@ -38,7 +38,7 @@ HISTORY_COLUMNS = (
 )
 
 _STATE = "state"
-_REMEDY = "Start anew without --resume, or restore the checkpoint folder"
+_REMEDY = "Start again without --resume, or restore the checkpoint folder"
 # What NumPy and zipfile raise for files that are cut short, altered or something else.
 _UNREADABLE = (
     OSError,
@@ -154,7 +154,7 @@ class _Epoch:
 
 
 class CheckpointWriter:
-    """Writes ``checkpoint/`` and ``history.csv`` in a run's folder while training goes on.
+    """Writes ``checkpoint/`` and ``history.csv`` in a run's folder while training continues.
 
     An epoch is written at once unless another was a few seconds ago; then it waits in
     memory for a later one, or for :meth:`close`. A kill costs these seconds and the epoch

@@ -81,7 +81,7 @@ class EpochEnd:
     log_losses: NDArray[np.float64]
 
 
-#: Called at the end of each epoch; says whether training goes on.
+#: Called at the end of each epoch; returns whether training continues.
 AfterEpoch = Callable[[EpochEnd], bool]
 
 
@@ -98,7 +98,7 @@ def fit(
 ) -> Fitted:
     """Train the layers after the first ``frozen_layers`` of ``model`` (already frozen).
 
-    Writes ``history.csv`` and ``checkpoint/`` in ``folder`` as epochs end, and goes on from
+    Writes ``history.csv`` and ``checkpoint/`` in ``folder`` as epochs end, and resumes from
     there with ``resume``.
 
     Raises:
@@ -159,7 +159,7 @@ def _complete(state: TrainingState, settings: TrainingSettings) -> bool:
 def _train(
     setup: TrainingSetup, recipe: Recipe, *, state: TrainingState, folder: Path, progress: Progress
 ) -> None:
-    """All epochs that are left; the stored views go when they are done or cannot go on."""
+    """All epochs that are left; the stored views go when they are done or training failed."""
     writer = CheckpointWriter(folder)
 
     def save(end: EpochEnd) -> bool:
@@ -342,7 +342,7 @@ def _stored_state(path: Path, identity: str) -> TrainingState:
         raise ResumeError(
             "belongs to a run with other images, another split, other weights or another recipe",
             where=path,
-            remedy="Repeat the settings of that run, or start anew in another folder",
+            remedy="Repeat the settings of that run, or start again in another folder",
         )
     return TrainingState(**stored)
 

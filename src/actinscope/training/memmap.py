@@ -23,7 +23,7 @@ from actinscope.errors import OutputError
 
 #: Mapped bytes that may have been touched before they are released.
 RELEASE_BYTES = 256 * 2**20
-#: Arrays up to this size are kept in the memory where nobody asks for a file.
+#: Arrays up to this size are kept in memory.
 IN_MEMORY_BYTES = 256 * 2**20
 
 

@@ -34,7 +34,7 @@ class NetworkSettings(Section):
 
     Attributes:
         name: registry name, or ``auto``: the paper's EfficientNetV2-B0 if its weights
-            are at hand, else EfficientNet-Lite0.
+            are on this computer, else EfficientNet-Lite0.
         weights: ``imagenet``, ``none`` (random) or the path of a weights file. A network
             that is made to be trained from scratch has no ImageNet weights and starts from
             random numbers with either.
@@ -109,7 +109,7 @@ class TrainingSettings(Section):
         label_smoothing: share of the target probability spread over all classes.
         class_weights: ``balanced`` weighs each class by the inverse of its frequency.
         views: 0 draws a fresh augmentation of every image in every epoch and runs the
-            whole network; V > 0 has V augmented views of every image at hand, stores
+            whole network; V > 0 has V augmented views of every image available, stores
             what the frozen layers make of them and trains the rest on these. Dropout in
             the frozen layers is then off; with 0 it is on, as Keras has it.
         refresh: how many new views of every image take the place of the oldest stored
@@ -227,7 +227,7 @@ class TreeSettings(Section):
         rounds: rounds of boosting at most; each adds one tree for every class.
         depth: decisions from the root of a tree to a leaf at most.
         learning_rate: what a tree's answer is multiplied by.
-        features: share of the embedding's features that a tree may look at, drawn by lot.
+        features: share of the embedding's features that a tree may use, drawn at random.
         patience: stop after this many rounds without a better validation loss; 0 never
             stops early. The round of the best validation loss is delivered either way.
     """
@@ -273,7 +273,7 @@ class Recipe(Section):
 
     Attributes:
         name: of the recipe.
-        seed: of everything that is drawn by lot.
+        seed: of all random numbers.
         audit: look for copies, confounds and bad images while reading, and report them.
     """
 

@@ -29,11 +29,11 @@ FINISHED = ("complete", "pruned", "diverged")
 RUNGS = 4
 _FIRST_RUNG = 2  # before half of a fold's epochs the order of trials says little
 _LEAST_RIVALS = 4  # finished trials at the same rung before any is broken off
-_RANDOM_TRIALS = 8  # drawn from the space before the sampler learns from what it has seen
+_RANDOM_TRIALS = 8  # drawn from the space before the sampler learns from earlier trials
 #: Complete trials before it is said what mattered.
 FEWEST_FOR_IMPORTANCE = 10
 _NAME = "actinscope"
-_RESTART = "Repeat the settings of that search, or start anew in another folder"
+_RESTART = "Repeat the settings of that search, or start again in another folder"
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +66,7 @@ def rung_of(fold: int, done: float) -> int:
 def is_hopeless(rung: int, value: float, rivals: Sequence[TrialResult]) -> bool:
     """Whether a trial is worse than the median of the complete ones at the same rung.
 
-    The objective so far is a mean over the folds begun, so it compares only with the same
+    The objective so far is a mean over the folds started, so it compares only with the same
     folds of others. A trial with twice the epochs is compared after twice as many.
     """
     if rung % RUNGS and rung % RUNGS < _FIRST_RUNG:
@@ -83,7 +83,7 @@ class Search:
         space: with its freeze points set.
         base: the recipe that trial 0 tries as it is.
         seed: of the proposals.
-        settings: JSON-able; what a search to go on with must have in common with this one.
+        settings: JSON-able; what a search to resume must have in common with this one.
 
     Raises:
         UsageError: Optuna is not installed.
@@ -124,14 +124,14 @@ class Search:
     def _claim(self, path: Path, settings: Any) -> None:
         """Note the settings, or see that they are the same; give up what a kill left open."""
         with _quiet():
-            begun = self._study.user_attrs.get("settings")
-            if begun is None:
+            stored = self._study.user_attrs.get("settings")
+            if stored is None:
                 self._study.set_user_attr("settings", settings)
-            elif begun != settings:
+            elif stored != settings:
                 self.close()
-                changed = [key for key in settings if begun.get(key) != settings[key]]
+                changed = [key for key in settings if stored.get(key) != settings[key]]
                 raise ResumeError(
-                    f"the search was begun with other settings: {', '.join(changed)}",
+                    f"the search was started with other settings: {', '.join(changed)}",
                     where=path,
                     remedy=_RESTART,
                 )
@@ -166,7 +166,7 @@ class Search:
         return {name: _decoded(dimensions[name], value) for name, value in trial.params.items()}
 
     def propose(self) -> tuple[int, Mapping[str, Value]]:
-        """Begin the next trial, the base recipe first; its number and its values."""
+        """Start the next trial, the base recipe first; its number and its values."""
         number = len(self.results())
         seed = int(np.random.SeedSequence([self._seed, 6, number]).generate_state(1)[0])
         samplers = self._optuna.samplers
@@ -186,12 +186,12 @@ class Search:
         return number, self._values(self._open)
 
     def report(self, rung: int, value: float) -> None:
-        """Note the objective so far of the trial that was begun."""
+        """Note the objective so far of the trial that was started."""
         with _quiet():
             self._open.report(value, rung)
 
     def finish(self, outcome: TrialOutcome) -> None:
-        """Note how the trial that was begun went. One that was stopped will be begun anew."""
+        """Note how the trial that was started went. One that was stopped will be started again."""
         states = self._optuna.trial.TrialState
         trial, self._open = self._open, None
         with _quiet():

@@ -125,7 +125,7 @@ class SearchSpace:
         return max(float(value) for value in values if isinstance(value, int | float))
 
     def described(self) -> dict[str, Any]:
-        """The space as JSON-able values, to compare with that of a search to go on with."""
+        """The space as JSON-able values, to compare with that of a search to resume."""
         return {
             name: list(one.values)
             if isinstance(one, Choices)

@@ -109,7 +109,7 @@ def set_up_training(
     epoch: int,
     progress: Progress,
 ) -> TrainingSetup:
-    """Run the frozen part, and fit the last layer unless training goes on.
+    """Run the frozen part, and fit the last layer unless training resumes.
 
     Args:
         step: of the network in question.
@@ -251,7 +251,7 @@ def fit_last_layer(
 
     Args:
         step: of the network whose last layer it is.
-        source: gives the views that are at hand before the first epoch.
+        source: gives the views that are available before the first epoch.
         labels: (N,) of its images.
         views: how many there are.
         seed: of the choice of images, where there are too many.

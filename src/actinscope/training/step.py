@@ -51,7 +51,7 @@ class TrainingStep:
         self._loss = keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing)
         optimizer = make_adam(settings.learning_rate)
         if any(layer.compute_dtype == "float16" for layer in model.layers):
-            # Small gradients would vanish in float16. Keras looks at the policy of the model
+            # Small gradients would vanish in float16. Keras reads the policy of the model
             # only, which a part that was cut from it does not have.
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         self._settings = settings
@@ -152,7 +152,7 @@ class TrainingStep:
             loss, accuracy = self._run(list(batch), targets, weights)
             return float(loss), float(accuracy)
         arrays = [array.astype(np.float32) for array in batch]
-        # Some versions of Keras start anew with every batch, others go on: always anew.
+        # Some versions of Keras start again with every batch, others do not: always start again.
         self._by_keras.reset_metrics()
         structured = self._embedding is not None
         logs = self._by_keras.train_on_batch(
@@ -220,7 +220,7 @@ class TrainingStep:
 
 
 def _inference_graph(part: Any) -> Any:
-    # Keras would trace its own function anew for the smaller last batch.
+    # Keras would trace its own function again for the smaller last batch.
     import tensorflow as tf
 
     signature = ([tf.TensorSpec((None, *one.shape[1:]), tf.float16) for one in part.inputs],)

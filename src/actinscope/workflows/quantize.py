@@ -14,10 +14,10 @@ from actinscope.bundle import (
     INT8_FILE,
     MEASURED,
     Bundle,
-    Figure,
     Int8Part,
     Int8Summary,
     NetworkOutput,
+    StoredEstimate,
     cost_sentence,
     load_bundle,
     quantize_network,
@@ -268,11 +268,11 @@ def _compare(
     )
     return Int8Part(
         images=len(labels),
-        accuracy_float32=_figure(exact["accuracy"]),
-        accuracy_int8=_figure(coarse["accuracy"]),
-        balanced_accuracy_float32=_figure(exact["balanced_accuracy"]),
-        balanced_accuracy_int8=_figure(coarse["balanced_accuracy"]),
-        difference=_figure(paired.difference),
+        accuracy_float32=_stored(exact["accuracy"]),
+        accuracy_int8=_stored(coarse["accuracy"]),
+        balanced_accuracy_float32=_stored(exact["balanced_accuracy"]),
+        balanced_accuracy_int8=_stored(coarse["balanced_accuracy"]),
+        difference=_stored(paired.difference),
         difference_method=paired.difference.method,
         changed=paired.changed,
         only_float32_right=paired.only_first_right,
@@ -282,12 +282,12 @@ def _compare(
     )
 
 
-def _figure(estimate: Estimate) -> Figure:
+def _stored(estimate: Estimate) -> StoredEstimate:
     value, low, high = (
         None if np.isnan(one) else float(one)
         for one in (estimate.value, estimate.low, estimate.high)
     )
-    return Figure(value=value, low=low, high=high)
+    return StoredEstimate(value=value, low=low, high=high)
 
 
 def _speed_ratio(exact: Predictor, coarse: Predictor, inputs: NDArray[np.float32]) -> float:

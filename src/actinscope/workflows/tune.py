@@ -116,8 +116,8 @@ def tune_study(request: TuneRequest, progress: Progress) -> TuneOutcome:
     ends = math.inf if request.minutes is None else time.monotonic() + 60 * request.minutes
     _check(request)
     # A search that was cut off at its start has its record, and perhaps not yet its recipe.
-    begun = request.resume and (request.output / _RECIPE).exists()
-    if begun:
+    started = request.resume and (request.output / _RECIPE).exists()
+    if started:
         recipe = with_network_of_run(request.recipe, request.output)
         request = replace(request, recipe=recipe)
     network = choose_network(request.recipe)
@@ -130,7 +130,7 @@ def tune_study(request: TuneRequest, progress: Progress) -> TuneOutcome:
         recipe,
         check=lambda one: require_buildable(recipe_as_used(one, network.entry), network.entry),
     )
-    if begun:
+    if started:
         require_same_settings(request.output, recipe)
     for notice in network.notices:
         progress.say(notice)
@@ -183,7 +183,7 @@ def tune_on_parts(
     make_folder(folder)
     settings = {"space": space.described(), "folds": request.folds, "seed": recipe.seed}
     with Search(folder / "study.db", space, recipe, seed=recipe.seed, settings=settings) as search:
-        # Behind the record: --resume goes on wherever there is one, also from here.
+        # Behind the record: --resume continues wherever there is one, also from here.
         write_recipe(recipe, folder / _RECIPE)
         write_manifest(parts.manifest, folder / "manifest.csv")
         images = _Images(known, network, reader, folder, progress)
@@ -421,7 +421,7 @@ def _one_trial(
         )
     search.finish(outcome)
     if outcome.state not in FINISHED:
-        progress.say(f"trial {number}: out of time, started anew with --resume")
+        progress.say(f"trial {number}: out of time, started again with --resume")
         return
     done = search.results()[-1]
     tried = ", ".join(f"{name} {value}" for name, value in done.values.items())

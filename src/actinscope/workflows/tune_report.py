@@ -215,8 +215,8 @@ def _reasons(result: TuneResult, gain: Estimate | None) -> Iterator[str]:
         ends = f" (95 % interval {gain.low:+.3f} to {gain.high:+.3f})" if gain.has_interval else ""
         yield (
             f"Mean difference of the log loss over {images} images, best minus base: "
-            f"{gain.value:+.3f}{ends}; {gain.method}. The interval knows which images were at "
-            "hand by chance, not how training falls out with another seed."
+            f"{gain.value:+.3f}{ends}; {gain.method}. The interval covers which images were "
+            "at hand by chance, not how training varies with the seed."
         )
     spread = _spread(base)
     if math.isfinite(spread):
@@ -227,7 +227,7 @@ def _reasons(result: TuneResult, gain: Estimate | None) -> Iterator[str]:
         )
     else:
         yield (
-            "Judged on the validation part alone there is no second figure that shows how noisy "
+            "With the validation part alone there is no second value that shows how noisy "
             "the measure is; --folds 3 gives one."
         )
     others = [one for one in result.trials if one.state == "complete" and one is not best]
@@ -235,7 +235,7 @@ def _reasons(result: TuneResult, gain: Estimate | None) -> Iterator[str]:
         differences = [result.difference(one, best) for one in others]
         alike = sum(not one.has_interval or one.low <= 0 for one in differences)
         yield (
-            f"{alike} of the {len(others)} other complete trials cannot be told from the "
+            f"{alike} of the {len(others)} other complete trials cannot be told apart from the "
             "best one by such an interval."
         )
 
@@ -244,8 +244,8 @@ def _notices(result: TuneResult) -> Iterator[str]:
     tested = sum(record.part == "test" for record in result.manifest.records)
     yield (
         f"The test part ({tested} images) was not used: no trial learned from it, predicted it "
-        "or was chosen by it. The figures here are of the images that the search was steered "
-        "by, and so are too good; the one test figure comes from training with the best recipe "
+        "or was chosen by it. The numbers here are of the images that the search was guided "
+        "by, and so are too good; the only test result comes from training with the best recipe "
         "on the same split."
     )
     if len(result.trials) < result.requested:
