@@ -280,7 +280,7 @@ def test_storing_again_replaces(folder: Path, quantized: bytes, network: bytes) 
 def test_golden_outputs_must_fit(folder: Path, quantized: bytes) -> None:
     bundle = load_bundle(folder)
     few = summary_of(quantized, bundle, golden_probabilities=[[0.5, 0.5]])
-    with pytest.raises(BundleError, match="do not fit the golden images"):
+    with pytest.raises(ValueError, match="do not fit the golden images"):
         store_int8(bundle, quantized, few)
 
 

@@ -162,7 +162,7 @@ def test_broken_rules_are_refused(
 
 def test_rules_without_their_features_are_not_stored(folder: Path) -> None:
     bundle = load_bundle(folder)
-    with pytest.raises(BundleError, match="belong together"):
+    with pytest.raises(ValueError, match="belong together"):
         store_reliability(bundle, rules(unfamiliarity(bundle)), None)
 
 

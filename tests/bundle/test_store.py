@@ -319,7 +319,7 @@ def test_a_bad_network_is_never_put_in_place(folder: Path, tmp_path: Path) -> No
 def test_golden_parts_must_fit(tmp_path: Path) -> None:
     image = grey_image(0)
     preprocess = fitted_preprocess([image])
-    with pytest.raises(BundleError, match="do not fit 3 classes"):
+    with pytest.raises(ValueError, match="do not fit 3 classes"):
         save_bundle(
             tmp_path / "bundle",
             onnx_path=write_network(tmp_path / "net.onnx"),

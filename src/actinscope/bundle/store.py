@@ -26,7 +26,6 @@ from actinscope.bundle.load import Bundle, load_bundle
 from actinscope.bundle.model_check import check_model
 from actinscope.bundle.ood import ReferenceFeatures, pack_reference_features
 from actinscope.bundle.reliability import Reliability
-from actinscope.errors import BundleError
 from actinscope.files import atomic_path, replace_folder
 from actinscope.images import Image
 
@@ -54,7 +53,7 @@ def save_bundle(
         trees: the bytes of trees.onnx, where ``info.head`` is ``boosted_trees``.
 
     Raises:
-        BundleError: the parts do not fit each other.
+        ValueError: the parts do not fit each other.
         OutputError: ``folder`` cannot be written or holds something else.
     """
     folder = Path(folder)
@@ -100,17 +99,15 @@ def store_int8(bundle: Bundle, model: bytes, summary: Int8Summary) -> Bundle:
     """Put an INT8 network and what was measured of it into a bundle folder.
 
     Raises:
-        BundleError: ``model`` is no network for this bundle, or ``summary`` is of another.
+        BundleError: ``model`` is no network for this bundle.
+        ValueError: ``summary`` is of another.
         OutputError: the folder cannot be written.
     """
     where = bundle.path / INT8_FILE
     check_model(model, where=where, classes=len(bundle.info.classes))
     shape = np.shape(summary.golden_probabilities)
     if shape != (len(bundle.info.golden), len(bundle.info.classes)):
-        raise BundleError(
-            f"probabilities of shape {shape} do not fit the golden images and classes",
-            where=where,
-        )
+        raise ValueError(f"probabilities of shape {shape} do not fit the golden images and classes")
     # A bundle that describes the file must hold it: it is announced last, withdrawn first.
     kept = {name: value for name, value in bundle.info.files.items() if name != INT8_FILE}
     if bundle.info.int8 is not None:
@@ -130,14 +127,12 @@ def store_reliability(
     An INT8 network loses its own rules, which were fitted with others.
 
     Raises:
-        BundleError: the rules and ``references`` do not fit each other or the bundle.
+        ValueError: the rules and ``references`` do not fit each other or the bundle.
         OutputError: the folder cannot be written.
     """
     where = bundle.path / FEATURES_FILE
     if (references is None) != (rules.ood is None):
-        raise BundleError(
-            "an out-of-distribution rule and its features belong together", where=where
-        )
+        raise ValueError("an out-of-distribution rule and its features belong together")
     kept = {name: value for name, value in bundle.info.files.items() if name != FEATURES_FILE}
     int8 = bundle.info.int8 and bundle.info.int8.model_copy(update={"reliability": None})
     changes: dict[str, Any] = {"int8": int8, "reliability": None, "files": kept}
@@ -169,9 +164,7 @@ def _check_parts(
 ) -> None:
     shape = (len(images), len(info.classes))
     if not images or probabilities.shape != shape or len(inputs) != len(images):
-        raise BundleError(
+        raise ValueError(
             f"{len(images)} golden images, inputs of shape {inputs.shape} and probabilities of "
-            f"shape {probabilities.shape} do not fit {len(info.classes)} classes",
-            where=GOLDEN_FILE,
-            remedy="Give one input and one row of probabilities for each of one or more images",
+            f"shape {probabilities.shape} do not fit {len(info.classes)} classes"
         )

@@ -98,10 +98,10 @@ def predict_files(
 ) -> PredictSummary:
     """Predict the images in ``paths`` (files and folders) and write one row for each.
 
-    A file that cannot be used gets a row with the message, and the other files are predicted. With masks or
-    an objects table there is one row per cell. A run that was cut off is resumed when it is
-    started again with the same bundle, files and options; the result has the same bytes as that
-    of an unbroken run.
+    A file that cannot be used gets a row with the message, and the others are predicted. With
+    masks or an objects table there is one row per cell. A run that was cut off is resumed when
+    it is started again with the same bundle, files and options; the result has the same bytes as
+    that of an unbroken run.
 
     Raises:
         UsageError: no images, none of the paths is there, options that contradict each

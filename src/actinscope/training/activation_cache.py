@@ -160,14 +160,8 @@ def activations_of(
 ) -> FrozenActivations:
     """The activations that a trial needs: from the cache, or computed and put there.
 
-    Args:
-        model: the whole network.
-        cut: where it is cut.
-        given: all images of the search.
-        recipe: of the trial.
-        cache: of the search.
-        most_views: views that any trial of the search can show.
-        progress: informed of every step.
+    ``model`` is the whole network, ``given`` has all images of the search, and ``most_views`` are
+    the views that any trial of it can show.
 
     Raises:
         TrainingError: values that float16 cannot hold, or views that do not fit.

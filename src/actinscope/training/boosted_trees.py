@@ -56,14 +56,8 @@ def fit_boosted_trees(
 ) -> Fitted:
     """Fit boosted trees on the embedding; writes ``history.csv`` in ``folder``.
 
-    Args:
-        model: Keras network with a pooled head, with the weights that the embedding (what its
-            last layer reads) is to be made with.
-        data: what the trees learn from.
-        recipe: all settings.
-        preprocess: from scaled values to the network's range.
-        folder: of the run.
-        progress: informed of every step.
+    The embedding is what the last layer of ``model``, which has a pooled head, reads with the
+    weights that it has.
 
     Raises:
         SettingsError: XGBoost is not installed.

@@ -204,12 +204,7 @@ def run_epochs(
 ) -> None:
     """The epochs that are left, until ``after_epoch`` or early stopping ends them.
 
-    Args:
-        setup: what is trained, on what.
-        recipe: all settings.
-        state: brought up to date in place.
-        after_epoch: called when an epoch is in ``state``.
-        progress: informed of every step.
+    ``state`` is brought up to date in place before ``after_epoch`` is called.
 
     Raises:
         TrainingError: the loss is no longer a number.

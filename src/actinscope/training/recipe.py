@@ -239,32 +239,10 @@ class TreeSettings(Section):
     patience: int = Field(default=40, ge=0)
 
 
-#: What is not used with boosted trees: a change of it would do nothing.
-_OF_SOFTMAX: dict[str, tuple[str, ...]] = {
-    "network": (
-        "frozen_layers",
-        "freeze_batch_norm",
-        "head",
-        "head_units",
-        "head_dropout",
-        "head_flatten",
-    ),
-    "training": (
-        "epochs",
-        "batch_size",
-        "learning_rate",
-        "schedule",
-        "warmup_epochs",
-        "loss",
-        "structure_weight",
-        "structure_margin",
-        "label_smoothing",
-        "refresh",
-        "storage_gb",
-        "head_start",
-        "early_stopping",
-        "keep",
-    ),
+#: What applies with boosted trees too: a change of any other setting there would do nothing.
+_WITH_TREES = {
+    "network": {"name", "weights", "input_size"},
+    "training": {"head_model", "class_weights", "views", "precision"},
 }
 
 
@@ -295,11 +273,10 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _no_idle_head(self) -> Recipe:
         trees = self.training.head_model == "boosted_trees"
-        others = _OF_SOFTMAX if trees else {"trees": tuple(TreeSettings.model_fields)}
-        for section, names in others.items():
+        for section, used in (_WITH_TREES if trees else {"trees": set[str]()}).items():
             settings = getattr(self, section)
-            for name in names:
-                if getattr(settings, name) != type(settings).model_fields[name].default:
+            for name, field in type(settings).model_fields.items():
+                if name not in used and getattr(settings, name) != field.default:
                     raise ValueError(
                         f"{section}.{name} does nothing where training.head_model is "
                         f"{self.training.head_model}; leave it out"

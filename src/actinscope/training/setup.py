@@ -111,16 +111,9 @@ def set_up_training(
 ) -> TrainingSetup:
     """Run the frozen part, and fit the last layer unless training resumes.
 
-    Args:
-        step: of the network in question.
-        cut: the same network in two parts.
-        data: what it learns from.
-        recipe: all settings.
-        preprocess: from scaled values to the network's range.
-        folder: for files of this run; stored activations go into one below it.
-        identity: of the run; stored activations of another one are not used.
-        epoch: the first one to be trained; the head start is before epoch 0.
-        progress: informed of every step.
+    Stored activations go into a folder below ``folder``; those of another ``identity`` than the
+    run's are not used. ``epoch`` is the first one to be trained; the last layer is fitted before
+    epoch 0.
 
     Raises:
         TrainingError: values that float16 cannot hold, or views that do not fit.
@@ -251,9 +244,9 @@ def fit_last_layer(
 
     Args:
         step: of the network whose last layer it is.
-        source: gives the views that are available before the first epoch.
+        source: gives the views that are available before the first epoch, ``views`` in number.
         labels: (N,) of its images.
-        views: how many there are.
+        views: see ``source``.
         seed: of the choice of images, where there are too many.
         progress: informed of every step.
         frozen: applied to the views, where the source gives images.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +79,11 @@ class TrialOutcome:
 Pruner = Callable[[int, float, float], str]
 
 
+@dataclass(frozen=True, eq=False)
 class TrialRunner:
     """Trains trials on the same images and folds, with activations shared between them.
 
-    Args:
+    Attributes:
         build: the network of a recipe, whole, with its first weights, nothing frozen.
         folds: of the images.
         cache: of stored activations.
@@ -91,22 +92,13 @@ class TrialRunner:
         folder: for temporary files.
     """
 
-    def __init__(
-        self,
-        build: Callable[[Recipe], Any],
-        folds: Sequence[Fold],
-        *,
-        cache: ActivationCache,
-        most_views: int,
-        classes: int,
-        folder: Path,
-    ) -> None:
-        self._build = build
-        self._folds = tuple(folds)
-        self._cache = cache
-        self._most_views = most_views
-        self._classes = classes
-        self._folder = folder
+    build: Callable[[Recipe], Any]
+    folds: Sequence[Fold]
+    _: KW_ONLY
+    cache: ActivationCache
+    most_views: int
+    classes: int
+    folder: Path
 
     def run(
         self, recipe: Recipe, given: SearchImages, pruner: Pruner, progress: Progress
@@ -121,7 +113,7 @@ class TrialRunner:
         losses = np.full(len(given.images.labels), np.nan)
         scores: list[FoldScores] = []
         state = "complete"
-        for number, fold in enumerate(self._folds):
+        for number, fold in enumerate(self.folds):
             course = _Course(recipe, number, [one.log_loss for one in scores], pruner)
             setup = self._set_up(recipe, given, fold, progress)
             state = course.train(setup, progress)
@@ -137,7 +129,7 @@ class TrialRunner:
         self, recipe: Recipe, given: SearchImages, fold: Fold, progress: Progress
     ) -> TrainingSetup:
         settings, network = recipe.training, recipe.network
-        model = self._build(recipe)
+        model = self.build(recipe)
         assert network.frozen_layers is not None, "a recipe as used"
         freeze(model, network.frozen_layers)
         if network.freeze_batch_norm:
@@ -150,8 +142,8 @@ class TrialRunner:
             cut,
             given,
             recipe,
-            cache=self._cache,
-            most_views=self._most_views,
+            cache=self.cache,
+            most_views=self.most_views,
             progress=progress,
         )
         source = Subset(stored.views, fold.train)
@@ -165,7 +157,7 @@ class TrialRunner:
                 seed=recipe.seed,
                 progress=progress,
             )
-        validation = stored.plain_rows(fold.held_out, self._folder)
+        validation = stored.plain_rows(fold.held_out, self.folder)
         stored.plain.close()
         return TrainingSetup(
             step=step,
@@ -173,7 +165,7 @@ class TrialRunner:
             labels=labels[fold.train],
             validation=validation,
             validation_labels=labels[fold.held_out],
-            classes=self._classes,
+            classes=self.classes,
         )
 
 

@@ -196,8 +196,8 @@ def tune_on_parts(
             classes=len(known.classes),
             folder=folder,
         )
-        while len(search.results()) < request.trials and time.monotonic() < ends:
-            pruner = _Pruner(search, ends=ends, folds=len(folds))
+        while len(rivals := search.results()) < request.trials and time.monotonic() < ends:
+            pruner = _Pruner(search, rivals, ends, len(folds))
             _one_trial(search, runner, images, recipe, pruner=pruner, progress=progress)
             write_trials(folder, space, recipe, search.results())
         trials, importances = search.results(), search.importances()
@@ -329,31 +329,24 @@ def _with_freeze_points(
     return space
 
 
+@dataclass
 class _Images:
     """The images of the search as a recipe's preprocessing gives them; the last ones are kept.
 
     The preprocessing is fitted on the training part, as ``train`` will.
     """
 
-    def __init__(
-        self,
-        known: Manifest,
-        network: ChosenNetwork,
-        reader: CropReader,
-        folder: Path,
-        progress: Progress,
-    ) -> None:
-        self._known = known
-        self._network = network
-        self._reader = reader
-        self._folder = folder
-        self._progress = progress
-        self._key = ""
-        self._given: SearchImages | None = None
+    known: Manifest
+    network: ChosenNetwork
+    reader: CropReader
+    folder: Path
+    progress: Progress
+    _key: str = ""
+    _given: SearchImages | None = None
 
     def of(self, recipe: Recipe) -> SearchImages:
-        known = self._known
-        network = network_input(self._network.entry, recipe)
+        known = self.known
+        network = network_input(self.network.entry, recipe)
         key = json.dumps([recipe.preprocess.model_dump_json(), network.size])
         if self._given is None or key != self._key:
             self._given = None
@@ -366,7 +359,7 @@ class _Images:
                 self._read(known.records, "Loading images"),
                 labels_of(known.records, known.classes),
                 preprocess,
-                self._folder,
+                self.folder,
             )
             hashes = "".join(record.pixel_hash for record in known.records)
             identity = hashlib.sha256(f"{key} {hashes}".encode()).hexdigest()
@@ -375,30 +368,30 @@ class _Images:
         return self._given
 
     def _read(self, records: Sequence[Record], phase: str) -> Iterable[Image]:
-        return images_of(records, self._reader, self._progress, phase)
+        return images_of(records, self.reader, self.progress, phase)
 
 
+@dataclass
 class _Pruner:
     """Reports how a trial does, and ends it where it is hopeless or out of time."""
 
-    def __init__(self, search: Search, *, ends: float, folds: int) -> None:
-        self._search = search
-        self._rivals = search.results()
-        self._ends = ends
-        self._last = folds - 1
-        self._rung = 0
+    search: Search
+    rivals: tuple[TrialResult, ...]
+    ends: float
+    folds: int
+    _rung: int = 0
 
     def __call__(self, fold: int, done: float, objective: float) -> str:
         rung = rung_of(fold, done)
         if rung > self._rung:
-            self._search.report(rung, objective)
+            self.search.report(rung, objective)
             self._rung = rung
-            if fold == self._last and done >= 1:
+            if fold == self.folds - 1 and done >= 1:
                 return ""
             # Without rivals it is the base recipe, which everything is compared with.
-            if is_hopeless(rung, objective, self._rivals):
+            if is_hopeless(rung, objective, self.rivals):
                 return "pruned"
-        return "stopped" if time.monotonic() >= self._ends else ""
+        return "stopped" if time.monotonic() >= self.ends else ""
 
 
 def _one_trial(
