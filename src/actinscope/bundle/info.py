@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from actinscope.bundle.int8 import Int8Summary
-from actinscope.bundle.reliability import Reliability
+from actinscope.bundle.reliability import Reliability, StoredModel
 from actinscope.images import ReadOptions
 from actinscope.preprocess import Preprocess
 
@@ -35,10 +35,8 @@ def member_folder(number: int) -> str:
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class NetworkSummary(BaseModel):
+class NetworkSummary(StoredModel):
     """Which network the bundle holds, and under what licence its start weights came."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     title: str
@@ -46,19 +44,17 @@ class NetworkSummary(BaseModel):
     weights: str
 
 
-class Member(BaseModel):
+class Member(StoredModel):
     """One network of an ensemble: which, and the digest of its own bundle.json."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: str
     digest: Sha256
 
 
-class GoldenImage(BaseModel):
+class GoldenImage(StoredModel):
     """What is known of one golden image besides its pixels (see ``images.Image``)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False)
 
     name: str
     channel_names: tuple[str, ...]
@@ -68,7 +64,7 @@ class GoldenImage(BaseModel):
     notes: tuple[str, ...] = ()
 
 
-class BundleInfo(BaseModel):
+class BundleInfo(StoredModel):
     """The whole contract of a delivered model.
 
     Attributes:
@@ -98,8 +94,6 @@ class BundleInfo(BaseModel):
         files: SHA-256 of each other file of the bundle. Filled in when it is saved.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     format_version: int = 1
     actinscope_version: str
     created: str
@@ -112,14 +106,14 @@ class BundleInfo(BaseModel):
     synthetic: bool = False
     random_weights: bool = False
     notices: tuple[str, ...] = ()
-    training: dict[str, str | int | float | None] = {}
-    metrics: dict[str, Any] = {}
+    training: dict[str, str | int | float | None] = Field(default_factory=dict)
+    metrics: dict[str, Any] = Field(default_factory=dict)
     head: Literal["softmax", "boosted_trees"] = "softmax"
     int8: Int8Summary | None = None
     reliability: Reliability | None = None
     members: tuple[Member, ...] = Field(default=(), max_length=MOST_MEMBERS)
     golden: tuple[GoldenImage, ...] = ()
-    files: dict[str, Sha256] = {}
+    files: dict[str, Sha256] = Field(default_factory=dict)
 
     @field_validator("classes")
     @classmethod

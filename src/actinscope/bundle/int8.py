@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from actinscope.bundle.reliability import Reliability
+from actinscope.bundle.reliability import Reliability, StoredModel
 
 Precision = Literal["float32", "int8"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
@@ -22,17 +22,15 @@ MOST_POINTS_LOST = 2.0
 MOST_CHANGED = 0.05
 
 
-class StoredEstimate(BaseModel):
+class StoredEstimate(StoredModel):
     """A metric with its 95 % interval; None where there is none."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     value: float | None
     low: float | None = None
     high: float | None = None
 
 
-class Int8Part(BaseModel):
+class Int8Part(StoredModel):
     """INT8 against float32 on the same images of one part.
 
     Attributes:
@@ -46,8 +44,6 @@ class Int8Part(BaseModel):
         mcnemar_p: exact two-sided p of these two counts.
         largest_probability_difference: of any image and class.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     images: int = Field(ge=1)
     accuracy_float32: StoredEstimate
@@ -68,7 +64,7 @@ class Int8Part(BaseModel):
         return 100.0 * (self.only_int8_right - self.only_float32_right) / self.images
 
 
-class Int8Summary(BaseModel):
+class Int8Summary(StoredModel):
     """What the 8-bit copy costs and gains; without it a bundle offers no INT8.
 
     Attributes:
@@ -83,8 +79,6 @@ class Int8Summary(BaseModel):
         reliability: as that of the bundle, fitted on the outputs of INT8; None where the
             bundle has none.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     calibration_images: int = Field(ge=1)
     seed: int

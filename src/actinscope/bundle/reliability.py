@@ -18,10 +18,14 @@ AbstainBy = Literal["set", "accuracy", "share", "never"]
 ABSTAIN_BY: tuple[str, ...] = get_args(AbstainBy)
 
 
-class _Rule(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True
-    )
+class StoredModel(BaseModel):
+    """A part of bundle.json; unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Rule(StoredModel):
+    model_config = ConfigDict(allow_inf_nan=False, populate_by_name=True)
 
 
 class SetRule(_Rule):
