@@ -23,7 +23,6 @@ from actinscope.predict.table import identity, require_replaceable, task_header,
 from actinscope.predict.tasks import (
     Task,
     find_sources,
-    tasks_from_images,
     tasks_from_masks,
     tasks_from_table,
 )
@@ -255,7 +254,7 @@ def plan_rows(bundle: Bundle, paths: Sequence[Path], options: PredictOptions) ->
     elif options.objects is not None and crop_size is not None:
         tasks = tasks_from_table(sources, options.objects, crop_size=crop_size)
     else:
-        tasks = tasks_from_images(sources)
+        tasks = [Task(source.path, source.name) for source in sources]
         if trained is not None:
             notes.append(
                 f"the model was trained on crops of {trained} pixels around cells; without masks "

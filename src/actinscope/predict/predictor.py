@@ -14,7 +14,7 @@ from actinscope.predict.decision import DecisionRules
 
 #: What one image becomes: for each network of the bundle (S, S, C) float32 in its range. An
 #: ensemble has several networks, other bundles have one.
-Prepared = tuple[NDArray[np.float32], ...]
+NetworkInputs = tuple[NDArray[np.float32], ...]
 
 
 class Predictor:
@@ -71,7 +71,7 @@ class Predictor:
             note += f". That was measured with {summary.backend}, this is {self.backend}"
         return note
 
-    def prepare(self, image: Image) -> Prepared:
+    def prepare(self, image: Image) -> NetworkInputs:
         """The input of every network for one image; raises before any network is run.
 
         Raises:
@@ -80,7 +80,7 @@ class Predictor:
         ready = {number: self._preprocess[number].apply(image) for number in set(self._alike)}
         return tuple(ready[number] for number in self._alike)
 
-    def prepare_scaled(self, scaled: NDArray[np.float32]) -> Prepared:
+    def prepare_scaled(self, scaled: NDArray[np.float32]) -> NetworkInputs:
         """The network's input for an image that the preprocessing has already scaled.
 
         Args:
@@ -103,7 +103,7 @@ class Predictor:
         return min(session.side_by_side for session in self._sessions)
 
     def predict_input(
-        self, prepared: Prepared, *, probabilities_only: bool = False
+        self, prepared: NetworkInputs, *, probabilities_only: bool = False
     ) -> NetworkOutput:
         """Outputs (N = 1) for one prepared image.
 
