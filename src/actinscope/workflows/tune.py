@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -367,7 +367,7 @@ class _Images:
             self._key = key
         return self._given
 
-    def _read(self, records: Sequence[Record], phase: str) -> Iterable[Image]:
+    def _read(self, records: Sequence[Record], phase: str) -> Iterator[Image]:
         return images_of(records, self.reader, self.progress, phase)
 
 
