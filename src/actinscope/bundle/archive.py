@@ -52,7 +52,7 @@ def read_bundle_files(path: Path) -> dict[str, bytes]:
     """
     if path.is_dir():
         return _all_files(
-            lambda name: (path / name).exists(), lambda name: _read_from_folder(path, name), path
+            lambda name: (path / name).exists(), lambda name: read_bundle_file(path, name), path
         )
     if not path.exists():
         raise BundleError(
@@ -65,15 +65,6 @@ def read_bundle_files(path: Path) -> dict[str, bytes]:
             "this is one file of a bundle", where=path, remedy=f"Give its folder {path.parent}"
         )
     return _read_from_zip(path)
-
-
-def read_info_file(folder: Path) -> bytes:
-    """The bytes of bundle.json in ``folder``.
-
-    Raises:
-        BundleError: it is missing, oversized or cannot be read.
-    """
-    return _read_from_folder(Path(folder), INFO_FILE)
 
 
 def _all_files(
@@ -92,14 +83,15 @@ def _all_files(
     return files
 
 
-def _limit(name: str) -> int:
-    return LIMITS[name.rpartition("/")[2]]
+def read_bundle_file(folder: Path, name: str) -> bytes:
+    """The bytes of one file of the bundle in ``folder``.
 
-
-def _read_from_folder(folder: Path, name: str) -> bytes:
+    Raises:
+        BundleError: it is missing, oversized or cannot be read.
+    """
     file = folder / name
     try:
-        if file.stat().st_size > _limit(name):
+        if file.stat().st_size > LIMITS[file.name]:
             raise _too_large(file, name)
         return file.read_bytes()
     except FileNotFoundError as error:
@@ -128,15 +120,14 @@ def _read_from_zip(path: Path) -> dict[str, bytes]:
             raise _missing(path, INFO_FILE)
         return _all_files(
             lambda name: tops[0] / name in found,
-            lambda name: _read_member(archive, found[tops[0] / name], _limit(name), path),
+            lambda name: _read_member(archive, found[tops[0] / name], path),
             path,
         )
 
 
-def _read_member(
-    archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int, path: Path
-) -> bytes:
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> bytes:
     # The size in the directory can lie, so what comes out is bounded as well.
+    limit = LIMITS[PurePosixPath(member.filename).name]
     if member.file_size > limit:
         raise _too_large(path, member.filename)
     with archive.open(member) as stream:

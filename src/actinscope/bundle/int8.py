@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from pydantic import Field, model_validator
 
 from actinscope.bundle.reliability import Reliability, StoredModel
+from actinscope.wording import percent
 
 Precision = Literal["float32", "int8"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
@@ -109,7 +110,10 @@ def _judged_on(parts: Mapping[str, Int8Part]) -> str:
 
 def cost_sentence(part: Int8Part, where: str) -> str:
     """What INT8 costs, with interval: ``INT8: accuracy 93.7 % against 95.2 % ...``."""
-    both = [_percent(part.accuracy_int8), _percent(part.accuracy_float32)]
+    both = [
+        "unknown" if one.value is None else percent(one.value)
+        for one in (part.accuracy_int8, part.accuracy_float32)
+    ]
     changed = "1 answer changes" if part.changed == 1 else f"{part.changed} answers change"
     return (
         f"INT8: accuracy {both[0]} against {both[1]} of float32 on {part.images} {where} images "
@@ -139,16 +143,12 @@ def too_costly(parts: Mapping[str, Int8Part]) -> str:
         )
     if part.changed > 1 and part.changed > MOST_CHANGED * part.images:
         reasons.append(
-            f"{100 * part.changed / part.images:.1f} % of the answers change (at most "
+            f"{percent(part.changed / part.images)} of the answers change (at most "
             f"{100 * MOST_CHANGED:g} %)"
         )
     if not reasons:
         return ""
     return f"INT8 costs too much: on {part.images} {where} images {' and '.join(reasons)}"
-
-
-def _percent(estimate: StoredEstimate) -> str:
-    return "unknown" if estimate.value is None else f"{100 * estimate.value:.1f} %"
 
 
 def _interval(estimate: StoredEstimate) -> str:

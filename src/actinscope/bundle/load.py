@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from actinscope.bundle.archive import read_bundle_files, read_info_file
+from actinscope.bundle.archive import read_bundle_file, read_bundle_files
 from actinscope.bundle.golden import Golden, unpack_golden
 from actinscope.bundle.info import (
     FEATURES_FILE,
@@ -141,7 +141,7 @@ def read_bundle_info(folder: Path) -> BundleInfo:
         BundleError: the file is missing, oversized or no bundle.json.
     """
     path = Path(folder)
-    return _parse_info(read_info_file(path), path / INFO_FILE)
+    return _parse_info(read_bundle_file(path, INFO_FILE), path / INFO_FILE)
 
 
 def _checked(files: Mapping[str, bytes], path: Path) -> Bundle:
