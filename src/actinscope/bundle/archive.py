@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -105,24 +104,39 @@ def read_bundle_file(folder: Path, name: str) -> bytes:
 
 
 def _read_from_zip(path: Path) -> dict[str, bytes]:
-    with _zip_errors(path), zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-        if len(members) > _MOST_FILES:
-            raise BundleError(
-                f"the zip holds {len(members)} files, a bundle holds fewer",
-                where=path,
-                remedy="Zip the bundle's folder alone",
-            )
-        found = {PurePosixPath(member.filename): member for member in members}
-        places = [place.parent for place in found if place.name == INFO_FILE]
-        tops = [place for place in places if len(place.parts) <= 1]  # members lie deeper
-        if len(tops) != 1:
-            raise _missing(path, INFO_FILE)
-        return _all_files(
-            lambda name: tops[0] / name in found,
-            lambda name: _read_member(archive, found[tops[0] / name], path),
-            path,
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _files_in(archive, path)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise BundleError(
+            f"neither a folder nor an intact zip ({error})",
+            where=path,
+            remedy="Copy the bundle again",
+        ) from error
+    except OSError as error:
+        raise BundleError(
+            f"cannot be read ({error.strerror})", where=path, remedy="Check its permissions"
+        ) from error
+
+
+def _files_in(archive: zipfile.ZipFile, path: Path) -> dict[str, bytes]:
+    members = archive.infolist()
+    if len(members) > _MOST_FILES:
+        raise BundleError(
+            f"the zip holds {len(members)} files, a bundle holds fewer",
+            where=path,
+            remedy="Zip the bundle's folder alone",
         )
+    found = {PurePosixPath(member.filename): member for member in members}
+    places = [place.parent for place in found if place.name == INFO_FILE]
+    tops = [place for place in places if len(place.parts) <= 1]  # members lie deeper
+    if len(tops) != 1:
+        raise _missing(path, INFO_FILE)
+    return _all_files(
+        lambda name: tops[0] / name in found,
+        lambda name: _read_member(archive, found[tops[0] / name], path),
+        path,
+    )
 
 
 def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> bytes:
@@ -135,24 +149,6 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) 
     if len(data) > limit:
         raise _too_large(path, member.filename)
     return data
-
-
-@contextmanager
-def _zip_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        if isinstance(error, BundleError):
-            raise
-        raise BundleError(
-            f"neither a folder nor an intact zip ({error})",
-            where=path,
-            remedy="Copy the bundle again",
-        ) from error
-    except OSError as error:
-        raise BundleError(
-            f"cannot be read ({error.strerror})", where=path, remedy="Check its permissions"
-        ) from error
 
 
 #: Where a run, a cross-validation and its ensemble have theirs.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -220,26 +220,11 @@ def load_space(
 
 def _space_of(table: Mapping[str, Any], where: str) -> SearchSpace:
     dimensions: dict[str, Dimension] = {}
-    auto = False
-    for name, written in _flat(table, where):
-        if name == FREEZE and written == AUTO:
-            auto = True
-        elif name in (FREEZE, STRENGTH):
-            dimensions[name] = _special(name, written, where)
-        else:
-            _require_free(name, where)
-            is_range = isinstance(written, dict)
-            dimensions[name] = (_range if is_range else _choices)(name, written, where)
-    if not dimensions and not auto:
-        raise SettingsError("names nothing to search", where=where, remedy=_SEE)
-    return SearchSpace(dimensions, auto)
-
-
-def _flat(table: Mapping[str, Any], where: str) -> Iterator[tuple[str, Any]]:
-    """(name, what is written) of each dimension."""
+    auto = table.get(FREEZE) == AUTO
     for section, written in table.items():
         if section in (FREEZE, STRENGTH):
-            yield section, written
+            if not (auto and section == FREEZE):
+                dimensions[section] = _special(section, written, where)
         elif section not in Recipe.model_fields or not isinstance(written, dict):
             raise SettingsError(
                 f"unknown in [search]: {section!r}",
@@ -248,7 +233,13 @@ def _flat(table: Mapping[str, Any], where: str) -> Iterator[tuple[str, Any]]:
             )
         else:
             for key, inner in written.items():
-                yield f"{section}.{key}", inner
+                name = f"{section}.{key}"
+                _require_free(name, where)
+                read = _range if isinstance(inner, dict) else _choices
+                dimensions[name] = read(name, inner, where)
+    if not dimensions and not auto:
+        raise SettingsError("names nothing to search", where=where, remedy=_SEE)
+    return SearchSpace(dimensions, auto)
 
 
 def _require_free(name: str, where: str) -> None:
