@@ -29,10 +29,11 @@ def freeze(model: Any, layers: int) -> None:
             remedy=f"Choose between 0 and {count - 1} layers to freeze",
         )
     if not any(layer.weights for layer in model.layers[layers:]):
+        most = max(index for index, layer in enumerate(model.layers) if layer.weights)
         raise SettingsError(
             f"with {layers} of {count} layers frozen nothing is left to train",
             where=model.name,
-            remedy=f"Freeze at most {_most(model)} layers",
+            remedy=f"Freeze at most {most} layers",
         )
     model.trainable = True
     for index, layer in enumerate(model.layers):
@@ -45,10 +46,6 @@ def freeze_batch_norm(model: Any) -> None:
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
-
-
-def _most(model: Any) -> int:
-    return max(index for index, layer in enumerate(model.layers) if layer.weights)
 
 
 def block_ends(model: Any) -> tuple[int, ...]:

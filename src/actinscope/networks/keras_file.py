@@ -132,13 +132,11 @@ def _legacy(file: Any) -> dict[str, _Stored]:
         group = _inside(file, name)
         weights = _names(group, "weight_names")
         if weights:
-            found[name] = [(_plain(weight), _inside(group, weight)) for weight in weights]
+            found[name] = [  # "stem_conv/kernel:0" is the kernel
+                (weight.rsplit("/", 1)[-1].split(":", 1)[0], _inside(group, weight))
+                for weight in weights
+            ]
     return found
-
-
-def _plain(weight: str) -> str:
-    # "stem_conv/kernel:0" -> "kernel"
-    return weight.rsplit("/", 1)[-1].split(":", 1)[0]
 
 
 def _current(file: Any) -> dict[str, _Stored]:

@@ -69,7 +69,10 @@ class ActivationCache:
         self.reused = 0
         left = [place for place in folder.glob("*") if place.is_dir()]
         left.sort(key=lambda place: place.stat().st_mtime)
-        self._sizes = {place.name: _bytes_in(place) for place in left}  # least recently used first
+        self._sizes = {  # the least recently used first
+            place.name: sum(file.stat().st_size for file in place.glob("*") if file.is_file())
+            for place in left
+        }
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -211,7 +214,3 @@ def _identity(cut: PartitionedNetwork, given: SearchImages, recipe: Recipe) -> s
     for array in cut.prefix.get_weights():
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
-
-
-def _bytes_in(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.glob("*") if file.is_file())
