@@ -26,10 +26,10 @@ from actinscope.bundle import (
     MEASURED,
     Bundle,
     BundleInfo,
-    Figure,
     Int8Part,
     Int8Summary,
     NetworkSummary,
+    StoredEstimate,
     load_bundle,
     quantize_network,
     save_bundle,
@@ -147,7 +147,7 @@ def _build(folder: Path, network: str, cells: Path, size: int | None) -> None:
 def _add_int8(bundle: Bundle, inputs: NDArray[np.float32]) -> None:
     """Store an 8-bit network of which nothing is known: it serves to take the time."""
     model = quantize_network(bundle.model, inputs)
-    unknown = Figure(value=None)
+    unknown = StoredEstimate(value=None)
     part = Int8Part(
         images=1,
         accuracy_float32=unknown,

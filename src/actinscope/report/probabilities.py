@@ -58,7 +58,7 @@ def worth_sentences(worth: UncertaintyEvaluation) -> list[str]:
         f"{_direction(rules.temperature)} It changes no answer.",
         _sets_sentence(worth, rules.sets),
         _abstain_sentence(worth, _when_alone(rules.abstain)),
-        _familiar_sentence(worth, rules.familiar),
+        _familiar_sentence(worth, rules.ood),
     ]
     return told + [f"Note: {note}." for note in _notes(rules)]
 
