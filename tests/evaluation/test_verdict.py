@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from actinscope.errors import ActinscopeError
 from actinscope.evaluation import Evaluation, Verdict, evaluate, verdict
 from actinscope.wording import whole_percent
 
@@ -215,5 +214,5 @@ def test_plural_of_groups(group: str, plural: str) -> None:
 
 
 def test_a_baseline_must_be_a_rate() -> None:
-    with pytest.raises(ActinscopeError, match="rate between 0 and 1, not 65"):
+    with pytest.raises(ValueError, match="rate between 0 and 1, not 65"):
         _say(_evaluation(10, 12), baseline=65)

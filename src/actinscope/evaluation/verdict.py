@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from actinscope.errors import ActinscopeError
 from actinscope.evaluation.evaluation import Evaluation
-from actinscope.evaluation.intervals import FEWEST_UNITS, Estimate
+from actinscope.evaluation.intervals import FEWEST_CLUSTERS, Estimate
 from actinscope.wording import counted, plural, spoken, whole_percent
 
 Tone = Literal["good", "caution", "bad"]
@@ -85,10 +84,10 @@ def verdict(
             then stands before the figures, and the tone is bad.
 
     Raises:
-        ActinscopeError: the baseline is no rate.
+        ValueError: the baseline is no rate.
     """
     if not 0 <= baseline <= 1:
-        raise ActinscopeError(f"the baseline must be a rate between 0 and 1, not {baseline}")
+        raise ValueError(f"the baseline must be a rate between 0 and 1, not {baseline}")
     accuracy = evaluation.metrics["accuracy"]
     against_guessing = _against_guessing(accuracy, baseline)
     cautions = [
@@ -196,7 +195,7 @@ def _ungrouped(evaluation: Evaluation, *, by_image: bool) -> Iterator[str]:
 
 def _size(evaluation: Evaluation, group: str) -> Iterator[str]:
     groups, accuracy = evaluation.groups, evaluation.metrics["accuracy"]
-    if groups is not None and groups < FEWEST_UNITS:
+    if groups is not None and groups < FEWEST_CLUSTERS:
         yield (
             f"The test images come from {counted(groups, group)} only: too few to say how "
             f"the model does on another {spoken(group)}."
