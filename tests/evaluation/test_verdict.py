@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
-from actinscope.evaluation import Evaluation, Verdict, evaluate, verdict
+from actinscope.evaluation import Conditions, Evaluation, Verdict, evaluate, verdict
 from actinscope.wording import whole_percent
 
 
@@ -30,7 +32,9 @@ def _evaluation(
 
 def _say(evaluation: Evaluation, **changes: object) -> Verdict:
     plain = {"baseline": 0.65, "by_image": False, "synthetic": False, "random_weights": False}
-    return verdict(evaluation, **(plain | changes))  # type: ignore[arg-type]
+    given = plain | changes
+    own = {one.name: given.pop(one.name) for one in fields(Conditions) if one.name in given}
+    return verdict(evaluation, Conditions(**own), **given)  # type: ignore[arg-type]
 
 
 def test_a_good_result_has_no_reasons() -> None:

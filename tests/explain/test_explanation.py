@@ -11,7 +11,7 @@ import pytest
 import tifffile
 
 from actinscope.cells import MaskReader
-from actinscope.evaluation import Estimate, verdict
+from actinscope.evaluation import Conditions, Estimate, verdict
 from actinscope.explain import (
     ACTIVATION,
     OCCLUSION,
@@ -218,10 +218,8 @@ def test_attention_beside_the_cells_reaches_the_verdict(
     assert "not shown to look at the cells" in sentence
     judged = verdict(
         looks.part.evaluation,
+        Conditions(by_image=False, synthetic=False, random_weights=False),
         baseline=0.4,
-        by_image=False,
-        synthetic=False,
-        random_weights=False,
         controls=attention_warnings(bad),
     )
     assert sentence in judged.reasons

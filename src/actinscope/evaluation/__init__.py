@@ -45,7 +45,7 @@ from actinscope.evaluation.uncertainty_metrics import (
     evaluate_uncertainty,
     uncertainty_estimates,
 )
-from actinscope.evaluation.verdict import Verdict, verdict
+from actinscope.evaluation.verdict import Conditions, Verdict, verdict
 
 __all__ = [
     "DIFFERENCES",
@@ -55,6 +55,7 @@ __all__ = [
     "RULE_WORDS",
     "Clusters",
     "Comparison",
+    "Conditions",
     "Estimate",
     "Evaluation",
     "LevelEvaluation",

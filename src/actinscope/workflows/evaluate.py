@@ -8,7 +8,7 @@ from pathlib import Path
 from actinscope import __version__
 from actinscope.bundle import load_bundle
 from actinscope.cells import CropReader
-from actinscope.evaluation import Evaluation, level_words, verdict
+from actinscope.evaluation import Conditions, Evaluation, level_words, verdict
 from actinscope.explain import (
     Explanation,
     SaliencySource,
@@ -151,12 +151,14 @@ def _write_report(
     info = bundle.info
     judged = verdict(
         result.evaluation,
+        Conditions(
+            by_image=False,
+            held_out=known.complete,
+            synthetic=info.synthetic,
+            random_weights=info.random_weights,
+            group=group or "group",
+        ),
         baseline=majority_rate(result.evaluation),
-        by_image=False,
-        held_out=known.complete,
-        synthetic=info.synthetic,
-        random_weights=info.random_weights,
-        group=group or "group",
         controls=attention_warnings(explained) if explained else (),
     )
     reader = CropReader(request.options or info.read_options)

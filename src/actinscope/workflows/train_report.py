@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from actinscope.audit import Audited, sentence_of
 from actinscope.cells import CropReader
-from actinscope.evaluation import Evaluation, typical_examples, verdict, worst_errors
+from actinscope.evaluation import Conditions, Evaluation, typical_examples, verdict, worst_errors
 from actinscope.explain import (
     ACTIVATION,
     SaliencySource,
@@ -65,15 +65,17 @@ def write_run_report(
     audit = facts.checks.audit
     judged = verdict(
         test.evaluation,
+        Conditions(
+            by_image=story.prepared.split.by_image,
+            synthetic=story.synthetic,
+            random_weights=story.random_weights,
+            leak=story.prepared.split.leak,
+            copies=audit.apart_from_test if audit else 0,
+            group=manifest.group or "group",
+        ),
         baseline=majority_rate(test.evaluation),
-        by_image=story.prepared.split.by_image,
-        synthetic=story.synthetic,
-        random_weights=story.random_weights,
-        leak=story.prepared.split.leak,
-        copies=audit.apart_from_test if audit else 0,
         training=assessments["train"].evaluation,
         validation=assessments["validation"].evaluation,
-        group=manifest.group or "group",
         controls=(
             *(control_warnings(story.controls) if story.controls else ()),
             *(attention_warnings(story.explanation) if story.explanation else ()),
