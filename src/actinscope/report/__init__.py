@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actinscope.report.audit_content import AuditContent, AuditFinding, Dots, Shot
+from actinscope.report.audit_content import AuditContent
 from actinscope.report.comparison import write_comparison
 from actinscope.report.comparison_content import (
     ComparedRun,
@@ -16,12 +16,10 @@ from actinscope.report.content import (
     ChecklistItem,
     ControlRow,
     ControlsShown,
-    ExtraTable,
     Finding,
     FoldRow,
     FoldsShown,
     Headline,
-    LevelSection,
     NeighbourShown,
     ReportContent,
     SplitTable,
@@ -34,6 +32,7 @@ from actinscope.report.explanation import (
     PrototypeShown,
 )
 from actinscope.report.gallery import GalleryCard, GalleryContent, write_gallery, write_maps
+from actinscope.report.levels import level_section
 from actinscope.report.paper_content import (
     DoubtText,
     LeakRow,
@@ -53,7 +52,6 @@ from actinscope.report.write import write_audit_page, write_paper_pages, write_r
 
 __all__ = [
     "AuditContent",
-    "AuditFinding",
     "CellPicture",
     "Checklist",
     "ChecklistItem",
@@ -62,10 +60,8 @@ __all__ = [
     "ContestedImage",
     "ControlRow",
     "ControlsShown",
-    "Dots",
     "DoubtText",
     "ExplanationShown",
-    "ExtraTable",
     "FeatureMapShown",
     "Finding",
     "FoldRow",
@@ -75,7 +71,6 @@ __all__ = [
     "Headline",
     "LeakRow",
     "LeakStep",
-    "LevelSection",
     "MeanMapShown",
     "NeighbourShown",
     "NetworkCurves",
@@ -88,12 +83,12 @@ __all__ = [
     "ReportContent",
     "RunAnswer",
     "RunLink",
-    "Shot",
     "SplitTable",
     "TrialLine",
     "TuningContent",
     "displayed",
     "flatten",
+    "level_section",
     "write_audit_page",
     "write_comparison",
     "write_gallery",

@@ -21,9 +21,10 @@ from actinscope.report import (
     ReportContent,
     SplitTable,
     displayed,
+    level_section,
     write_report,
 )
-from actinscope.runs import OUT_OF_FOLD, fold_values, group_count, level_section, mean_over_repeats
+from actinscope.runs import OUT_OF_FOLD, fold_values, group_count, mean_over_repeats
 from actinscope.wording import percent, plural, spoken
 from actinscope.workflows.train_report import data_findings, headline, title_of
 from actinscope.writeup import (

@@ -21,7 +21,7 @@ from actinscope.files import make_folder
 from actinscope.images import ReadOptions
 from actinscope.predict import Predictor
 from actinscope.progress import Progress
-from actinscope.report import Finding, ReportContent, write_report
+from actinscope.report import Finding, ReportContent, level_section, write_report
 from actinscope.runs import (
     RunFile,
     StudySource,
@@ -30,7 +30,6 @@ from actinscope.runs import (
     familiar_groups,
     fingerprint_study,
     level_rules,
-    level_section,
     now_utc,
     predict_and_evaluate,
     read_labelled,

@@ -33,9 +33,10 @@ from actinscope.report import (
     ReportContent,
     SplitTable,
     displayed,
+    level_section,
     write_report,
 )
-from actinscope.runs import EvaluatedPredictions, level_section, unreadable
+from actinscope.runs import EvaluatedPredictions, unreadable
 from actinscope.study import Fingerprints, Manifest, Record, summarise
 from actinscope.training import Fitted, Recipe
 from actinscope.writeup import RunResult, majority_rate, run_facts, write_run_writeup
@@ -352,7 +353,11 @@ def data_findings(
     if audited is not None:
         # Said already above, in the words of a training run.
         said = {"no group", "exact copies"}
-        found += [one.plain for one in audited.findings if one.kind not in said]
+        found += [
+            Finding(one.severity, one.title, one.detail, one.remedy)
+            for one in audited.findings
+            if one.kind not in said
+        ]
     return tuple(found)
 
 
