@@ -21,16 +21,18 @@ from actinscope.explain import (
     SanityStep,
     attention_warnings,
     explain,
-    explanation_findings,
-    explanation_shown,
     heat_map,
     inside_of,
-    neighbour_words,
 )
 from actinscope.explain.sanity_checks import Likeness
 from actinscope.images import Region
 from actinscope.progress import Silent
-from actinscope.report import ExplanationShown
+from actinscope.report import (
+    explanation_findings,
+    explanation_shown,
+    neighbour_words,
+)
+from actinscope.report.explanation import ExplanationShown
 from actinscope.report.explanation_figures import explanation_figures
 from actinscope.report.figures import save_figures
 from actinscope.report.page import render_page

@@ -9,7 +9,7 @@ network that never names it. A control that the network is not shown to be ahead
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -34,6 +34,16 @@ _RESAMPLES = 1000
 _FEWEST_OF_BATCH = 6
 _MOST_BATCHES = 50
 _FOLDS = 3
+
+
+TITLES = {
+    "brightness": "Brightness",
+    "texture": "Texture",
+    "outline": "Outline",
+    "background": "Background",
+    "thumbnail": "Thumbnail",
+}
+"""Title of every control on features."""
 
 
 @dataclass(frozen=True)
@@ -365,12 +375,10 @@ def association(labels: NDArray[np.int64], values: NDArray[np.str_]) -> float:
     return float(contingency.association(counts, method="cramer"))
 
 
-def warnings_of(
-    controls: Sequence[Control], batches: Sequence[BatchControl], titles: Mapping[str, str]
-) -> tuple[str, ...]:
+def warnings_of(controls: Sequence[Control], batches: Sequence[BatchControl]) -> tuple[str, ...]:
     """A sentence for every control that explains the result, and for telling batches."""
     found = [
-        f"{titles.get(control.name, control.name)} alone reaches "
+        f"{TITLES.get(control.name, control.name)} alone reaches "
         f"{percent(control.balanced_accuracy.value)} (mean over the classes), the network "
         f"{percent(control.network.value)}: on these {control.images} images the network "
         f"cannot be shown to have learnt more than that."

@@ -14,8 +14,6 @@ from actinscope.report.content import (
     CellPicture,
     Checklist,
     ChecklistItem,
-    ControlRow,
-    ControlsShown,
     Finding,
     FoldRow,
     FoldsShown,
@@ -24,12 +22,12 @@ from actinscope.report.content import (
     ReportContent,
     SplitTable,
 )
+from actinscope.report.controls_section import controls_shown
 from actinscope.report.display import displayed
-from actinscope.report.explanation import (
-    ExplanationShown,
-    FeatureMapShown,
-    MeanMapShown,
-    PrototypeShown,
+from actinscope.report.explanation_section import (
+    explanation_findings,
+    explanation_shown,
+    neighbour_words,
 )
 from actinscope.report.gallery import GalleryCard, GalleryContent, write_gallery, write_maps
 from actinscope.report.levels import level_section
@@ -58,11 +56,7 @@ __all__ = [
     "ComparedRun",
     "ComparisonContent",
     "ContestedImage",
-    "ControlRow",
-    "ControlsShown",
     "DoubtText",
-    "ExplanationShown",
-    "FeatureMapShown",
     "Finding",
     "FoldRow",
     "FoldsShown",
@@ -71,7 +65,6 @@ __all__ = [
     "Headline",
     "LeakRow",
     "LeakStep",
-    "MeanMapShown",
     "NeighbourShown",
     "NetworkCurves",
     "PaperCell",
@@ -79,16 +72,19 @@ __all__ = [
     "PaperRow",
     "PaperTable",
     "ProtocolFigures",
-    "PrototypeShown",
     "ReportContent",
     "RunAnswer",
     "RunLink",
     "SplitTable",
     "TrialLine",
     "TuningContent",
+    "controls_shown",
     "displayed",
+    "explanation_findings",
+    "explanation_shown",
     "flatten",
     "level_section",
+    "neighbour_words",
     "write_audit_page",
     "write_comparison",
     "write_gallery",

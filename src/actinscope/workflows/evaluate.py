@@ -14,14 +14,19 @@ from actinscope.explain import (
     SaliencySource,
     attention_warnings,
     explain,
-    explanation_findings,
-    explanation_shown,
 )
 from actinscope.files import make_folder
 from actinscope.images import ReadOptions
 from actinscope.predict import Predictor
 from actinscope.progress import Progress
-from actinscope.report import Finding, ReportContent, level_section, write_report
+from actinscope.report import (
+    Finding,
+    ReportContent,
+    explanation_findings,
+    explanation_shown,
+    level_section,
+    write_report,
+)
 from actinscope.runs import (
     RunFile,
     StudySource,

@@ -18,11 +18,7 @@ from actinscope.explain import (
     SaliencySource,
     attention_warnings,
     control_warnings,
-    controls_shown,
-    explanation_findings,
-    explanation_shown,
     heat_map,
-    neighbour_words,
 )
 from actinscope.preprocess import Preprocess
 from actinscope.report import (
@@ -32,8 +28,12 @@ from actinscope.report import (
     NeighbourShown,
     ReportContent,
     SplitTable,
+    controls_shown,
     displayed,
+    explanation_findings,
+    explanation_shown,
     level_section,
+    neighbour_words,
     write_report,
 )
 from actinscope.runs import EvaluatedPredictions, unreadable
