@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from actinscope.evaluation import Estimate, Evaluation, Verdict
-from actinscope.report import CellPicture, ExtraTable, Finding, Headline, ReportContent, SplitTable
-from actinscope.report.content import PARTS
+from actinscope.report import CellPicture, Finding, Headline, ReportContent, SplitTable
+from actinscope.report.content import PARTS, ExtraTable
 
 HOSTILE = (
     "<script>alert('x')</script>",

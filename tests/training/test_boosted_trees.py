@@ -18,7 +18,6 @@ from actinscope.bundle.model_check import check_trees
 from actinscope.cli.main import main
 from actinscope.errors import BundleError, SettingsError, TrainingError, UsageError
 from actinscope.networks import REGISTRY, Head, network_entry
-from actinscope.phantoms.write import write_phantom_crops
 from actinscope.predict import Predictor
 from actinscope.preprocess import AugmentSettings
 from actinscope.progress import Silent
@@ -34,6 +33,7 @@ from actinscope.training import (
 )
 from actinscope.training.tree_onnx import Gaps, Tree, read_tree_ensemble
 from helpers.bundles import make_bundle
+from helpers.phantom_crops import write_phantom_crops
 from helpers.tiny_training import OFF, tiny_data, tiny_network, tiny_preprocess
 
 xgboost = pytest.importorskip("xgboost", reason="the extra `trees` is not installed")

@@ -15,7 +15,7 @@ import pytest
 import tifffile
 
 import actinscope
-from actinscope.audit import audit
+from actinscope.audit import review
 from actinscope.audit.copy_matching import NearPair
 from actinscope.cells import CropReader
 from actinscope.cli.main import main
@@ -214,7 +214,7 @@ def test_copies_are_kept_together_as_training_keeps_them(
     table = (place / "images" / "study.csv").read_text().splitlines()
     (place / "images" / "study.csv").write_text("\n".join(line.rsplit(",", 1)[0] for line in table))
     pairs = [NearPair(0, 7, 1.0, 1.0, "turned"), NearPair(12, 35, 1.0, 1.0, "turned")]
-    monkeypatch.setattr(audit, "near_duplicates", lambda *_, **__: pairs)
+    monkeypatch.setattr(review, "near_duplicates", lambda *_, **__: pairs)
 
     def killed(*_: Any, **__: Any) -> Any:
         raise _Killed
@@ -232,7 +232,7 @@ def test_copies_are_kept_together_as_training_keeps_them(
     prints = fingerprint_study(
         read_study(source, recipe), CropReader(recipe.images), Silent(), observing=True
     )
-    joined, _ = audit.audit_before(prints, recipe, None, Silent())
+    joined, _ = review.audit_before(prints, recipe, None, Silent())
     trained = split(joined.manifest, seed=recipe.seed, fractions=(0.8, 0.1, 0.1))
     assert parts["true"] == {one.name: one.part for one in trained.manifest.records}
     assert parts["true"] != parts["false"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actinscope.report.audit_content import AuditContent, AuditFinding, Dots, Shot
+from actinscope.report.audit_content import AuditContent
 from actinscope.report.comparison import write_comparison
 from actinscope.report.comparison_content import (
     ComparedRun,
@@ -14,26 +14,23 @@ from actinscope.report.content import (
     CellPicture,
     Checklist,
     ChecklistItem,
-    ControlRow,
-    ControlsShown,
-    ExtraTable,
     Finding,
     FoldRow,
     FoldsShown,
     Headline,
-    LevelSection,
     NeighbourShown,
     ReportContent,
     SplitTable,
 )
+from actinscope.report.controls_section import controls_shown
 from actinscope.report.display import displayed
-from actinscope.report.explanation import (
-    ExplanationShown,
-    FeatureMapShown,
-    MeanMapShown,
-    PrototypeShown,
+from actinscope.report.explanation_section import (
+    explanation_findings,
+    explanation_shown,
+    neighbour_words,
 )
 from actinscope.report.gallery import GalleryCard, GalleryContent, write_gallery, write_maps
+from actinscope.report.levels import level_section
 from actinscope.report.paper_content import (
     DoubtText,
     LeakRow,
@@ -53,20 +50,13 @@ from actinscope.report.write import write_audit_page, write_paper_pages, write_r
 
 __all__ = [
     "AuditContent",
-    "AuditFinding",
     "CellPicture",
     "Checklist",
     "ChecklistItem",
     "ComparedRun",
     "ComparisonContent",
     "ContestedImage",
-    "ControlRow",
-    "ControlsShown",
-    "Dots",
     "DoubtText",
-    "ExplanationShown",
-    "ExtraTable",
-    "FeatureMapShown",
     "Finding",
     "FoldRow",
     "FoldsShown",
@@ -75,8 +65,6 @@ __all__ = [
     "Headline",
     "LeakRow",
     "LeakStep",
-    "LevelSection",
-    "MeanMapShown",
     "NeighbourShown",
     "NetworkCurves",
     "PaperCell",
@@ -84,16 +72,19 @@ __all__ = [
     "PaperRow",
     "PaperTable",
     "ProtocolFigures",
-    "PrototypeShown",
     "ReportContent",
     "RunAnswer",
     "RunLink",
-    "Shot",
     "SplitTable",
     "TrialLine",
     "TuningContent",
+    "controls_shown",
     "displayed",
+    "explanation_findings",
+    "explanation_shown",
     "flatten",
+    "level_section",
+    "neighbour_words",
     "write_audit_page",
     "write_comparison",
     "write_gallery",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
+from actinscope.audit import Dots
 from actinscope.report import pictures, text
-from actinscope.report.audit_content import AuditContent, Dots
+from actinscope.report.audit_content import AuditContent
 from actinscope.report.page import environment, frame
 from actinscope.report.svg import join, tag
 
