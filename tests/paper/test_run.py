@@ -273,7 +273,7 @@ def test_too_few_fields_leave_nothing_behind(place: Path, capsys: Shown) -> None
         (("--networks", "tiny", "--weights", "vgg16=none"), 2, "no such network is trained"),
         (("--networks", "tiny", "--weights", "tiny="), 2, "no file is named"),
         (("--networks", "tiny", "--weights", "tiny=a.pkl"), 2, "never loaded"),
-        (("--resume",), 2, "holds no experiment to go on with"),
+        (("--resume",), 2, "holds no experiment to continue"),
         (("--networks", "tiny", "--vgg-epochs", "9"), 2, "--vgg-epochs: no VGG network is trained"),
         (("--networks", "greedy"), 2, "none of the networks can be trained: network.frozen_layers"),
         (("--networks", "large", "greedy"), 2, "the input size 32 is too small for Large"),
