@@ -33,7 +33,7 @@ from actinscope.progress import Silent
 from actinscope.report import ExplanationShown
 from actinscope.report.explanation_figures import explanation_figures
 from actinscope.report.figures import save_figures
-from actinscope.report.page import render_page
+from actinscope.report.report_page import render_report
 from actinscope.report.tables import write_tables
 from actinscope.study import read_manifest
 from actinscope.workflows.train_report import Pictures
@@ -170,7 +170,7 @@ def test_the_section_of_the_report(
     looks: SaliencySource, found: Explanation, tmp_path: Path
 ) -> None:
     content = make_content(explanation=shown_of(found, looks))
-    page = Page(render_page(content))
+    page = Page(render_report(content))
     assert "What the network looks at" in page.text
     assert "Inside the cell, or outside?" in page.text
     assert "Training images that stand for a class" in page.text
@@ -191,7 +191,7 @@ def test_foreign_names_stay_names(looks: SaliencySource, found: Explanation) -> 
     maps = tuple(dataclasses.replace(one, class_names=names) for one in shown.maps)
     prototypes = {HOSTILE[1]: next(iter(shown.prototypes.values()))}
     hostile = dataclasses.replace(shown, maps=maps, prototypes=prototypes)
-    page = Page(render_page(make_content(explanation=hostile)))
+    page = Page(render_report(make_content(explanation=hostile)))
     assert all("evil" not in one.get("src", "") for one in page.all("img"))
     assert len(page.all("script")) == 1
 
@@ -202,7 +202,7 @@ def test_many_groups_repeat_their_colours_and_say_so(
     shown = shown_of(found, looks)
     names = tuple(f"g{n}" for n in range(13))
     maps = tuple(dataclasses.replace(one, group_names=names) for one in shown.maps)
-    page = Page(render_page(make_content(explanation=dataclasses.replace(shown, maps=maps))))
+    page = Page(render_report(make_content(explanation=dataclasses.replace(shown, maps=maps))))
     assert "13 values: colours repeat after twelve." in page.text
 
 

@@ -12,13 +12,14 @@ from actinscope.report import (
     ComparedRun,
     ComparisonContent,
     ContestedImage,
+    Page,
     RunAnswer,
     write_comparison,
 )
 from actinscope.report.comparison_page import difference_rows, render_comparison
 from actinscope.report.text import points
 from actinscope.wording import p_value
-from helpers.pages import Page
+from helpers.pages import Page as ReadPage
 from helpers.report_content import HOSTILE
 
 
@@ -35,24 +36,26 @@ def content(names: tuple[str, ...], classes: tuple[str, ...], word: str) -> Comp
     answers_of = tuple(RunAnswer(name, classes[0], 0.9, 0.1) for name in names)
     shown = ContestedImage(word, word, classes[1], word, answers_of, np.zeros((9, 7), np.uint8))
     return ComparisonContent(
-        title=word,
-        question=word,
+        page=Page(
+            title=word,
+            question=word,
+            synthetic=True,
+            notices=(word,),
+            command=word,
+            created=word,
+            version=word,
+        ),
         verdict=comparison_verdict(compared, synthetic=True, random_weights=True, group=word),
         comparison=compared,
         runs=tuple(ComparedRun(name, word, 100) for name in names),
         sentences=tuple(pair_sentence(compared, pair) for pair in compared.pairs),
         contested=(shown,),
         all_wrong=(shown,),
-        settings=((word, tuple(word for _ in names)),),
+        differing=((word, tuple(word for _ in names)),),
         group=word,
         pictures=word,
         lost=((word, 3),),
-        synthetic=True,
-        notices=(word,),
         notes=(word,),
-        command=word,
-        created=word,
-        version=word,
     )
 
 
@@ -61,7 +64,7 @@ def test_foreign_text_stays_text(tmp_path: Path) -> None:
     names = tuple(f"{number} {name}" for number, name in enumerate(HOSTILE))
     told = content(names, HOSTILE, nasty)
     html = write_comparison(told, tmp_path).read_text("utf-8")
-    page = Page(html)
+    page = ReadPage(html)
     assert len(page.all("script")) == 1
     assert not [attrs for _, attrs in page.tags if any(key.startswith("on") for key in attrs)]
     assert "{{ 7*7 }} {% raw %}" in page.text

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from actinscope.report import Finding, SplitTable
-from actinscope.report.page import render_page
+from actinscope.report.report_page import render_report
 from helpers.pages import Page
 from helpers.report_content import HOSTILE, bare_content, make_content, picture
 
@@ -25,7 +25,7 @@ SECTIONS += ["reading", "reproduce"]
 
 @pytest.fixture(scope="module")
 def html() -> str:
-    return render_page(make_content())
+    return render_report(make_content())
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def hostile_html() -> str:
         command=nasty,
         errors=(picture(HOSTILE[0], HOSTILE[1], HOSTILE, name=nasty, group=nasty),),
     )
-    return render_page(content)
+    return render_report(content)
 
 
 def test_every_section_is_there_with_its_entry_in_the_contents(html: str) -> None:
@@ -149,17 +149,17 @@ def test_the_headline_bar_is_drawn_where_the_numbers_are(html: str) -> None:
 
 
 def test_the_headline_part_comes_first() -> None:
-    page = Page(render_page(make_content()))
+    page = Page(render_report(make_content()))
     captions = re.findall(r"Confusion matrix, (\w+) part", page.text)
     assert captions == ["test", "validation", "training"]
 
 
 def test_the_same_content_gives_the_same_text(html: str) -> None:
-    assert render_page(make_content()) == html
+    assert render_report(make_content()) == html
 
 
 def test_new_data_need_no_history_and_no_split() -> None:
-    page = Page(render_page(bare_content()))
+    page = Page(render_report(bare_content()))
     there = [tag["id"] for tag in page.all("section")]
     missing = {"notices", "curves", "examples", "right", "split", "settings", "environment"}
     assert there == [name for name in SECTIONS if name not in missing]
@@ -182,13 +182,13 @@ def test_errors_are_counted_in_words(errors: int, total: int | None, words: str)
     content = make_content()
     one = content.errors[0]
     changed = dataclasses.replace(content, errors=(one,) * errors, errors_total=total)
-    assert words in Page(render_page(changed)).text
+    assert words in Page(render_report(changed)).text
 
 
 def test_without_maps_nothing_is_said_of_maps() -> None:
     content = make_content()
     flat = tuple(dataclasses.replace(cell, heat=None) for cell in content.errors)
-    page = Page(render_page(dataclasses.replace(content, errors=flat, right=())))
+    page = Page(render_report(dataclasses.replace(content, errors=flat, right=())))
     assert "coloured picture" not in page.text
     assert not [tag for tag in page.all("img") if "activation map" in tag["alt"]]
 
@@ -197,30 +197,30 @@ def test_a_map_of_another_size_is_refused() -> None:
     content = make_content()
     odd = dataclasses.replace(content.errors[0], heat=np.zeros((7, 7), np.float32))
     with pytest.raises(ValueError, match=r"map \(7, 7\) for pixels \(40, 40\)"):
-        render_page(dataclasses.replace(content, errors=(odd,)))
+        render_report(dataclasses.replace(content, errors=(odd,)))
 
 
 def test_sixteen_classes_show_the_true_class_among_the_bars() -> None:
     classes = tuple(f"a rather long class name, number {k}" for k in range(16))
-    page = Page(render_page(make_content(classes)))
+    page = Page(render_report(make_content(classes)))
     assert [tag for tag in page.all("table") if tag["class"] == "matrix dense"]
     # The last class of equals is not among the first four, and is added.
     cell = picture(classes[15], classes[0], classes)
-    text = Page(render_page(make_content(classes, errors=(cell,), right=()))).text
+    text = Page(render_report(make_content(classes, errors=(cell,), right=()))).text
     assert "is a rather long class name, number 15" in text
     assert "number 15 2.0\u202f%" in text
 
 
 def test_synthetic_images_are_named_as_such_at_the_top_and_on_every_printed_page() -> None:
-    html = render_page(make_content(synthetic=True))
+    html = render_report(make_content(synthetic=True))
     assert html.index("Synthetic images.") < html.index('id="question"')
     assert "@bottom-left" in html
-    assert "Synthetic images." not in render_page(make_content())
+    assert "Synthetic images." not in render_report(make_content())
 
 
 def test_no_groups_is_said() -> None:
     split = SplitTable(("a",), ("train", "test"), {"a": {"train": 3, "test": 1}})
-    assert "every image stands alone" in Page(render_page(make_content(split=split))).text
+    assert "every image stands alone" in Page(render_report(make_content(split=split))).text
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_no_groups_is_said() -> None:
 )
 def test_pictures_of_any_shape(pixels: Any) -> None:
     cell = picture("wild type", "knockout", ("wild type", "knockout"), pixels=pixels, heat=None)
-    Page(render_page(make_content(errors=(cell,))))
+    Page(render_report(make_content(errors=(cell,))))
 
 
 def test_a_usual_report_stays_small() -> None:
@@ -242,14 +242,14 @@ def test_a_usual_report_stays_small() -> None:
     cell = picture(classes[0], classes[1], classes, pixels=pixels, heat=heat)
     examples = dict.fromkeys(classes, (cell,) * 6)
     full = make_content(classes, examples=examples, errors=(cell,) * 200)
-    html = render_page(full)
+    html = render_report(full)
     assert len(html) < 3_000_000
     assert html.count('<figure class="cell">') == 60 + 1  # the errors are cut, one right one
 
 
 @cache
 def colours(scheme: str) -> dict[str, str]:
-    style = render_page(bare_content())
+    style = render_report(bare_content())
     block = style.split(":root {")[1 if scheme == "light" else 2].split("}")[0]
     return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block))
 
@@ -271,6 +271,6 @@ def test_text_can_be_read_on_its_ground(scheme: str, ink: str, ground: str) -> N
 
 def test_a_history_of_one_epoch_is_drawn_as_dots() -> None:
     history = {"epoch": [1], "loss": [0.7], "validation_loss": [0.9]}
-    html = render_page(make_content(history=history, best_epoch=1))
+    html = render_report(make_content(history=history, best_epoch=1))
     assert html.count('class="dot ') == 2
     assert 'class="line ' not in html

@@ -17,6 +17,7 @@ from actinscope.report import (
     LeakRow,
     LeakStep,
     NetworkCurves,
+    Page,
     PaperCell,
     PaperContent,
     PaperRow,
@@ -28,7 +29,7 @@ from actinscope.report import (
 from actinscope.report.leak_chart import leak_bar, leak_floor
 from actinscope.report.paper_page import points, render_paper
 from actinscope.report.paper_tables import escaped, latex_text, shown, spreadsheet
-from helpers.pages import Page
+from helpers.pages import Page as ReadPage
 from helpers.report_content import HOSTILE, estimate, evaluation, picture
 
 CLASSES = ("wild type", "knockout")
@@ -62,8 +63,15 @@ def make_content(text: str = "plain", **changes: Any) -> PaperContent:
         "published", text, (NetworkCurves(text, history),), ((text, evaluation(CLASSES)),)
     )
     values: dict[str, Any] = {
-        "title": text,
-        "question": text,
+        "page": Page(
+            title=text,
+            question=text,
+            notices=(text,),
+            settings={text: {text: text}},
+            environment={text: text},
+            file_problems=((text, text),),
+            command=text,
+        ),
         "verdict": Verdict(text, "caution", (text,)),
         "tables": (make_table(text),),
         "figures": (figures,),
@@ -74,17 +82,12 @@ def make_content(text: str = "plain", **changes: Any) -> PaperContent:
         "doubts": (DoubtText(text, text),),
         "not_stated": (text,),
         "links": (RunLink(text, text, 1, "runs/a/published/repeat_1/report.html"),),
-        "notices": (text,),
-        "settings": {text: {text: text}},
-        "environment": {text: text},
-        "file_problems": ((text, text),),
-        "command": text,
     }
     return PaperContent(**{**values, **changes})
 
 
 def test_the_page_is_whole_and_its_verdict_comes_first() -> None:
-    page = Page(render_paper(make_content()))
+    page = ReadPage(render_paper(make_content()))
     ids = [attrs["id"] for attrs in page.all("section")]
     assert ids[0] == "verdict"
     assert {"leak", "tables", "examples", "curves", "confusion", "doubts", "runs"} <= set(ids)
@@ -94,7 +97,7 @@ def test_the_page_is_whole_and_its_verdict_comes_first() -> None:
 
 def test_the_page_asks_for_nothing_from_elsewhere() -> None:
     html = render_paper(make_content())
-    page = Page(html)
+    page = ReadPage(html)
     (policy,) = [m["content"] for m in page.all("meta") if "http-equiv" in m]
     (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -109,7 +112,7 @@ def test_the_page_asks_for_nothing_from_elsewhere() -> None:
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_foreign_text_stays_text(text: str) -> None:
     html = render_paper(make_content(text))
-    page = Page(html)
+    page = ReadPage(html)
     html.encode("utf-8")
     assert "onerror" not in {name for _, attrs in page.tags for name in attrs}
     assert len(page.all("script")) == 1
@@ -117,8 +120,8 @@ def test_foreign_text_stays_text(text: str) -> None:
 
 
 def test_an_experiment_with_nothing_trained_has_a_page() -> None:
-    nothing = make_content(figures=(), examples={}, leak=(), steps=(), links=(), notices=())
-    ids = {attrs["id"] for attrs in Page(render_paper(nothing)).all("section")}
+    nothing = make_content(figures=(), examples={}, leak=(), steps=(), links=())
+    ids = {attrs["id"] for attrs in ReadPage(render_paper(nothing)).all("section")}
     assert {"verdict", "tables", "doubts"} <= ids
     assert not {"leak", "curves", "confusion", "examples", "runs"} & ids
 

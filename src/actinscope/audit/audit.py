@@ -9,7 +9,6 @@ from typing import Literal
 
 import numpy as np
 
-from actinscope import __version__
 from actinscope.audit.confounds import confound_findings, run_checks
 from actinscope.audit.copies import COPIES_SEARCHED, CopyPair, copy_findings, copy_pairs
 from actinscope.audit.copy_matching import NearPair, near_duplicates, sets_of
@@ -20,15 +19,15 @@ from actinscope.audit.quality import quality_findings
 from actinscope.audit.tables import write_copies, write_findings, write_queue
 from actinscope.cells import CropReader
 from actinscope.errors import ImageError, SplitError, StudyError, WeightsError
+from actinscope.evaluation import Verdict
 from actinscope.files import make_folder
 from actinscope.networks import default_network, resolve_weights
 from actinscope.progress import Progress, StepCounter
-from actinscope.report import AuditContent, AuditFinding, Shot, write_audit_page
+from actinscope.report import AuditContent, AuditFinding, Page, Shot, write_audit_page
 from actinscope.runs import (
+    RunContext,
     StudySource,
-    describe_environment,
     fingerprint_study,
-    now_utc,
     read_study,
     require_new_folder,
     unreadable,
@@ -316,9 +315,8 @@ def _content(
     if count["error"] or count["warning"]:
         tone = "bad" if count["error"] else "caution"
     return AuditContent(
-        title=f"Audit of {manifest.root.name}",
-        sentence=verdict_sentence(findings),
-        tone=tone,
+        page=Page(title=f"Audit of {manifest.root.name}", **vars(RunContext.now(request.command))),
+        verdict=Verdict(verdict_sentence(findings), tone, ()),
         findings=findings,
         counts=tuple(_counts(manifest)),
         group_name=manifest.group,
@@ -338,10 +336,6 @@ def _content(
             "Blank, saturated, unsharp and wrongly exposed images were looked for in each class.",
             said,
         ),
-        environment=describe_environment(),
-        command=request.command,
-        created=now_utc(),
-        version=__version__,
     )
 
 

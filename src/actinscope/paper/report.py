@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from actinscope import __version__
 from actinscope.bundle import load_bundle
 from actinscope.cells import CropReader
 from actinscope.evaluation import Estimate, evaluation_to_json, typical_examples
@@ -26,6 +25,7 @@ from actinscope.report import (
     LeakRow,
     LeakStep,
     NetworkCurves,
+    Page,
     PaperContent,
     PaperTable,
     ProtocolFigures,
@@ -33,7 +33,7 @@ from actinscope.report import (
     displayed,
     write_paper_pages,
 )
-from actinscope.runs import RunFile, describe_environment, labels_of, now_utc, unreadable
+from actinscope.runs import RunContext, RunFile, labels_of, unreadable
 from actinscope.study import Fingerprints
 from actinscope.training import Recipe, read_recipe
 
@@ -96,8 +96,21 @@ def _content(experiment: Experiment, networks: Sequence[NetworkResults]) -> Pape
     leak = _leak(networks, experiment.protocols)
     steps = _steps(networks)
     return PaperContent(
-        title="The paper's experiment on your cells",
-        question=_question(experiment),
+        page=Page(
+            title="The paper's experiment on your cells",
+            question=_question(experiment),
+            notices=notices_of(networks),
+            settings={
+                "experiment": {
+                    "repeats": len(experiment.repeats),
+                    "images made of each image": experiment.copies,
+                    "protocols": [one.name for one in experiment.protocols],
+                },
+                **experiment.recipe.model_dump(mode="json"),
+            },
+            file_problems=unreadable(experiment.study),
+            **vars(RunContext.now(experiment.command)),
+        ),
         verdict=conclude(experiment.group, len(experiment.repeats), networks),
         tables=_tables(experiment, networks),
         figures=tuple(_figures(networks, protocol) for protocol in experiment.protocols),
@@ -108,20 +121,6 @@ def _content(experiment: Experiment, networks: Sequence[NetworkResults]) -> Pape
         doubts=tuple(DoubtText(one.claim, one.sentence) for one in all_doubts()),
         not_stated=NOT_STATED,
         links=_links(experiment, networks),
-        notices=notices_of(networks),
-        settings={
-            "experiment": {
-                "repeats": len(experiment.repeats),
-                "images made of each image": experiment.copies,
-                "protocols": [one.name for one in experiment.protocols],
-            },
-            **experiment.recipe.model_dump(mode="json"),
-        },
-        environment=describe_environment(),
-        file_problems=unreadable(experiment.study),
-        command=experiment.command,
-        created=now_utc(),
-        version=__version__,
     )
 
 

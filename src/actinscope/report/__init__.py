@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 from actinscope.report.audit_content import AuditContent, AuditFinding, Dots, Shot
-from actinscope.report.comparison import write_comparison
+from actinscope.report.audit_page import write_audit_page
 from actinscope.report.comparison_content import (
     ComparedRun,
     ComparisonContent,
     ContestedImage,
     RunAnswer,
 )
+from actinscope.report.comparison_page import write_comparison
 from actinscope.report.content import (
     CellPicture,
     Checklist,
     ChecklistItem,
     ControlRow,
     ControlsShown,
+    ExplanationShown,
     ExtraTable,
+    FeatureMapShown,
     Finding,
     FoldRow,
     FoldsShown,
     Headline,
     LevelSection,
+    MeanMapShown,
     NeighbourShown,
+    Page,
+    PrototypeShown,
     ReportContent,
     SplitTable,
 )
-from actinscope.report.display import displayed
-from actinscope.report.explanation import (
-    ExplanationShown,
-    FeatureMapShown,
-    MeanMapShown,
-    PrototypeShown,
-)
-from actinscope.report.gallery import GalleryCard, GalleryContent, write_gallery, write_maps
+from actinscope.report.gallery import GalleryCard, GalleryContent, write_gallery
 from actinscope.report.paper_content import (
     DoubtText,
     LeakRow,
@@ -46,10 +45,12 @@ from actinscope.report.paper_content import (
     ProtocolFigures,
     RunLink,
 )
+from actinscope.report.paper_page import write_paper_pages
+from actinscope.report.pictures import displayed, write_maps
+from actinscope.report.report_page import write_report
 from actinscope.report.text import flatten
-from actinscope.report.tuning import write_tuning_report
 from actinscope.report.tuning_content import TrialLine, TuningContent
-from actinscope.report.write import write_audit_page, write_paper_pages, write_report
+from actinscope.report.tuning_page import write_tuning_report
 
 __all__ = [
     "AuditContent",
@@ -79,6 +80,7 @@ __all__ = [
     "MeanMapShown",
     "NeighbourShown",
     "NetworkCurves",
+    "Page",
     "PaperCell",
     "PaperContent",
     "PaperRow",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.report.content import Finding
+from actinscope.report.content import Finding, Page
+
+if TYPE_CHECKING:
+    from actinscope.evaluation import Verdict
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +83,7 @@ class AuditContent:
     """The whole page.
 
     Attributes:
-        sentence: what the audit comes to, read first.
-        tone: of the sentence.
+        verdict: what the audit comes to, read first.
         findings: the gravest first.
         counts: rows of (class, images, groups or "").
         checks: rows of the confound tests: name, accuracy, expected, p, in words.
@@ -89,16 +91,11 @@ class AuditContent:
         done: what was looked at and what was not, one sentence each.
     """
 
-    title: str
-    sentence: str
-    tone: Literal["good", "caution", "bad"]
+    page: Page
+    verdict: Verdict
     findings: tuple[AuditFinding, ...]
     counts: tuple[tuple[str, str, str], ...]
     group_name: str | None = None
     checks: tuple[tuple[str, str, str, str], ...] = ()
     reviewed: bool = False
     done: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    command: str = ""
-    created: str = ""
-    version: str = ""

@@ -2,41 +2,35 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from markupsafe import Markup
 
-from actinscope.report import pictures, text
+from actinscope.files import write_text_atomic
+from actinscope.report import text
 from actinscope.report.audit_content import AuditContent, Dots
-from actinscope.report.page import environment, frame
+from actinscope.report.frame import render
 from actinscope.report.svg import join, tag
 
 _ROW = 26  # height of one class in a drawing of dots, px
 _LEFT = 30.0  # per cent of the width for the names
 
 
-def render_audit(content: AuditContent) -> str:
-    """The page as HTML."""
-    sections = {
-        "verdict": "What the audit found",
-        **{
-            f"finding-{number}": finding.title
-            for number, finding in enumerate(content.findings, start=1)
-        },
-        "checks": "All checks for confounds",
-        "data": "The images",
-        "done": "What was looked at",
-    }
-    if not content.checks:
-        del sections["checks"]
-    view = {
-        "c": content,
-        **frame("page.css"),
-        "sections": sections,
-        "uri": pictures.data_uri,
-        "dots": dots_drawing,
-        "ramp": "",
-        "text": text,
-    }
-    return environment().get_template("audit.html").render(view)
+def write_audit_page(content: AuditContent, path: Path) -> None:
+    """Write the page of an audit; the same content gives the same bytes.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    numbered = enumerate(content.findings, start=1)
+    sections = (
+        ("verdict", "What the audit found", True),
+        *((f"finding-{number}", finding.title, True) for number, finding in numbered),
+        ("checks", "All checks for confounds", content.checks),
+        ("data", "The images", True),
+        ("done", "What was looked at", True),
+    )
+    write_text_atomic(path, render("audit.html", content, sections, dots=dots_drawing))
 
 
 def dots_drawing(dots: Dots) -> Markup:

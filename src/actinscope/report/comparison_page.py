@@ -1,16 +1,18 @@
-"""The page of a comparison: content in, one HTML text out that needs no other file."""
+"""The report of a comparison: page, figures and tables."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from actinscope.report import bars, pictures, text
+from actinscope.files import make_folder, write_text_atomic
+from actinscope.report import text
 from actinscope.report.comparison_content import ComparisonContent, ContestedImage
-from actinscope.report.page import environment, frame
-from actinscope.wording import p_value, signed
+from actinscope.report.frame import render
+from actinscope.wording import signed
 
 if TYPE_CHECKING:
     from actinscope.evaluation import Comparison, Estimate
@@ -32,37 +34,30 @@ class DifferenceCell:
     told_apart: bool
 
 
+def write_comparison(content: ComparisonContent, folder: Path) -> Path:
+    """Write ``report.html``, ``figures/``, the tables and ``comparison.json`` into ``folder``.
+
+    Returns:
+        The path of ``report.html``.
+
+    Raises:
+        OutputError: the folder cannot be made or written.
+    """
+    from actinscope.report.comparison_figures import write_comparison_figures
+    from actinscope.report.comparison_tables import write_comparison_tables
+
+    make_folder(folder / "figures")
+    write_comparison_tables(content, folder)
+    write_comparison_figures(content, folder / "figures")
+    page = folder / "report.html"
+    write_text_atomic(page, render_comparison(content))
+    return page
+
+
 def render_comparison(content: ComparisonContent) -> str:
-    """The whole report as HTML; the same content gives the same text."""
-    return environment().get_template("compare.html").render(_view(content))
-
-
-def _view(content: ComparisonContent) -> dict[str, Any]:
-    compared = content.comparison
-    return {
-        "c": content,
-        **frame("page.css", "compare.css"),
-        "sections": _sections(content),
-        "text": text,
-        "bars": bars,
-        "metrics": list(compared.evaluations[0].metrics),
-        "differences": difference_rows(compared),
-        "kappas": _kappa_rows(compared),
-        "points": text.points,
-        "p_value": p_value,
-        "decimal": decimal,
-        "shown": _shown(content.contested),
-        "shown_wrong": _shown(content.all_wrong),
-        "most_rows": _MOST_ROWS,
-        "picture_uri": pictures.data_uri,
-        "where": _where,
-    }
-
-
-def _sections(content: ComparisonContent) -> dict[str, str]:
-    """Anchor -> heading of the sections that this content fills, in their order."""
+    """The whole page as HTML; the same content gives the same text."""
     sections = (
-        ("notices", "Before you rely on this", content.notices),
+        ("notices", "Before you rely on this", content.page.notices),
         ("question", "What was asked", True),
         ("verdict", "The verdict", True),
         ("pairs", "Each pair of runs", True),
@@ -75,7 +70,19 @@ def _sections(content: ComparisonContent) -> dict[str, str]:
         ("reading", "How to read this", True),
         ("reproduce", "How to reproduce this", True),
     )
-    return {anchor: title for anchor, title, filled in sections if filled}
+    return render(
+        "compare.html",
+        content,
+        sections,
+        styles=("compare.css",),
+        metrics=list(content.comparison.evaluations[0].metrics),
+        differences=difference_rows(content.comparison),
+        kappas=_kappa_rows(content.comparison),
+        decimal=decimal,
+        shown=_shown(content.contested),
+        shown_wrong=_shown(content.all_wrong),
+        most_rows=_MOST_ROWS,
+    )
 
 
 def difference_rows(compared: Comparison) -> list[tuple[str, list[DifferenceCell | None]]]:
@@ -130,7 +137,3 @@ def _kappa_rows(compared: Comparison) -> list[tuple[str, list[tuple[str, str] | 
 
 def _shown(images: Sequence[ContestedImage]) -> list[ContestedImage]:
     return [image for image in images if image.pixels is not None][:_MOST_PICTURES]
-
-
-def _where(image: ContestedImage) -> str:
-    return text.clean(f"{image.name} · {image.object_id}" if image.object_id else image.name)

@@ -127,7 +127,7 @@ def _as_json(content: ComparisonContent) -> dict[str, Any]:
         "groups": compared.groups,
         "group": content.group,
         "left_out": [{"why": why, "images": count} for why, count in content.lost],
-        "notices": list(content.notices),
+        "notices": list(content.page.notices),
         "notes": list(content.notes),
         "runs": {
             run.name: {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actinscope.report import pictures, text
-from actinscope.report.explanation import ExplanationShown, FeatureMapShown, MeanMapShown
+from actinscope.report.content import ExplanationShown, FeatureMapShown, MeanMapShown
 from actinscope.report.palette import colour_of, colours_repeat
 from actinscope.report.sheet import MUTED, PAGE_MM, sheet
 

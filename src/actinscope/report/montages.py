@@ -54,7 +54,7 @@ def errors_figure(errors: Sequence[CellPicture]) -> Figure:
         left, top = 2.2 * column, each * row + _WORDS
         _place(axes, pictures.as_rgb(cell.pixels), left, top)
         if cell.heat is not None:
-            _place(axes, pictures.heat_over(cell), left + 1, top)
+            _place(axes, pictures.overlay(cell.pixels, cell.heat), left + 1, top)
         words = axes.text(left + _GAP / 2, top - 0.03, _answer(cell), va="bottom", size=6.2)
         words.set_linespacing(1.25)
     return figure

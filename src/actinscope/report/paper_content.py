@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from actinscope.report.content import CellPicture
+from actinscope.report.content import CellPicture, Page
 
 if TYPE_CHECKING:
     from actinscope.evaluation import Estimate, Evaluation, Verdict
@@ -122,8 +122,7 @@ class RunLink:
 class PaperContent:
     """Everything that the report of the experiment says."""
 
-    title: str
-    question: str
+    page: Page
     verdict: Verdict
     tables: tuple[PaperTable, ...]
     figures: tuple[ProtocolFigures, ...]
@@ -134,10 +133,3 @@ class PaperContent:
     doubts: tuple[DoubtText, ...]
     not_stated: tuple[str, ...]
     links: tuple[RunLink, ...]
-    notices: tuple[str, ...] = ()
-    settings: Mapping[str, object] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
-    file_problems: tuple[tuple[str, str], ...] = ()
-    command: str = ""
-    created: str = ""
-    version: str = ""

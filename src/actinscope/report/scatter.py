@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from actinscope.report.explanation import FeatureMapShown
+from actinscope.report.content import FeatureMapShown
 from actinscope.report.palette import COLOURS, colour_of, colours_repeat
 from actinscope.report.svg import join, tag
 from actinscope.report.text import clean

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from actinscope.report import text
+from actinscope.report.content import Page
 
 if TYPE_CHECKING:
-    from actinscope.evaluation import Estimate
+    from actinscope.evaluation import Estimate, Verdict
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,10 @@ class TrialLine:
 
 @dataclass(frozen=True)
 class TuningContent:
-    """Everything that the page of a search says. All strings may hold anything.
+    """Everything that the page of a search says.
 
     Attributes:
-        tone: "good" where the best trial stands out, else "caution".
+        verdict: "good" where the best trial stands out, else "caution".
         dimensions: name -> ("linear" or "log" and both ends, or "choices" and all of them).
         trials: the first is the base recipe.
         importances: dimension -> share; empty where it is not known.
@@ -55,12 +56,8 @@ class TuningContent:
         final: the command that gives the test figure.
     """
 
-    title: str
-    question: str
-    sentence: str
-    tone: str
-    reasons: tuple[str, ...]
-    notices: tuple[str, ...]
+    page: Page
+    verdict: Verdict
     dimensions: Mapping[str, tuple[str, tuple[object, ...]]]
     trials: tuple[TrialLine, ...]
     importances: Mapping[str, float]
@@ -68,9 +65,6 @@ class TuningContent:
     base_spread: float
     best_recipe: str
     final: str
-    command: str = ""
-    created: str = ""
-    version: str = ""
 
 
 def short(value: object) -> str:

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from actinscope import __version__
-from actinscope.evaluation import Estimate, mean_difference
+from actinscope.evaluation import Estimate, Verdict, mean_difference
 from actinscope.files import write_csv
-from actinscope.report import TrialLine, TuningContent, write_tuning_report
-from actinscope.runs import now_utc
+from actinscope.report import Page, TrialLine, TuningContent, write_tuning_report
+from actinscope.runs import RunContext
 from actinscope.study import Manifest
 from actinscope.training import (
     FEWEST_FOR_IMPORTANCE,
@@ -108,14 +107,14 @@ def write_tuning(story: TuneResult, folder: Path) -> str:
         for one in story.trials
         if one.state == "complete" and one.number
     }
-    sentence, tone = _verdict(story, best, versus.get(best.number))
     content = TuningContent(
-        title=f"Search of {story.known.root.name}",
-        question=_question(story),
-        sentence=sentence,
-        tone=tone,
-        reasons=_reasons(story, best, versus),
-        notices=_notices(story),
+        page=Page(
+            title=f"Search of {story.known.root.name}",
+            question=_question(story),
+            notices=_notices(story),
+            **vars(RunContext.now(story.command)),
+        ),
+        verdict=_verdict(story, best, versus),
         dimensions={name: _scale(one) for name, one in story.space.dimensions.items()},
         trials=tuple(_line(one, story, best, versus.get(one.number)) for one in story.trials),
         importances=dict(story.importances),
@@ -123,12 +122,9 @@ def write_tuning(story: TuneResult, folder: Path) -> str:
         base_spread=_spread(base),
         best_recipe=recipe_text(best_recipe(story.recipe, story.trials)),
         final=f"actinscope train {story.known.root.name} ... --recipe {BEST} -o RUN",
-        command=story.command,
-        created=now_utc(),
-        version=__version__,
     )
     write_tuning_report(content, folder)
-    return sentence
+    return content.verdict.sentence
 
 
 def _base_values(space: SearchSpace, base: Recipe) -> dict[str, object]:
@@ -168,27 +164,31 @@ def _spread(trial: TrialResult) -> float:
     return statistics.stdev(losses) if len(losses) > 1 else math.nan
 
 
-def _verdict(story: TuneResult, best: TrialResult, gain: Estimate | None) -> tuple[str, str]:
-    count = len(story.trials)
+def _verdict(story: TuneResult, best: TrialResult, versus: Mapping[int, Estimate]) -> Verdict:
+    count, gain = len(story.trials), versus.get(best.number)
+    reasons = _reasons(story, best, versus)
     if best.number == 0 or gain is None:
-        return (
+        return Verdict(
             f"Of {count} trials none has a lower log loss than the base recipe: keep it.",
             "caution",
+            reasons,
         )
     found = (
         f"The best of {count} trials (number {best.number}) has a log loss of "
         f"{best.objective:.3f}, the base recipe one of {story.trials[0].objective:.3f}"
     )
     if not gain.has_interval or gain.high >= 0:
-        return (
+        return Verdict(
             f"{found}; on so few images the two cannot be told apart: the base recipe is as "
             "good a choice.",
             "caution",
+            reasons,
         )
-    return (
+    return Verdict(
         f"{found}; the difference is larger than chance among the images explains, but it is "
         "the best of many and will shrink on new ones.",
         "good",
+        reasons,
     )
 
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from markupsafe import Markup
 
 from actinscope.files import make_folder, write_text_atomic
 from actinscope.report import text
+from actinscope.report.frame import render
 from actinscope.report.tuning_content import TrialLine, TuningContent, short
 from actinscope.wording import signed
-
-if TYPE_CHECKING:
-    pass
 
 #: Figure -> heading and words under it.
 _FIGURES = {
@@ -61,19 +59,27 @@ def write_tuning_report(content: TuningContent, folder: Path) -> Path:
 
 def render_tuning(content: TuningContent, figures: Mapping[str, Path]) -> str:
     """The page as HTML; ``figures`` are SVG files that it takes in."""
-    from actinscope.report.page import environment, frame
-
-    view = {
-        "c": content,
-        "text": text,
-        "complete": sum(one.state == "complete" for one in content.trials),
-        "figures": [(*_FIGURES[name], _svg_uri(path)) for name, path in figures.items()],
-        "importances": [(name, text.percent(share)) for name, share in content.importances.items()],
-        "names": list(content.dimensions),
-        "rows": [_row(content, one) for one in content.trials],
-        **frame("page.css"),
-    }
-    return environment().get_template("tuning.html").render(view)
+    drawn = [
+        (f"figure-{number}", *_FIGURES[name], _svg_uri(path))
+        for number, (name, path) in enumerate(figures.items(), start=1)
+    ]
+    sections = (
+        ("notices", "Before you rely on this", True),
+        ("question", "What was asked", True),
+        ("verdict", "The verdict", True),
+        *((anchor, title, True) for anchor, title, _, _ in drawn),
+        ("trials", "All trials", True),
+        ("best", "The best recipe", True),
+    )
+    return render(
+        "tuning.html",
+        content,
+        sections,
+        complete=sum(one.state == "complete" for one in content.trials),
+        figures=drawn,
+        importances=[(name, text.percent(share)) for name, share in content.importances.items()],
+        rows=[_row(content, one) for one in content.trials],
+    )
 
 
 def _row(content: TuningContent, one: TrialLine) -> dict[str, Any]:
