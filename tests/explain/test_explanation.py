@@ -31,8 +31,9 @@ from actinscope.explain.sanity_checks import Likeness
 from actinscope.images import Region
 from actinscope.progress import Silent
 from actinscope.report import ExplanationShown
-from actinscope.report.explanation_figures import explanation_figures
-from actinscope.report.figures import save_figures
+from actinscope.report.charts import feature_charts
+from actinscope.report.drawing import sheet
+from actinscope.report.figures import write_figures
 from actinscope.report.report_page import render_report
 from actinscope.report.tables import write_tables
 from actinscope.study import read_manifest
@@ -174,9 +175,13 @@ def test_the_section_of_the_report(
     assert "What the network looks at" in page.text
     assert "Inside the cell, or outside?" in page.text
     assert "Training images that stand for a class" in page.text
-    rings = [one for one in page.all("circle") if one.get("class") == "ring"]
-    assert len(rings) == 2 * 12  # in two panels
-    save_figures(lambda: explanation_figures(shown_of(found, looks)), tmp_path)
+    (shown,) = content.explanation.maps
+    for chart in feature_charts(shown):  # coloured by class, and by group
+        axes = sheet(85, 80).subplots()
+        chart.draw(axes)
+        fitted, tested = (len(points.get_offsets()) for points in axes.collections)
+        assert (fitted, tested) == (12, 12)
+    write_figures(content, tmp_path)
     for name in ("features.png", "features.svg", "mean_maps.png", "mean_maps.svg"):
         assert (tmp_path / name).stat().st_size > 0
     write_tables(content, tmp_path)

@@ -16,7 +16,8 @@ from actinscope.report import (
     RunAnswer,
     write_comparison,
 )
-from actinscope.report.comparison_page import difference_rows, render_comparison
+from actinscope.report.comparison_figures import difference_rows
+from actinscope.report.comparison_page import render_comparison
 from actinscope.report.text import points
 from actinscope.wording import p_value
 from helpers.pages import Page as ReadPage

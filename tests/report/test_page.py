@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
+import math
 import re
 from functools import cache
 from itertools import pairwise
@@ -13,10 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from actinscope.report import Finding, SplitTable
+from actinscope.report import Finding, FoldRow, FoldsShown, SplitTable
+from actinscope.report.charts import curve_charts, folds_chart
+from actinscope.report.drawing import sheet
 from actinscope.report.report_page import render_report
 from helpers.pages import Page
-from helpers.report_content import HOSTILE, bare_content, make_content, picture
+from helpers.report_content import HOSTILE, bare_content, estimate, make_content, picture
 
 SECTIONS = ["notices", "question", "verdict", "curves", "confusion", "metrics", "classes"]
 SECTIONS += ["examples", "errors", "right", "split", "data", "settings", "environment"]
@@ -89,7 +92,7 @@ def test_foreign_text_stays_text(hostile_html: str) -> None:
 def test_a_direction_override_cannot_leave_its_element(hostile_html: str) -> None:
     cells = re.findall(r"<(\w+)[^<>]*>[^<>]*\u202e", hostile_html)
     assert cells
-    allowed = {"bdi", "h1", "p", "li", "span", "title", "code", "caption"}
+    allowed = {"bdi", "h1", "p", "li", "span", "title", "code", "caption", "text"}
     assert set(cells) <= allowed
 
 
@@ -271,6 +274,39 @@ def test_text_can_be_read_on_its_ground(scheme: str, ink: str, ground: str) -> N
 
 def test_a_history_of_one_epoch_is_drawn_as_dots() -> None:
     history = {"epoch": [1], "loss": [0.7], "validation_loss": [0.9]}
-    html = render_report(make_content(history=history, best_epoch=1))
-    assert html.count('class="dot ') == 2
-    assert 'class="line ' not in html
+    for chart in curve_charts(history, 1):
+        axes = sheet(85, 60).subplots()
+        chart.draw(axes)
+        training, validation, kept = axes.get_lines()
+        assert (training.get_marker(), validation.get_marker()) == ("o", "o")
+        assert list(kept.get_xdata()) == [1, 1]
+
+
+def test_a_gap_of_a_history_is_a_gap_of_its_curve() -> None:
+    history = {"accuracy": [0.5, 1.0], "validation_accuracy": [0.25, math.nan]}
+    (chart,) = curve_charts(history, None)
+    axes = sheet(85, 60).subplots()
+    chart.draw(axes)
+    training, validation = axes.get_lines()
+    assert list(training.get_xdata()) == [1.0, 2.0]
+    assert list(training.get_ydata()) == [50.0, 100.0]
+    assert validation.get_ydata()[0] == 25.0 and math.isnan(validation.get_ydata()[1])
+    assert chart.words == "2 epochs; training ends at 1.000; validation ends at nan"
+
+
+def test_a_chart_of_the_page_has_its_colours_and_no_names_of_its_own(html: str) -> None:
+    (loss, accuracy) = re.findall(r'<svg class="chart".*?</svg>', html, re.DOTALL)
+    for chart in (loss, accuracy):
+        assert "var(--blue)" in chart and "var(--orange)" in chart
+        assert not re.search('#[0-9a-f]{6}[;"]', chart)
+        assert "<style" not in chart and "metadata" not in chart and "DejaVu" not in chart
+        assert set(re.findall(r' id="([^"]*)"', chart)) <= set(re.findall(r"#(\w+)", chart))
+    assert ">kept: epoch 4</text>" in loss
+    assert 'aria-label="Loss: 5 epochs; training ends at 0.200' in loss
+
+
+def test_words_of_a_chart_are_never_taken_for_its_colours() -> None:
+    name = "#ffffff <b> 0.123456 'DejaVu Sans'"
+    fold = FoldRow(name, 1, 8, None, {"accuracy": estimate(7, 8)}, "fold")
+    chart = folds_chart(FoldsShown((fold,), estimate(7, 8), {}))
+    assert "#ffffff &lt;b&gt; 0.1" in chart.svg()

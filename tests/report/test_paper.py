@@ -26,7 +26,8 @@ from actinscope.report import (
     RunLink,
     write_paper_pages,
 )
-from actinscope.report.leak_chart import leak_bar, leak_floor
+from actinscope.report.drawing import sheet
+from actinscope.report.paper_figures import leak_charts, leak_floor
 from actinscope.report.paper_page import points, render_paper
 from actinscope.report.paper_tables import escaped, latex_text, shown, spreadsheet
 from helpers.pages import Page as ReadPage
@@ -191,13 +192,24 @@ def test_the_scale_begins_below_everything(low: float, floor: float) -> None:
     assert leak_floor([row]) == pytest.approx(floor)
 
 
-def test_the_bar_stands_where_the_numbers_are() -> None:
-    svg = str(leak_bar(leak_row(by_repeat=()), 0.2))
-    # 0.9 and 0.7 on a scale from 0.2 to 1; the interval 0.6 to 0.98.
-    assert 'class="mean own" cx="87.50%"' in svg
-    assert 'class="mean unseen" cx="62.50%"' in svg
-    assert 'x1="50.00%" x2="97.50%"' in svg or 'x2="97.50%"' in svg
-    assert "repeat" not in svg
+def test_the_leak_stands_where_the_numbers_are() -> None:
+    (chart,) = leak_charts([leak_row(by_repeat=())])
+    axes = sheet(85, 24).subplots()
+    chart.draw(axes)
+    reach, own, beyond, unseen = axes.get_lines()
+    # 0.9 and 0.7; the intervals 0.6 to 0.98 and 0.4 to 0.9.
+    assert (list(own.get_xdata()), list(unseen.get_xdata())) == ([90.0], [70.0])
+    assert (tuple(reach.get_xdata()), tuple(beyond.get_xdata())) == ((60.0, 98.0), (40.0, 90.0))
+    assert [one.get_text() for one in axes.texts] == ["as published", "+20.0 points"]
+    assert axes.get_xlim() == pytest.approx((30.0, 100.0))
+
+
+def test_every_repeat_has_its_dot() -> None:
+    (chart,) = leak_charts([leak_row()])
+    axes = sheet(85, 24).subplots()
+    chart.draw(axes)
+    dots = [list(one.get_xdata()) for one in axes.get_lines() if one.get_markersize() < 3]
+    assert dots == [[90.0, 80.0], [70.0, 60.0]]
 
 
 def test_points_without_interval() -> None:

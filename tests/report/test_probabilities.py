@@ -1,10 +1,8 @@
-"""The section on what the probabilities are worth: words, tables, drawings."""
+"""The section on what the probabilities are worth: words, tables, charts."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,14 +11,15 @@ from actinscope.bundle import AbstainRule, NetworkOutput, OodRule, Reliability, 
 from actinscope.evaluation import UncertaintyEvaluation, evaluate_uncertainty
 from actinscope.predict import DecisionRules
 from actinscope.predict.decision import decision_cells
+from actinscope.report import text
+from actinscope.report.charts import calibration_charts
+from actinscope.report.drawing import sheet
 from actinscope.report.probabilities import (
     calibration_rows,
     main_worth,
     set_rows,
-    worth_panels,
     worth_sentences,
 )
-from actinscope.report.probability_figure import probability_figure
 
 CLASSES = ("flat <b>", "round")
 
@@ -141,25 +140,21 @@ def test_the_rows_hold_all_figures() -> None:
     assert main_worth({"validation": found}, "test") is found
 
 
-def test_the_drawings_hold_every_bin_inside_of_the_frame() -> None:
+def test_the_charts_hold_every_bin_and_the_rule_as_delivered() -> None:
     found = example(rules())
-    reliability, answered = (str(drawing) for _, drawing in worth_panels(found))
-    assert reliability.count('class="dot validation"') == len(found.points) == 6
-    assert reliability.count('class="hollow"') == 6
-    for name, most in (("cx", 440), ("cy", 330)):
-        places = [float(value) for value in re.findall(rf'{name}="([\d.]+)"', reliability)]
-        assert places and all(0 <= place <= most for place in places)
-    assert 'class="mark"' in answered
-    points = re.findall(r'points="([^"]+)"', answered)[0].split()
-    assert len(points) == len(found.curve.answered)
-    assert "<b>" not in reliability + answered
-
-
-def test_the_figure_for_print_is_drawn(tmp_path: Path) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    figure = probability_figure(example(rules()))
-    FigureCanvasAgg(figure)
-    figure.savefig(tmp_path / "one.png", dpi=50)
-    assert (tmp_path / "one.png").stat().st_size > 2000
-    assert len(figure.axes) == 2
+    reliability, answered = calibration_charts(found)
+    axes = sheet(85, 70).subplots()
+    reliability.draw(axes)
+    after = axes.get_lines()[-1]
+    assert len(found.points) == len(found.points_before) == 6
+    assert list(after.get_xdata()) == [100 * one.confidence for one in found.points]
+    assert list(after.get_ydata()) == [100 * one.accuracy.value for one in found.points]
+    assert [one.get_text() for one in axes.texts] == [str(one.accuracy.n) for one in found.points]
+    axes = sheet(85, 70).subplots()
+    answered.draw(axes)
+    curve, mark = axes.get_lines()
+    assert len(curve.get_xdata()) == len(found.curve.answered)
+    assert found.answered is not None and found.accuracy_answered is not None
+    assert list(mark.get_xdata()) == [100 * found.answered.value]
+    assert list(mark.get_ydata()) == [100 * found.accuracy_answered.value]
+    assert f"{text.percent(found.answered.value)}" in answered.words

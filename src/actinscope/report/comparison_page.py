@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actinscope.files import make_folder, write_text_atomic
 from actinscope.report import text
 from actinscope.report.comparison_content import ComparisonContent, ContestedImage
+from actinscope.report.comparison_figures import difference_rows, write_comparison_figures
+from actinscope.report.comparison_tables import write_comparison_tables
 from actinscope.report.frame import render
 from actinscope.wording import signed
 
@@ -19,19 +20,7 @@ if TYPE_CHECKING:
 
 _MOST_PICTURES = 36  # of one kind: the page stays small enough to send by mail
 _MOST_ROWS = 60
-_DEEPEST = 0.15  # a difference of this many, or more, gets the full colour
 _MINUS = "\u2212"
-
-
-@dataclass(frozen=True)
-class DifferenceCell:
-    """One field of the matrix of differences: value, interval, and how to draw it."""
-
-    value: str
-    interval: str
-    look: str
-    strength: float
-    told_apart: bool
 
 
 def write_comparison(content: ComparisonContent, folder: Path) -> Path:
@@ -43,9 +32,6 @@ def write_comparison(content: ComparisonContent, folder: Path) -> Path:
     Raises:
         OutputError: the folder cannot be made or written.
     """
-    from actinscope.report.comparison_figures import write_comparison_figures
-    from actinscope.report.comparison_tables import write_comparison_tables
-
     make_folder(folder / "figures")
     write_comparison_tables(content, folder)
     write_comparison_figures(content, folder / "figures")
@@ -83,32 +69,6 @@ def render_comparison(content: ComparisonContent) -> str:
         shown_wrong=_shown(content.all_wrong),
         most_rows=_MOST_ROWS,
     )
-
-
-def difference_rows(compared: Comparison) -> list[tuple[str, list[DifferenceCell | None]]]:
-    """(run, cells) of the matrix: accuracy of the row minus that of the column."""
-    rows = []
-    for row, name in enumerate(compared.names):
-        cells = [
-            None if row == column else _difference_cell(compared, row, column)
-            for column in range(len(compared.names))
-        ]
-        rows.append((name, cells))
-    return rows
-
-
-def _difference_cell(compared: Comparison, row: int, column: int) -> DifferenceCell:
-    pair = compared.pair(row, column)
-    found = pair.accuracy.difference
-    sign = 1 if pair.second == row else -1
-    value = sign * found.value
-    interval = ""
-    if found.has_interval:
-        low, high = sorted((sign * found.low, sign * found.high))
-        interval = f"{text.points(low)} to {text.points(high)}"
-    look = "none" if value == 0 else "hit" if value > 0 else "miss"
-    strength = round(0.08 + 0.44 * min(1.0, abs(value) / _DEEPEST), 3)
-    return DifferenceCell(text.points(value), interval, look, strength, pair.told_apart)
 
 
 def decimal(found: Estimate) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from actinscope.report import pictures, text
 from actinscope.report.content import CellPicture
-from actinscope.report.sheet import PAGE_MM, sheet
+from actinscope.report.drawing import PAGE_MM, sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,8 +74,7 @@ def _board(width: float, height: float, side: float, *, left: float) -> tuple[Fi
     axes = figure.add_axes((left / across, 0.0, 1 - left / across, 1.0))
     axes.set(xlim=(0, width), ylim=(height, 0), aspect="equal", xticks=[], yticks=[])
     axes.tick_params(length=0)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)
     return figure, axes
 
 

@@ -7,11 +7,11 @@ from itertools import groupby
 from pathlib import Path
 
 from actinscope.files import make_folder, write_text_atomic
-from actinscope.report import leak_chart, text
-from actinscope.report.curves import curve_panels
+from actinscope.report import text
 from actinscope.report.frame import render
 from actinscope.report.paper_content import LeakRow, PaperContent, PaperRow, PaperTable
-from actinscope.report.paper_tables import shown
+from actinscope.report.paper_figures import leak_charts, network_charts, write_paper_figures
+from actinscope.report.paper_tables import shown, write_paper_tables
 from actinscope.report.report_page import setting_groups
 
 
@@ -24,9 +24,6 @@ def write_paper_pages(content: PaperContent, folder: Path) -> Path:
     Raises:
         OutputError: the folder cannot be made or written.
     """
-    from actinscope.report.paper_figures import write_paper_figures
-    from actinscope.report.paper_tables import write_paper_tables
-
     for name in ("figures", "tables"):
         make_folder(folder / name)
     write_paper_tables(content, folder / "tables")
@@ -38,21 +35,19 @@ def write_paper_pages(content: PaperContent, folder: Path) -> Path:
 
 def render_paper(content: PaperContent) -> str:
     """The whole page as HTML; the same content gives the same text."""
-    floor = leak_chart.leak_floor(content.leak)
     return render(
         "paper.html",
         content,
         _sections(content),
         styles=("paper.css",),
-        panels=lambda history: curve_panels(history, None),
+        leak_charts=leak_charts,
+        network_charts=network_charts,
         shown=shown,
         by_name=_by_name,
         leak_rows=[
             (network, list(rows))
             for network, rows in groupby(content.leak, key=lambda row: row.network)
         ],
-        leak_bar=lambda row: leak_chart.leak_bar(row, floor),
-        leak_scale=leak_chart.leak_scale(floor),
         points=points,
         share=_share,
         settings=setting_groups(content.page.settings),

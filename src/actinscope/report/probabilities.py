@@ -1,35 +1,16 @@
-"""The section on what the probabilities are worth: two drawings and the rows of its tables."""
+"""The section on what the probabilities are worth: sentences, and the rows of its tables."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-from markupsafe import Markup
+from typing import TYPE_CHECKING
 
 from actinscope.predict import notes_of_members, promised_coverage, usual_coverage
 from actinscope.report import text
-from actinscope.report.curves import nice_ticks
-from actinscope.report.svg import join, tag
 
 if TYPE_CHECKING:
     from actinscope.bundle import AbstainRule, OodRule, Reliability, SetRule
-    from actinscope.evaluation import Estimate, ReliabilityPoint, UncertaintyEvaluation
-
-_WIDTH, _HEIGHT = 440, 330
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 14, 32, 46
-_MOST_POINTS = 400
-
-Row = tuple[str, ...]
-
-
-def worth_panels(worth: UncertaintyEvaluation) -> tuple[tuple[str, Markup], ...]:
-    """(title, drawing): reliability, and accuracy for every share answered."""
-    return (
-        ("How sure, and how often right", _reliability(worth)),
-        ("Accuracy where the least sure are not answered", _answered(worth)),
-    )
+    from actinscope.evaluation import Estimate, UncertaintyEvaluation
 
 
 def calibration_rows(worth: UncertaintyEvaluation) -> list[tuple[str, Estimate, Estimate]]:
@@ -173,91 +154,6 @@ def _familiar_sentence(worth: UncertaintyEvaluation, rule: OodRule | None) -> st
 
 def _unfamiliar(share: Estimate) -> str:
     return f"Of these images {text.percent(share.value)} are ({text.counts(share)})."
-
-
-def _x(share: float) -> float:
-    return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
-
-
-def _y(share: float, low: float = 0.0) -> float:
-    return _HEIGHT - _BOTTOM - (share - low) / (1 - low) * (_HEIGHT - _TOP - _BOTTOM)
-
-
-def _axes(across: str, up: str, low: float = 0.0) -> list[Markup]:
-    pieces = []
-    for value in nice_ticks(low, 1.0):
-        y = f"{_y(value, low):.1f}"
-        label = {"class_": "tick", "dy": "0.35em", "text_anchor": "end"}
-        pieces.append(tag("line", class_="grid", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y))
-        pieces.append(tag("text", f"{100 * value:.3g}\u202f%", x=_LEFT - 7, y=y, **label))
-    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
-        edge = "end" if tick == 1 else "middle"
-        below = {"class_": "tick", "text_anchor": edge, "y": _HEIGHT - _BOTTOM + 17}
-        pieces.append(tag("text", f"{100 * tick:g}\u202f%", x=f"{_x(tick):.1f}", **below))
-    middle = (_LEFT + _WIDTH - _RIGHT) / 2
-    name = {"class_": "tick", "text_anchor": "middle"}
-    pieces.append(tag("text", across, x=middle, y=_HEIGHT - 8, **name))
-    pieces.append(tag("text", up, x=_LEFT, y=14, class_="tick"))
-    return pieces
-
-
-def _reliability(worth: UncertaintyEvaluation) -> Markup:
-    pieces = _axes("mean highest probability", "right answers")
-    ideal: dict[str, Any] = {"x1": _x(0), "y1": _y(0), "x2": _x(1), "y2": _y(1)}
-    pieces.append(tag("line", class_="ideal", **ideal))
-    for point in worth.points:
-        pieces += _whisker(point)
-    for point in worth.points_before:
-        place = {"cx": f"{_x(point.confidence):.1f}", "cy": f"{_y(point.accuracy.value):.1f}"}
-        pieces.append(tag("circle", class_="hollow", r=4, **place))
-    for point in worth.points:
-        place = {"cx": f"{_x(point.confidence):.1f}", "cy": f"{_y(point.accuracy.value):.1f}"}
-        words = f"probability {text.percent(point.confidence)}, right {text.counts(point.accuracy)}"
-        pieces.append(tag("circle", tag("title", words), class_="dot validation", r=4.5, **place))
-        count = {"class_": "tick", "text_anchor": "middle"}
-        x, y = _x(point.confidence), min(_HEIGHT - _BOTTOM - 4, _y(point.accuracy.value) + 20)
-        pieces.append(tag("text", f"{point.accuracy.n}", x=f"{x:.1f}", y=f"{y:.1f}", **count))
-    words = "; ".join(
-        f"at probability {text.percent(p.confidence)} right {text.percent(p.accuracy.value)}"
-        for p in worth.points
-    )
-    return _drawing(pieces, f"Reliability diagram: {words}")
-
-
-def _whisker(point: ReliabilityPoint) -> list[Markup]:
-    """The interval of one point; nothing where there is none."""
-    estimate = point.accuracy
-    if not estimate.has_interval:
-        return []
-    top, bottom = _y(estimate.high), _y(estimate.low)
-    place: dict[str, Any] = {"x": f"{_x(point.confidence) - 5:.1f}", "y": f"{top:.1f}", "width": 10}
-    return [tag("rect", class_="band", height=f"{max(1.0, bottom - top):.1f}", **place)]
-
-
-def _answered(worth: UncertaintyEvaluation) -> Markup:
-    curve = worth.curve
-    low = min(nice_ticks(min(0.9, float(curve.accuracy.min())), 1.0))
-    pieces = _axes("share of the images answered", "right among the answered", low)
-    step = max(1, len(curve.answered) // _MOST_POINTS)
-    places = sorted({*range(0, len(curve.answered), step), len(curve.answered) - 1})
-    points = [
-        f"{_x(float(curve.answered[i])):.1f},{_y(float(curve.accuracy[i]), low):.1f}"
-        for i in places
-    ]
-    pieces.append(tag("polyline", class_="line validation", points=" ".join(points)))
-    words = f"Accuracy is {text.percent(float(curve.accuracy[-1]))} where all are answered"
-    if worth.answered is not None and worth.accuracy_answered is not None:
-        share, accuracy = worth.answered.value, worth.accuracy_answered.value
-        if math.isfinite(accuracy):
-            place = {"cx": f"{_x(share):.1f}", "cy": f"{_y(max(low, accuracy), low):.1f}"}
-            pieces.append(tag("circle", tag("title", "as delivered"), class_="mark", r=5, **place))
-            words += f"; as delivered {text.percent(accuracy)} of {text.percent(share)}"
-    return _drawing(pieces, words)
-
-
-def _drawing(pieces: list[Markup], words: str) -> Markup:
-    box = f"0 0 {_WIDTH} {_HEIGHT}"
-    return tag("svg", join(*pieces), class_="curves", viewBox=box, role="img", aria_label=words)
 
 
 def main_worth(

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from actinscope.files import make_folder, write_text_atomic
-from actinscope.report import folds, probabilities, scatter, text
+from actinscope.report import charts, probabilities, text
+from actinscope.report.charts import curve_charts, epochs_of
 from actinscope.report.content import Finding, ReportContent, SplitTable
-from actinscope.report.curves import curve_panels, epochs_of
+from actinscope.report.figures import write_figures
 from actinscope.report.frame import render
+from actinscope.report.tables import write_tables
 
 _MOST_PICTURES = 60  # of one kind: the page stays small enough to send by mail
 
@@ -28,9 +30,6 @@ def write_report(content: ReportContent, folder: Path) -> Path:
         OutputError: the folder cannot be made or written.
         ValueError: a picture and its class activation map differ in size.
     """
-    from actinscope.report.figures import write_figures
-    from actinscope.report.tables import write_tables
-
     for name in ("figures", "tables"):
         make_folder(folder / name)
     write_tables(content, folder / "tables")
@@ -52,10 +51,10 @@ def _view(content: ReportContent) -> dict[str, Any]:
         "parts": parts,
         "main": content.evaluations.get(content.headline.part),
         "metrics": list(dict.fromkeys(m for p in parts for m in content.evaluations[p].metrics)),
-        "folds": folds,
         "probabilities": probabilities,
         "worth": probabilities.main_worth(content.worth, content.headline.part),
-        "panels": curve_panels(content.history, content.best_epoch),
+        "charts": charts,
+        "curves": curve_charts(content.history, content.best_epoch),
         "epochs": _history_rows(content),
         "findings": _by_severity(content.findings),
         "has_maps": any(cell.heat is not None for cell in (*content.errors, *content.right)),
@@ -64,8 +63,6 @@ def _view(content: ReportContent) -> dict[str, Any]:
         "errors_total": _error_count(content),
         "largest_part": _largest_part(content.split),
         "settings": setting_groups(content.page.settings),
-        "scatter": scatter.scatter,
-        "scatter_legend": scatter.legend,
     }
 
 
@@ -78,11 +75,7 @@ def _sections(content: ReportContent) -> tuple[tuple[str, str, object], ...]:
         ("notices", "Before you rely on this", page.notices),
         ("question", "What was asked", True),
         ("verdict", "The verdict", True),
-        (
-            "curves",
-            "How the training went",
-            curve_panels(content.history, content.best_epoch),
-        ),
+        ("curves", "How the training went", curve_charts(content.history, content.best_epoch)),
         ("confusion", "Which classes are confused", True),
         ("metrics", "All figures", True),
         ("classes", "Each class", True),
