@@ -166,19 +166,19 @@ def test_new_data_need_no_history_and_no_split() -> None:
     there = [tag["id"] for tag in page.all("section")]
     missing = {"notices", "curves", "examples", "right", "split", "settings", "environment"}
     assert there == [name for name in SECTIONS if name not in missing]
-    assert "3 answers were wrong; no pictures" in page.text
+    assert "3 predictions were wrong; there are no pictures" in page.text
     assert "No warnings about the data were raised." in page.text
 
 
 @pytest.mark.parametrize(
     ("errors", "total", "words"),
     [
-        (0, 5, "5 answers were wrong; no pictures"),
-        (0, 0, "No answer was wrong."),
-        (1, 1, "The one wrong answer."),
-        (1, None, "1 of 3 wrong answers."),
-        (2, 2, "All 2 wrong answers."),
-        (2, 1500, "2 of 1,500 wrong answers."),
+        (0, 5, "5 predictions were wrong; there are no pictures"),
+        (0, 0, "No prediction was wrong."),
+        (1, 1, "The one wrong prediction."),
+        (1, None, "1 of 3 wrong predictions."),
+        (2, 2, "All 2 wrong predictions."),
+        (2, 1500, "2 of 1,500 wrong predictions."),
     ],
 )
 def test_errors_are_counted_in_words(errors: int, total: int | None, words: str) -> None:

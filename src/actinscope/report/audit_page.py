@@ -27,7 +27,7 @@ def write_audit_page(content: AuditContent, path: Path) -> None:
         *((f"finding-{number}", finding.title, True) for number, finding in numbered),
         ("checks", "All checks for confounds", content.checks),
         ("data", "The images", True),
-        ("done", "What was looked at", True),
+        ("done", "What was checked", True),
     )
     write_text_atomic(path, render("audit.html", content, sections, dots=dots_chart))
 

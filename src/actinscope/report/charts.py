@@ -95,9 +95,9 @@ def folds_chart(shown: FoldsShown) -> Chart:
     A dot is the larger, the more images its fold tested: its area follows their number.
     """
     found = [
-        (row.name, row.figures["accuracy"].value, row.images)
+        (row.name, row.metrics["accuracy"].value, row.images)
         for row in shown.rows
-        if "accuracy" in row.figures and math.isfinite(row.figures["accuracy"].value)
+        if "accuracy" in row.metrics and math.isfinite(row.metrics["accuracy"].value)
     ]
     words = [f"pooled {text.percent(shown.pooled.value)}"]
     words += [
@@ -124,38 +124,38 @@ def folds_chart(shown: FoldsShown) -> Chart:
     return Chart("Accuracy of every fold", "; ".join(words), draw, height=18 + 4.2 * len(found))
 
 
-def calibration_charts(worth: UncertaintyEvaluation) -> tuple[Chart, Chart]:
+def calibration_charts(uncertainty: UncertaintyEvaluation) -> tuple[Chart, Chart]:
     """The reliability diagram, and the accuracy for every share answered."""
     bins = "; ".join(
         f"at probability {text.percent(p.confidence)} right {text.percent(p.accuracy.value)}"
-        for p in worth.points
+        for p in uncertainty.points
     )
-    words = f"{text.percent(float(worth.curve.accuracy[-1]))} where all are answered"
-    if worth.answered is not None and worth.accuracy_answered is not None:
-        accuracy, share = worth.accuracy_answered.value, worth.answered.value
+    words = f"{text.percent(float(uncertainty.curve.accuracy[-1]))} where all are answered"
+    if uncertainty.answered is not None and uncertainty.accuracy_answered is not None:
+        accuracy, share = uncertainty.accuracy_answered.value, uncertainty.answered.value
         words += f"; as delivered {text.percent(accuracy)} of {text.percent(share)}"
     return (
-        Chart("How sure, and how often right", bins, partial(_reliability, worth), height=70),
+        Chart("Reliability diagram", bins, partial(_reliability, uncertainty), height=70),
         Chart(
-            "Accuracy where the least sure are not answered",
+            "Accuracy by share of images answered",
             words,
-            partial(_answered, worth),
+            partial(_answered, uncertainty),
             height=70,
         ),
     )
 
 
-def _reliability(worth: UncertaintyEvaluation, axes: Axes) -> None:
+def _reliability(uncertainty: UncertaintyEvaluation, axes: Axes) -> None:
     axes.plot([0, 100], [0, 100], "--", color=MUTED, lw=0.8)
-    for point in worth.points:
+    for point in uncertainty.points:
         estimate, x = point.accuracy, 100 * point.confidence
         if estimate.has_interval:
             axes.plot([x, x], [100 * estimate.low, 100 * estimate.high], color=BAND, lw=4)
         offset = {"xytext": (5, -7), "textcoords": "offset points"}
         axes.annotate(f"{estimate.n}", (x, 100 * estimate.value), size=5.6, color=MUTED, **offset)
     for points, fill, colour, label in (
-        (worth.points_before, "none", ORANGE, "network's own"),
-        (worth.points, BLUE, BLUE, "calibrated"),
+        (uncertainty.points_before, "none", ORANGE, "uncalibrated"),
+        (uncertainty.points, BLUE, BLUE, "calibrated"),
     ):
         places = [(100 * one.confidence, 100 * one.accuracy.value) for one in points]
         x, y = zip(*places, strict=True)
@@ -167,13 +167,13 @@ def _reliability(worth: UncertaintyEvaluation, axes: Axes) -> None:
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderpad=0, handlelength=1)
 
 
-def _answered(worth: UncertaintyEvaluation, axes: Axes) -> None:
-    curve = worth.curve
+def _answered(uncertainty: UncertaintyEvaluation, axes: Axes) -> None:
+    curve = uncertainty.curve
     last = len(curve.answered) - 1
     some = sorted({*range(0, last, max(1, last // _MOST_POINTS)), last})
     axes.plot(100 * curve.answered[some], 100 * curve.accuracy[some], color=BLUE, lw=1.4)
-    if worth.answered is not None and worth.accuracy_answered is not None:
-        x, y = 100 * worth.answered.value, 100 * worth.accuracy_answered.value
+    if uncertainty.answered is not None and uncertainty.accuracy_answered is not None:
+        x, y = 100 * uncertainty.answered.value, 100 * uncertainty.accuracy_answered.value
         axes.plot(x, y, "o", mfc="none", color=INK, ms=6, label="as delivered", clip_on=False)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderpad=0, handlelength=1)
     axes.set_xlim(0, 100)

@@ -33,7 +33,7 @@ class RunAnswer:
 
 @dataclass(frozen=True, eq=False)
 class ContestedImage:
-    """An image that runs answer differently, or that all of them get wrong.
+    """An image that runs predict differently, or that all of them get wrong.
 
     Attributes:
         name: file name as the manifest writes it.
@@ -54,7 +54,7 @@ class ContestedImage:
 
     @property
     def right(self) -> int:
-        """How many runs name it rightly."""
+        """How many runs are correct."""
         return sum(answer.predicted == self.label for answer in self.answers)
 
     @property
@@ -85,11 +85,11 @@ class ComparisonContent:
 
     Attributes:
         verdict: the sentence to read first.
-        comparison: all figures.
+        comparison: all metrics.
         runs: in the order of ``comparison.names``.
         sentences: one for each of ``comparison.pairs``.
-        contested: images that runs answer differently, the most contested first.
-        all_wrong: images that no run names rightly.
+        contested: images that runs predict differently, the most contested first.
+        all_wrong: images that every run gets wrong.
         differing: (name, one value a run) of the settings in which the runs differ.
         pictures: sentence on how the pictures were made, or why there are none.
         lost: (why, how many) of the images that were left out.

@@ -1,7 +1,7 @@
 """What a report says: plain values, filled in by the caller, drawn by this room.
 
 Every number in a report comes from one of these fields. Nothing here is worked out
-from anything else, so a reader can trace each figure to the file it was taken from.
+from anything else, so a reader can trace each number to the file it was taken from.
 All strings may hold anything (labels and file names are foreign text); they are
 escaped when they are drawn.
 """
@@ -121,7 +121,7 @@ class Headline:
     part: str
     estimate: Estimate
     baseline: float | None = None
-    baseline_name: str = "always answering the most frequent class"
+    baseline_name: str = "always predicting the majority class"
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ class ControlsShown:
         rows: one entry a control.
         shuffled: what chance gives, as a sentence.
         resolution: (which images, balanced accuracy of the network on them).
-        batches: rows of column, values, images, named rightly, by chance, Cramer's V.
+        batches: rows of column, values, images, share correct, by chance, Cramer's V.
     """
 
     rows: tuple[ControlRow, ...]
@@ -202,7 +202,7 @@ class FoldRow:
         name: short, for table and chart.
         repeat: from 1.
         images, groups: of its test part; ``groups`` None where there are none.
-        figures: metric -> value with interval, of its test part.
+        metrics: name -> value with interval, of its test part.
         folder: of its own report.
     """
 
@@ -210,7 +210,7 @@ class FoldRow:
     repeat: int
     images: int
     groups: int | None
-    figures: Mapping[str, Estimate]
+    metrics: Mapping[str, Estimate]
     folder: str
 
 
@@ -375,7 +375,8 @@ class ReportContent:
         errors_total: number of wrong answers in the headline part, of which ``errors`` may
             hold only some; ``None`` takes it from the part's confusion matrix.
         methods: (heading, text) of the paragraphs for a paper.
-        worth: part -> what its probabilities are worth; the part of the headline is shown.
+        uncertainty: part -> calibration, prediction sets and abstention on it; that of the part
+            of the headline is shown.
     """
 
     page: Page
@@ -399,7 +400,7 @@ class ReportContent:
     levels: tuple[LevelSection, ...] = ()
     methods: tuple[tuple[str, str], ...] = ()
     checklists: tuple[Checklist, ...] = ()
-    worth: Mapping[str, UncertaintyEvaluation] = field(default_factory=dict)
+    uncertainty: Mapping[str, UncertaintyEvaluation] = field(default_factory=dict)
     preprocessing: str = ""
     network: str = ""
     timing: str = ""

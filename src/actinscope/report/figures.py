@@ -26,7 +26,7 @@ from actinscope.report.drawing import (
     side_by_side,
 )
 from actinscope.report.montages import errors_figure, examples_figure
-from actinscope.report.probabilities import main_worth
+from actinscope.report.uncertainty import main_uncertainty
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,9 +61,9 @@ def _figures(content: ReportContent) -> Iterator[tuple[str, Figure]]:
         yield "per_class", _recalls(main)
     if content.folds:
         yield "folds", side_by_side([folds_chart(content.folds)])
-    worth = main_worth(content.worth, content.headline.part)
-    if worth is not None:
-        yield "probabilities", side_by_side(calibration_charts(worth))
+    uncertainty = main_uncertainty(content.uncertainty, content.headline.part)
+    if uncertainty is not None:
+        yield "probabilities", side_by_side(calibration_charts(uncertainty))
     if any(content.examples.values()):
         yield "examples", examples_figure(content.examples)
     if content.errors:
@@ -107,7 +107,7 @@ def draw_matrix(axes: Axes, evaluation: Evaluation) -> None:
     elif max(map(len, names)) * classes > 40:
         for label in axes.get_xticklabels():
             label.set(rotation=30, ha="right", rotation_mode="anchor")
-    axes.set_xlabel("answered")
+    axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
 
 
@@ -135,7 +135,7 @@ def _recalls(evaluation: Evaluation) -> Figure:
         axes.text(103, row, text.counts(estimate), va="center", size=6, color=MUTED)
     rows_of_names(axes, classes)
     axes.set_xlim(0, 100)
-    axes.set_xlabel("recall (%); band: interval; right: images found")
+    axes.set_xlabel("recall (%); band: interval; right: images correct")
     axes.grid(axis="x")
     return figure
 

@@ -63,7 +63,7 @@ def errors_figure(errors: Sequence[CellPicture]) -> Figure:
 def _answer(cell: CellPicture) -> str:
     chance = text.percent(cell.probabilities.get(cell.predicted, math.nan))
     # The number first: after a name in a right-to-left script it would change its place.
-    answered = f"answered with {chance}: {text.shorten(cell.predicted, 22)}"
+    answered = f"predicted with {chance}: {text.shorten(cell.predicted, 22)}"
     return f"{answered}\nis {text.shorten(cell.label, 34)}" if cell.label else answered
 
 

@@ -78,14 +78,14 @@ def _sections(content: PaperContent) -> tuple[tuple[str, str, object], ...]:
     page = content.page
     trained = any(one.curves for one in content.figures)
     return (
-        ("verdict", "What the numbers are worth", True),
+        ("verdict", "Verdict", True),
         ("notices", "Before you rely on this", page.notices),
         ("leak", "The cost of the leak", content.leak),
         ("tables", "Tables I to IV", True),
         ("examples", "Figure 1: images of each class", content.examples),
-        ("curves", "Figure 4: how the training went", trained),
-        ("confusion", "Figure 5: which classes are confused", trained),
-        ("doubts", "What is doubtful about the published numbers", True),
+        ("curves", "Figure 4: training curves", trained),
+        ("confusion", "Figure 5: confusion matrices", trained),
+        ("doubts", "Doubts about the published numbers", True),
         ("runs", "The report of every run", content.links),
         ("settings", "Settings", page.settings),
         ("environment", "Environment", page.environment),

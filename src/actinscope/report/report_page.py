@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from actinscope.files import make_folder, write_text_atomic
-from actinscope.report import charts, probabilities, text
+from actinscope.report import charts, text, uncertainty
 from actinscope.report.charts import curve_charts, epochs_of
 from actinscope.report.content import Finding, ReportContent, SplitTable
 from actinscope.report.figures import write_figures
@@ -51,8 +51,8 @@ def _view(content: ReportContent) -> dict[str, Any]:
         "parts": parts,
         "main": content.evaluations.get(content.headline.part),
         "metrics": list(dict.fromkeys(m for p in parts for m in content.evaluations[p].metrics)),
-        "probabilities": probabilities,
-        "worth": probabilities.main_worth(content.worth, content.headline.part),
+        "words": uncertainty,
+        "uncertainty": uncertainty.main_uncertainty(content.uncertainty, content.headline.part),
         "charts": charts,
         "curves": curve_charts(content.history, content.best_epoch),
         "epochs": _history_rows(content),
@@ -73,27 +73,27 @@ def _sections(content: ReportContent) -> tuple[tuple[str, str, object], ...]:
     about = page.settings or content.network or content.preprocessing or content.timing
     return (
         ("notices", "Before you rely on this", page.notices),
-        ("question", "What was asked", True),
-        ("verdict", "The verdict", True),
-        ("curves", "How the training went", curve_charts(content.history, content.best_epoch)),
-        ("confusion", "Which classes are confused", True),
-        ("metrics", "All figures", True),
+        ("question", "Question", True),
+        ("verdict", "Verdict", True),
+        ("curves", "Training curves", curve_charts(content.history, content.best_epoch)),
+        ("confusion", "Confusion matrix", True),
+        ("metrics", "All metrics", True),
         ("classes", "Each class", True),
-        ("folds", "Fold by fold", content.folds),
+        ("folds", "Results by fold", content.folds),
         ("levels", f"At the level of {levels}", content.levels),
-        ("probabilities", "What the probabilities are worth", content.worth),
+        ("probabilities", "Calibration and uncertainty", content.uncertainty),
         ("controls", "Would something simpler do as well?", content.controls),
         ("explanation", "What the network looks at", content.explanation),
         ("examples", "Examples of each class", content.examples),
-        ("errors", "The errors", True),
-        ("right", f"Right answers{', and what they rest on' if maps else ''}", content.right),
-        ("split", "What was trained and tested on what", content.split or content.split_notes),
+        ("errors", "Errors", True),
+        ("right", f"Correct predictions{', and what they rest on' if maps else ''}", content.right),
+        ("split", "Split into training, validation and test", content.split or content.split_notes),
         ("data", "Warnings about the data", True),
         ("settings", "Settings", about),
         ("environment", "Environment", page.environment),
         ("reading", "How to read this", True),
         ("reproduce", "How to reproduce this", True),
-        ("methods", "Methods, to paste into a paper", content.methods),
+        ("methods", "Methods text for a paper", content.methods),
         ("checklists", "Checklists for authors and reviewers", content.checklists),
     )
 

@@ -21,13 +21,13 @@ class TrialLine:
     Attributes:
         state: ``complete``, ``pruned`` or ``diverged``.
         values: dimension -> what was tried.
-        objective: mean log loss; of broken off trials as far as they came, else NaN.
+        objective: mean log loss; of trials that were stopped as far as they came, else NaN.
         fold_losses: log loss of each finished fold.
         accuracy: mean over the finished folds, 0..1, or NaN.
         seconds: it took.
         is_best: it is the one that was chosen.
         difference: of the log loss to the base recipe, over the same images; None for the base
-            and for broken off trials.
+            and for trials that were stopped.
     """
 
     number: int
@@ -53,7 +53,7 @@ class TuningContent:
         folds: number of folds; 1 is the validation part.
         base_spread: standard deviation of the base recipe over the folds; NaN if not known.
         best_recipe: as TOML.
-        final: the command that gives the test figure.
+        final: the command that gives the test result.
     """
 
     page: Page

@@ -18,8 +18,8 @@ from actinscope.wording import signed
 _FIGURES = {
     "history": (
         "The trials in their order",
-        "Each dot is a trial; lower is better. Hollow: broken off. The stepped line is the best so "
-        "far, the dashed one the base recipe. Where the band is drawn it is one standard deviation "
+        "Each dot is a trial; lower is better. Hollow: stopped early. The stepped line is the best "
+        "so far, the dashed one the base recipe. Where the band is drawn it is one standard deviation "
         "of the base recipe over the folds to either side: differences that are small beside it "
         "are small beside the noise of a single fold.",
     ),
@@ -68,8 +68,8 @@ def render_tuning(content: TuningContent, charts: Mapping[str, Sequence[Chart]])
     ]
     sections = (
         ("notices", "Before you rely on this", True),
-        ("question", "What was asked", True),
-        ("verdict", "The verdict", True),
+        ("question", "Question", True),
+        ("verdict", "Verdict", True),
         *((anchor, title, True) for anchor, title, _, _ in figures),
         ("trials", "All trials", True),
         ("best", "The best recipe", True),

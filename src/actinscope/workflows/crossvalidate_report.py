@@ -167,7 +167,7 @@ def _folds_shown(story: FoldsResult) -> FoldsShown:
             repeat=fold.repeat,
             images=len(fold.run.predictions.rows_of("test")),
             groups=group_count(fold),
-            figures={name: fold.test[name] for name in _SHOWN if name in fold.test},
+            metrics={name: fold.test[name] for name in _SHOWN if name in fold.test},
             folder=fold.name,
         )
         for fold in story.folds

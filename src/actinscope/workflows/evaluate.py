@@ -176,7 +176,7 @@ def _write_report(
         headline=headline(result.evaluation, _PART),
         classes=info.classes,
         evaluations={_PART: result.evaluation},
-        worth={_PART: result.uncertainty} if result.uncertainty else {},
+        uncertainty={_PART: result.uncertainty} if result.uncertainty else {},
         findings=(
             *_findings(group is not None, notes),
             *(explanation_findings(explained) if explained else ()),

@@ -97,7 +97,7 @@ def write_run_report(
         headline=headline(test.evaluation),
         classes=manifest.classes,
         evaluations={part: one.evaluation for part, one in assessments.items()},
-        worth={part: one.uncertainty for part, one in assessments.items() if one.uncertainty},
+        uncertainty={part: one.uncertainty for part, one in assessments.items() if one.uncertainty},
         history=_history(story.fitted),
         best_epoch=story.fitted.kept_epoch,
         split=split_table(manifest),

@@ -1,4 +1,4 @@
-"""The section on what the probabilities are worth: sentences, and the rows of its tables."""
+"""The section on calibration and uncertainty: sentences, and the rows of its tables."""
 
 from __future__ import annotations
 
@@ -13,51 +13,55 @@ if TYPE_CHECKING:
     from actinscope.evaluation import Estimate, UncertaintyEvaluation
 
 
-def calibration_rows(worth: UncertaintyEvaluation) -> list[tuple[str, Estimate, Estimate]]:
-    """(name, before, after) of every figure of calibration."""
-    return [(_TITLES[name], worth.before[name], worth.after[name]) for name in worth.before]
-
-
-def set_rows(worth: UncertaintyEvaluation) -> list[tuple[str, Estimate, Estimate]]:
-    """(class, coverage, mean size of its sets); the first row is of all images."""
+def calibration_rows(uncertainty: UncertaintyEvaluation) -> list[tuple[str, Estimate, Estimate]]:
+    """(name, before, after) of every calibration metric."""
     return [
-        (name or "all images", worth.coverage[name], worth.size[name]) for name in worth.coverage
+        (_TITLES[name], uncertainty.before[name], uncertainty.after[name])
+        for name in uncertainty.before
     ]
 
 
-def worth_sentences(worth: UncertaintyEvaluation) -> list[str]:
+def set_rows(uncertainty: UncertaintyEvaluation) -> list[tuple[str, Estimate, Estimate]]:
+    """(class, coverage, mean size of its sets); the first row is of all images."""
+    return [
+        (name or "all images", uncertainty.coverage[name], uncertainty.size[name])
+        for name in uncertainty.coverage
+    ]
+
+
+def uncertainty_sentences(uncertainty: UncertaintyEvaluation) -> list[str]:
     """What was done and what it gave, in plain words."""
-    if len(worth.rules) > 1:
-        return _ensemble_sentences(worth)
-    (rules,) = worth.rules
+    if len(uncertainty.rules) > 1:
+        return _ensemble_sentences(uncertainty)
+    (rules,) = uncertainty.rules
     fitted = f"{text.whole(rules.images)} validation images"
     if rules.groups is not None:
         fitted += f" from {text.groups(rules.groups)}"
-    told = [
+    said = [
         f"The probabilities in this report are calibrated: all logits are divided by one "
         f"temperature, {rules.temperature:.2f}, which was fitted on {fitted}. "
-        f"{_direction(rules.temperature)} It changes no answer.",
-        _sets_sentence(worth, rules.sets),
-        _abstain_sentence(worth, _when_alone(rules.abstain)),
-        _familiar_sentence(worth, rules.familiar),
+        f"{_direction(rules.temperature)} It changes no prediction.",
+        _sets_sentence(uncertainty, rules.sets),
+        _abstain_sentence(uncertainty, _when_alone(rules.abstain)),
+        _familiar_sentence(uncertainty, rules.familiar),
     ]
-    return told + [f"Note: {note}." for note in _notes(rules)]
+    return said + [f"Note: {note}." for note in _notes(rules)]
 
 
 def _notes(rules: Reliability) -> list[str]:
     return [note for note in (*rules.notes, rules.sets.note, rules.abstain.note) if note]
 
 
-def _ensemble_sentences(worth: UncertaintyEvaluation) -> list[str]:
+def _ensemble_sentences(uncertainty: UncertaintyEvaluation) -> list[str]:
     """The same where the members of an ensemble vote."""
-    count = len(worth.rules)
-    temperatures = [rules.temperature for rules in worth.rules]
-    coverages = [rules.sets.coverage for rules in worth.rules]
+    count = len(uncertainty.rules)
+    temperatures = [rules.temperature for rules in uncertainty.rules]
+    coverages = [rules.sets.coverage for rules in uncertainty.rules]
     low, high = text.percent(min(coverages)), text.percent(max(coverages))
     when = [f"where more than half of its {count} members do"]
-    if all(rules.abstain.by == "set" for rules in worth.rules):
+    if all(rules.abstain.by == "set" for rules in uncertainty.rules):
         when.append("where its prediction set is not its answer alone")
-    told = [
+    said = [
         f"The probabilities in this report are the mean of those of {count} networks, each "
         f"calibrated with its own temperature ({min(temperatures):.2f} to "
         f"{max(temperatures):.2f}); before the temperature they are the plain mean.",
@@ -65,18 +69,18 @@ def _ensemble_sentences(worth: UncertaintyEvaluation) -> list[str]:
         f"members. Theirs are meant to hold the true class in "
         f"{low if low == high else f'{low} to {high}'} of the images. However the members err "
         f"together, the merged sets do so in at least {text.percent(promised_coverage(coverages))} "
-        f"(Gasparin and Ramdas, 2024), {usual_coverage(count)}. {_held(worth)}",
-        _abstain_sentence(worth, *when),
+        f"(Gasparin and Ramdas, 2024), {usual_coverage(count)}. {_held(uncertainty)}",
+        _abstain_sentence(uncertainty, *when),
     ]
-    if worth.unfamiliar is None:
-        told.append("Not every member knows what is unfamiliar, so any image is named.")
+    if uncertainty.unfamiliar is None:
+        said.append("Not every member knows what is unfamiliar, so any image is named.")
     else:
-        told.append(
+        said.append(
             "An image is unfamiliar, and not named by predict, where more than half of the members "
-            f"find it so. {_unfamiliar(worth.unfamiliar)}"
+            f"find it so. {_unfamiliar(uncertainty.unfamiliar)}"
         )
-    notes = notes_of_members([_notes(rules) for rules in worth.rules])
-    return told + [f"Note: {note}." for note in notes]
+    notes = notes_of_members([_notes(rules) for rules in uncertainty.rules])
+    return said + [f"Note: {note}." for note in notes]
 
 
 _TITLES = {
@@ -90,27 +94,27 @@ _TITLES = {
 
 def _direction(temperature: float) -> str:
     if abs(temperature - 1) < 0.005:
-        return "That leaves them as the network gives them."
+        return "That leaves them unchanged."
     if temperature > 1:
-        return "Above 1 means that the network is surer than it should be."
-    return "Below 1 means that the network is less sure than it could be."
+        return "Above 1 means that the network was overconfident."
+    return "Below 1 means that the network was underconfident."
 
 
-def _sets_sentence(worth: UncertaintyEvaluation, sets: SetRule) -> str:
+def _sets_sentence(uncertainty: UncertaintyEvaluation, sets: SetRule) -> str:
     meant = "of the images of every class" if sets.per_class else "of the images"
     return (
         f"A prediction set holds every class that cannot be ruled out; it is meant to hold the "
-        f"true class in {text.percent(sets.coverage)} {meant}. {_held(worth)}"
+        f"true class in {text.percent(sets.coverage)} {meant}. {_held(uncertainty)}"
     )
 
 
-def _held(worth: UncertaintyEvaluation) -> str:
-    found = worth.coverage[""]
-    odd = (worth.unfamiliar.count or 0) if worth.unfamiliar is not None else 0
+def _held(uncertainty: UncertaintyEvaluation) -> str:
+    found = uncertainty.coverage[""]
+    odd = (uncertainty.unfamiliar.count or 0) if uncertainty.unfamiliar is not None else 0
     empty = f"; the {text.whole(odd)} unfamiliar among them have an empty set" if odd else ""
     return (
         f"Here it does in {text.percent(found.value)} ({text.counts(found)}{empty}), with "
-        f"{worth.size[''].value:.2f} classes on average. That promise is for images like "
+        f"{uncertainty.size[''].value:.2f} classes on average. That promise is for images like "
         "those of the study, over many studies; one validation part of few groups can miss it by "
         "several points."
     )
@@ -125,30 +129,30 @@ def _when_alone(rule: AbstainRule) -> str:
     }[rule.by]
 
 
-def _abstain_sentence(worth: UncertaintyEvaluation, *when: str) -> str:
-    if worth.answered is None or worth.accuracy_answered is None:
-        return "No rule of abstaining could be fitted; the column abstained is left empty."
-    odd = "where the image is unfamiliar" if worth.unfamiliar is not None else ""
+def _abstain_sentence(uncertainty: UncertaintyEvaluation, *when: str) -> str:
+    if uncertainty.answered is None or uncertainty.accuracy_answered is None:
+        return "No abstention rule could be fitted; the column abstained is left empty."
+    odd = "where the image is unfamiliar" if uncertainty.unfamiliar is not None else ""
     *first, last = [reason for reason in (*when, odd) if reason] or [""]
     reasons = f"{', '.join(first)} and {last}" if first else last
     abstains = (
         f"abstains {reasons}" if any(when) else f"abstains only {odd}" if odd else "never abstains"
     )
     return (
-        f"The model {abstains}. It answers {text.percent(worth.answered.value)} of the images "
-        f"({text.counts(worth.answered)}); of these answers "
-        f"{text.percent(worth.accuracy_answered.value)} are right "
-        f"({text.counts(worth.accuracy_answered)})."
+        f"The model {abstains}. It answers {text.percent(uncertainty.answered.value)} of the "
+        f"images ({text.counts(uncertainty.answered)}); of these answers "
+        f"{text.percent(uncertainty.accuracy_answered.value)} are correct "
+        f"({text.counts(uncertainty.accuracy_answered)})."
     )
 
 
-def _familiar_sentence(worth: UncertaintyEvaluation, rule: OodRule | None) -> str:
-    if rule is None or worth.unfamiliar is None:
+def _familiar_sentence(uncertainty: UncertaintyEvaluation, rule: OodRule | None) -> str:
+    if rule is None or uncertainty.unfamiliar is None:
         return "The bundle does not know what is unfamiliar, so any image is named."
     return (
         f"An image is unfamiliar, and not named by predict, where it is farther from the training "
         f"images than all but {text.percent(rule.share)} of familiar ones. "
-        f"{_unfamiliar(worth.unfamiliar)}"
+        f"{_unfamiliar(uncertainty.unfamiliar)}"
     )
 
 
@@ -156,8 +160,8 @@ def _unfamiliar(share: Estimate) -> str:
     return f"Of these images {text.percent(share.value)} are ({text.counts(share)})."
 
 
-def main_worth(
-    worth: Mapping[str, UncertaintyEvaluation], part: str
+def main_uncertainty(
+    uncertainty: Mapping[str, UncertaintyEvaluation], part: str
 ) -> UncertaintyEvaluation | None:
     """The part of the headline, or the first there is."""
-    return worth.get(part) or next(iter(worth.values()), None)
+    return uncertainty.get(part) or next(iter(uncertainty.values()), None)
