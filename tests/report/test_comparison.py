@@ -16,8 +16,8 @@ from actinscope.report import (
     RunAnswer,
     write_comparison,
 )
-from actinscope.report.comparison_figures import difference_rows
 from actinscope.report.comparison_page import render_comparison
+from actinscope.report.fields import difference_rows
 from actinscope.report.text import points
 from actinscope.wording import p_value
 from helpers.pages import Page as ReadPage
@@ -88,9 +88,9 @@ def test_the_matrix_is_the_row_minus_the_column() -> None:
     assert first[1][1] is not None and second[1][0] is not None
     assert (first[1][1].value, first[1][1].look) == ("+20.0", "hit")
     assert (second[1][0].value, second[1][0].look) == ("−20.0", "miss")
-    assert first[1][1].told_apart and second[1][0].told_apart
-    low, high = first[1][1].interval.split(" to ")
-    assert second[1][0].interval == f"{high.replace('+', '−')} to {low.replace('+', '−')}"
+    assert first[1][1].framed and second[1][0].framed
+    low, high = first[1][1].below.split(" to ")
+    assert second[1][0].below == f"{high.replace('+', '−')} to {low.replace('+', '−')}"
     assert 'class="hit apart"' in render_comparison(told)
 
 

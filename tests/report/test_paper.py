@@ -13,10 +13,8 @@ import pytest
 
 from actinscope.evaluation import Verdict
 from actinscope.report import (
-    DoubtText,
     LeakRow,
     LeakStep,
-    NetworkCurves,
     Page,
     PaperCell,
     PaperContent,
@@ -60,9 +58,7 @@ def make_table(name: str = "Net") -> PaperTable:
 
 def make_content(text: str = "plain", **changes: Any) -> PaperContent:
     history = {"epoch": [1.0, 2.0], "loss": [1.0, 0.5], "accuracy": [0.5, 0.8]}
-    figures = ProtocolFigures(
-        "published", text, (NetworkCurves(text, history),), ((text, evaluation(CLASSES)),)
-    )
+    figures = ProtocolFigures("published", text, ((text, history),), ((text, evaluation(CLASSES)),))
     values: dict[str, Any] = {
         "page": Page(
             title=text,
@@ -80,7 +76,7 @@ def make_content(text: str = "plain", **changes: Any) -> PaperContent:
         "leak": (leak_row(network=text, protocol=text),),
         "steps": (LeakStep(text, text, OURS),),
         "leak_note": text,
-        "doubts": (DoubtText(text, text),),
+        "doubts": ((text, text),),
         "not_stated": (text,),
         "links": (RunLink(text, text, 1, "runs/a/published/repeat_1/report.html"),),
     }

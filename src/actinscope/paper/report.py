@@ -21,10 +21,8 @@ from actinscope.paper.tables import NetworkResults, table_i, table_ii, table_iii
 from actinscope.progress import Progress
 from actinscope.report import (
     CellPicture,
-    DoubtText,
     LeakRow,
     LeakStep,
-    NetworkCurves,
     Page,
     PaperContent,
     PaperTable,
@@ -118,7 +116,7 @@ def _content(experiment: Experiment, networks: Sequence[NetworkResults]) -> Pape
         leak=leak,
         steps=steps,
         leak_note=_leak_note(experiment, leak),
-        doubts=tuple(DoubtText(one.claim, one.sentence) for one in all_doubts()),
+        doubts=tuple((one.claim, one.sentence) for one in all_doubts()),
         not_stated=NOT_STATED,
         links=_links(experiment, networks),
     )
@@ -159,7 +157,7 @@ def _figures(networks: Sequence[NetworkResults], protocol: Protocol) -> Protocol
     return ProtocolFigures(
         key=protocol.name,
         title=protocol.title,
-        curves=tuple(NetworkCurves(title, result.histories[0]) for title, result in found),
+        curves=tuple((title, result.histories[0]) for title, result in found),
         matrices=tuple((title, result.evaluations["test"]) for title, result in found),
     )
 

@@ -34,10 +34,8 @@ from actinscope.report.content import (
 )
 from actinscope.report.gallery import GalleryCard, GalleryContent, write_gallery
 from actinscope.report.paper_content import (
-    DoubtText,
     LeakRow,
     LeakStep,
-    NetworkCurves,
     PaperCell,
     PaperContent,
     PaperRow,
@@ -64,7 +62,6 @@ __all__ = [
     "ControlRow",
     "ControlsShown",
     "Dots",
-    "DoubtText",
     "ExplanationShown",
     "ExtraTable",
     "FeatureMapShown",
@@ -79,7 +76,6 @@ __all__ = [
     "LevelSection",
     "MeanMapShown",
     "NeighbourShown",
-    "NetworkCurves",
     "Page",
     "PaperCell",
     "PaperContent",

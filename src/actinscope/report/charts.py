@@ -19,6 +19,7 @@ from actinscope.report.drawing import (
     MUTED,
     ORANGE,
     Chart,
+    beside,
     colour_of,
 )
 
@@ -69,8 +70,9 @@ def _curves(
         colour, dash = (MUTED, (0, (1, 2))) if name == "training" else (BLUE, "-")
         dot = "o" if len(values) == 1 else ""
         line = (100.0 if shares else 1.0) * values[: len(epochs)]
-        look = {"color": colour, "ls": dash, "lw": 1.4, "marker": dot}
-        axes.plot(epochs[: len(values)], line, label=name, **look)
+        axes.plot(
+            epochs[: len(values)], line, label=name, color=colour, ls=dash, lw=1.4, marker=dot
+        )
     if best_epoch is not None:
         label = f"kept: epoch {best_epoch}"
         axes.axvline(best_epoch, color=ORANGE, lw=0.9, ls=(0, (4, 3)), label=label)
@@ -151,15 +153,14 @@ def _reliability(uncertainty: UncertaintyEvaluation, axes: Axes) -> None:
         estimate, x = point.accuracy, 100 * point.confidence
         if estimate.has_interval:
             axes.plot([x, x], [100 * estimate.low, 100 * estimate.high], color=BAND, lw=4)
-        offset = {"xytext": (5, -7), "textcoords": "offset points"}
-        axes.annotate(f"{estimate.n}", (x, 100 * estimate.value), size=5.6, color=MUTED, **offset)
+        beside(axes, f"{estimate.n}", (x, 100 * estimate.value))
     for points, fill, colour, label in (
         (uncertainty.points_before, "none", ORANGE, "uncalibrated"),
         (uncertainty.points, BLUE, BLUE, "calibrated"),
     ):
-        places = [(100 * one.confidence, 100 * one.accuracy.value) for one in points]
-        x, y = zip(*places, strict=True)
-        axes.plot(x, y, "o", mfc=fill, color=colour, ms=4.5, label=label, clip_on=False)
+        sure = [100 * one.confidence for one in points]
+        correct = [100 * one.accuracy.value for one in points]
+        axes.plot(sure, correct, "o", mfc=fill, color=colour, ms=4.5, label=label, clip_on=False)
     axes.set(xlim=(0, 100), ylim=(0, 100))
     axes.set_xlabel("mean highest probability (%); small: images")
     axes.set_ylabel("correct predictions (%)")

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from actinscope.report import text
 from actinscope.report.comparison_content import ComparisonContent
@@ -18,12 +15,12 @@ from actinscope.report.drawing import (
     MUTED,
     NAME,
     PAGE_MM,
-    coloured_fields,
     interval_bar,
     rows_of_names,
     save_figures,
     sheet,
 )
+from actinscope.report.fields import difference_rows, draw_fields
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,9 +28,6 @@ if TYPE_CHECKING:
     from actinscope.evaluation import Comparison
 
 _SHOWN = ("accuracy", "balanced_accuracy")
-_DEEPEST = 0.15  # a difference of this many, or more, gets the full colour
-_BETTER, _WORSE = (30 / 255, 118 / 255, 178 / 255), (222 / 255, 120 / 255, 30 / 255)
-_PALE = 0.955
 
 
 def write_comparison_figures(content: ComparisonContent, folder: Path) -> None:
@@ -92,56 +86,10 @@ def _differences(compared: Comparison) -> Figure:
     if max(map(len, names)) * count > 40:  # too long side by side: columns get numbers
         across = [str(place) for place in range(1, count + 1)]
         names = [f"{name}  {place}" for place, name in enumerate(names, start=1)]
-    colours = np.full((count, count, 3), _PALE)
-    for row, (_, cells) in enumerate(difference_rows(compared)):
-        for column, cell in enumerate(cells):
-            if cell is None:
-                continue
-            if cell.look != "none":
-                hue = np.array(_BETTER if cell.look == "hit" else _WORSE)
-                colours[row, column] = cell.strength * hue + (1 - cell.strength) * _PALE
-            field = axes.text(
-                column, row, f"{cell.value}\n{cell.interval}", ha="center", va="center",
-                size=min(7.0, 31 / count), weight="bold" if cell.told_apart else "normal",
-            )  # fmt: skip
-            field.set_in_layout(False)
-    coloured_fields(axes, colours, (names, across))
+    fields = [row for _, row in difference_rows(compared)]
+    draw_fields(axes, list(zip(names, fields, strict=True)), across, size=min(7.0, 31 / count))
     axes.set_xlabel("minus the accuracy of this run")
     axes.set_ylabel("accuracy of this run")
     title = f"Points on {text.whole(compared.n)} images, 95 % interval; bold: told apart"
     axes.set_title(title, size=6.5, color=MUTED)
     return figure
-
-
-@dataclass(frozen=True)
-class DifferenceCell:
-    """One field of the matrix of differences: value, interval, and how to draw it."""
-
-    value: str
-    interval: str
-    look: str
-    strength: float
-    told_apart: bool
-
-
-def difference_rows(compared: Comparison) -> list[tuple[str, list[DifferenceCell | None]]]:
-    """(run, cells) of the matrix: accuracy of the row minus that of the column."""
-    places = range(len(compared.names))
-    return [
-        (name, [None if row == one else _difference_cell(compared, row, one) for one in places])
-        for row, name in enumerate(compared.names)
-    ]
-
-
-def _difference_cell(compared: Comparison, row: int, column: int) -> DifferenceCell:
-    pair = compared.pair(row, column)
-    found = pair.accuracy.difference
-    sign = 1 if pair.second == row else -1
-    value = sign * found.value
-    interval = ""
-    if found.has_interval:
-        low, high = sorted((sign * found.low, sign * found.high))
-        interval = f"{text.points(low)} to {text.points(high)}"
-    look = "none" if value == 0 else "hit" if value > 0 else "miss"
-    strength = round(0.08 + 0.44 * min(1.0, abs(value) / _DEEPEST), 3)
-    return DifferenceCell(text.points(value), interval, look, strength, pair.told_apart)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING
 from actinscope.files import make_folder, write_text_atomic
 from actinscope.report import text
 from actinscope.report.comparison_content import ComparisonContent, ContestedImage
-from actinscope.report.comparison_figures import difference_rows, write_comparison_figures
+from actinscope.report.comparison_figures import write_comparison_figures
 from actinscope.report.comparison_tables import write_comparison_tables
+from actinscope.report.fields import Field, Rows, difference_rows
 from actinscope.report.frame import render
 from actinscope.wording import signed
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _MOST_PICTURES = 36  # of one kind: the page stays small enough to send by mail
 _MOST_ROWS = 60
-_MINUS = "\u2212"
 
 
 def write_comparison(content: ComparisonContent, folder: Path) -> Path:
@@ -77,22 +76,18 @@ def decimal(found: Estimate) -> tuple[str, str]:
     return signed(found.value, 3, undefined=text.UNDEFINED), interval
 
 
-def _kappa_rows(compared: Comparison) -> list[tuple[str, list[tuple[str, str] | None]]]:
-    """(run, [(agreement, kappa)]) of every other run."""
-    rows = []
-    for row, name in enumerate(compared.names):
-        cells: list[tuple[str, str] | None] = []
-        for column in range(len(compared.names)):
-            if row == column:
-                cells.append(None)
-                continue
-            pair = compared.pair(row, column)
-            kappa = f"{pair.kappa:.2f}".replace("-", _MINUS)
-            cells.append(
-                (text.percent(pair.agreement), kappa if math.isfinite(pair.kappa) else "n/a")
-            )
-        rows.append((name, cells))
-    return rows
+def _kappa_rows(compared: Comparison) -> Rows:
+    """Share of images with the same prediction, and Cohen's kappa, of every pair of runs."""
+
+    def field(row: int, column: int) -> Field:
+        pair = compared.pair(row, column)
+        return Field(text.percent(pair.agreement), f"\u03ba {text.decimal(pair.kappa, 2)}")
+
+    places = range(len(compared.names))
+    return [
+        (name, [None if row == one else field(row, one) for one in places])
+        for row, name in enumerate(compared.names)
+    ]
 
 
 def _shown(images: Sequence[ContestedImage]) -> list[ContestedImage]:

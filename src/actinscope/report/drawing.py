@@ -221,21 +221,15 @@ def interval_bar(axes: Axes, estimate: Estimate, place: float, colour: str) -> N
     axes.plot(100 * estimate.value, place, "o", color=colour, ms=4.5, clip_on=False)
 
 
+def beside(axes: Axes, words: str, place: tuple[float, float]) -> None:
+    """A small note to the right of a point."""
+    axes.annotate(
+        words, place, xytext=(5, 0), textcoords="offset points", va="center", size=5.6, color=MUTED
+    )
+
+
 def rows_of_names(axes: Axes, names: Sequence[str]) -> None:
     """Names along the y axis from the top, without marks."""
     axes.set_yticks(range(len(names)), [text.shorten(name, NAME) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
-
-
-def coloured_fields(axes: Axes, colours: Any, names: tuple[Sequence[str], Sequence[str]]) -> None:
-    """A matrix of fields (R, C, 3), 0..1, with names of rows and columns and white lines."""
-    rows, columns = len(names[0]), len(names[1])
-    axes.imshow(colours, aspect="auto")
-    axes.set_yticks(range(rows), names[0])
-    axes.set_xticks(range(columns), names[1])
-    axes.spines[:].set_visible(False)
-    axes.set_xticks([place + 0.5 for place in range(columns - 1)], minor=True)
-    axes.set_yticks([place + 0.5 for place in range(rows - 1)], minor=True)
-    axes.grid(which="minor", color="white", lw=1.5)
-    axes.tick_params(which="both", length=0)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from actinscope.report import pictures, text
 from actinscope.report.charts import calibration_charts, curve_charts, feature_charts, folds_chart
@@ -19,12 +17,12 @@ from actinscope.report.drawing import (
     MUTED,
     NAME,
     PAGE_MM,
-    coloured_fields,
     rows_of_names,
     save_figures,
     sheet,
     side_by_side,
 )
+from actinscope.report.fields import confusion_rows, draw_fields
 from actinscope.report.montages import errors_figure, examples_figure
 from actinscope.report.uncertainty import main_uncertainty
 
@@ -34,7 +32,6 @@ if TYPE_CHECKING:
 
     from actinscope.evaluation import Evaluation
 
-_HIT, _MISS = (30 / 255, 118 / 255, 178 / 255), (222 / 255, 120 / 255, 30 / 255)
 MANY_CLASSES = 6
 _MOST_MEANS = 8
 
@@ -87,21 +84,10 @@ def draw_matrix(axes: Axes, evaluation: Evaluation) -> None:
     """A confusion matrix: counts and shares of each true class."""
     classes = len(evaluation.classes)
     dense = classes > MANY_CLASSES
-    counts = np.asarray(evaluation.confusion, dtype=np.float64)  # (K, K)
-    totals = counts.sum(axis=1, keepdims=True)
-    shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
     names = [text.shorten(name, NAME) for name in evaluation.classes]
-    coloured_fields(axes, _matrix_colours(counts, shares), (names, names))
+    rows = [(text.shorten(name, NAME), row) for name, row in confusion_rows(evaluation)]
+    draw_fields(axes, rows, names, size=min(5.4, 86 / classes) if dense else 8.0)
     axes.set_aspect("auto" if classes < 4 else "equal")
-    size = min(5.4, 86 / classes) if dense else 8.0
-    for row, column in np.ndindex(classes, classes):
-        count = int(counts[row, column])
-        words = text.whole(count)
-        if count:
-            words += f"\n{text.percent(shares[row, column])}"
-        colour = INK if count else MUTED
-        field = axes.text(column, row, words, ha="center", va="center", size=size, color=colour)
-        field.set_in_layout(False)  # it lies within the axes; measuring hundreds takes seconds
     if dense:
         axes.tick_params(axis="x", rotation=90)
     elif max(map(len, names)) * classes > 40:
@@ -109,14 +95,6 @@ def draw_matrix(axes: Axes, evaluation: Evaluation) -> None:
             label.set(rotation=30, ha="right", rotation_mode="anchor")
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
-
-
-def _matrix_colours(counts: Any, shares: Any) -> Any:
-    """Blue on the diagonal, orange beside it, paler for smaller shares; (K, K, 3) 0..1."""
-    strength = np.where(counts > 0, 0.08 + 0.44 * shares, 0.0)[:, :, None]
-    hue = np.where(np.eye(len(counts), dtype=bool)[:, :, None], _HIT, _MISS)
-    blank = np.full(hue.shape, 0.955)
-    return np.where(strength > 0, strength * hue + (1 - strength), blank)
 
 
 def _recalls(evaluation: Evaluation) -> Figure:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -14,11 +13,11 @@ from markupsafe import Markup, escape
 
 from actinscope import wording
 from actinscope.report import bars, pictures, text
+from actinscope.report.fields import confusion_rows
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from actinscope.evaluation import Evaluation
     from actinscope.report.content import CellPicture, Page
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -98,7 +97,7 @@ def _environment() -> Environment:
         "wording": wording,
         "bars": bars,
         "pictures": pictures,
-        "matrix_rows": matrix_rows,
+        "confusion_rows": confusion_rows,
         "likeliest": likeliest,
         "where": where,
     }
@@ -110,31 +109,6 @@ def foreign(value: object) -> Markup:
     if isinstance(value, Markup):
         return value
     return Markup("<bdi>{}</bdi>").format(escape(text.clean(value)))
-
-
-@dataclass(frozen=True)
-class MatrixCell:
-    """One field of a confusion matrix: count, share of its row, and how to draw it."""
-
-    count: int
-    share: float
-    look: str
-    strength: float
-
-
-def matrix_rows(evaluation: Evaluation) -> list[tuple[str, int, list[MatrixCell]]]:
-    """(class, number of its images, cells) of a confusion matrix, row by row."""
-    rows = []
-    for index, name in enumerate(evaluation.classes):
-        numbers = [int(count) for count in evaluation.confusion[index]]
-        total = sum(numbers)
-        cells = []
-        for column, count in enumerate(numbers):
-            share = count / total if total else 0.0
-            look = "none" if not count else "hit" if column == index else "miss"
-            cells.append(MatrixCell(count, share, look, round(0.08 + 0.44 * share, 3)))
-        rows.append((name, total, cells))
-    return rows
 
 
 def likeliest(cell: CellPicture) -> list[tuple[str, float]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -16,10 +16,10 @@ from actinscope.report.drawing import (
     BLUE,
     COLUMN_MM,
     INK,
-    MUTED,
     ORANGE,
     PAGE_MM,
     Chart,
+    beside,
     interval_bar,
     save_figures,
     sheet,
@@ -27,7 +27,7 @@ from actinscope.report.drawing import (
 )
 from actinscope.report.figures import MANY_CLASSES, draw_matrix
 from actinscope.report.montages import examples_figure
-from actinscope.report.paper_content import LeakRow, NetworkCurves, PaperContent, ProtocolFigures
+from actinscope.report.paper_content import LeakRow, PaperContent, ProtocolFigures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,17 +54,17 @@ def _figures(content: PaperContent) -> Iterator[tuple[str, Figure]]:
     for protocol in content.figures:
         if protocol.curves:
             shown = protocol.curves[:_MOST_NETWORKS]
-            charts = [chart for one in shown for chart in network_charts(one)]
+            charts = [chart for one in shown for chart in network_charts(*one)]
             yield f"figure_4_{protocol.key}", side_by_side(charts, title=protocol.title)
             yield f"figure_5_{protocol.key}", _matrices(protocol)
     if content.leak:
         yield "cost_of_the_leak", side_by_side(leak_charts(content.leak))
 
 
-def network_charts(one: NetworkCurves) -> tuple[Chart, ...]:
+def network_charts(network: str, history: Mapping[str, Sequence[float]]) -> tuple[Chart, ...]:
     """Loss and accuracy of one network over the epochs."""
-    found = curve_charts(one.history, None)
-    return tuple(replace(chart, title=f"{one.title}: {chart.title.lower()}") for chart in found)
+    found = curve_charts(history, None)
+    return tuple(replace(chart, title=f"{network}: {chart.title.lower()}") for chart in found)
 
 
 def _matrices(protocol: ProtocolFigures) -> Figure:
@@ -121,9 +121,7 @@ def _leak(rows: Sequence[LeakRow], floor: float, axes: Axes) -> None:
                 axes.plot(dots, [y] * len(dots), "o", color=colour, ms=2.2, alpha=0.45, mew=0)
             interval_bar(axes, one, y, colour)
             if not one.has_interval:
-                place_of = {"xytext": (5, 0), "textcoords": "offset points", "va": "center"}
-                words = "no interval"
-                axes.annotate(words, (100 * one.value, y), size=5.6, color=MUTED, **place_of)
+                beside(axes, "no interval", (100 * one.value, y))
     axes.set(xlim=(100 * floor, 100), ylim=(len(rows) - 0.4, -0.6), yticks=[])
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("accuracy (%); band: 95 % interval; small dots: repeats")

@@ -71,7 +71,12 @@ def number(value: float, metric: str) -> str:
     """One value of ``metric``: per cent for shares, three decimals otherwise."""
     if is_share(metric):
         return percent(value)
-    return f"{value:.3f}".replace("-", "\u2212") if math.isfinite(value) else UNDEFINED
+    return decimal(value, 3)
+
+
+def decimal(value: float, digits: int) -> str:
+    """A number with a true minus sign: -0.25 -> "−0.250"."""
+    return f"{value:.{digits}f}".replace("-", "\u2212") if math.isfinite(value) else UNDEFINED
 
 
 def interval(estimate: Estimate, metric: str) -> str:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 def tuning_charts(content: TuningContent) -> dict[str, tuple[Chart, ...]]:
     """``history``, ``slices``, ``parallel`` and ``importances``, as far as there are values."""
     trials = f"{len(content.trials)} trials"
-    drawn = {"history": (Chart("Trials", trials, partial(_history, content), 60, wide=True),)}
+    drawn: dict[str, tuple[Chart, ...]] = {}
+    drawn["history"] = (Chart("Trials", trials, partial(_history, content), 60, wide=True),)
     if content.dimensions:
         drawn["slices"] = tuple(
             Chart(_spoken(name), f"log loss of {trials}", partial(_slice, content, name), 55)

@@ -19,9 +19,9 @@ _FIGURES = {
     "history": (
         "The trials in their order",
         "Each dot is a trial; lower is better. Hollow: stopped early. The stepped line is the best "
-        "so far, the dashed one the base recipe. Where the band is drawn it is one standard deviation "
-        "of the base recipe over the folds to either side: differences that are small beside it "
-        "are small beside the noise of a single fold.",
+        "so far, the dashed one the base recipe. Where the band is drawn it is one standard "
+        "deviation of the base recipe over the folds to either side: differences that are small "
+        "beside it are small beside the noise of a single fold.",
     ),
     "slices": (
         "Each setting against the result",
