@@ -18,8 +18,6 @@ from actinscope.report import (
 )
 from actinscope.report.comparison_page import render_comparison
 from actinscope.report.fields import difference_rows
-from actinscope.report.text import points
-from actinscope.wording import p_value
 from helpers.pages import Page as ReadPage
 from helpers.report_content import HOSTILE
 
@@ -92,16 +90,6 @@ def test_the_matrix_is_the_row_minus_the_column() -> None:
     low, high = first[1][1].below.split(" to ")
     assert second[1][0].below == f"{high.replace('+', '−')} to {low.replace('+', '−')}"
     assert 'class="hit apart"' in render_comparison(told)
-
-
-def test_numbers() -> None:
-    assert [points(value) for value in (0.0321, -0.5, 0.0001, np.nan)] == [
-        "+3.2",
-        "−50.0",
-        "0.0",
-        "n/a",
-    ]
-    assert [p_value(p) for p in (1.0, 0.0314, 1e-9)] == ["1", "0.031", "<0.001"]
 
 
 def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:

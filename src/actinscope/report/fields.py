@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from actinscope import wording
 from actinscope.report import text
 from actinscope.report.drawing import INK, MUTED
 
@@ -83,12 +84,12 @@ def _difference(compared: Comparison, row: int, column: int) -> Field:
     interval = ""
     if found.has_interval:
         low, high = sorted((sign * found.low, sign * found.high))
-        interval = f"{text.points(low)} to {text.points(high)}"
+        interval = f"{wording.points(low)} to {wording.points(high)}"
     strength = round(0.08 + 0.44 * min(1.0, abs(value) / _DEEPEST), 3)
     if value == 0:
-        return Field(text.points(value), interval, framed=pair.told_apart)
+        return Field(wording.points(value), interval, framed=pair.told_apart)
     look: Literal["hit", "miss"] = "hit" if value > 0 else "miss"
-    return Field(text.points(value), interval, look, strength, pair.told_apart)
+    return Field(wording.points(value), interval, look, strength, pair.told_apart)
 
 
 def draw_fields(axes: Axes, rows: Rows, columns: Sequence[str], size: float) -> None:

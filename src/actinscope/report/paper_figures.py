@@ -10,6 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from actinscope import wording
 from actinscope.report import text
 from actinscope.report.charts import curve_charts
 from actinscope.report.drawing import (
@@ -110,7 +111,7 @@ def _leak(rows: Sequence[LeakRow], floor: float, axes: Axes) -> None:
     """Below the name of each protocol its own test part (blue), then unseen groups (orange)."""
     for place, row in enumerate(rows):
         axes.text(100 * floor, place - 0.28, text.shorten(row.protocol, 44), va="center", size=6.5)
-        off = f"{text.points(row.optimism.value)} points"
+        off = f"{wording.points(row.optimism.value)} points"
         axes.text(100, place - 0.28, off, ha="right", va="center", size=6.5, weight="bold")
         for part, one, colour, y in (
             (0, row.own, BLUE, place + 0.04),

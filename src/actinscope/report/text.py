@@ -20,6 +20,10 @@ _TITLES = {
     "auroc": "AUROC",
     "mcc": "Matthews correlation",
     "ece": "Expected calibration error",
+    "ece_equal_mass": "Expected calibration error, bins of equal numbers",
+    "ece_equal_width": "Expected calibration error, bins of equal width",
+    "calibration_error_debiased": "Calibration error, root mean square, debiased",
+    "brier": "Brier score (0 to 2)",
     "log_loss": "Log loss",
 }
 _PARTS = {
@@ -55,11 +59,6 @@ def shorten(text: str, length: int) -> str:
 def percent(value: float) -> str:
     """A share 0..1 as per cent, as all texts write it, with a space that does not break."""
     return wording.percent(value, space=_THIN, undefined=UNDEFINED)
-
-
-def points(value: float) -> str:
-    """A difference of shares in points with its sign: -0.0321 -> "−3.2"."""
-    return wording.points(value, undefined=UNDEFINED)
 
 
 def is_share(metric: str) -> bool:

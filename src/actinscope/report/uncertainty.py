@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def calibration_rows(uncertainty: UncertaintyEvaluation) -> list[tuple[str, Estimate, Estimate]]:
     """(name, before, after) of every calibration metric."""
     return [
-        (_TITLES[name], uncertainty.before[name], uncertainty.after[name])
+        (text.metric_title(name), uncertainty.before[name], uncertainty.after[name])
         for name in uncertainty.before
     ]
 
@@ -81,15 +81,6 @@ def _ensemble_sentences(uncertainty: UncertaintyEvaluation) -> list[str]:
         )
     notes = notes_of_members([_notes(rules) for rules in uncertainty.rules])
     return said + [f"Note: {note}." for note in notes]
-
-
-_TITLES = {
-    "ece_equal_mass": "Expected calibration error, bins of equal numbers",
-    "ece_equal_width": "Expected calibration error, bins of equal width",
-    "calibration_error_debiased": "Calibration error, root mean square, debiased",
-    "brier": "Brier score (0 to 2)",
-    "log_loss": "Log loss",
-}
 
 
 def _direction(temperature: float) -> str:
