@@ -272,14 +272,14 @@ def test_text_can_be_read_on_its_ground(scheme: str, ink: str, ground: str) -> N
     assert (light + 0.05) / (dark + 0.05) >= 4.5
 
 
-def test_a_history_of_one_epoch_is_drawn_as_dots() -> None:
-    history = {"epoch": [1], "loss": [0.7], "validation_loss": [0.9]}
-    for chart in curve_charts(history, 1):
-        axes = sheet(85, 60).subplots()
-        chart.draw(axes)
-        training, validation, kept = axes.get_lines()
-        assert (training.get_marker(), validation.get_marker()) == ("o", "o")
-        assert list(kept.get_xdata()) == [1, 1]
+def test_a_value_without_neighbours_is_drawn_as_a_dot() -> None:
+    history = {"epoch": [1, 2, 3, 4], "loss": [0.7, math.nan, 0.5, 0.4], "validation_loss": [0.9]}
+    (chart,) = curve_charts(history, 1)
+    axes = sheet(85, 60).subplots()
+    chart.draw(axes)
+    training, validation, kept = axes.get_lines()
+    assert (training.get_markevery(), validation.get_markevery()) == ([0], [0])
+    assert list(kept.get_xdata()) == [1, 1]
 
 
 def test_a_gap_of_a_history_is_a_gap_of_its_curve() -> None:

@@ -21,15 +21,7 @@ def write_audit_page(content: AuditContent, path: Path) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    numbered = enumerate(content.findings, start=1)
-    sections = (
-        ("verdict", "What the audit found", True),
-        *((f"finding-{number}", finding.title, True) for number, finding in numbered),
-        ("checks", "All checks for confounds", content.checks),
-        ("data", "The images", True),
-        ("done", "What was checked", True),
-    )
-    write_text_atomic(path, render("audit.html", content, sections, dots=dots_chart))
+    write_text_atomic(path, render("audit.html", content, dots=dots_chart))
 
 
 def dots_chart(dots: Dots) -> Chart:

@@ -68,11 +68,12 @@ def _curves(
 ) -> None:
     for name, values in found.items():
         colour, dash = (MUTED, (0, (1, 2))) if name == "training" else (BLUE, "-")
-        dot = "o" if len(values) == 1 else ""
         line = (100.0 if shares else 1.0) * values[: len(epochs)]
-        axes.plot(
-            epochs[: len(values)], line, label=name, color=colour, ls=dash, lw=1.4, marker=dot
-        )
+        look = axes.plot(epochs[: len(values)], line, label=name, color=colour, ls=dash, lw=1.4)
+        # A value between gaps has no line: it is a dot.
+        there = np.isfinite(np.concatenate([[math.nan], line, [math.nan]]))
+        alone = np.flatnonzero(there[1:-1] & ~there[:-2] & ~there[2:])
+        look[0].set(marker="o", markersize=4, markevery=alone.tolist())
     if best_epoch is not None:
         label = f"kept: epoch {best_epoch}"
         axes.axvline(best_epoch, color=ORANGE, lw=0.9, ls=(0, (4, 3)), label=label)

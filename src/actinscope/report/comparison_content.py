@@ -21,14 +21,14 @@ class RunAnswer:
     Attributes:
         run: its name.
         predicted: the class with the highest probability.
-        chance: that probability, 0..1.
-        chance_of_label: probability of the true class, 0..1.
+        probability: of it, 0..1.
+        probability_of_label: probability of the true class, 0..1.
     """
 
     run: str
     predicted: str
-    chance: float
-    chance_of_label: float
+    probability: float
+    probability_of_label: float
 
 
 @dataclass(frozen=True, eq=False)

@@ -41,24 +41,9 @@ def write_comparison(content: ComparisonContent, folder: Path) -> Path:
 
 def render_comparison(content: ComparisonContent) -> str:
     """The whole page as HTML; the same content gives the same text."""
-    sections = (
-        ("notices", "Before you rely on this", content.page.notices),
-        ("question", "Question", True),
-        ("verdict", "Verdict", True),
-        ("pairs", "Each pair of runs", True),
-        ("metrics", "All metrics", True),
-        ("contested", "Where the runs disagree", True),
-        ("wrong", "What all runs get wrong", True),
-        ("agreement", "How far the runs agree", True),
-        ("images", "Which images were compared", True),
-        ("settings", "How the runs differ", True),
-        ("reading", "How to read this", True),
-        ("reproduce", "How to reproduce this", True),
-    )
     return render(
         "compare.html",
         content,
-        sections,
         styles=("compare.css",),
         metrics=list(content.comparison.evaluations[0].metrics),
         differences=difference_rows(content.comparison),

@@ -103,8 +103,8 @@ def _images(content: ComparisonContent) -> Iterator[tuple[str, ...]]:
                 for answer in image.answers
                 for cell in (
                     answer.predicted,
-                    exact(answer.chance),
-                    exact(answer.chance_of_label),
+                    exact(answer.probability),
+                    exact(answer.probability_of_label),
                 )
             ),
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -36,38 +35,28 @@ class _HasPage(Protocol):
 
 
 def render(
-    template: str,
-    content: _HasPage,
-    sections: Iterable[tuple[str, str, object]],
-    *,
-    styles: tuple[str, ...] = (),
-    **view: object,
+    template: str, content: _HasPage, *, styles: tuple[str, ...] = (), **view: object
 ) -> str:
     """A page as HTML; the same content gives the same text.
 
     Args:
         template: a file of the templates' folder, which finds ``content`` as ``c``.
         content: what the page says.
-        sections: (anchor, heading, what fills it) in their order; an empty one is left out.
         styles: style sheets besides that of all pages.
         view: what else the template needs.
     """
     sheets = [(_TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", *styles)]
     digest = hashlib.sha256(_OPEN_FOR_PRINT.encode()).digest()
-    return (
-        _environment()
-        .get_template(template)
-        .render(
-            c=content,
-            page=content.page,
-            sections={anchor: title for anchor, title, filled in sections if filled},
-            style=Markup("\n".join(sheets)),
-            script=Markup(_OPEN_FOR_PRINT),
-            # As a Content-Security-Policy names it.
-            script_hash=base64.b64encode(digest).decode("ascii"),
-            **view,
-        )
-    )
+    context = {
+        "c": content,
+        "page": content.page,
+        "sections": [],  # filled by the headings while the page is drawn
+        "style": Markup("\n".join(sheets)),
+        "script": Markup(_OPEN_FOR_PRINT),
+        # As a Content-Security-Policy names it.
+        "script_hash": base64.b64encode(digest).decode("ascii"),
+    }
+    return _environment().get_template(template).render(context | view)
 
 
 @cache

@@ -44,12 +44,4 @@ def write_gallery(content: GalleryContent, path: Path) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    page = content.page
-    sections = (
-        ("notices", "Before you rely on this", page.notices),
-        ("verdict", "Inside the cells, or outside?", True),
-        ("maps", "The images and their maps", content.cards),
-        ("problems", "Images that could not be used", page.file_problems),
-        ("reproduce", "How to reproduce this", page.command),
-    )
-    write_text_atomic(path, render("gallery.html", content, sections))
+    write_text_atomic(path, render("gallery.html", content))

@@ -39,7 +39,6 @@ def render_paper(content: PaperContent) -> str:
     return render(
         "paper.html",
         content,
-        _sections(content),
         styles=("paper.css",),
         leak_charts=leak_charts,
         network_charts=network_charts,
@@ -73,22 +72,3 @@ def _share(row: LeakRow, part: str) -> str:
 
 def _by_name(table: PaperTable) -> list[tuple[str, list[PaperRow]]]:
     return [(name, list(rows)) for name, rows in groupby(table.rows, key=lambda row: row.name)]
-
-
-def _sections(content: PaperContent) -> tuple[tuple[str, str, object], ...]:
-    page = content.page
-    trained = any(one.curves for one in content.figures)
-    return (
-        ("verdict", "Verdict", True),
-        ("notices", "Before you rely on this", page.notices),
-        ("leak", "The cost of the leak", content.leak),
-        ("tables", "Tables I to IV", True),
-        ("examples", "Figure 1: images of each class", content.examples),
-        ("curves", "Figure 4: training curves", trained),
-        ("confusion", "Figure 5: confusion matrices", trained),
-        ("doubts", "Doubts about the published numbers", True),
-        ("runs", "The report of every run", content.links),
-        ("settings", "Settings", page.settings),
-        ("environment", "Environment", page.environment),
-        ("reproduce", "How to reproduce this", page.command),
-    )

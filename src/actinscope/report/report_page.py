@@ -41,7 +41,7 @@ def write_report(content: ReportContent, folder: Path) -> Path:
 
 def render_report(content: ReportContent) -> str:
     """The whole page as HTML; the same content gives the same text."""
-    return render("report.html", content, _sections(content), **_view(content))
+    return render("report.html", content, **_view(content))
 
 
 def _view(content: ReportContent) -> dict[str, Any]:
@@ -64,38 +64,6 @@ def _view(content: ReportContent) -> dict[str, Any]:
         "largest_part": _largest_part(content.split),
         "settings": setting_groups(content.page.settings),
     }
-
-
-def _sections(content: ReportContent) -> tuple[tuple[str, str, object], ...]:
-    page = content.page
-    maps = any(cell.heat is not None for cell in content.right)
-    levels = text.shorten(", ".join(level.things for level in content.levels), 80)
-    about = page.settings or content.network or content.preprocessing or content.timing
-    return (
-        ("notices", "Before you rely on this", page.notices),
-        ("question", "Question", True),
-        ("verdict", "Verdict", True),
-        ("curves", "Training curves", curve_charts(content.history, content.best_epoch)),
-        ("confusion", "Confusion matrix", True),
-        ("metrics", "All metrics", True),
-        ("classes", "Each class", True),
-        ("folds", "Results by fold", content.folds),
-        ("levels", f"At the level of {levels}", content.levels),
-        ("probabilities", "Calibration and uncertainty", content.uncertainty),
-        ("controls", "Would something simpler do as well?", content.controls),
-        ("explanation", "What the network looks at", content.explanation),
-        ("examples", "Examples of each class", content.examples),
-        ("errors", "Errors", True),
-        ("right", f"Correct predictions{', and what they rest on' if maps else ''}", content.right),
-        ("split", "Split into training, validation and test", content.split or content.split_notes),
-        ("data", "Warnings about the data", True),
-        ("settings", "Settings", about),
-        ("environment", "Environment", page.environment),
-        ("reading", "How to read this", True),
-        ("reproduce", "How to reproduce this", True),
-        ("methods", "Methods text for a paper", content.methods),
-        ("checklists", "Checklists for authors and reviewers", content.checklists),
-    )
 
 
 def _part_order(content: ReportContent) -> list[str]:

@@ -66,18 +66,9 @@ def render_tuning(content: TuningContent, charts: Mapping[str, Sequence[Chart]])
         (f"figure-{number}", *_FIGURES[name], drawn)
         for number, (name, drawn) in enumerate(charts.items(), start=1)
     ]
-    sections = (
-        ("notices", "Before you rely on this", True),
-        ("question", "Question", True),
-        ("verdict", "Verdict", True),
-        *((anchor, title, True) for anchor, title, _, _ in figures),
-        ("trials", "All trials", True),
-        ("best", "The best recipe", True),
-    )
     return render(
         "tuning.html",
         content,
-        sections,
         complete=sum(one.state == "complete" for one in content.trials),
         figures=figures,
         importances=[(name, text.percent(share)) for name, share in content.importances.items()],

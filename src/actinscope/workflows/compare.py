@@ -381,8 +381,8 @@ def _answer(aligned: AlignedRuns, run: int, place: int) -> RunAnswer:
     return RunAnswer(
         run=aligned.names[run],
         predicted=aligned.classes[best],
-        chance=float(chances[best]),
-        chance_of_label=float(chances[aligned.labels[place]]),
+        probability=float(chances[best]),
+        probability_of_label=float(chances[aligned.labels[place]]),
     )
 
 
