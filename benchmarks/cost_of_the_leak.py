@@ -23,11 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from actinscope.paper.runs import PaperRequest, run_paper
-from actinscope.phantoms.write import write_phantom_crops
 from actinscope.progress import Silent
 from actinscope.runs import StudySource
 from actinscope.training import change_recipe, load_recipe
-from record import DATA_SETS, command_line, data_folder, write_record
+from record import DATA_SETS, HERE, command_line, data_folder, write_record
 
 _NETWORK = "efficientnet-lite0"
 _NUCLEI = ("Apoptosis", "Binuclear", "Interphase", "Polylobed")
@@ -101,6 +100,9 @@ def _rounded(one: dict[str, Any]) -> dict[str, float | None]:
 def _source(data: str, folder: Path) -> tuple[StudySource, str]:
     """Where the images are, and in words which of them are taken."""
     if data == "phantoms":
+        sys.path.append(str(HERE.parent / "tests"))
+        from helpers.phantom_crops import write_phantom_crops
+
         table = write_phantom_crops(
             folder / "phantoms",
             fields_per_class=16,

@@ -26,10 +26,10 @@ from actinscope.bundle import (
     MEASURED,
     Bundle,
     BundleInfo,
-    Figure,
     Int8Part,
     Int8Summary,
     NetworkSummary,
+    StoredEstimate,
     load_bundle,
     quantize_network,
     save_bundle,
@@ -38,7 +38,6 @@ from actinscope.bundle import (
 from actinscope.images import list_images, read_image
 from actinscope.networks import build_network, export_onnx, network_entry, resolve_weights
 from actinscope.phantoms.traits import PHENOTYPES
-from actinscope.phantoms.write import write_phantom_crops
 from actinscope.predict import Predictor
 from actinscope.preprocess import NetworkInput, PreprocessSettings, fit_preprocess
 from actinscope.runs import now_utc
@@ -71,6 +70,9 @@ def write_images(folder: Path, count: int, kind: Kind, *, side: int = 224) -> Pa
     each = 8
     fields = max(1, -(-count // (each * 6 * len(PHENOTYPES))))
     (folder / "cells").mkdir(parents=True)
+    sys.path.append(str(HERE.parent / "tests"))
+    from helpers.phantom_crops import write_phantom_crops
+
     write_phantom_crops(
         folder / "drawn", fields_per_class=fields + 1, cells_per_field=6, seed=0, crop_size=side
     )
@@ -147,7 +149,7 @@ def _build(folder: Path, network: str, cells: Path, size: int | None) -> None:
 def _add_int8(bundle: Bundle, inputs: NDArray[np.float32]) -> None:
     """Store an 8-bit network of which nothing is known: it serves to take the time."""
     model = quantize_network(bundle.model, inputs)
-    unknown = Figure(value=None)
+    unknown = StoredEstimate(value=None)
     part = Int8Part(
         images=1,
         accuracy_float32=unknown,

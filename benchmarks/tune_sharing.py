@@ -42,11 +42,11 @@ from actinscope.runs import (
 )
 from actinscope.study import TEST, grouped_folds
 from actinscope.training import (
+    ActivationCache,
     Fold,
     LabelledImages,
     Recipe,
     SearchImages,
-    Shelf,
     TrainingData,
     TrialRunner,
     change_recipe,
@@ -151,10 +151,10 @@ def _shared(
     runner = TrialRunner(
         build,
         folds,
-        shelf=Shelf(folder / "stored", settings.storage_gb),
+        cache=ActivationCache(folder / "stored", settings.storage_gb),
         most_views=int((settings.epochs - 1) * settings.refresh) + settings.views,
         classes=classes,
-        scratch=folder,
+        folder=folder,
     )
     seconds, losses = [], []
     for recipe in recipes:

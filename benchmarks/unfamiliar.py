@@ -58,12 +58,12 @@ def main() -> int:
         outputs = _outputs(predictor, images)
         row: dict[str, Any] = {"images": name, "count": len(outputs)}
         row["auroc"] = {kind: round(scores.auroc(kind, outputs), 4) for kind in scores.kinds}
-        unfamiliar = predictor.judge(outputs).unfamiliar
+        unfamiliar = predictor.rules(outputs).unfamiliar
         assert unfamiliar is not None
         row["flagged"] = round(float(unfamiliar.mean()), 4)
         rows.append(row)
         print(row, flush=True)
-    familiar = predictor.judge(own["test"][0]).unfamiliar
+    familiar = predictor.rules(own["test"][0]).unfamiliar
     assert familiar is not None
     write_record(
         {
@@ -124,7 +124,7 @@ class _Scores:
     ) -> None:
         from sklearn.covariance import LedoitWolf
 
-        self._judge = predictor.judge
+        self._judge = predictor.rules
         training, labels = own["train"]
         self._training = _unit(training.embedding)
         spread = training.embedding.std(axis=0)

@@ -44,10 +44,10 @@ BANDS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         "evidence",
         (
             ("evaluation", "metrics, intervals, paired tests"),
-            ("report", "pages, drawings, tables"),
             ("runs", "a run on disk"),
             ("audit", "what is wrong with the images"),
             ("explain", "saliency, controls, prototypes"),
+            ("report", "pages, drawings, tables"),
             ("writeup", "methods, checklists, model card"),
         ),
     ),

@@ -9,14 +9,17 @@ import io
 import json
 import math
 import os
+import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from actinscope.errors import OutputError
+
+Result = TypeVar("Result")
 
 _PARTIAL = ".partial-"
 _FAR = 2**62
@@ -74,7 +77,8 @@ def atomic_path(target: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("r+b") as written:  # Windows flushes only what may be written to
             os.fsync(written.fileno())
-        _give_default_permissions(temporary)
+        # mkstemp makes files that only their owner can read; results are meant to be shared.
+        temporary.chmod(0o666 & ~_umask())
         temporary.replace(target)
     except OSError as error:
         raise OutputError(
@@ -86,11 +90,10 @@ def atomic_path(target: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _give_default_permissions(path: Path) -> None:
-    # mkstemp makes files that only their owner can read; results are meant to be shared.
+def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
-    path.chmod(0o666 & ~mask)
+    return mask
 
 
 def make_folder(folder: Path) -> None:
@@ -107,6 +110,83 @@ def make_folder(folder: Path) -> None:
             where=folder,
             remedy="Check that the folder above it is writable and has space left",
         ) from error
+
+
+def replace_folder(
+    folder: Path,
+    files: Mapping[str, bytes],
+    check: Callable[[Path], Result],
+    *,
+    mark: str,
+    what: str,
+) -> Result:
+    """Write ``files`` to ``folder``, all of them or nothing; an older folder is replaced.
+
+    Args:
+        folder: does not exist, is empty, or holds the file ``mark``.
+        files: contents by name, with forward slashes where they lie in folders.
+        check: reads what was written before it is put in place; its result is returned.
+        mark: a file by which a folder of this kind is known, and may be deleted.
+        what: the kind, for messages.
+
+    Raises:
+        OutputError: ``folder`` cannot be written or holds something else.
+        Exception: what ``check`` raises; ``folder`` is then as it was.
+    """
+    # Replacing means deleting.
+    if folder.exists() and not (
+        folder.is_dir() and ((folder / mark).is_file() or not any(folder.iterdir()))
+    ):
+        raise OutputError(
+            f"there is something here that is not a {what}",
+            where=folder,
+            remedy="Name a folder that does not exist yet",
+        )
+    staging = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{folder.name}-", dir=folder.parent))
+        for name, data in files.items():
+            _write_flushed(staging / name, data)
+        result = check(staging)  # never put in place what could not be read again
+        _move_into_place(staging, folder)
+    except OSError as error:
+        raise OutputError(
+            f"the {what} cannot be written ({error.strerror})",
+            where=folder,
+            remedy="Check that the folder is writable and has space left",
+        ) from error
+    finally:
+        if staging is not None:
+            shutil.rmtree(staging, ignore_errors=True)
+    return result
+
+
+def _write_flushed(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _move_into_place(staging: Path, folder: Path) -> None:
+    staging.chmod(0o777 & ~_umask())  # mkdtemp makes folders that only their owner can enter
+    if not folder.exists():
+        staging.replace(folder)
+        return
+    # A folder cannot be exchanged for another in one step on every system; the old one
+    # is moved aside first and put back if the second step fails.
+    aside = Path(tempfile.mkdtemp(prefix=f".old-{folder.name}-", dir=folder.parent))
+    try:
+        folder.replace(aside / folder.name)
+        try:
+            staging.replace(folder)
+        except OSError:
+            (aside / folder.name).replace(folder)
+            raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_text_atomic(path: Path, text: str) -> None:

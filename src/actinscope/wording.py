@@ -77,9 +77,36 @@ def signed(value: float, digits: int, *, undefined: str = UNDEFINED) -> str:
     return f"{'+' if value > 0 else _MINUS}{text}"
 
 
-def points(value: float, *, undefined: str = UNDEFINED) -> str:
+def round_percent(share: float) -> str:
+    """A share that was chosen, not measured, without needless digits: "95 %", "2.5 %"."""
+    return f"{100 * share:g} %"
+
+
+def percent_interval(value: float, low: float, high: float) -> str:
+    """A share with its interval, which may be NaN: "85.0 % (80.1 to 89.0)"."""
+    if math.isnan(low):
+        return percent(value)
+    ends = (percent(end, space="").removesuffix("%") for end in (low, high))
+    return f"{percent(value)} ({' to '.join(ends)})"
+
+
+def points(value: float, *, digits: int = 1, undefined: str = UNDEFINED) -> str:
     """A difference of shares in points of a hundred with its sign: -0.0321 -> "−3.2"."""
-    return signed(100 * value, 1, undefined=undefined)
+    return signed(100 * value, digits, undefined=undefined)
+
+
+def points_interval(
+    value: float, low: float, high: float, *, digits: int = 1, name: str = ""
+) -> str:
+    """The same with its interval, which may be NaN: "−3.2 points (−5.0 to −1.4)".
+
+    Args:
+        name: what stands before the interval, such as "95 % interval ".
+    """
+    words = f"{points(value, digits=digits)} points"
+    if math.isnan(low):
+        return f"{words} (no interval)"
+    return f"{words} ({name}{points(low, digits=digits)} to {points(high, digits=digits)})"
 
 
 def p_value(p: float) -> str:

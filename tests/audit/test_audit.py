@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from actinscope import errors
-from actinscope.audit import audit as audit_module
 from actinscope.audit.confounds import _drawn
 from actinscope.audit.quality import _deviations
 from actinscope.cli.main import main
+from actinscope.workflows import audit as audit_job
 from helpers.textures import texture
 
 Shown = pytest.CaptureFixture[str]
@@ -159,9 +159,9 @@ def _why_not_reviewed(monkeypatch: pytest.MonkeyPatch, error: errors.ActinscopeE
     def fail() -> Any:
         raise error
 
-    monkeypatch.setattr(audit_module, "default_network", fail)
+    monkeypatch.setattr(audit_job, "default_network", fail)
     request: Any = SimpleNamespace(network=True)
     nothing: Any = None
-    found, said = audit_module._review(request, nothing, nothing, nothing)
+    found, said = audit_job._review(request, nothing, nothing, nothing)
     assert found is None
     return said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from actinscope.audit.confident_learning import review_labels
+from actinscope.audit.labels import review_labels
 from actinscope.audit.permutation import find_confounds
 from actinscope.errors import StudyError
 

@@ -23,7 +23,6 @@ from actinscope.bundle import (
     store_reliability,
     verify_bundle,
 )
-from actinscope.bundle.archive import zip_bundle
 from actinscope.cli.main import main
 from actinscope.errors import BundleError, GoldenMismatch, UsageError
 from actinscope.predict import Predictor
@@ -37,6 +36,7 @@ from helpers.bundles import (
     make_bundle,
     rules,
     write_network,
+    zip_bundle,
 )
 from helpers.ensembles import (
     OTHER_KERNEL,
@@ -56,7 +56,9 @@ def members(tmp_path: Path) -> list[Bundle]:
 
 
 def save(folder: Path, members: list[Bundle], seen: TrainingHashes | None = None) -> Bundle:
-    return save_ensemble(folder, members, seen=seen or TrainingHashes(), version="0", created="now")
+    return save_ensemble(
+        folder, members, training_hashes=seen or TrainingHashes(), version="0", created="now"
+    )
 
 
 @pytest.fixture
@@ -79,7 +81,7 @@ def test_it_answers_with_the_mean_of_its_members(ensemble: Bundle, backend: str)
 @pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
 def test_members_are_calibrated_before_they_are_averaged(tmp_path: Path, backend: str) -> None:
     first = make_bundle(tmp_path / "first")
-    first = store_reliability(first, rules((), familiar=None, temperature=2.0), None)
+    first = store_reliability(first, rules((), ood=None, temperature=2.0), None)
     both = save(tmp_path / "both", [first, other_bundle(tmp_path / "second")])
     pictures = [grey_image(seed) for seed in range(20, 27)]
     sure = answers(np.stack([fitted_preprocess(pictures).apply(p) for p in pictures]), KERNEL)
@@ -91,13 +93,13 @@ def test_members_are_calibrated_before_they_are_averaged(tmp_path: Path, backend
     np.testing.assert_allclose(output.probabilities, (halved + other) / 2, atol=1e-6)
     assert np.abs(halved - sure).max() > 0.05
     assert verify_bundle(both).ok
-    judged = predictor.judge(output)
+    judged = predictor.rules(output)
     np.testing.assert_array_equal(judged.probabilities, output.probabilities)
     assert judged.in_set is None and judged.abstained is None and judged.unfamiliar is None
 
 
 def test_an_ensemble_has_no_rules_of_its_own(ensemble: Bundle) -> None:
-    info = ensemble.info.model_dump() | {"reliability": rules((), familiar=None)}
+    info = ensemble.info.model_dump() | {"reliability": rules((), ood=None)}
     with pytest.raises(ValueError, match="no rules of its own"):
         BundleInfo.model_validate(info)
 
@@ -325,7 +327,7 @@ def test_a_member_away_from_its_run_is_told(
 
 def test_groups_are_carried_without_their_names(runs: list[Path], tmp_path: Path) -> None:
     main(["ensemble", *map(str, runs), "-o", str(tmp_path / "both")])
-    seen = load_bundle(tmp_path / "both").seen
+    seen = load_bundle(tmp_path / "both").training_hashes
     assert seen is not None
     assert set(seen.groups) == {"s"}
     assert set(seen.groups["s"]) == {group_digest("s", slide) for slide in ("0", "1", "2")}

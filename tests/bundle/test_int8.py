@@ -16,9 +16,9 @@ from actinscope.bundle import (
     INT8_FILE,
     MEASURED,
     Bundle,
-    Figure,
     Int8Part,
     Int8Summary,
+    StoredEstimate,
     cost_sentence,
     int8_note,
     load_bundle,
@@ -28,12 +28,11 @@ from actinscope.bundle import (
     verify_bundle,
 )
 from actinscope.bundle import quantize as quantize_module
-from actinscope.bundle.archive import zip_bundle
 from actinscope.bundle.model_check import check_model
 from actinscope.bundle.session import InferenceSession
 from actinscope.errors import BundleError, GoldenMismatch, UsageError
 from actinscope.predict import Predictor
-from helpers.bundles import CLASSES, make_bundle, write_network
+from helpers.bundles import CLASSES, make_bundle, write_network, zip_bundle
 from helpers.int8_runs import inputs_of, toy_bundle, toy_network
 
 
@@ -50,11 +49,11 @@ def quantized(network: bytes) -> bytes:
 def part(**changes: object) -> Int8Part:
     values: dict[str, object] = {
         "images": 63,
-        "accuracy_float32": Figure(value=60 / 63, low=0.87, high=0.98),
-        "accuracy_int8": Figure(value=59 / 63, low=0.85, high=0.98),
-        "balanced_accuracy_float32": Figure(value=0.95),
-        "balanced_accuracy_int8": Figure(value=0.93),
-        "difference": Figure(value=-1 / 63, low=-0.06, high=0.03),
+        "accuracy_float32": StoredEstimate(value=60 / 63, low=0.87, high=0.98),
+        "accuracy_int8": StoredEstimate(value=59 / 63, low=0.85, high=0.98),
+        "balanced_accuracy_float32": StoredEstimate(value=0.95),
+        "balanced_accuracy_int8": StoredEstimate(value=0.93),
+        "difference": StoredEstimate(value=-1 / 63, low=-0.06, high=0.03),
         "difference_method": "by hand",
         "changed": 2,
         "only_float32_right": 1,
@@ -281,7 +280,7 @@ def test_storing_again_replaces(folder: Path, quantized: bytes, network: bytes) 
 def test_golden_outputs_must_fit(folder: Path, quantized: bytes) -> None:
     bundle = load_bundle(folder)
     few = summary_of(quantized, bundle, golden_probabilities=[[0.5, 0.5]])
-    with pytest.raises(BundleError, match="do not fit the golden images"):
+    with pytest.raises(ValueError, match="do not fit the golden images"):
         store_int8(bundle, quantized, few)
 
 
@@ -293,7 +292,7 @@ def test_the_note_says_what_int8_costs() -> None:
         "INT8: accuracy 93.7 % against 95.2 % of float32 on 63 test images (difference -1.6 "
         "points, -6.0 to +3.0; 2 answers change)"
     )
-    bare = part(difference=Figure(value=0.0), only_float32_right=0, changed=1)
+    bare = part(difference=StoredEstimate(value=0.0), only_float32_right=0, changed=1)
     assert "(difference +0.0 points, no interval; 1 answer changes)" in cost_sentence(bare, "test")
 
 

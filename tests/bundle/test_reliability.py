@@ -23,10 +23,9 @@ from actinscope.bundle import (
     store_reliability,
     verify_bundle,
 )
-from actinscope.bundle.archive import zip_bundle
 from actinscope.errors import BundleError, GoldenMismatch
 from actinscope.predict import DecisionRules, PredictOptions, predict_files
-from actinscope.predict.decision import DECISION_COLUMNS, set_members, set_text
+from actinscope.predict.decision import DECISION_COLUMNS, set_text
 from helpers.bundles import (
     CLASSES,
     SIZE,
@@ -38,8 +37,9 @@ from helpers.bundles import (
     set_hash,
     unfamiliarity,
     with_early_features,
+    zip_bundle,
 )
-from helpers.predictions import read_written
+from helpers.predictions import read_written, set_members
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ GOOD = {"centre": np.zeros(1, "f4"), "spread": np.ones(1, "f4"), "rows": np.zero
         (packed(**(GOOD | {"spread": np.zeros(1, "f4")})), "or no spread"),
         (packed(**(GOOD | {"centre": np.full(1, np.nan, "f4")})), "no numbers"),
         (packed(**(GOOD | {"centre": np.zeros(2, "f4")})), "do not fit each other"),
-        (packed(centre=GOOD["centre"], rows=GOOD["rows"]), "an array is missing"),
+        (packed(centre=GOOD["centre"], rows=GOOD["rows"]), "spread is missing"),
     ],
 )
 def test_damaged_features_are_refused(folder: Path, data: bytes, message: str) -> None:
@@ -162,13 +162,13 @@ def test_broken_rules_are_refused(
 
 def test_rules_without_their_features_are_not_stored(folder: Path) -> None:
     bundle = load_bundle(folder)
-    with pytest.raises(BundleError, match="belong together"):
+    with pytest.raises(ValueError, match="belong together"):
         store_reliability(bundle, rules(unfamiliarity(bundle)), None)
 
 
 def test_rules_can_be_replaced_by_fewer(folder: Path) -> None:
     bundle = load_bundle(folder)
-    store_reliability(bundle, rules((), familiar=None, temperature=1.5), None)
+    store_reliability(bundle, rules((), ood=None, temperature=1.5), None)
     again = load_bundle(folder)
     assert again.references() is None
     assert again.info.reliability is not None and again.info.reliability.temperature == 1.5
@@ -244,7 +244,7 @@ def judged(rule: AbstainRule, thresholds: tuple[float | None, ...]) -> Any:
     sets = SetRule(
         coverage=0.9, per_class=False, thresholds=thresholds, images=20, effective=(20.0,)
     )
-    judge = DecisionRules(rules((), familiar=None, temperature=1.0, sets=sets, abstain=rule))
+    judge = DecisionRules(rules((), ood=None, temperature=1.0, sets=sets, abstain=rule))
     rows = np.array([[0.9, 0.05, 0.05], [0.5, 0.4, 0.1], [0.4, 0.3, 0.3]])
     return judge(NetworkOutput(rows, None, None)).abstained
 

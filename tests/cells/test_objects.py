@@ -132,7 +132,7 @@ def test_cellprofiler_file_names_come_from_the_image_table_beside(tmp_path):
         ("path,z\na,1\n", "no columns for x and y"),
         ("x,y\n1,2\n", "no columns for the image file"),
         ("path,x,y\na,1\n", r"line 2: the row has 2 cells, the header 3"),
-        ("path,x,y\na,1,two\n", r"line 2: 'two' is no number"),
+        ("path,x,y\na,1,two\n", r"line 2: 'two' is not a number"),
         ("path,x,y\n,1,2\n", "no file name"),
         ("path,x,y\na,1,inf\n", "impossible"),
         ("path,id,x,y\na,1,1,2\na,1,3,4\n", r"line 3: object 1 of a comes twice"),

@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm, t
 
-from actinscope.evaluation import Resampling, bootstrap_estimate, draw_weights, proportion_of_images
+from actinscope.evaluation import bootstrap_estimate, proportion_of_images
 from actinscope.evaluation.intervals import (
+    Resampling,
     bounded_estimate,
     degrees_of_freedom,
+    draw_weights,
     expanded_level,
     grouped_proportion,
     wilson,
@@ -105,7 +107,7 @@ def test_draws_keep_groups_whole() -> None:
 
 
 def _resampling(units: int) -> Resampling:
-    return Resampling(units=units, unit_name="groups", confidence=0.95)
+    return Resampling(clusters=units, name="groups", confidence=0.95)
 
 
 def test_bootstrap_of_a_mean_agrees_with_students_t() -> None:
@@ -147,7 +149,7 @@ def test_a_bounded_figure_takes_the_interval_of_a_proportion_with_its_variance()
 
 def test_few_groups_that_tell_widen_the_interval_of_a_bounded_figure() -> None:
     drawn = 0.9 + math.sqrt(0.0099) * np.array([-1.0, 1.0])
-    few = Resampling(units=10, unit_name="groups", confidence=0.95, freedom=3)
+    few = Resampling(clusters=10, name="groups", confidence=0.95, freedom=3)
     estimate = bounded_estimate(0.9, drawn, resampling=few, n=40)
     assert (estimate.low, estimate.high) == pytest.approx(
         wilson(0.9, 0.09 / 0.011, quantile=3.182446), rel=1e-5

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from actinscope.errors import ActinscopeError, StudyError
+from actinscope.errors import StudyError
 from actinscope.evaluation import METRICS
 from actinscope.evaluation.metrics import all_metrics, confusion_counts, score
 
@@ -152,10 +152,10 @@ def test_an_empty_resample_is_undefined_and_silent() -> None:
         ([0, 1], [[0.5, 0.5]], StudyError, "2 labels for 1 predicted"),
         ([0, 2], [[0.5, 0.5]] * 2, StudyError, "label 2 of image 1"),
         ([0, -1], [[0.5, 0.5]] * 2, StudyError, "label -1 of image 1"),
-        ([0], [[1.0]], ActinscopeError, "two classes or more"),
-        ([0, 0], [[0.5, 0.5], [0.5, 0.6]], ActinscopeError, "outputs for image 1 are no prob"),
-        ([0], [[1.5, -0.5]], ActinscopeError, "the smallest is -0.5"),
-        ([0], [[math.nan, 0.5]], ActinscopeError, "they sum to nan"),
+        ([0], [[1.0]], ValueError, "two classes or more"),
+        ([0, 0], [[0.5, 0.5], [0.5, 0.6]], ValueError, "row 1 is not a prob"),
+        ([0], [[1.5, -0.5]], ValueError, "smallest value is -0.5"),
+        ([0], [[math.nan, 0.5]], ValueError, "it sums to nan"),
     ],
 )
 def test_bad_input_is_refused(labels, probabilities, error, message: str) -> None:

@@ -247,7 +247,7 @@ def test_far_images_are_unfamiliar_and_own_ones_are_not() -> None:
     assert rule is not None
     assert rule.images == 300 and rule.references == 200 and rule.note == ""
     assert min(rule.golden) > 3
-    judge = DecisionRules(rules(familiar=rule), references)
+    judge = DecisionRules(rules(ood=rule), references)
     fresh = judge(output(features(400, 2))).unfamiliar
     assert fresh is not None and 0.01 < fresh.mean() < 0.1
 
@@ -354,6 +354,6 @@ def test_what_is_no_number_is_unfamiliar() -> None:
         share=0.1,
         golden=features(1),
     )
-    judge = DecisionRules(rules(familiar=rule), references)
+    judge = DecisionRules(rules(ood=rule), references)
     found = judge(output(np.array([[np.nan]], np.float32))).unfamiliar
     assert found is not None and found.tolist() == [True]

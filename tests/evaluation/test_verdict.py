@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
-from actinscope.errors import ActinscopeError
-from actinscope.evaluation import Evaluation, Verdict, evaluate, verdict
+from actinscope.evaluation import Conditions, Evaluation, Verdict, evaluate, verdict
 from actinscope.wording import whole_percent
 
 
@@ -31,7 +32,9 @@ def _evaluation(
 
 def _say(evaluation: Evaluation, **changes: object) -> Verdict:
     plain = {"baseline": 0.65, "by_image": False, "synthetic": False, "random_weights": False}
-    return verdict(evaluation, **(plain | changes))  # type: ignore[arg-type]
+    given = plain | changes
+    own = {one.name: given.pop(one.name) for one in fields(Conditions) if one.name in given}
+    return verdict(evaluation, Conditions(**own), **given)  # type: ignore[arg-type]
 
 
 def test_a_good_result_has_no_reasons() -> None:
@@ -215,5 +218,5 @@ def test_plural_of_groups(group: str, plural: str) -> None:
 
 
 def test_a_baseline_must_be_a_rate() -> None:
-    with pytest.raises(ActinscopeError, match="rate between 0 and 1, not 65"):
+    with pytest.raises(ValueError, match="rate between 0 and 1, not 65"):
         _say(_evaluation(10, 12), baseline=65)

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from actinscope.errors import ActinscopeError
 from actinscope.explain import Attention, attention_inside, attention_sentence, judge_attention
 from actinscope.explain.attention import mean_maps
 
@@ -36,7 +35,7 @@ def test_no_share_without_evidence_or_cell() -> None:
 
 
 def test_sizes_must_agree() -> None:
-    with pytest.raises(ActinscopeError, match="does not fit a mask"):
+    with pytest.raises(ValueError, match="does not fit a mask"):
         attention_inside(np.zeros((3, 3)), HALF)
 
 
@@ -115,5 +114,5 @@ def test_mean_maps_by_hand() -> None:
 
 
 def test_mean_maps_of_different_numbers_are_refused() -> None:
-    with pytest.raises(ActinscopeError, match="differ in number"):
+    with pytest.raises(ValueError, match="differ in number"):
         mean_maps([], [np.zeros((2, 2, 1))], np.array([0]), np.array([0]))

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 
 from actinscope.cells import MaskReader
-from actinscope.evaluation import Estimate, verdict
+from actinscope.evaluation import Conditions, Estimate, verdict
 from actinscope.explain import (
     ACTIVATION,
     OCCLUSION,
@@ -21,17 +21,15 @@ from actinscope.explain import (
     SanityStep,
     attention_warnings,
     explain,
-    explanation_findings,
-    explanation_shown,
     heat_map,
     inside_of,
-    neighbour_words,
 )
 from actinscope.explain.sanity_checks import Likeness
 from actinscope.images import Region
 from actinscope.progress import Silent
-from actinscope.report import ExplanationShown
+from actinscope.report import explanation_findings, explanation_shown, neighbour_words
 from actinscope.report.charts import feature_charts
+from actinscope.report.content import ExplanationShown
 from actinscope.report.drawing import sheet
 from actinscope.report.figures import write_figures
 from actinscope.report.report_page import render_report
@@ -223,10 +221,8 @@ def test_attention_beside_the_cells_reaches_the_verdict(
     assert "not shown to look at the cells" in sentence
     judged = verdict(
         looks.part.evaluation,
+        Conditions(by_image=False, synthetic=False, random_weights=False),
         baseline=0.4,
-        by_image=False,
-        synthetic=False,
-        random_weights=False,
         controls=attention_warnings(bad),
     )
     assert sentence in judged.reasons

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from actinscope.errors import ActinscopeError
 from actinscope.explain import heat_map
 from actinscope.explain.occlusion import background_level, log_odds, occlude
 
@@ -91,10 +90,10 @@ def test_the_map_is_drawn_like_a_class_map() -> None:
 
 @pytest.mark.parametrize("positions", [1, 17])
 def test_a_grid_that_does_not_fit_is_refused(positions: int) -> None:
-    with pytest.raises(ActinscopeError, match="do not fit 16 pixels"):
+    with pytest.raises(ValueError, match="do not fit 16 pixels"):
         occlude(bright_corner(), looks_at_corner, positions=positions)
 
 
 def test_an_image_that_is_not_square_is_refused() -> None:
-    with pytest.raises(ActinscopeError, match=r"must be \(S, S, planes\)"):
+    with pytest.raises(ValueError, match=r"must be \(S, S, planes\)"):
         occlude(np.zeros((4, 5, 1), np.float32), looks_at_corner)

@@ -150,7 +150,9 @@ RECIPES = {
 def write_inputs(folder: Path, commands: Sequence[str]) -> None:
     """The images, tables and recipes that the command lines name; the same bytes every time."""
     from actinscope.phantoms import write_phantom_study
-    from actinscope.phantoms.write import write_phantom_crops
+
+    sys.path.append(str(Path(__file__).parents[1]))
+    from helpers.phantom_crops import write_phantom_crops
 
     named = " ".join(commands)
     for name, fields, seed in (("cells", 6, 1), ("others", 2, 7), ("leaky", 4, 3)):

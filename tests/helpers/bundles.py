@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,7 @@ def rules(golden: tuple[float, ...], **changes: Any) -> Reliability:
             note="every prediction set holds round (3.0)",
         ),
         "abstain": AbstainRule(by="share", target=0.8, confidence=0.5),
-        "familiar": OodRule(
+        "ood": OodRule(
             neighbours=1, threshold=0.1, share=0.01, references=5, images=99, golden=golden
         ),
     }
@@ -179,3 +180,8 @@ def unfamiliarity(bundle: Bundle) -> tuple[float, ...]:
     """Of the golden images by hand: distance to the nearest of 0.1 ... 0.5, over 0.1."""
     brightness = bundle.golden().inputs.mean(axis=(1, 2))[:, :1]
     return tuple((np.abs(brightness - references().rows.T).min(axis=1) / 0.1).tolist())
+
+
+def zip_bundle(folder: Path, target: Path) -> None:
+    """Pack the files in ``folder`` into ``target``, which ends in .zip."""
+    shutil.make_archive(str(target.with_suffix("")), "zip", folder)

@@ -81,3 +81,20 @@ def read_written(path: Path) -> WrittenPredictions:
         columns=columns,
         groups={name: columns[name] for name in names[4 : names.index("predicted")]},
     )
+
+
+def set_members(text: str) -> tuple[str, ...]:
+    """The names in a cell of the column ``prediction_set``."""
+    if not text:
+        return ()
+    names = [""]
+    escaped = False
+    for sign in text:
+        if not escaped and sign == "\\":
+            escaped = True
+        elif not escaped and sign == "|":
+            names.append("")
+        else:
+            names[-1] += sign
+            escaped = False
+    return tuple(names)

@@ -9,15 +9,8 @@ from typing import Any
 import numpy as np
 
 from actinscope.evaluation import Estimate, Evaluation, Verdict
-from actinscope.report import (
-    CellPicture,
-    ExtraTable,
-    Finding,
-    Headline,
-    Page,
-    ReportContent,
-    SplitTable,
-)
+from actinscope.report import CellPicture, Finding, Headline, Page, ReportContent, SplitTable
+from actinscope.report.content import ExtraTable
 from actinscope.study import PARTS
 
 PAGE_FIELDS = {field.name for field in dataclasses.fields(Page)}

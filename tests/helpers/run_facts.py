@@ -131,8 +131,8 @@ def toy_controls(*, strong: bool = False) -> ControlResults:
     return ControlResults((control,), permuted_labels(answers, seed=0), (), ())
 
 
-def toy_worth(*, familiar: bool = True) -> UncertaintyEvaluation:
-    """Of 41 test images, with the rule of familiarity or without."""
+def toy_worth(*, ood: bool = True) -> UncertaintyEvaluation:
+    """Of 41 test images, with an out-of-distribution rule or without."""
     labels, chances, names = predictions(41, seed=0, groups=8)
     sets = SetRule(
         coverage=0.9, per_class=False, thresholds=(0.3, 0.3), images=30, effective=(30.0, 30.0)
@@ -144,10 +144,10 @@ def toy_worth(*, familiar: bool = True) -> UncertaintyEvaluation:
         groups=4,
         sets=sets,
         abstain=AbstainRule(by="set"),
-        familiar=rule if familiar else None,
+        ood=rule if ood else None,
     )
     judged = DecisionRules(rules)(NetworkOutput(chances, None, None))
-    if familiar:
+    if ood:
         judged = replace(judged, unfamiliarity=np.where(np.arange(41) < 2, 3.0, 0.5))
     return evaluate_uncertainty(
         labels, chances, judged, [rules], classes=CLASSES, groups=names, seed=0

@@ -266,13 +266,13 @@ def test_npy_that_is_no_picture(tmp_path):
     with pytest.raises(ImageUnreadable, match=r"pickled.*never loaded"):
         read_image(path)
     np.save(path, np.arange(5))
-    with pytest.raises(ImageUnreadable, match="1 axes is no picture"):
+    with pytest.raises(ImageUnreadable, match="1 axes is not a picture"):
         read_image(path)
     np.save(path, np.ones((3, 3), dtype=complex))
     with pytest.raises(ImageUnreadable, match=r"complex128.*magnitude"):
         read_image(path)
     np.save(path, np.zeros((3, 3), dtype="datetime64[s]"))
-    with pytest.raises(ImageUnreadable, match="no intensities"):
+    with pytest.raises(ImageUnreadable, match="not intensities"):
         read_image(path)
     np.save(path, np.zeros((0, 3)))
     with pytest.raises(ImageEmpty, match=r"no pixels \(0 x 3\)"):

@@ -313,7 +313,7 @@ def test_min_is_white_is_turned_round_but_not_in_masks(tmp_path):
     tifffile.imwrite(path, stored, photometric="miniswhite")
     image = read_image(path)
     np.testing.assert_array_equal(image.pixels[0], [[255, 254], [1, 0]])
-    assert any("turned round" in note for note in image.notes)
+    assert any("inverted" in note for note in image.notes)
     np.testing.assert_array_equal(read_label_mask(path), stored)
 
 
@@ -385,7 +385,7 @@ def test_kinds_that_are_no_intensity_are_refused(tmp_path):
     with pytest.raises(ImageUnreadable, match="SEPARATED"):
         read_image(path)
     tifffile.imwrite(path, ramp(6, 5).astype(np.complex64))
-    with pytest.raises(ImageUnreadable, match=r"complex64 are no intensities.*magnitude"):
+    with pytest.raises(ImageUnreadable, match=r"complex64 are not intensities.*magnitude"):
         read_image(path)
 
 

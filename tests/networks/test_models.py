@@ -23,9 +23,9 @@ from actinscope.networks import (
     resolve_weights,
     weights_at_hand,
 )
-from actinscope.networks.build import build_imagenet_classifier
+from actinscope.networks.efficientnet_lite import LiteBuilder
 from actinscope.networks.export import inference_model
-from actinscope.networks.freeze import trained_layers
+from actinscope.networks.torch_file import read_torch_state
 
 CLASSES = 3
 V2 = network_entry("efficientnetv2-b0")
@@ -46,6 +46,10 @@ def _run(model: Any, images: np.ndarray[Any, Any]) -> Any:
 
 def _features(model: Any) -> Any:
     return keras_backend().Model(model.input, embedding_of(model))
+
+
+def _trained_layers(model: Any) -> int:
+    return sum(bool(layer.trainable) for layer in model.layers)
 
 
 def _weights(model: Any) -> dict[str, list[np.ndarray[Any, Any]]]:
@@ -137,7 +141,7 @@ def test_every_entry_keeps_its_contract(
     assert model.input.shape == (None, size, size, 3)
     assert model.output.shape == (None, CLASSES)
     assert len(model.layers) == entry.layer_count
-    assert trained_layers(model) == len(model.layers) - entry.frozen_layers
+    assert _trained_layers(model) == len(model.layers) - entry.frozen_layers
     assert [layer.trainable for layer in model.layers] == [
         index >= entry.frozen_layers for index in range(len(model.layers))
     ]
@@ -188,7 +192,7 @@ def test_the_papers_network_has_271_layers_and_trains_71(
     model = build(V2)
     assert len(model.layers) == 271
     assert sum(not layer.trainable for layer in model.layers) == 200
-    assert trained_layers(model) == 71
+    assert _trained_layers(model) == 71
     assert model.layers[199].name == "block6d_se_expand"
     assert len(model.trainable_weights) == 60
     trained = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
@@ -248,13 +252,13 @@ def test_freezing_everything_is_an_error(build: Callable[[NetworkEntry], Any]) -
 def test_freezing_can_be_undone(build: Callable[[NetworkEntry], Any]) -> None:
     model = build(LITE0)
     freeze(model, 143)
-    assert trained_layers(model) == 1
+    assert _trained_layers(model) == 1
     assert [weight.path for weight in model.trainable_weights] == [
         "predictions/kernel",
         "predictions/bias",
     ]
     freeze(model, 0)
-    assert trained_layers(model) == 144
+    assert _trained_layers(model) == 144
 
 
 # ---------------------------------------------------------------- seeds, sizes, channels
@@ -305,9 +309,10 @@ def test_the_ported_lites_see_what_they_should(number: int) -> None:
     if not weights_at_hand(entry):
         pytest.skip(f"{entry.weights} is not installed")
     stored = json.loads((Path(__file__).parents[1] / "data" / "lite_logits.json").read_text())
-    model = build_imagenet_classifier(entry, resolve_weights(entry))
-    kernel, bias = model.get_layer("predictions").get_weights()
-    features = _features(model)
+    weights = resolve_weights(entry)
+    features = _features(build_network(entry, classes=2, weights=weights, seed=0))
+    assert weights.path is not None and isinstance(entry.builder, LiteBuilder)
+    kernel, bias = entry.builder.from_torch(read_torch_state(weights.path))["predictions"]
     for name, right in (("coffee", {967}), ("chelsea", {281, 282, 285})):
         picture = getattr(data, name)()
         side, size = min(picture.shape[:2]), entry.input.size

@@ -20,10 +20,10 @@ from actinscope.networks.download import DownloadError
 from actinscope.paper import runs
 from actinscope.paper.networks import PlannedNetwork, plan_networks
 from actinscope.paper.tables import NetworkResults, table_ii, table_iii, table_iv
-from actinscope.phantoms.write import write_phantom_crops
 from actinscope.preprocess import NetworkInput
 from actinscope.study import Fingerprints, Manifest
 from actinscope.training import Recipe, change_recipe, load_recipe
+from helpers.phantom_crops import write_phantom_crops
 
 RECIPE = """\
 base = "paper"

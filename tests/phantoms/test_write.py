@@ -13,7 +13,7 @@ from actinscope.errors import OutputError, SettingsError
 from actinscope.files import sha256_of_file
 from actinscope.phantoms import write_phantom_study
 from actinscope.phantoms.traits import PHENOTYPES, PIXEL_SIZE_UM
-from actinscope.phantoms.write import write_phantom_crops
+from helpers.phantom_crops import write_phantom_crops
 
 _SMALL = {"fields_per_class": 2, "cells_per_field": 3, "difficulty": 0.3}
 
@@ -83,11 +83,10 @@ def test_every_file_says_synthetic_and_has_a_pixel_size(study: Path, crops: Path
             assert tiff.imagej_metadata["unit"] == "um"
             above, below = tiff.pages[0].tags["XResolution"].value
             assert below / above == pytest.approx(PIXEL_SIZE_UM)
-    for folder in (study.parent, crops.parent):
-        readme = (folder / "README.txt").read_text(encoding="utf-8")
-        assert readme.startswith("SYNTHETIC")
-        assert "difficulty 0.3" in readme
-        assert "seed 7" in readme
+    readme = (study.parent / "README.txt").read_text(encoding="utf-8")
+    assert readme.startswith("SYNTHETIC")
+    assert "difficulty 0.3" in readme
+    assert "seed 7" in readme
 
 
 def test_same_seed_same_bytes(study: Path, tmp_path: Path) -> None:
@@ -146,13 +145,11 @@ def test_progress_counts_fields(tmp_path: Path) -> None:
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
-def test_old_images_are_not_mixed_with_new_ones(study: Path, crops: Path) -> None:
+def test_old_images_are_not_mixed_with_new_ones(study: Path) -> None:
     before = _hashes(study.parent)
     with pytest.raises(OutputError, match=r"not empty.*Choose another folder"):
         write_phantom_study(study.parent, seed=8, shape=(256, 320), **_SMALL)
     assert _hashes(study.parent) == before
-    with pytest.raises(OutputError, match="not empty"):
-        write_phantom_crops(crops.parent, seed=8, **_SMALL)
 
 
 def test_a_file_in_the_way_of_the_folder(tmp_path: Path) -> None:
@@ -169,10 +166,9 @@ def test_a_file_in_the_way_of_the_folder(tmp_path: Path) -> None:
         ({"cells_per_field": 30}, "do not fit"),
         ({"difficulty": -0.1}, "not in 0 to 1"),
         ({"seed": -1}, "seed -1 is negative"),
-        ({"crop_size": 8}, "crops of 8 pixels"),
     ],
 )
 def test_bad_settings_write_nothing(tmp_path: Path, changes: dict[str, int], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
-        write_phantom_crops(tmp_path / "new", **({"seed": 1} | changes))  # type: ignore[arg-type]
+        write_phantom_study(tmp_path / "new", **({"seed": 1} | changes))  # type: ignore[arg-type]
     assert not (tmp_path / "new").exists()

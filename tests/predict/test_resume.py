@@ -108,7 +108,7 @@ def test_other_inputs_start_anew(bundle: Bundle, images: Path, tmp_path: Path) -
     os.utime(images / "cell1.tif", (1, 1))
     summary = predict_files(bundle, [images], output, options=plain())
     assert summary.resumed == 0
-    assert "everything is predicted anew" in summary.notes[0]
+    assert "everything is predicted again" in summary.notes[0]
     paths = [images / f"cell{number}.tif" for number in range(1, 12)]
     found = read_written(output)
     np.testing.assert_allclose(found.probabilities, expected(bundle, paths), atol=2e-6)

@@ -56,7 +56,7 @@ def rules(
     limit: float | None = 0.3,
     *,
     abstain: AbstainRule = SET,
-    familiar: bool = False,
+    ood: bool = False,
     coverage: float = 0.9,
     note: str = "",
 ) -> Reliability:
@@ -74,10 +74,8 @@ def rules(
             note=note,
         ),
         abstain=abstain,
-        familiar=OodRule(
-            neighbours=1, threshold=1.0, share=0.01, references=1, images=40, golden=()
-        )
-        if familiar
+        ood=OodRule(neighbours=1, threshold=1.0, share=0.01, references=1, images=40, golden=())
+        if ood
         else None,
     )
 
@@ -164,7 +162,7 @@ def test_notes_are_said_once() -> None:
 
 
 def judge(*members: Reliability, known: Sequence[bool] | None = None) -> DecisionRules:
-    there = known or [one.familiar is not None for one in members]
+    there = known or [one.ood is not None for one in members]
     return DecisionRules(
         None,
         members=[
@@ -254,7 +252,7 @@ def test_a_member_without_thresholds_has_every_class_in_its_set() -> None:
 
 def test_unfamiliar_where_more_than_half_find_it_so() -> None:
     sure = [[0.9, 0.05, 0.05]] * 3
-    members = judge(*[rules(familiar=True)] * 3)
+    members = judge(*[rules(ood=True)] * 3)
     found = members(
         joint(output(sure, [0.5, 3.0, 4.0]), output(sure, [0.2, 0.1, 2.0]), output(sure, [9, 2, 1]))
     )
@@ -267,8 +265,8 @@ def test_unfamiliar_where_more_than_half_find_it_so() -> None:
 
 def test_what_one_member_does_not_know_is_not_known() -> None:
     sure = [[0.9, 0.05, 0.05]]
-    for last, known in ((rules(), False), (rules(familiar=True), False)):
-        members = judge(rules(familiar=True), rules(familiar=True), last, known=[True, True, known])
+    for last, known in ((rules(), False), (rules(ood=True), False)):
+        members = judge(rules(ood=True), rules(ood=True), last, known=[True, True, known])
         found = members(joint(output(sure, [7.0]), output(sure, [0.1]), output(sure)))
         assert found.unfamiliarity is None and found.in_set is not None
         assert found.abstained is not None and found.abstained.tolist() == [False]
@@ -285,7 +283,7 @@ def test_a_member_without_rules_takes_them_from_all() -> None:
 
 
 def test_no_image_at_all() -> None:
-    members = judge(*[rules(familiar=True)] * 2)
+    members = judge(*[rules(ood=True)] * 2)
     found = members(NetworkOutput(np.zeros((0, 3)), None, None))
     assert found.in_set is not None and found.in_set.shape == (0, 3)
     assert found.abstained is not None and found.abstained.shape == (0,)
@@ -342,7 +340,9 @@ def known_ensemble(folder: Path) -> Bundle:
         known_bundle(folder / f"member{number}", temperature=temperature)
         for number, temperature in enumerate((0.5, 1.0, 1.5))
     ]
-    return save_ensemble(folder / "all", members, seen=TrainingHashes(), version="0", created="now")
+    return save_ensemble(
+        folder / "all", members, training_hashes=TrainingHashes(), version="0", created="now"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -354,11 +354,11 @@ def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 def test_an_ensemble_votes_as_its_members_do_alone(ensemble: Bundle, backend: str) -> None:
     pictures = [grey_image(seed) for seed in range(30)]
     predictor = Predictor(ensemble, backend=backend)
-    found = predictor.judge(predictor.predict_images(pictures))
+    found = predictor.rules(predictor.predict_images(pictures))
     alone = []
     for member in ensemble.members:
         single = Predictor(member, backend=backend)
-        alone.append(single.judge(single.predict_images(pictures)))
+        alone.append(single.rules(single.predict_images(pictures)))
     np.testing.assert_allclose(
         found.probabilities, np.mean([one.probabilities for one in alone], axis=0), atol=1e-12
     )
@@ -400,8 +400,8 @@ def test_records_keep_what_the_members_say(ensemble: Bundle, tmp_path: Path) -> 
     found = predict_records(predictor, records, CropReader())
     assert found.ok.tolist() == [True, False, True]
     assert all(len(member) == 3 for member in found.output.members)
-    judged = predictor.judge(found.output.rows(found.ok))
-    direct = predictor.judge(predictor.predict_images([grey_image(0), grey_image(2)]))
+    judged = predictor.rules(found.output.rows(found.ok))
+    direct = predictor.rules(predictor.predict_images([grey_image(0), grey_image(2)]))
     np.testing.assert_allclose(judged.unfamiliarity, direct.unfamiliarity, atol=1e-5)
     np.testing.assert_array_equal(judged.in_set, direct.in_set)
 
@@ -417,7 +417,7 @@ def test_verify_replays_the_unfamiliarity_of_the_members(tmp_path: Path) -> None
     (second / "bundle.json").write_text(json.dumps(text))
     members = [load_bundle(tmp_path / f"member{number}") for number in range(3)]
     forged = save_ensemble(
-        tmp_path / "forged", members, seen=TrainingHashes(), version="0", created="now"
+        tmp_path / "forged", members, training_hashes=TrainingHashes(), version="0", created="now"
     )
     with pytest.raises(GoldenMismatch, match="golden image 1 has the unfamiliarity"):
         verify_bundle(forged)
@@ -463,7 +463,7 @@ def test_predict_writes_what_the_vote_gave(
     assert rows["white.tif"]["unfamiliar"] == rows["white.tif"]["abstained"] == "true"
     assert rows["white.tif"]["predicted"] == rows["white.tif"]["prediction_set"] == ""
     names = [name for name in rows if name not in ("2.tif", "white.tif")]
-    found = predictor.judge(
+    found = predictor.rules(
         predictor.predict_images([grey_image(int(Path(name).stem)) for name in names])
     )
     assert found.delivered is not None and found.abstained is not None
@@ -504,7 +504,9 @@ def test_evaluate_measures_the_vote(joined: Path, tmp_path: Path) -> None:
 def test_an_old_member_leaves_the_columns_out(tmp_path: Path) -> None:
     images = write_study(tmp_path / "images")
     members = [known_bundle(tmp_path / "new"), other_bundle(tmp_path / "old")]
-    save_ensemble(tmp_path / "both", members, seen=TrainingHashes(), version="0", created="now")
+    save_ensemble(
+        tmp_path / "both", members, training_hashes=TrainingHashes(), version="0", created="now"
+    )
     table = tmp_path / "out.csv"
     assert main(["predict", str(tmp_path / "both"), str(images), "-o", str(table), "--quiet"]) == 0
     assert not set(DECISION_COLUMNS) & set(table.read_text().splitlines()[0].split(","))
@@ -513,10 +515,14 @@ def test_an_old_member_leaves_the_columns_out(tmp_path: Path) -> None:
 def test_compare_takes_calibrated_probabilities_of_all(tmp_path: Path) -> None:
     """Of a network with a temperature, and of an ensemble that it is a member of."""
     images = write_study(tmp_path / "images")
-    one = store_reliability(make_bundle(tmp_path / "one"), toy_rules((), familiar=None), None)
+    one = store_reliability(make_bundle(tmp_path / "one"), toy_rules((), ood=None), None)
     other = other_bundle(tmp_path / "other")
     save_ensemble(
-        tmp_path / "both", [one, other], seen=TrainingHashes(), version="0", created="now"
+        tmp_path / "both",
+        [one, other],
+        training_hashes=TrainingHashes(),
+        version="0",
+        created="now",
     )
     study = ["--data", str(images), "--manifest", str(images / "study.csv"), "--group", "s"]
     runs = [str(tmp_path / name) for name in ("one", "both")]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actinscope.preprocess.resize import fit_to_square, resize_plane
+from actinscope.preprocess.pipeline import fit_to_square, resize_plane
 
 
 def stripes(size: int) -> np.ndarray:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from actinscope.report import Checklist, ChecklistItem, ExtraTable, LevelSection, ReportContent
+from actinscope.report import Checklist, ChecklistItem, ReportContent
+from actinscope.report.content import ExtraTable, LevelSection
 from actinscope.report.report_page import render_report
 from helpers.pages import Page
 from helpers.report_content import HOSTILE, evaluation, make_content

@@ -106,8 +106,8 @@ def test_unfamiliar_images_are_counted_as_they_are_delivered(rule: AbstainRule, 
     written = [decision_cells(judged, place, CLASSES)[0] for place in range(10)]
     held = [text == CLASSES[label] for text, label in zip(written, labels, strict=True)]
     assert sum(held) == 7 and written[:3] == ["", "", ""]
-    familiar = OodRule(neighbours=5, threshold=1.0, share=0.01, references=50, images=40, golden=())
-    known = rules(abstain=rule, familiar=familiar)
+    ood = OodRule(neighbours=5, threshold=1.0, share=0.01, references=50, images=40, golden=())
+    known = rules(abstain=rule, ood=ood)
     told = " ".join(uncertainty_sentences(replace(found, rules=(known,))))
     assert "(7 of 10; the 3 unfamiliar among them have an empty set), with 0.70" in told
     assert words in told

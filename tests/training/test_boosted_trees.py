@@ -18,7 +18,6 @@ from actinscope.bundle.model_check import check_trees
 from actinscope.cli.main import main
 from actinscope.errors import BundleError, SettingsError, TrainingError, UsageError
 from actinscope.networks import REGISTRY, Head, network_entry
-from actinscope.phantoms.write import write_phantom_crops
 from actinscope.predict import Predictor
 from actinscope.preprocess import AugmentSettings
 from actinscope.progress import Silent
@@ -34,6 +33,7 @@ from actinscope.training import (
 )
 from actinscope.training.tree_onnx import Gaps, Tree, read_tree_ensemble
 from helpers.bundles import make_bundle
+from helpers.phantom_crops import write_phantom_crops
 from helpers.tiny_training import OFF, tiny_data, tiny_network, tiny_preprocess
 
 xgboost = pytest.importorskip("xgboost", reason="the extra `trees` is not installed")
@@ -363,17 +363,17 @@ def test_a_run_with_trees_is_a_run_like_any_other(place: Path) -> None:
 def test_what_is_unfamiliar_to_trees_is_told(place: Path) -> None:
     """Their bundle gives early features beside the embedding that the trees read."""
     predictor = Predictor(load_bundle(place / "run" / "bundle"))
-    assert predictor.judge.wants_features
+    assert predictor.rules.wants_features
     (image, *_) = predictor.bundle.golden().images
     prepared = predictor.prepare(image)
     output = predictor.predict_input(prepared, probabilities_only=True)
     assert output.embedding is None and output.early_features is not None
-    score = predictor.judge(output).unfamiliarity
+    score = predictor.rules(output).unfamiliarity
     familiar = predictor.bundle.info.reliability
-    assert score is not None and familiar is not None and familiar.familiar is not None
-    assert score[0] == pytest.approx(familiar.familiar.golden[0], abs=1e-2)
+    assert score is not None and familiar is not None and familiar.ood is not None
+    assert score[0] == pytest.approx(familiar.ood.golden[0], abs=1e-2)
     noise = np.random.default_rng(0).normal(0, 3, prepared[0].shape).astype(np.float32)
-    strange = predictor.judge(predictor.predict_input((noise,), probabilities_only=True))
+    strange = predictor.rules(predictor.predict_input((noise,), probabilities_only=True))
     assert strange.unfamiliar is not None and strange.unfamiliar[0]
 
 
@@ -412,7 +412,11 @@ def test_trees_and_other_classes_make_no_ensemble(place: Path, tmp_path: Path) -
     trees = load_bundle(place / "run" / "bundle")
     with pytest.raises(BundleError, match="has the classes"):
         save_ensemble(
-            tmp_path / "no", [trees, other], seen=TrainingHashes(), version="0", created="now"
+            tmp_path / "no",
+            [trees, other],
+            training_hashes=TrainingHashes(),
+            version="0",
+            created="now",
         )
 
 

@@ -14,7 +14,7 @@ from actinscope.errors import SettingsError, TrainingError
 from actinscope.networks import freeze
 from actinscope.progress import Silent
 from actinscope.training import Fitted, LabelledImages, TrainingData, fit
-from actinscope.training.checkpoint_writer import HISTORY_COLUMNS
+from actinscope.training.checkpoint import HISTORY_COLUMNS
 from helpers.tiny_training import (
     FROZEN,
     history_on_disk,

@@ -19,8 +19,7 @@ import pytest
 
 from actinscope.errors import OutputError, ResumeError
 from actinscope.progress import Silent
-from actinscope.training import Fitted, Recipe, TrainingData
-from actinscope.training import checkpoint_writer as saver
+from actinscope.training import Fitted, Recipe, TrainingData, checkpoint
 from helpers.tiny_training import (
     history_on_disk,
     same_weights,
@@ -39,9 +38,9 @@ import sys, time
 from pathlib import Path
 from helpers.tiny_training import tiny_fit, tiny_recipe
 from actinscope.progress import Silent
-from actinscope.training import checkpoint_writer as saver
+from actinscope.training import checkpoint
 
-saver.SECONDS_BETWEEN = 0.0
+checkpoint.SECONDS_BETWEEN = 0.0
 
 class Slow(Silent):
     def advance(self, steps=1, note=""):
@@ -128,7 +127,7 @@ def test_stopped_between_the_files_of_an_epoch(
 ) -> None:
     """The weights of a new best epoch are written first, then all of the last epoch."""
     expected = unbroken(4).fitted
-    epoch, save = expected.kept_epoch, saver.save_checkpoint
+    epoch, save = expected.kept_epoch, checkpoint.save_checkpoint
     assert epoch > 1
 
     def stopping_save(path: Path, variables: Any, state: dict[str, Any]) -> None:
@@ -138,8 +137,8 @@ def test_stopped_between_the_files_of_an_epoch(
         save(path, variables, state)
 
     with monkeypatch.context() as patch:
-        patch.setattr(saver, "save_checkpoint", stopping_save)
-        patch.setattr(saver, "SECONDS_BETWEEN", 0.0)  # every epoch at once
+        patch.setattr(checkpoint, "save_checkpoint", stopping_save)
+        patch.setattr(checkpoint, "SECONDS_BETWEEN", 0.0)  # every epoch at once
         with pytest.raises(KeyboardInterrupt):
             tiny_fit(tmp_path, _recipe(4))
     kept = list((tmp_path / "checkpoint").glob("best-*.npz"))
@@ -196,14 +195,14 @@ def test_epochs_that_end_soon_after_each_other_are_written_together(
     unbroken: Callable[[int], _Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[str] = []
-    save = saver.save_checkpoint
+    save = checkpoint.save_checkpoint
 
     def noting_save(path: Path, variables: Any, state: dict[str, Any]) -> None:
         written.append(path.name)
         save(path, variables, state)
 
-    monkeypatch.setattr(saver, "save_checkpoint", noting_save)
-    monkeypatch.setattr(saver, "SECONDS_BETWEEN", 1000.0)
+    monkeypatch.setattr(checkpoint, "save_checkpoint", noting_save)
+    monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN", 1000.0)
     fitted = tiny_fit(tmp_path, _recipe(4))
     _assert_same(tmp_path, fitted, unbroken(4).fitted)
     assert written.count("last.npz") == 2, "the first epoch, and at the end the last"
@@ -214,7 +213,7 @@ def test_a_best_epoch_that_cannot_be_written_is_never_named(
 ) -> None:
     """The disk was full for a moment: what is on it still belongs together."""
     expected = unbroken(4).fitted
-    save = saver.save_checkpoint
+    save = checkpoint.save_checkpoint
 
     def failing_save(path: Path, variables: Any, state: dict[str, Any]) -> None:
         if path.name == f"best-{expected.kept_epoch}.npz":
@@ -222,8 +221,8 @@ def test_a_best_epoch_that_cannot_be_written_is_never_named(
         save(path, variables, state)
 
     with monkeypatch.context() as patch:
-        patch.setattr(saver, "save_checkpoint", failing_save)
-        patch.setattr(saver, "SECONDS_BETWEEN", 0.0)
+        patch.setattr(checkpoint, "save_checkpoint", failing_save)
+        patch.setattr(checkpoint, "SECONDS_BETWEEN", 0.0)
         with pytest.raises(OutputError, match="no space left"):
             tiny_fit(tmp_path, _recipe(4))
     assert len(history_on_disk(tmp_path)) < expected.kept_epoch
@@ -317,7 +316,7 @@ def test_an_outdated_epoch_that_cannot_be_deleted_does_not_stop_training(
             raise PermissionError(13, "used by another process", str(path))
         unlink(path, missing_ok)
 
-    monkeypatch.setattr(saver, "SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN", 0.0)
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", held)
         with pytest.raises(KeyboardInterrupt):

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
+from actinscope.training.loop import learning_rate_at
 from actinscope.training.recipe import TrainingSettings
-from actinscope.training.schedule import learning_rate_at
 
 
 def _settings(schedule: str, warmup: float, epochs: int = 10) -> TrainingSettings:

@@ -12,9 +12,10 @@ import pytest
 
 from actinscope.errors import ResumeError, UsageError
 from actinscope.networks import freeze_points
-from actinscope.networks.freeze_points import block_ends
+from actinscope.networks.freeze import block_ends
 from actinscope.progress import Silent
 from actinscope.training import (
+    ActivationCache,
     Choices,
     Fold,
     LabelledImages,
@@ -23,15 +24,14 @@ from actinscope.training import (
     Search,
     SearchImages,
     SearchSpace,
-    Shelf,
     TrialResult,
     TrialRunner,
     change_recipe,
     is_hopeless,
     load_space,
-    place_of,
+    rung_of,
 )
-from actinscope.training.trial import FoldFigures, TrialOutcome
+from actinscope.training.trial import FoldScores, TrialOutcome
 from helpers.tiny_training import (
     FROZEN,
     tiny_data,
@@ -55,7 +55,7 @@ SETTINGS = {"space": SPACE.described(), "folds": 2}
 
 
 def outcome(loss: float, state: str = "complete", images: int = 4) -> TrialOutcome:
-    figures = FoldFigures(loss, 0.5, 2, 3, 1.0)
+    figures = FoldScores(loss, 0.5, 2, 3, 1.0)
     folds = (figures, figures) if state == "complete" else ()
     return TrialOutcome(state, folds, np.full(images, loss), 2.0)
 
@@ -68,8 +68,8 @@ def searched(folder: Path, trials: int, *, seed: int = 0) -> list[dict[str, Any]
     """Trials with a loss that falls with the learning rate; their values."""
     with opened(folder, seed=seed) as search:
         for _ in range(trials):
-            proposal = search.propose()
-            rate = proposal.values["training.learning_rate"]
+            _, values = search.propose()
+            rate = values["training.learning_rate"]
             assert isinstance(rate, float)
             search.finish(outcome(1.0 - rate))
         return [dict(one.values) for one in search.results()]
@@ -77,10 +77,10 @@ def searched(folder: Path, trials: int, *, seed: int = 0) -> list[dict[str, Any]
 
 def test_the_base_recipe_comes_first(tmp_path: Path) -> None:
     with opened(tmp_path) as search:
-        first = search.propose()
-    assert first.number == 0
+        number, values = search.propose()
+    assert number == 0
     # The zoom of the default recipe is not among the choices.
-    assert first.values == {
+    assert values == {
         "training.learning_rate": Recipe().training.learning_rate,
         "training.batch_size": Recipe().training.batch_size,
         "training.schedule": "cosine",
@@ -120,7 +120,7 @@ def test_results_come_back_as_they_were(tmp_path: Path) -> None:
         search.finish(
             TrialOutcome(
                 "complete",
-                (FoldFigures(0.25, 0.75, 1, 2, 0.5), FoldFigures(0.75, 1.0, 2, 2, 0.5)),
+                (FoldScores(0.25, 0.75, 1, 2, 0.5), FoldScores(0.75, 1.0, 2, 2, 0.5)),
                 np.array([0.5, np.nan, 0.125]),
                 3.25,
             )
@@ -136,7 +136,7 @@ def test_results_come_back_as_they_were(tmp_path: Path) -> None:
         base, pruned, diverged = search.results()
     assert base.objective == 0.5
     assert base.rungs == {3: 0.7}
-    assert base.folds[1] == FoldFigures(0.75, 1.0, 2, 2, 0.5)
+    assert base.folds[1] == FoldScores(0.75, 1.0, 2, 2, 0.5)
     np.testing.assert_array_equal(base.log_losses, [0.5, np.nan, 0.125])
     assert (pruned.state, pruned.objective, pruned.number) == ("pruned", 0.9, 1)
     assert diverged.state == "diverged"
@@ -145,7 +145,7 @@ def test_results_come_back_as_they_were(tmp_path: Path) -> None:
 
 def test_other_settings_are_refused(tmp_path: Path) -> None:
     searched(tmp_path, 1)
-    with pytest.raises(ResumeError, match="begun with other settings: folds"):
+    with pytest.raises(ResumeError, match="started with other settings: folds"):
         opened(tmp_path, settings={**SETTINGS, "folds": 5})
 
 
@@ -201,9 +201,9 @@ def test_a_base_recipe_outside_the_space_hides_nothing_that_mattered(tmp_path: P
     )
     with Search(tmp_path / "study.db", space, Recipe(), seed=0, settings={}) as search:
         for count in range(11):
-            proposal = search.propose()
-            assert ("training.epochs" in proposal.values) == (count > 0)
-            search.finish(outcome(1.0 / float(str(proposal.values.get("training.epochs", 12)))))
+            _, values = search.propose()
+            assert ("training.epochs" in values) == (count > 0)
+            search.finish(outcome(1.0 / float(str(values.get("training.epochs", 12)))))
             assert bool(search.importances()) == (count == 10)
         found = search.importances()
     # A single value of the batch size says nothing about it.
@@ -216,21 +216,21 @@ def test_whole_numbers_for_a_decimal_setting_can_be_searched(text: str, tmp_path
     (tmp_path / "space.toml").write_text(f"[search]\ntraining.{text}\n")
     space = load_space(tmp_path / "space.toml", Recipe())
     with Search(tmp_path / "study.db", space, Recipe(), seed=0, settings={}) as search:
-        (own,) = search.propose().values.items()
+        (own,) = search.propose()[1].items()
     assert own in {("training.warmup_epochs", 1.0), ("training.refresh", 0.25)}
     assert isinstance(own[1], float)
 
 
 def rival(number: int, rungs: dict[int, float], state: str = "complete") -> TrialResult:
-    return TrialResult(number, {}, state, (), rungs, np.empty(0), 1.0)
+    return TrialResult(state, (), np.empty(0), 1.0, number, {}, rungs)
 
 
-def test_places_are_quarters_of_a_fold() -> None:
-    assert [place_of(0, done) for done in (0.2, 0.25, 0.5, 2 / 3, 1.0)] == [0, 1, 2, 2, 4]
-    assert place_of(2, 0.75) == 11
+def test_rungs_are_quarters_of_a_fold() -> None:
+    assert [rung_of(0, done) for done in (0.2, 0.25, 0.5, 2 / 3, 1.0)] == [0, 1, 2, 2, 4]
+    assert rung_of(2, 0.75) == 11
 
 
-def test_hopeless_is_worse_than_the_median_at_the_same_place() -> None:
+def test_hopeless_is_worse_than_the_median_at_the_same_rung() -> None:
     rivals = [rival(n, {1: loss, 2: loss, 4: loss}) for n, loss in enumerate((1.0, 2.0, 3.0, 4.0))]
     assert is_hopeless(2, 2.6, rivals)  # the median is 2.5
     assert not is_hopeless(2, 2.5, rivals)
@@ -250,29 +250,29 @@ def test_broken_off_trials_are_no_rivals() -> None:
 # ----------------------------------------------------------------------------------------
 
 
-def put(shelf: Shelf, name: str) -> str:
+def put(cache: ActivationCache, name: str) -> str:
     """A store of 4000 bytes; the name of its folder."""
-    store = shelf.store(name, slots=1, images=10, shapes=[(200,)])
+    store = cache.store(name, slots=1, images=10, shapes=[(200,)])
     store.write(0, np.arange(10), [np.ones((10, 200), np.float32)])
     store.complete(0, 0)
-    return shelf.names[-1]
+    return cache.names[-1]
 
 
-def test_the_shelf_drops_what_was_not_used_for_longest(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path, 13_000 / 1e9)  # three stores
-    a, b, c = (put(shelf, name) for name in "abc")
-    assert shelf.names == (a, b, c)
-    shelf.store("a", slots=1, images=10, shapes=[(200,)])  # used again
-    d = put(shelf, "d")
-    assert shelf.names == (c, a, d)
+def test_the_cache_drops_what_was_not_used_for_longest(tmp_path: Path) -> None:
+    cache = ActivationCache(tmp_path, 13_000 / 1e9)  # three stores
+    a, b, c = (put(cache, name) for name in "abc")
+    assert cache.names == (a, b, c)
+    cache.store("a", slots=1, images=10, shapes=[(200,)])  # used again
+    d = put(cache, "d")
+    assert cache.names == (c, a, d)
     assert {place.name for place in tmp_path.iterdir()} == {c, a, d}
-    shelf.remove()
+    cache.remove()
     assert not tmp_path.exists()
 
 
-def test_the_shelf_takes_what_a_killed_search_left(tmp_path: Path) -> None:
-    put(Shelf(tmp_path, 1.0), "a")
-    again = Shelf(tmp_path, 1.0)
+def test_the_cache_takes_what_a_killed_search_left(tmp_path: Path) -> None:
+    put(ActivationCache(tmp_path, 1.0), "a")
+    again = ActivationCache(tmp_path, 1.0)
     assert len(again.names) == 1
     assert again.store("a", slots=1, images=10, shapes=[(200,)]).views == [0]
     assert again.store("b", slots=1, images=10, shapes=[(200,)]).views == [-1]
@@ -294,11 +294,13 @@ def as_used(recipe: Recipe, frozen: int = FROZEN) -> Recipe:
     return change_recipe(recipe, {"network": settings})
 
 
-def runner(folder: Path, shelf: Shelf, *, folds: tuple[Fold, ...] = (TOY_FOLD,)) -> TrialRunner:
+def runner(
+    folder: Path, cache: ActivationCache, *, folds: tuple[Fold, ...] = (TOY_FOLD,)
+) -> TrialRunner:
     def build(recipe: Recipe) -> Any:
         return tiny_network()
 
-    return TrialRunner(build, folds, shelf=shelf, most_views=6, classes=3, scratch=folder)
+    return TrialRunner(build, folds, cache=cache, most_views=6, classes=3, folder=folder)
 
 
 def never(fold: int, done: float, objective: float) -> str:
@@ -313,12 +315,12 @@ def test_a_trial_trains_as_a_run_does(gigabytes: float, tmp_path: Path) -> None:
     run = tiny_fit(tmp_path, recipe)
     seen = []
 
-    def judge(fold: int, done: float, objective: float) -> str:
+    def pruner(fold: int, done: float, objective: float) -> str:
         seen.append((fold, done, objective))
         return ""
 
-    shelf = Shelf(tmp_path / "stored", gigabytes)
-    found = runner(tmp_path, shelf).run(as_used(recipe), all_images(), judge, Silent())
+    cache = ActivationCache(tmp_path / "stored", gigabytes)
+    found = runner(tmp_path, cache).run(as_used(recipe), all_images(), pruner, Silent())
     (fold,) = found.folds
     history = without_seconds(run.history)
     assert (fold.kept_epoch, fold.epochs) == (run.kept_epoch, 5)
@@ -336,7 +338,7 @@ def test_a_trial_trains_as_a_run_does(gigabytes: float, tmp_path: Path) -> None:
 def test_the_log_loss_knows_no_label_smoothing(tmp_path: Path) -> None:
     recipe = tiny_recipe(views=1, epochs=1, warmup_epochs=0, label_smoothing=0.3)
     run = tiny_fit(tmp_path, recipe)
-    found = runner(tmp_path, Shelf(tmp_path / "stored", 1.0)).run(
+    found = runner(tmp_path, ActivationCache(tmp_path / "stored", 1.0)).run(
         as_used(recipe), all_images(), never, Silent()
     )
     validation = tiny_data().validation
@@ -347,38 +349,38 @@ def test_the_log_loss_knows_no_label_smoothing(tmp_path: Path) -> None:
 
 
 def test_trials_share_what_is_stored(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path / "stored", 1.0)
+    cache = ActivationCache(tmp_path / "stored", 1.0)
     folds = (TOY_FOLD, Fold(np.arange(12, 36), np.arange(12)))
-    trials = runner(tmp_path, shelf, folds=folds)
+    trials = runner(tmp_path, cache, folds=folds)
     recipe = as_used(tiny_recipe(views=2, refresh=0.5, epochs=3))
     first = trials.run(recipe, all_images(), never, Silent())
     # Views 0 and 1, one more over three epochs, and the images as they are; once for both folds.
-    assert shelf.made == 4
-    assert shelf.reused == 4
+    assert cache.computed == 4
+    assert cache.reused == 4
     assert np.flatnonzero(np.isnan(first.log_losses)).tolist() == list(range(12, 24))
-    one = runner(tmp_path, shelf)
+    one = runner(tmp_path, cache)
     again = one.run(recipe, all_images(), never, Silent())
     np.testing.assert_array_equal(again.log_losses[24:], first.log_losses[24:])
     faster = change_recipe(recipe, {"training": {"learning_rate": 0.05, "batch_size": 4}})
     one.run(faster, all_images(), never, Silent())
-    assert shelf.made == 4
+    assert cache.computed == 4
     blurred = change_recipe(recipe, {"augmentation": {"blur": 1.0}})
     one.run(blurred, all_images(), never, Silent())
-    assert shelf.made == 4 + 3  # the images as they are do not change
+    assert cache.computed == 4 + 3  # the images as they are do not change
     one.run(as_used(recipe, 3), all_images(), never, Silent())
-    assert shelf.made == 4 + 3 + 4
+    assert cache.computed == 4 + 3 + 4
 
 
 def test_a_trial_that_is_broken_off_ends_with_that_epoch(tmp_path: Path) -> None:
     calls = []
 
-    def judge(fold: int, done: float, objective: float) -> str:
+    def pruner(fold: int, done: float, objective: float) -> str:
         calls.append((fold, done))
         return "pruned" if (fold, done) == (1, 0.5) else ""
 
     folds = (TOY_FOLD, Fold(np.arange(12, 36), np.arange(12)))
-    trials = runner(tmp_path, Shelf(tmp_path / "stored", 1.0), folds=folds)
-    found = trials.run(as_used(tiny_recipe(views=1)), all_images(), judge, Silent())
+    trials = runner(tmp_path, ActivationCache(tmp_path / "stored", 1.0), folds=folds)
+    found = trials.run(as_used(tiny_recipe(views=1)), all_images(), pruner, Silent())
     assert found.state == "pruned"
     assert calls[-1] == (1, 0.5)
     assert len(found.folds) == 1
@@ -388,8 +390,8 @@ def test_a_loss_that_is_no_number_is_told_as_such(tmp_path: Path) -> None:
     recipe = as_used(tiny_recipe(views=1, learning_rate=1.0, warmup_epochs=0, epochs=2))
     images = all_images()
     trials = TrialRunner(
-        lambda _: _broken_network(), (TOY_FOLD,), shelf=Shelf(tmp_path / "stored", 1.0),
-        most_views=2, classes=3, scratch=tmp_path,
+        lambda _: _broken_network(), (TOY_FOLD,), cache=ActivationCache(tmp_path / "stored", 1.0),
+        most_views=2, classes=3, folder=tmp_path,
     )  # fmt: skip
     assert trials.run(recipe, images, never, Silent()).state == "diverged"
 
@@ -406,7 +408,7 @@ def test_a_trial_can_train_the_last_layer_alone(tmp_path: Path) -> None:
     model = tiny_network()
     recipe = as_used(tiny_recipe(views=1, epochs=1, warmup_epochs=0, head_start="logistic"), 13)
     assert [layer.name for layer in model.layers[13:]] == ["head"]
-    trials = runner(tmp_path, Shelf(tmp_path / "stored", 1.0))
+    trials = runner(tmp_path, ActivationCache(tmp_path / "stored", 1.0))
     found = trials.run(recipe, all_images(), never, Silent())
     assert found.state == "complete"
     assert found.folds[0].log_loss < np.log(3)

@@ -19,8 +19,7 @@ from actinscope.networks import (
 from actinscope.progress import Silent
 from actinscope.training import LabelledImages, TrainingData, fit
 from actinscope.training import step as step_module
-from actinscope.training.adam import make_adam
-from actinscope.training.step import TrainingStep
+from actinscope.training.step import TrainingStep, make_adam
 from helpers.tiny_training import (
     FROZEN,
     tiny_images,

@@ -21,7 +21,7 @@ from actinscope.preprocess import Preprocess
 from actinscope.progress import Silent
 from actinscope.training import LabelledImages, Recipe, TrainingData, fit
 from actinscope.training.augmented_views import FreshViews, ViewPlan
-from actinscope.training.schedule import learning_rate_at
+from actinscope.training.loop import learning_rate_at
 from helpers.tiny_training import FROZEN, tiny_images, tiny_network, tiny_preprocess, tiny_recipe
 
 

@@ -18,7 +18,6 @@ from actinscope.bundle import read_bundle_info
 from actinscope.cli.main import main
 from actinscope.errors import ResumeError, SplitError, StudyError, UsageError
 from actinscope.evaluation import evaluate
-from actinscope.phantoms.write import write_phantom_crops
 from actinscope.progress import Silent
 from actinscope.runs import (
     CrossvalidateRequest,
@@ -37,6 +36,7 @@ from actinscope.training import load_recipe, read_recipe, write_recipe
 from actinscope.workflows import crossvalidate as module
 from actinscope.workflows.compare_folds import compare_folds
 from actinscope.workflows.crossvalidate import crossvalidate
+from helpers.phantom_crops import write_phantom_crops
 
 RECIPE = """\
 base = "scratch"

@@ -14,9 +14,9 @@ import tifffile
 from actinscope.cli.main import main
 from actinscope.files import sha256_of_file
 from actinscope.phantoms import write_phantom_study
-from actinscope.phantoms.write import write_phantom_crops
 from actinscope.training import read_recipe
-from actinscope.training.checkpoint_writer import HISTORY_COLUMNS
+from actinscope.training.checkpoint import HISTORY_COLUMNS
+from helpers.phantom_crops import write_phantom_crops
 
 RECIPE = """\
 [network]

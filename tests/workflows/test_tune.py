@@ -15,7 +15,7 @@ import pytest
 import tifffile
 
 import actinscope
-from actinscope.audit import audit
+from actinscope.audit import review
 from actinscope.audit.copy_matching import NearPair
 from actinscope.cells import CropReader
 from actinscope.cli.main import main
@@ -214,7 +214,7 @@ def test_copies_are_kept_together_as_training_keeps_them(
     table = (place / "images" / "study.csv").read_text().splitlines()
     (place / "images" / "study.csv").write_text("\n".join(line.rsplit(",", 1)[0] for line in table))
     pairs = [NearPair(0, 7, 1.0, 1.0, "turned"), NearPair(12, 35, 1.0, 1.0, "turned")]
-    monkeypatch.setattr(audit, "near_duplicates", lambda *_, **__: pairs)
+    monkeypatch.setattr(review, "near_duplicates", lambda *_, **__: pairs)
 
     def killed(*_: Any, **__: Any) -> Any:
         raise _Killed
@@ -232,7 +232,7 @@ def test_copies_are_kept_together_as_training_keeps_them(
     prints = fingerprint_study(
         read_study(source, recipe), CropReader(recipe.images), Silent(), observing=True
     )
-    joined, _ = audit.audit_before(prints, recipe, None, Silent())
+    joined, _ = review.audit_before(prints, recipe, None, Silent())
     trained = split(joined.manifest, seed=recipe.seed, fractions=(0.8, 0.1, 0.1))
     assert parts["true"] == {one.name: one.part for one in trained.manifest.records}
     assert parts["true"] != parts["false"]
@@ -259,7 +259,7 @@ def test_the_network_has_the_head_of_the_recipe(
 def test_a_search_that_was_killed_goes_on(
     place: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
 ) -> None:
-    own = tune._Judge.__call__
+    own = tune._Pruner.__call__
     calls = [0]
 
     def dying(self: Any, *arguments: Any) -> str:
@@ -269,7 +269,7 @@ def test_a_search_that_was_killed_goes_on(
         return own(self, *arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(tune._Judge, "__call__", dying)
+        patched.setattr(tune._Pruner, "__call__", dying)
         with pytest.raises(_Killed):
             search("cut")
     cut = place / "cut"
@@ -283,10 +283,10 @@ def test_a_search_that_was_killed_goes_on(
     assert search("cut", "--resume", "--seed", "3") == 5
     assert "seed was 0 and is now 3" in capsys.readouterr().err
     assert search("cut", "--resume", "--folds", "3") == 5
-    assert "begun with other settings: folds" in capsys.readouterr().err
+    assert "started with other settings: folds" in capsys.readouterr().err
     (place / "space.toml").write_text(SPACE.replace("0.05", "0.04"))
     assert search("cut", "--resume") == 5
-    assert "begun with other settings: space" in capsys.readouterr().err
+    assert "started with other settings: space" in capsys.readouterr().err
     (place / "space.toml").write_text(SPACE)
 
     assert search("cut", "--resume") == 0
@@ -351,7 +351,7 @@ def test_time_ends_a_trial_with_its_epoch(
     assert [row["trial"] for row in rows_of(place / "found")] == ["0", "1"]
     monkeypatch.setattr(tune, "time", Clock())
     assert search("short", "--minutes", "2") == 2
-    assert "before the base recipe was judged" in capsys.readouterr().err
+    assert "before the base recipe was evaluated" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ def test_models_of_unlike_size_are_given_no_size() -> None:
 
 
 def test_temperatures_are_counted() -> None:
-    (rules,) = toy_worth(familiar=False).rules  # temperature 1.25
+    (rules,) = toy_worth(ood=False).rules  # temperature 1.25
     folds = (toy_model("fold-1-1", reliability=rules), toy_model("fold-1-2"))
     told = paragraph(toy_folds(folds=folds), "Probabilities")
     assert "In 1 of 2 all logits were divided by a temperature of its own" in told

@@ -432,7 +432,7 @@ def test_the_methods_tell_of_calibration_sets_and_abstaining() -> None:
     assert "where the set was not a single class or the image was unfamiliar" in text
     assert "4.9 % (2 of 41; " in text
     assert "classes on average (the set of an unfamiliar image is empty)." in text
-    plain = toy_checks(worth=toy_worth(familiar=False))
+    plain = toy_checks(worth=toy_worth(ood=False))
     text = everything(toy_facts(checks=plain))
     assert "where the set was not a single class:" in text
     assert "unfamiliar and are left unnamed" not in text

@@ -13,7 +13,6 @@ import pytest
 
 import actinscope
 from actinscope.cli.main import main
-from actinscope.phantoms.write import write_phantom_crops
 from actinscope.wording import percent
 from actinscope.writeup import AuditFacts
 from actinscope.writeup.card import model_card
@@ -24,6 +23,7 @@ from actinscope.writeup.crossvalidate_methods import folds_paragraphs
 from actinscope.writeup.diagnostics import Diagnostics
 from actinscope.writeup.facts import RunFacts
 from actinscope.writeup.methods import methods_markdown, methods_paragraphs
+from helpers.phantom_crops import write_phantom_crops
 from helpers.run_facts import toy_checks, toy_controls, toy_facts, toy_folds
 
 REPOSITORY = Path(actinscope.__file__).parents[2]

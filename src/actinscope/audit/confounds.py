@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from actinscope.audit.findings import AuditFinding, Dots, Shot, words_of
 from actinscope.audit.permutation import Confound, find_confounds
-from actinscope.report import AuditFinding, Dots, Shot
 from actinscope.study import CORNER, MEASURES, ImageStatistics, Manifest
 from actinscope.wording import percent
 
@@ -107,14 +107,8 @@ def confound_findings(
     if hidden:
         names = ", ".join(f"{one.name} ({one.balanced_accuracy:.2f})" for one in hidden)
         yield AuditFinding(
-            kind="cannot be told",
+            **words_of("cannot be told", names=names, least=hidden[0].least_p, checks=len(found)),
             severity="warning",
-            title="Too few groups to tell whether the classes differ in more than the cells",
-            detail=f"These name the class rather well: {names} (balanced accuracy). But so few "
-            f"groups can be exchanged in few ways only: the smallest p that a check can reach is "
-            f"{hidden[0].least_p:.2g}, before all {len(found)} checks are allowed for.",
-            remedy="Compare these values between the classes (the page of `actinscope audit` draws "
-            "them); image more groups of each class",
             numbers={one.name: one.balanced_accuracy for one in hidden},
             dots=_dots(hidden[0].name, manifest, observations),
         )
@@ -129,17 +123,19 @@ def _confounded(
         if one.name in {*_MEASURED, "corners of the picture"}
         else ""
     )
-    unit = f"a left-out {manifest.group}" if manifest.group else "a left-out image"
     return AuditFinding(
-        kind="confound",
+        **words_of(
+            "confound",
+            what=_spoken(one.name),
+            weakly="" if strong else ", though not well",
+            sample=manifest.group or "image",
+            accuracy=percent(one.balanced_accuracy),
+            expected=percent(one.expected),
+            p=one.p,
+            biology=biology,
+            remedy=_REMEDIES.get(one.name, _REMEDIES["column"]),
+        ),
         severity="warning" if strong else "info",
-        title=f"The class can be told from {_spoken(one.name)}"
-        + ("" if strong else ", though not well"),
-        detail=f"Without looking at the cells, {_spoken(one.name)} names the class of {unit} with "
-        f"a balanced accuracy of {percent(one.balanced_accuracy)} (by chance "
-        f"{percent(one.expected)}; p = {one.p:.2g} over all checks). A network may learn this "
-        f"instead of the cells.{biology}",
-        remedy=_REMEDIES.get(one.name, _REMEDIES["column"]),
         numbers={
             "balanced accuracy": one.balanced_accuracy,
             "by chance": one.expected,

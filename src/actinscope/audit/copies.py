@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from actinscope.audit.copy_matching import NearPair, sets_of
-from actinscope.report import AuditFinding, Shot
+from actinscope.audit.findings import AuditFinding, Severity, Shot, words_of
 from actinscope.study import Fingerprints, ImageStatistics, Manifest, Record
 
 COPIES_SEARCHED = (
@@ -78,84 +77,33 @@ def copy_findings(
             lines.append(f"{part_of[record.key]} part")
         return Shot(record.title, tuple(lines), pictures[place[record.key]])
 
-    def finding(
-        kind: str,
-        severity: Literal["error", "warning", "info"],
-        chosen: Sequence[CopyPair],
-        words: tuple[str, str, str],
-    ) -> AuditFinding:
+    def finding(kind: str, severity: Severity, chosen: Sequence[CopyPair]) -> AuditFinding:
         sets = sets_of([(place[p.first.key], place[p.second.key]) for p in chosen])
         members = [manifest.records[number].title for found in sets for number in found]
-        title, detail, remedy = words
         return AuditFinding(
-            kind=kind,
+            **words_of(kind, count=len(chosen), images=len(members)),
             severity=severity,
-            title=title.format(count=len(chosen), images=len(members), sets=len(sets)),
-            detail=detail,
-            remedy=remedy,
             images=tuple(members),
             numbers={"pairs": len(chosen), "images": len(members), "sets": len(sets)},
             pairs=tuple((shot(p.first), shot(p.second)) for p in chosen[:_SHOWN]),
         )
 
-    told: set[tuple[tuple[str, str], tuple[str, str]]] = set()
-
-    def left(chosen: Sequence[CopyPair]) -> list[CopyPair]:
-        fresh = [p for p in chosen if (p.first.key, p.second.key) not in told]
-        told.update((p.first.key, p.second.key) for p in fresh)
-        return fresh
-
     conflicting = [p for p in pairs if p.first.label != p.second.label]
-    if conflicting:
-        yield finding("copies with two labels", "error", conflicting, _TWO_LABELS)
     apart = [p for p in pairs if part_of and part_of[p.first.key] != part_of[p.second.key]]
+    if conflicting:
+        yield finding("copies with two labels", "error", conflicting)
     if apart:
-        yield finding("copies in two parts", "error", apart, _TWO_PARTS)
-    told.update((p.first.key, p.second.key) for p in (*conflicting, *apart))
+        yield finding("copies in two parts", "error", apart)
+    graver = {(p.first.key, p.second.key) for p in (*conflicting, *apart)}
+    rest = [p for p in pairs if (p.first.key, p.second.key) not in graver]
+    across = []
     if manifest.group is not None:
-        across = left(
-            [p for p in pairs if manifest.group_of(p.first) != manifest.group_of(p.second)]
-        )
-        if across:
-            yield finding("copies in two groups", "warning", across, _TWO_GROUPS)
-    exact = left([p for p in pairs if p.exact])
+        across = [p for p in rest if manifest.group_of(p.first) != manifest.group_of(p.second)]
+        rest = [p for p in rest if manifest.group_of(p.first) == manifest.group_of(p.second)]
+    exact, near = [p for p in rest if p.exact], [p for p in rest if not p.exact]
+    if across:
+        yield finding("copies in two groups", "warning", across)
     if exact:
-        yield finding("exact copies", "warning", exact, _EXACT)
-    near = left([p for p in pairs if not p.exact])
+        yield finding("exact copies", "warning", exact)
     if near:
-        yield finding("near copies", "info", near, _NEAR)
-
-
-_TWO_LABELS = (
-    "Images of the same cells with different labels: {count} pairs",
-    "Each pair shows one piece of one specimen (equal, or turned, mirrored, shifted, or otherwise "
-    "changed), but stands in two classes. Where a picture holds several cells this can be right: "
-    "the label then belongs to the cell in the middle. Otherwise one of the labels is wrong.",
-    "Look at each pair; correct the label, or remove the copy",
-)
-_TWO_PARTS = (
-    "Images of the same cells in two parts of the study: {count} pairs",
-    "The network would be tested on cells that it has learnt from, and the result would be too "
-    "good. The parts are those that training with these options and this seed would use.",
-    "Remove the copies; or name with --group what they come from (field, slide, culture); or set "
-    "keep_copies = true in the section [split] of the recipe, which keeps copies in one part",
-)
-_TWO_GROUPS = (
-    "Images of the same cells in two groups: {count} pairs",
-    "Groups are meant to be independent samples. Another seed would put these pairs into two "
-    "parts.",
-    "Check how these images were named; give both groups one name, or set keep_copies = true in "
-    "the section [split] of the recipe",
-)
-_EXACT = (
-    "{images} images are exact copies of each other",
-    "Equal pixels under several names. They are kept in one part, but the cells count more often "
-    "than others.",
-    "Remove the copies; they add nothing to training or test",
-)
-_NEAR = (
-    "Images that overlap or are changed copies, within one group: {count} pairs",
-    "They stay in one part, so that the test is not spoilt; but there are fewer independent cells "
-    "than images.",
-    "Nothing has to be done; remove copies where they were made by hand (turned, mirrored)",
-)
+        yield finding("near copies", "info", near)

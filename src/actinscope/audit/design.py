@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from actinscope.report import AuditFinding
-from actinscope.study import Manifest, Record
+from actinscope.audit.findings import AuditFinding, words_of
+from actinscope.study import Manifest
 from actinscope.wording import plural, spoken
 
 _FEW = 5
@@ -43,27 +43,18 @@ def design_findings(manifest: Manifest) -> Iterator[AuditFinding]:
                 yield _few_groups(column, few)
 
 
-def sentence_of(findings: tuple[AuditFinding, ...]) -> str:
-    """What makes the question unanswerable, for the top of a report; else empty."""
-    return next((f"{one.title}. {one.detail}" for one in findings if one.unanswerable), "")
-
-
 def _values(manifest: Manifest, column: str) -> dict[str, set[str]]:
     held: dict[str, set[str]] = {label: set() for label in manifest.classes}
     for record in manifest.records:
-        if value := _value(record, column):
+        if value := record.groups.get(column, ""):
             held[record.label].add(value)
     return held
-
-
-def _value(record: Record, column: str) -> str:
-    return record.groups.get(column, "")
 
 
 def _filled(manifest: Manifest, column: str) -> bool:
     """Nearly every image of every class has a value."""
     images = Counter(record.label for record in manifest.records)
-    valued = Counter(record.label for record in manifest.records if _value(record, column))
+    valued = Counter(record.label for record in manifest.records if record.groups.get(column))
     return all(valued[label] >= _FILLED * count for label, count in images.items())
 
 
@@ -79,16 +70,15 @@ def _alone(held: dict[str, set[str]]) -> list[str]:
 
 def _unanswerable(column: str, alone: list[str], held: dict[str, set[str]]) -> AuditFinding:
     names = ", ".join(f"{label} from {column} {min(held[label])}" for label in alone[:6])
-    one = spoken(column)
     return AuditFinding(
-        kind="one sample",
+        **words_of(
+            "one sample",
+            sample=spoken(column),
+            samples=plural(column),
+            column=column,
+            names=names,
+        ),
         severity="error",
-        title=f"These images cannot answer the question: a class comes from one {one} only",
-        detail=f"All images of {names}, and no other class comes from there. Whatever tells the "
-        f"classes apart may be the {one} (its day, its staining, its lamp) and not the cells, "
-        "and no split of these images can show which. A high accuracy would mean nothing.",
-        remedy=f"Image each class from at least three {plural(column)}, better with all classes on "
-        f"each; if {column} is not a sample but another name of the class, leave the column out",
         numbers={label: len(held[label]) for label in held},
         unanswerable=True,
     )
@@ -96,25 +86,13 @@ def _unanswerable(column: str, alone: list[str], held: dict[str, set[str]]) -> A
 
 def _few_groups(column: str, few: dict[str, int]) -> AuditFinding:
     counts = ", ".join(f"{label} {count}" for label, count in few.items())
-    least = min(few.values())
+    refused = " Training will refuse this split." if min(few.values()) < 3 else ""
     return AuditFinding(
-        kind="few groups",
+        **words_of("few groups", column=column, counts=counts, refused=refused),
         severity="warning",
-        title=f"Few groups ({column}) in some classes: {counts}",
-        detail="The result speaks for new groups only as far as groups were tested. With fewer "
-        "than three in a class not even one can be left for each part; below ten the interval is "
-        "wide." + (" Training will refuse this split." if least < 3 else ""),
-        remedy="Image more of them; until then compare several seeds or use cross-validation",
         numbers={label: float(count) for label, count in few.items()},
     )
 
 
 def _other_name(column: str) -> AuditFinding:
-    return AuditFinding(
-        kind="column names the class",
-        severity="info",
-        title=f"The column {column} says the same as the label",
-        detail="Each class has one value of it, and each value one class.",
-        remedy="If it is the treatment, all is well; if it is the day or the place where the "
-        "images were taken, the classes cannot be told from it",
-    )
+    return AuditFinding(**words_of("column names the class", column=column), severity="info")

@@ -1,15 +1,23 @@
-"""Out-of-fold probabilities at little cost: frozen network, logistic regression, whole groups."""
+"""Which labels to look at again: confident learning on out-of-fold probabilities.
+
+The probabilities come at little cost from a frozen pretrained network and logistic regression,
+whole groups left out. A label is doubted where another class gets at least the probability that
+its own images get on average (Northcutt, Jiang and Chuang, Confident learning: estimating
+uncertainty in dataset labels, Journal of Artificial Intelligence Research 70, 2021). The package
+cleanlab does this and much else; the rule is a few lines.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.audit.confident_learning import LabelReview, review_labels
+from actinscope.audit.findings import AuditFinding, Shot, words_of
 from actinscope.cells import CropReader
-from actinscope.errors import SplitError
+from actinscope.errors import SplitError, StudyError
 from actinscope.networks import (
     FrozenLayers,
     NetworkEntry,
@@ -21,11 +29,67 @@ from actinscope.networks import (
 from actinscope.preprocess import fit_preprocess
 from actinscope.progress import Progress
 from actinscope.runs import images_of, labels_of, network_input
-from actinscope.study import Manifest, grouped_folds
+from actinscope.study import Fingerprints, Manifest, grouped_folds
 from actinscope.training import Recipe, logistic_head
 
 _FOLDS = 5
 _BATCH = 64
+_SHOWN = 24
+_HARDLY_BETTER = 0.1  # accuracy above guessing below which doubts about labels mean nothing
+
+
+@dataclass(frozen=True, eq=False)
+class LabelReview:
+    """All images in the order in which their labels should be looked at again.
+
+    Attributes:
+        order: (N,) image numbers, the most doubtful first.
+        suggested: (N,) by image: the class that the others speak for.
+        margin: (N,) by image: probability of the label less the highest other, -1..1.
+        doubted: (N,) by image: confident learning takes the label for wrong.
+    """
+
+    order: NDArray[np.intp]
+    suggested: NDArray[np.intp]
+    margin: NDArray[np.float64]
+    doubted: NDArray[np.bool_]
+
+
+def review_labels(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> LabelReview:
+    """Rank images by doubt in their label.
+
+    Args:
+        probabilities: (N, K) by models that have not seen the image, rows sum to 1.
+        labels: (N,) class indices as given.
+
+    Raises:
+        StudyError: the shapes do not fit, or a probability is no number from 0 to 1.
+    """
+    if probabilities.ndim != 2 or len(probabilities) != len(labels) or not len(labels):
+        raise StudyError(f"probabilities {probabilities.shape} and {len(labels)} labels do not fit")
+    if (
+        not (np.isfinite(probabilities).all() and (probabilities >= 0).all())
+        or (np.abs(probabilities.sum(axis=1) - 1) > 1e-3).any()
+    ):
+        raise StudyError("the probabilities of an image must be from 0 to 1 and sum to 1")
+    rows = np.arange(len(labels))
+    own = probabilities[rows, labels]
+    usual = np.array(
+        [
+            own[labels == k].mean() if (labels == k).any() else np.inf
+            for k in range(probabilities.shape[1])
+        ]
+    )
+    confident = np.where(probabilities >= usual, probabilities, 0.0)
+    likely = confident.argmax(axis=1)
+    doubted = (confident.max(axis=1) > 0) & (likely != labels)
+    others = probabilities.astype(np.float64)
+    others[rows, labels] = -1.0
+    suggested = np.where(doubted, likely, others.argmax(axis=1))
+    margin = own - others.max(axis=1)
+    return LabelReview(
+        order=np.lexsort((margin, ~doubted)), suggested=suggested, margin=margin, doubted=doubted
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,3 +189,33 @@ def _folds(manifest: Manifest, seed: int) -> list[NDArray[np.bool_]]:
             continue
         return [np.array([r.part == "test" for r in one.manifest.records]) for one in splits]
     raise AssertionError("two folds were made or refused")
+
+
+def label_findings(reviewed: ReviewedLabels, fingerprints: Fingerprints) -> Iterator[AuditFinding]:
+    """Labels that the network doubts; nothing where it is hardly better than guessing."""
+    manifest, review = fingerprints.manifest, reviewed.review
+    doubted = int(review.doubted.sum())
+    counts = np.unique([r.label for r in manifest.records], return_counts=True)[1]
+    if reviewed.accuracy < counts.max() / counts.sum() + _HARDLY_BETTER or not doubted:
+        return
+    pictures = [one.sketch.picture for one in fingerprints.observations]
+    shots = [
+        Shot(
+            manifest.records[i].title,
+            (
+                f"is {manifest.records[i].label}",
+                f"looks like {manifest.classes[review.suggested[i]]}",
+            ),
+            pictures[i],
+        )
+        for i in review.order[:_SHOWN]
+    ]
+    yield AuditFinding(
+        **words_of(
+            "doubtful labels", doubted=doubted, others="groups" if manifest.group else "images"
+        ),
+        severity="info",
+        images=tuple(manifest.records[i].title for i in review.order[:doubted]),
+        numbers={"doubted": doubted, "agreement": reviewed.accuracy},
+        shots=tuple(shots),
+    )

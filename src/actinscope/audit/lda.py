@@ -1,4 +1,8 @@
-"""How well a linear discriminant names the class of units whose group was left out."""
+"""How well a linear discriminant names the class of units whose group was left out.
+
+scikit-learn's `LinearDiscriminantAnalysis` would be fitted anew for each part left out and each
+exchange of labels; here the scatter of all parts is computed once.
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,9 @@ one class, and within each group that holds several. The accuracy that is told i
 discriminant, which names all classes where the regression is fast but masks some. Many checks are
 made at once; the p-values are adjusted by the smallest one over all checks in each exchange
 (Westfall and Young, Resampling-based multiple testing, 1993), which holds the chance of any false
-alarm at the level asked for.
+alarm at the level asked for. scikit-learn's `permutation_test_score` knows neither several checks
+nor exchanges within groups, and fits a model for each exchange; here all exchanges are solved at
+once.
 """
 
 from __future__ import annotations

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.report import AuditFinding, Shot
+from actinscope.audit.findings import AuditFinding, Shot, words_of
 from actinscope.study import MEASURES, ImageStatistics, Manifest
+from actinscope.wording import percent
 
 _SHOWN = 12
 _SATURATED = 0.01  # share of an image's pixels
@@ -30,14 +31,14 @@ def quality_findings(
     blank = column["signal"] < _BLANK
     focus = _deviations(column["focus"], labels) < -_FAR
     exposure = np.abs(_deviations(np.log10(np.maximum(column["mean"], 1e-9)), labels)) > _FAR
-    for chosen, measure, words in (
-        (blank, "signal", _BLANK_WORDS),
-        (saturated, "saturated", _SATURATED_WORDS),
-        (focus & ~blank, "focus", _FOCUS_WORDS),
-        (exposure & ~blank, "mean", _EXPOSURE_WORDS),
+    for kind, chosen, measure in (
+        ("blank", blank, "signal"),
+        ("saturated", saturated, "saturated"),
+        ("out of focus", focus & ~blank, "focus"),
+        ("exposure", exposure & ~blank, "mean"),
     ):
         if chosen.any():
-            yield _finding(manifest, observations, chosen, (measure, column[measure]), words)
+            yield _finding(kind, manifest, observations, chosen, (measure, column[measure]))
     yield from _mixed(observations)
     yield from _stretched(observations, column)
 
@@ -59,14 +60,13 @@ def _deviations(values: NDArray[np.float64], labels: NDArray[np.str_]) -> NDArra
 
 
 def _finding(
+    kind: str,
     manifest: Manifest,
     observations: Sequence[ImageStatistics],
     chosen: NDArray[np.bool_],
     measure: tuple[str, NDArray[np.float64]],
-    words: tuple[str, str, str, str],
 ) -> AuditFinding:
     name, values = measure
-    kind, title, detail, remedy = words
     numbers = np.flatnonzero(chosen)
     order = numbers[np.argsort(values[numbers], kind="stable")]
     if name == "saturated":
@@ -75,11 +75,10 @@ def _finding(
     counts = ", ".join(f"{label} {count}" for label, count in by_class.most_common(6))
     many = len(numbers) > 0.02 * len(values)
     return AuditFinding(
-        kind=kind,
+        **words_of(
+            kind, count=len(numbers), share=percent(len(numbers) / len(values)), classes=counts
+        ),
         severity="warning" if many else "info",
-        title=title.format(count=len(numbers), share=f"{100 * len(numbers) / len(values):.1f} %"),
-        detail=f"{detail} By class: {counts}.",
-        remedy=remedy,
         images=tuple(manifest.records[number].title for number in order),
         numbers={"images": len(numbers)},
         shots=tuple(
@@ -98,12 +97,8 @@ def _mixed(observations: Sequence[ImageStatistics]) -> Iterator[AuditFinding]:
     if len(kinds) > 1:
         counts = ", ".join(f"{name}: {count}" for name, count in kinds.most_common(5))
         yield AuditFinding(
-            kind="mixed pixel types",
+            **words_of("mixed pixel types", count=len(kinds), kinds=counts),
             severity="warning",
-            title=f"The images have {len(kinds)} different pixel types",
-            detail=f"{counts}. Images of one study should come from one camera at one bit depth; "
-            "8-bit copies of 16-bit images have mostly been stretched, each by itself.",
-            remedy="Export all images again from the raw data in the same way",
             numbers={name: float(count) for name, count in kinds.items()},
         )
 
@@ -115,38 +110,7 @@ def _stretched(
     full = eight & (column["saturated"] > 0)
     if eight.sum() >= _FEWEST and full.sum() > 0.9 * eight.sum():
         yield AuditFinding(
-            kind="stretched images",
+            **words_of("stretched images", full=int(full.sum()), count=int(eight.sum())),
             severity="info",
-            title="The 8-bit images look as if each had been stretched to its own brightest pixel",
-            detail=f"{int(full.sum())} of {int(eight.sum())} reach 255 in some pixel. Brightness "
-            "can then not be compared between images.",
-            remedy="If brightness matters to the question, use the raw images",
             numbers={"images": float(full.sum())},
         )
-
-
-_BLANK_WORDS = (
-    "blank",
-    "Images that show hardly anything but background: {count} ({share})",
-    "Their bright structures rise less than three standard deviations of the noise above the rest.",
-    "Look at them, and remove those without a cell",
-)
-_SATURATED_WORDS = (
-    "saturated",
-    "Saturated images: {count} ({share})",
-    "More than 1 % of their pixels have the highest value that the file can hold: the structure in "
-    "these places is lost, and a network may learn the exposure instead of the cell.",
-    "Expose or export them again; if that cannot be, check that no class has more of them",
-)
-_FOCUS_WORDS = (
-    "out of focus",
-    "Images much less sharp than others of their class: {count} ({share})",
-    "Fine structure is weaker by more than six robust standard deviations.",
-    "Look at them; remove those out of focus, or keep them in all classes alike",
-)
-_EXPOSURE_WORDS = (
-    "exposure",
-    "Images much darker or brighter than others of their class: {count} ({share})",
-    "Their mean differs by more than six robust standard deviations (on a logarithmic scale).",
-    "Look at them; they may be from another exposure, magnification or stain",
-)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from actinscope.audit.copies import CopyPair
+from actinscope.audit.findings import AuditFinding
 from actinscope.audit.labels import ReviewedLabels
 from actinscope.audit.permutation import Confound
 from actinscope.files import write_csv, write_json_atomic
-from actinscope.report import AuditFinding
 from actinscope.study import Manifest
 
 _DRAWN = {"pairs", "shots", "dots"}

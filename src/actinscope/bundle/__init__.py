@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from actinscope.bundle.calibration import calibrated
 from actinscope.bundle.ensemble import save_ensemble
 from actinscope.bundle.info import INT8_FILE, MOST_MEMBERS, BundleInfo, NetworkSummary
 from actinscope.bundle.int8 import (
     MEASURED,
-    Figure,
     Int8Part,
     Int8Summary,
+    StoredEstimate,
     cost_sentence,
     int8_note,
     too_costly,
 )
 from actinscope.bundle.load import Bundle, load_bundle, read_bundle_info
 from actinscope.bundle.ood import ReferenceFeatures, neighbour_distances, reference_features
-from actinscope.bundle.opening import joint_output, open_sessions
-from actinscope.bundle.output import NetworkOutput, stack_outputs
+from actinscope.bundle.output import EMBEDDING, NetworkOutput, calibrated, stack_outputs
 from actinscope.bundle.provenance import TrainingHashes, group_digest
 from actinscope.bundle.quantize import quantize_network
 from actinscope.bundle.reliability import AbstainBy, AbstainRule, OodRule, Reliability, SetRule
-from actinscope.bundle.session import EMBEDDING
+from actinscope.bundle.session import joint_output, open_sessions
 from actinscope.bundle.store import save_bundle, store_int8, store_metrics, store_reliability
 from actinscope.bundle.verify import verify_bundle
 
@@ -34,7 +32,6 @@ __all__ = [
     "AbstainRule",
     "Bundle",
     "BundleInfo",
-    "Figure",
     "Int8Part",
     "Int8Summary",
     "NetworkOutput",
@@ -43,6 +40,7 @@ __all__ = [
     "ReferenceFeatures",
     "Reliability",
     "SetRule",
+    "StoredEstimate",
     "TrainingHashes",
     "calibrated",
     "cost_sentence",

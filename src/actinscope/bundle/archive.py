@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from actinscope.bundle.info import (
-    FAMILIAR_FILE,
+    FEATURES_FILE,
     GOLDEN_FILE,
+    HASHES_FILE,
     INFO_FILE,
     INT8_FILE,
     MODEL_FILE,
     MOST_MEMBERS,
-    SEEN_FILE,
     TREES_FILE,
     member_folder,
 )
 from actinscope.errors import BundleError
-from actinscope.files import atomic_path
 
 # Far above what a bundle needs, far below what would fill a laptop's memory.
 LIMITS = {
@@ -28,11 +31,11 @@ LIMITS = {
     MODEL_FILE: 1 << 30,
     GOLDEN_FILE: 1 << 30,
     INT8_FILE: 1 << 30,
-    FAMILIAR_FILE: 64 << 20,
-    SEEN_FILE: 256 << 20,
+    FEATURES_FILE: 64 << 20,
+    HASHES_FILE: 256 << 20,
     TREES_FILE: 256 << 20,
 }
-_OPTIONAL = frozenset({INT8_FILE, FAMILIAR_FILE, SEEN_FILE, TREES_FILE})
+_OPTIONAL = frozenset({INT8_FILE, FEATURES_FILE, HASHES_FILE, TREES_FILE})
 _MOST_FILES = len(LIMITS) * (MOST_MEMBERS + 1) + 64
 
 
@@ -48,7 +51,7 @@ def read_bundle_files(path: Path) -> dict[str, bytes]:
     """
     if path.is_dir():
         return _all_files(
-            lambda name: (path / name).exists(), lambda name: _read_from_folder(path, name), path
+            lambda name: (path / name).exists(), lambda name: read_bundle_file(path, name), path
         )
     if not path.exists():
         raise BundleError(
@@ -61,15 +64,6 @@ def read_bundle_files(path: Path) -> dict[str, bytes]:
             "this is one file of a bundle", where=path, remedy=f"Give its folder {path.parent}"
         )
     return _read_from_zip(path)
-
-
-def read_info_file(folder: Path) -> bytes:
-    """The bytes of bundle.json in ``folder``.
-
-    Raises:
-        BundleError: it is missing, oversized or cannot be read.
-    """
-    return _read_from_folder(Path(folder), INFO_FILE)
 
 
 def _all_files(
@@ -88,14 +82,15 @@ def _all_files(
     return files
 
 
-def _limit(name: str) -> int:
-    return LIMITS[name.rpartition("/")[2]]
+def read_bundle_file(folder: Path, name: str) -> bytes:
+    """The bytes of one file of the bundle in ``folder``.
 
-
-def _read_from_folder(folder: Path, name: str) -> bytes:
+    Raises:
+        BundleError: it is missing, oversized or cannot be read.
+    """
     file = folder / name
     try:
-        if file.stat().st_size > _limit(name):
+        if file.stat().st_size > LIMITS[file.name]:
             raise _too_large(file, name)
         return file.read_bytes()
     except FileNotFoundError as error:
@@ -109,46 +104,10 @@ def _read_from_folder(folder: Path, name: str) -> bytes:
 
 
 def _read_from_zip(path: Path) -> dict[str, bytes]:
-    with _zip_errors(path), zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-        if len(members) > _MOST_FILES:
-            raise BundleError(
-                f"the zip holds {len(members)} files, a bundle holds fewer",
-                where=path,
-                remedy="Zip the bundle's folder alone",
-            )
-        found = {PurePosixPath(member.filename): member for member in members}
-        places = [place.parent for place in found if place.name == INFO_FILE]
-        tops = [place for place in places if len(place.parts) <= 1]  # members lie deeper
-        if len(tops) != 1:
-            raise _missing(path, INFO_FILE)
-        return _all_files(
-            lambda name: tops[0] / name in found,
-            lambda name: _read_member(archive, found[tops[0] / name], _limit(name), path),
-            path,
-        )
-
-
-def _read_member(
-    archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int, path: Path
-) -> bytes:
-    # The size in the directory can lie, so what comes out is bounded as well.
-    if member.file_size > limit:
-        raise _too_large(path, member.filename)
-    with archive.open(member) as stream:
-        data = stream.read(limit + 1)
-    if len(data) > limit:
-        raise _too_large(path, member.filename)
-    return data
-
-
-@contextmanager
-def _zip_errors(path: Path) -> Iterator[None]:
     try:
-        yield
+        with zipfile.ZipFile(path) as archive:
+            return _files_in(archive, path)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        if isinstance(error, BundleError):
-            raise
         raise BundleError(
             f"neither a folder nor an intact zip ({error})",
             where=path,
@@ -160,22 +119,36 @@ def _zip_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def zip_bundle(folder: Path, target: Path) -> None:
-    """Pack the bundle in ``folder`` into the zip ``target``; the same bytes every time.
+def _files_in(archive: zipfile.ZipFile, path: Path) -> dict[str, bytes]:
+    members = archive.infolist()
+    if len(members) > _MOST_FILES:
+        raise BundleError(
+            f"the zip holds {len(members)} files, a bundle holds fewer",
+            where=path,
+            remedy="Zip the bundle's folder alone",
+        )
+    found = {PurePosixPath(member.filename): member for member in members}
+    places = [place.parent for place in found if place.name == INFO_FILE]
+    tops = [place for place in places if len(place.parts) <= 1]  # members lie deeper
+    if len(tops) != 1:
+        raise _missing(path, INFO_FILE)
+    return _all_files(
+        lambda name: tops[0] / name in found,
+        lambda name: _read_member(archive, found[tops[0] / name], path),
+        path,
+    )
 
-    Raises:
-        BundleError: ``folder`` is no bundle.
-        OutputError: ``target`` cannot be written.
-    """
-    files = read_bundle_files(Path(folder))
-    with (
-        atomic_path(Path(target)) as temporary,
-        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
-    ):
-        for name, data in files.items():
-            member = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-            member.external_attr = 0o644 << 16
-            archive.writestr(member, data, zipfile.ZIP_DEFLATED)
+
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> bytes:
+    # The size in the directory can lie, so what comes out is bounded as well.
+    limit = LIMITS[PurePosixPath(member.filename).name]
+    if member.file_size > limit:
+        raise _too_large(path, member.filename)
+    with archive.open(member) as stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise _too_large(path, member.filename)
+    return data
 
 
 #: Where a run, a cross-validation and its ensemble have theirs.
@@ -199,4 +172,30 @@ def _too_large(path: Path, name: str) -> BundleError:
         f"{name} is larger than a bundle's file can be",
         where=path,
         remedy="Do not use it; ask whoever made it for the original",
+    )
+
+
+def read_arrays(data: bytes, what: str, *, where: Path, most_bytes: int) -> dict[str, NDArray[Any]]:
+    """The arrays of an .npz file by name; nothing in it is ever executed.
+
+    Raises:
+        BundleError: damaged, or it would unpack to more than ``most_bytes``.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if sum(member.file_size for member in archive.infolist()) > most_bytes:
+                why = f"it would unpack to more than {most_bytes >> 20} megabytes"
+                raise damaged(what, where, why)
+        with np.load(io.BytesIO(data), allow_pickle=False) as loaded:
+            return {name: loaded[name] for name in loaded.files}
+    except (ValueError, OSError, EOFError, TypeError, MemoryError) as error:
+        raise damaged(what, where, str(error)) from error
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise damaged(what, where, str(error)) from error
+
+
+def damaged(what: str, where: Path, why: str) -> BundleError:
+    """The error for a file of the bundle that holds ``what``."""
+    return BundleError(
+        f"{what} cannot be used ({why})", where=where, remedy="Copy the bundle again"
     )

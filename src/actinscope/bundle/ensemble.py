@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 
@@ -21,19 +20,19 @@ from actinscope.bundle.archive import read_bundle_files
 from actinscope.bundle.golden import pack_golden
 from actinscope.bundle.info import (
     GOLDEN_FILE,
+    HASHES_FILE,
     INFO_FILE,
     MOST_MEMBERS,
-    SEEN_FILE,
     BundleInfo,
     Member,
     NetworkSummary,
     member_folder,
 )
-from actinscope.bundle.load import Bundle, load_and_prove, require_member
-from actinscope.bundle.opening import joint_output, open_sessions
+from actinscope.bundle.load import Bundle, require_member
 from actinscope.bundle.output import NetworkOutput
-from actinscope.bundle.place import replace_folder
 from actinscope.bundle.provenance import TrainingHashes
+from actinscope.bundle.session import joint_output, open_sessions
+from actinscope.bundle.store import write_bundle
 from actinscope.errors import BundleError, ImageError, UsageError
 from actinscope.images import Image
 
@@ -44,7 +43,7 @@ def save_ensemble(
     folder: Path,
     members: Sequence[Bundle],
     *,
-    seen: TrainingHashes,
+    training_hashes: TrainingHashes,
     version: str,
     created: str,
     notices: Sequence[str] = (),
@@ -54,7 +53,7 @@ def save_ensemble(
     Args:
         folder: does not exist, is empty, or holds a bundle.
         members: two or more bundles with the same classes in the same order.
-        seen: which images trained them.
+        training_hashes: which images trained them.
         version: of actinscope.
         created: when, ISO 8601 in UTC.
         notices: sentences that go with the bundle, beside those of the members.
@@ -73,14 +72,14 @@ def save_ensemble(
     outputs = _answers(members, images)
     inputs = np.stack([info.preprocess.apply(image) for image in images])
     golden, entries = pack_golden(images, inputs, joint_output(members, outputs).probabilities)
-    own = {GOLDEN_FILE: golden, SEEN_FILE: seen.as_json()}
+    own = {GOLDEN_FILE: golden, HASHES_FILE: training_hashes.as_json()}
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in own.items()}
     files = dict(own)
     for number, member in enumerate(members):
         for name, data in read_bundle_files(member.path).items():
             files[f"{member_folder(number)}/{name}"] = data
     files[INFO_FILE] = info.model_copy(update={"golden": entries, "files": hashes}).as_json()
-    return replace(replace_folder(Path(folder), files, load_and_prove), path=Path(folder))
+    return write_bundle(Path(folder), files)
 
 
 def _require_several(members: Sequence[Bundle]) -> None:

@@ -1,10 +1,8 @@
-"""The golden images: raw pictures and what the training framework made of them."""
+"""The golden images: raw images and what the training framework made of them."""
 
 from __future__ import annotations
 
 import io
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from actinscope.bundle.archive import damaged, read_arrays
 from actinscope.bundle.info import GoldenImage
-from actinscope.errors import BundleError
 from actinscope.images import Image
 
-_MOST_BYTES = 1 << 30
+_WHAT = "the golden images"
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,29 +66,19 @@ def unpack_golden(data: bytes, entries: Sequence[GoldenImage], *, where: Path) -
     Raises:
         BundleError: damaged, oversized, or not what bundle.json announces.
     """
+    arrays = read_arrays(data, _WHAT, where=where, most_bytes=1 << 30)
     try:
-        arrays = _read_arrays(data, where)
         images = tuple(
             _image(arrays[f"image_{place}"], entry) for place, entry in enumerate(entries)
         )
         golden = Golden(images, arrays["input"], arrays["probabilities"])
         count = int(arrays["n"])
     except KeyError as error:
-        raise _damaged(where, f"{error.args[0]} is missing") from error
-    except (ValueError, OSError, EOFError, TypeError, MemoryError) as error:
-        raise _damaged(where, str(error)) from error
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        raise _damaged(where, str(error)) from error
+        raise damaged(_WHAT, where, f"{error.args[0]} is missing") from error
+    except (ValueError, TypeError) as error:
+        raise damaged(_WHAT, where, str(error)) from error
     _check_shapes(golden, count, where)
     return golden
-
-
-def _read_arrays(data: bytes, where: Path) -> dict[str, NDArray[Any]]:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        if sum(member.file_size for member in archive.infolist()) > _MOST_BYTES:
-            raise _damaged(where, "it would unpack to more than a gigabyte")
-    with np.load(io.BytesIO(data), allow_pickle=False) as loaded:
-        return {name: loaded[name] for name in loaded.files}
 
 
 def _image(pixels: NDArray[Any], entry: GoldenImage) -> Image:
@@ -114,15 +102,9 @@ def _image(pixels: NDArray[Any], entry: GoldenImage) -> Image:
 def _check_shapes(golden: Golden, count: int, where: Path) -> None:
     n = len(golden.images)
     if n == 0 or count != n:
-        raise _damaged(where, f"it holds {count} images, bundle.json names {n}")
+        raise damaged(_WHAT, where, f"it holds {count} images, bundle.json names {n}")
     if golden.inputs.ndim != 4 or len(golden.inputs) != n or golden.inputs.dtype.kind != "f":
-        raise _damaged(where, f"its inputs have the shape {golden.inputs.shape}")
+        raise damaged(_WHAT, where, f"its inputs have the shape {golden.inputs.shape}")
     shape = golden.probabilities.shape
     if golden.probabilities.ndim != 2 or shape[0] != n or golden.probabilities.dtype.kind != "f":
-        raise _damaged(where, f"its probabilities have the shape {shape}")
-
-
-def _damaged(where: Path, why: str) -> BundleError:
-    return BundleError(
-        f"the golden images cannot be used ({why})", where=where, remedy="Copy the bundle again"
-    )
+        raise damaged(_WHAT, where, f"its probabilities have the shape {shape}")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from actinscope.bundle.int8 import Int8Summary
-from actinscope.bundle.reliability import Reliability
+from actinscope.bundle.reliability import Reliability, StoredModel
 from actinscope.images import ReadOptions
 from actinscope.preprocess import Preprocess
 
@@ -19,9 +19,9 @@ FORMAT_VERSION = 3
 MODEL_FILE = "model.onnx"
 INT8_FILE = "model_int8.onnx"
 GOLDEN_FILE = "golden.npz"
-FAMILIAR_FILE = "familiar.npz"
+FEATURES_FILE = "familiar.npz"
 INFO_FILE = "bundle.json"
-SEEN_FILE = "seen.json"
+HASHES_FILE = "seen.json"
 TREES_FILE = "trees.onnx"
 #: Networks in an ensemble, at most: each is run for every image.
 MOST_MEMBERS = 16
@@ -35,10 +35,8 @@ def member_folder(number: int) -> str:
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class NetworkSummary(BaseModel):
+class NetworkSummary(StoredModel):
     """Which network the bundle holds, and under what licence its start weights came."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     title: str
@@ -46,19 +44,17 @@ class NetworkSummary(BaseModel):
     weights: str
 
 
-class Member(BaseModel):
+class Member(StoredModel):
     """One network of an ensemble: which, and the digest of its own bundle.json."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: str
     digest: Sha256
 
 
-class GoldenImage(BaseModel):
+class GoldenImage(StoredModel):
     """What is known of one golden image besides its pixels (see ``images.Image``)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False)
 
     name: str
     channel_names: tuple[str, ...]
@@ -68,7 +64,7 @@ class GoldenImage(BaseModel):
     notes: tuple[str, ...] = ()
 
 
-class BundleInfo(BaseModel):
+class BundleInfo(StoredModel):
     """The whole contract of a delivered model.
 
     Attributes:
@@ -90,15 +86,13 @@ class BundleInfo(BaseModel):
         head: what names the class: the last layer of model.onnx (``softmax``), or the trees
             in trees.onnx, to which model.onnx gives the embedding (``boosted_trees``).
         int8: what the 8-bit network costs and gains, or None where there is none.
-        reliability: temperature, prediction sets, abstaining and what is familiar; None in
+        reliability: temperature, prediction sets, abstaining, out-of-distribution rule; None in
             bundles that have none of it.
         members: the networks of an ensemble, whose probabilities are averaged; each has its
             own preprocessing, and ``preprocess`` is then that of the first. Else none.
         golden: what belongs to the golden images of golden.npz, in their order.
         files: SHA-256 of each other file of the bundle. Filled in when it is saved.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format_version: int = 1
     actinscope_version: str
@@ -112,14 +106,14 @@ class BundleInfo(BaseModel):
     synthetic: bool = False
     random_weights: bool = False
     notices: tuple[str, ...] = ()
-    training: dict[str, str | int | float | None] = {}
-    metrics: dict[str, Any] = {}
+    training: dict[str, str | int | float | None] = Field(default_factory=dict)
+    metrics: dict[str, Any] = Field(default_factory=dict)
     head: Literal["softmax", "boosted_trees"] = "softmax"
     int8: Int8Summary | None = None
     reliability: Reliability | None = None
     members: tuple[Member, ...] = Field(default=(), max_length=MOST_MEMBERS)
     golden: tuple[GoldenImage, ...] = ()
-    files: dict[str, Sha256] = {}
+    files: dict[str, Sha256] = Field(default_factory=dict)
 
     @field_validator("classes")
     @classmethod
@@ -145,7 +139,7 @@ class BundleInfo(BaseModel):
                 continue
             if len(one.sets.thresholds) != len(self.classes):
                 raise ValueError("the thresholds of the prediction sets do not fit the classes")
-            if one.familiar is not None and len(one.familiar.golden) != len(self.golden):
+            if one.ood is not None and len(one.ood.golden) != len(self.golden):
                 raise ValueError("the unfamiliarity does not fit the golden images")
         return self
 
@@ -173,6 +167,9 @@ class BundleInfo(BaseModel):
             without["preprocess"] = {"order"}
         else:
             version = 3
-        told = self.model_copy(update={"format_version": version})
+        versioned = self.model_copy(update={"format_version": version})
         # Values that are not a number become null: a class without test images has no metric.
-        return told.model_dump_json(indent=2, exclude=without).encode("utf-8") + b"\n"
+        return (
+            versioned.model_dump_json(indent=2, by_alias=True, exclude=without).encode("utf-8")
+            + b"\n"
+        )

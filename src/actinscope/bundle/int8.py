@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from actinscope.bundle.reliability import Reliability
+from actinscope.bundle.reliability import Reliability, StoredModel
+from actinscope.wording import percent
 
 Precision = Literal["float32", "int8"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
@@ -22,39 +23,35 @@ MOST_POINTS_LOST = 2.0
 MOST_CHANGED = 0.05
 
 
-class Figure(BaseModel):
-    """A figure with its 95 % interval; None where there is none."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class StoredEstimate(StoredModel):
+    """A metric with its 95 % interval; None where there is none."""
 
     value: float | None
     low: float | None = None
     high: float | None = None
 
 
-class Int8Part(BaseModel):
+class Int8Part(StoredModel):
     """INT8 against float32 on the same images of one part.
 
     Attributes:
         images: how many.
-        accuracy_float32, accuracy_int8: shares of right answers.
+        accuracy_float32, accuracy_int8: shares of correct predictions.
         balanced_accuracy_float32, balanced_accuracy_int8: mean recall of the classes.
         difference: accuracy of INT8 minus that of float32, image by image.
         difference_method: how the interval of the difference was made.
         changed: images for which INT8 names another class.
-        only_float32_right, only_int8_right: images that only one of them names rightly.
+        only_float32_right, only_int8_right: images that only one of them names correctly.
         mcnemar_p: exact two-sided p of these two counts.
         largest_probability_difference: of any image and class.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     images: int = Field(ge=1)
-    accuracy_float32: Figure
-    accuracy_int8: Figure
-    balanced_accuracy_float32: Figure
-    balanced_accuracy_int8: Figure
-    difference: Figure
+    accuracy_float32: StoredEstimate
+    accuracy_int8: StoredEstimate
+    balanced_accuracy_float32: StoredEstimate
+    balanced_accuracy_int8: StoredEstimate
+    difference: StoredEstimate
     difference_method: str
     changed: int = Field(ge=0)
     only_float32_right: int = Field(ge=0)
@@ -68,7 +65,7 @@ class Int8Part(BaseModel):
         return 100.0 * (self.only_int8_right - self.only_float32_right) / self.images
 
 
-class Int8Summary(BaseModel):
+class Int8Summary(StoredModel):
     """What the 8-bit copy costs and gains; without it a bundle offers no INT8.
 
     Attributes:
@@ -83,8 +80,6 @@ class Int8Summary(BaseModel):
         reliability: as that of the bundle, fitted on the outputs of INT8; None where the
             bundle has none.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     calibration_images: int = Field(ge=1)
     seed: int
@@ -115,7 +110,10 @@ def _judged_on(parts: Mapping[str, Int8Part]) -> str:
 
 def cost_sentence(part: Int8Part, where: str) -> str:
     """What INT8 costs, with interval: ``INT8: accuracy 93.7 % against 95.2 % ...``."""
-    both = [_percent(part.accuracy_int8), _percent(part.accuracy_float32)]
+    both = [
+        "unknown" if one.value is None else percent(one.value)
+        for one in (part.accuracy_int8, part.accuracy_float32)
+    ]
     changed = "1 answer changes" if part.changed == 1 else f"{part.changed} answers change"
     return (
         f"INT8: accuracy {both[0]} against {both[1]} of float32 on {part.images} {where} images "
@@ -145,7 +143,7 @@ def too_costly(parts: Mapping[str, Int8Part]) -> str:
         )
     if part.changed > 1 and part.changed > MOST_CHANGED * part.images:
         reasons.append(
-            f"{100 * part.changed / part.images:.1f} % of the answers change (at most "
+            f"{percent(part.changed / part.images)} of the answers change (at most "
             f"{100 * MOST_CHANGED:g} %)"
         )
     if not reasons:
@@ -153,11 +151,7 @@ def too_costly(parts: Mapping[str, Int8Part]) -> str:
     return f"INT8 costs too much: on {part.images} {where} images {' and '.join(reasons)}"
 
 
-def _percent(figure: Figure) -> str:
-    return "unknown" if figure.value is None else f"{100 * figure.value:.1f} %"
-
-
-def _interval(figure: Figure) -> str:
-    if figure.low is None or figure.high is None:
+def _interval(estimate: StoredEstimate) -> str:
+    if estimate.low is None or estimate.high is None:
         return ", no interval"
-    return f", {100 * figure.low:+.1f} to {100 * figure.high:+.1f}"
+    return f", {100 * estimate.low:+.1f} to {100 * estimate.high:+.1f}"

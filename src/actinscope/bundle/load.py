@@ -11,16 +11,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from actinscope.bundle.archive import read_bundle_files, read_info_file
+from actinscope.bundle.archive import read_bundle_file, read_bundle_files
 from actinscope.bundle.golden import Golden, unpack_golden
 from actinscope.bundle.info import (
-    FAMILIAR_FILE,
+    FEATURES_FILE,
     FORMAT_VERSION,
     GOLDEN_FILE,
+    HASHES_FILE,
     INFO_FILE,
     INT8_FILE,
     MODEL_FILE,
-    SEEN_FILE,
     TREES_FILE,
     BundleInfo,
     member_folder,
@@ -46,7 +46,7 @@ class Bundle:
         int8_model: the bytes of model_int8.onnx, None where ``info.int8`` is None.
         members: the bundles whose probabilities an ensemble averages, else none.
         trees: the bytes of trees.onnx, None where ``info.head`` is not ``boosted_trees``.
-        seen: which images trained the members; None but for an ensemble.
+        training_hashes: which images trained the members; None but for an ensemble.
     """
 
     path: Path
@@ -57,8 +57,8 @@ class Bundle:
     int8_model: bytes | None = field(default=None, repr=False)
     members: tuple[Bundle, ...] = ()
     trees: bytes | None = field(default=None, repr=False)
-    seen: TrainingHashes | None = field(default=None, repr=False)
-    _familiar: bytes | None = field(default=None, repr=False)
+    training_hashes: TrainingHashes | None = field(default=None, repr=False)
+    _features: bytes | None = field(default=None, repr=False)
 
     @property
     def networks(self) -> tuple[Bundle, ...]:
@@ -87,10 +87,10 @@ class Bundle:
             BundleError: familiar.npz does not hold what bundle.json announces.
         """
         rules = self.info.reliability
-        if rules is None or rules.familiar is None or self._familiar is None:
+        if rules is None or rules.ood is None or self._features is None:
             return None
         return unpack_reference_features(
-            self._familiar, rules.familiar.references, where=self.path / FAMILIAR_FILE
+            self._features, rules.ood.references, where=self.path / FEATURES_FILE
         )
 
     def network(self, precision: str) -> bytes:
@@ -141,14 +141,7 @@ def read_bundle_info(folder: Path) -> BundleInfo:
         BundleError: the file is missing, oversized or no bundle.json.
     """
     path = Path(folder)
-    return _parse_info(read_info_file(path), path / INFO_FILE)
-
-
-def load_and_prove(path: Path) -> Bundle:
-    """As :func:`load_bundle`, with the golden images looked into too."""
-    bundle = load_bundle(path)
-    bundle.golden()
-    return bundle
+    return _parse_info(read_bundle_file(path, INFO_FILE), path / INFO_FILE)
 
 
 def _checked(files: Mapping[str, bytes], path: Path) -> Bundle:
@@ -156,11 +149,11 @@ def _checked(files: Mapping[str, bytes], path: Path) -> Bundle:
     own = {name: data for name, data in files.items() if "/" not in name}
     info = _parse_info(own[INFO_FILE], path / INFO_FILE)
     announced = {
-        INT8_FILE: info.int8 is not None,  # else nobody measured what it costs
-        FAMILIAR_FILE: info.reliability is not None and info.reliability.familiar is not None,
+        INT8_FILE: info.int8 is not None,  # else its cost was not measured
+        FEATURES_FILE: info.reliability is not None and info.reliability.ood is not None,
         TREES_FILE: info.head == "boosted_trees",
     }
-    for name in (INT8_FILE, FAMILIAR_FILE):
+    for name in (INT8_FILE, FEATURES_FILE):
         if not announced[name]:
             own.pop(name, None)  # written, but the run was stopped before it was announced
     for name in (*info.files, *(name for name, there in announced.items() if there)):
@@ -191,11 +184,11 @@ def _checked(files: Mapping[str, bytes], path: Path) -> Bundle:
         _golden=own[GOLDEN_FILE],
         int8_model=own.get(INT8_FILE),
         trees=trees,
-        _familiar=own.get(FAMILIAR_FILE),
+        _features=own.get(FEATURES_FILE),
         members=_members(files, info, path),
-        seen=read_training_hashes(own[SEEN_FILE], where=path / SEEN_FILE)
-        if SEEN_FILE in own
-        else None,
+        training_hashes=None
+        if HASHES_FILE not in own
+        else read_training_hashes(own[HASHES_FILE], where=path / HASHES_FILE),
     )
 
 

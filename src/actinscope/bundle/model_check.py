@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from actinscope.bundle.session import EMBEDDING, INPUT, PROBABILITIES
+from actinscope.bundle.output import EMBEDDING, INPUT, PROBABILITIES
 from actinscope.errors import BundleError
 
 _STANDARD_DOMAINS = ("", "ai.onnx")
@@ -121,25 +121,21 @@ def _check_ends(graph: Any, where: Path, *, output: str, classes: int) -> None:
     stored = {tensor.name for tensor in graph.initializer}
     inputs = [port for port in graph.input if port.name not in stored]
     outputs = {port.name: port for port in graph.output}
+    wrong = ""
     if [port.name for port in inputs] != [INPUT] or output not in outputs:
-        raise BundleError(
+        wrong = (
             f"the network must have the input {INPUT!r} and the output {output!r}, "
-            f"it has {[port.name for port in inputs]} and {list(outputs)}",
-            where=where,
-            remedy="Use the model.onnx that belongs to this bundle",
+            f"it has {[port.name for port in inputs]} and {list(outputs)}"
         )
-    if len(inputs[0].type.tensor_type.shape.dim) != 4:
+    elif len(inputs[0].type.tensor_type.shape.dim) != 4:
+        wrong = f"the input {INPUT!r} must have four axes (images, rows, columns, channels)"
+    elif output == PROBABILITIES:
+        sizes = [dim.dim_value for dim in outputs[output].type.tensor_type.shape.dim]
+        if sizes and sizes[-1] not in (0, classes):  # 0: the file leaves the size open
+            wrong = (
+                f"the network gives {sizes[-1]} probabilities, bundle.json names {classes} classes"
+            )
+    if wrong:
         raise BundleError(
-            f"the input {INPUT!r} must have four axes (images, rows, columns, channels)",
-            where=where,
-            remedy="Use the model.onnx that belongs to this bundle",
-        )
-    if output != PROBABILITIES:
-        return
-    sizes = [dim.dim_value for dim in outputs[PROBABILITIES].type.tensor_type.shape.dim]
-    if sizes and sizes[-1] not in (0, classes):  # 0: the file leaves the size open
-        raise BundleError(
-            f"the network gives {sizes[-1]} probabilities, bundle.json names {classes} classes",
-            where=where,
-            remedy="Use the model.onnx that belongs to this bundle",
+            wrong, where=where, remedy="Use the model.onnx that belongs to this bundle"
         )

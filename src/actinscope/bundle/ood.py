@@ -1,7 +1,7 @@
-"""Early features of training images: what is familiar to a model, as a small file of a bundle.
+"""Out-of-distribution score: how far an image is from the training images.
 
-An image is as unfamiliar as the distance of its early features (means of a map of an early
-layer, see ``networks.export``) to the k-th nearest training image, every feature in units of its
+It is the distance of an image's early features (means of a map of an early layer, see
+``networks.export``) to those of the k-th nearest training image, every feature in units of its
 standard deviation among the training images. The k-th nearest neighbour is that of Sun, Ming, Zhu
 and Li, "Out-of-distribution detection with deep nearest neighbors", ICML 2022; they take the last
 embedding. That one has been trained to ignore what does not tell the classes apart: of nuclei and
@@ -12,8 +12,6 @@ white blood cells it makes the same, while early features tell them apart
 from __future__ import annotations
 
 import io
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.errors import BundleError
+from actinscope.bundle.archive import damaged, read_arrays
 
 #: Most training images that are stored: of 240 features each they take less than 1 MB.
 MOST_REFERENCES = 2000
-_MOST_BYTES = 64 << 20
+_WHAT = "the features of training images"
 # A feature that hardly varies among the training images would outweigh all others.
 _LEAST_SPREAD = 0.1
 
@@ -57,7 +55,7 @@ def reference_features(
 ) -> tuple[ReferenceFeatures, NDArray[np.int64]]:
     """References from the (N, E) features of the training images, and which of them were kept.
 
-    Of more than ``most`` images some are drawn by lot. The rows are rounded as in the file.
+    Of more than ``most`` images some are drawn at random. The rows are rounded as in the file.
     """
     values = np.asarray(features, dtype=np.float64)
     kept = np.arange(len(values))
@@ -119,35 +117,18 @@ def unpack_reference_features(data: bytes, count: int, *, where: Path) -> Refere
     Raises:
         BundleError: damaged, oversized, or not what bundle.json announces.
     """
+    arrays = read_arrays(data, _WHAT, where=where, most_bytes=64 << 20)
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if sum(member.file_size for member in archive.infolist()) > _MOST_BYTES:
-                raise _damaged(where, "it would unpack to more than 64 megabytes")
-        with np.load(io.BytesIO(data), allow_pickle=False) as loaded:
-            centre, spread, rows = (loaded[name] for name in ("centre", "spread", "rows"))
+        centre, spread, rows = (arrays[name] for name in ("centre", "spread", "rows"))
     except KeyError as error:
-        raise _damaged(where, f"an array is missing: {error.args[0]}") from error
-    except (ValueError, OSError, EOFError, TypeError, MemoryError) as error:
-        raise _damaged(where, str(error)) from error
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        raise _damaged(where, str(error)) from error
+        raise damaged(_WHAT, where, f"{error.args[0]} is missing") from error
     kinds = [array.dtype.kind for array in (centre, spread, rows)]
     if kinds != ["f"] * 3 or rows.ndim != 2 or len(rows) != count:
-        raise _damaged(where, f"it holds {rows.dtype} {rows.shape}, not {count} images")
+        raise damaged(_WHAT, where, f"it holds {rows.dtype} {rows.shape}, not {count} images")
     if centre.shape != rows.shape[1:] or spread.shape != rows.shape[1:]:
-        raise _damaged(where, "its arrays do not fit each other")
-    if (
-        not all(np.isfinite(array).all() for array in (centre, spread, rows))
-        or not (spread > 0).all()
-    ):
-        raise _damaged(where, "it holds values that are no numbers, or no spread")
+        raise damaged(_WHAT, where, "its arrays do not fit each other")
+    finite = all(np.isfinite(array).all() for array in (centre, spread, rows))
+    if not finite or not (spread > 0).all():
+        raise damaged(_WHAT, where, "it holds values that are no numbers, or no spread")
     wide = [array.astype(np.float32) for array in (centre, spread, rows)]
     return ReferenceFeatures(*wide)
-
-
-def _damaged(where: Path, why: str) -> BundleError:
-    return BundleError(
-        f"the features of training images cannot be used ({why})",
-        where=where,
-        remedy="Copy the bundle again",
-    )

@@ -1,4 +1,4 @@
-"""What networks say about images: the values, and the one place where they are stacked and cut."""
+"""The outputs of networks for images: named, stacked, cut and calibrated."""
 
 from __future__ import annotations
 
@@ -9,12 +9,20 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+#: Input and outputs of model.onnx.
+INPUT = "image"
+PROBABILITIES = "probabilities"
+EMBEDDING = "embedding"
+CLASS_MAPS = "class_maps"
+EARLY_FEATURES = "early_features"
+
 _Number = TypeVar("_Number", np.float32, np.float64)
+_SMALLEST = 1e-45  # a softmax in float32 gives nothing smaller but 0
 
 
 @dataclass(frozen=True, eq=False)
 class NetworkOutput:
-    """What a network, or the networks of an ensemble, say about N images.
+    """The outputs of a network, or of the networks of an ensemble, for N images.
 
     Attributes:
         probabilities: (N, K) float64, rows sum to 1 up to float32 rounding. Of a network
@@ -68,9 +76,8 @@ def stack_outputs(
     """
     filled = [output for output in outputs if len(output)]
     if not filled:
-        return NetworkOutput(
-            np.full((0 if good is None else len(good), classes), np.nan), None, None
-        )
+        rows = 0 if good is None else len(good)
+        return NetworkOutput(np.full((rows, classes), np.nan), None, None)
     return NetworkOutput(
         _stacked([output.probabilities for output in filled], good),
         _stacked_if_any([output.embedding for output in filled], good),
@@ -104,3 +111,20 @@ def _stacked(
         spread[rows[place : place + len(array)]] = array
         place += len(array)
     return spread
+
+
+def calibrated(probabilities: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
+    """Probabilities (N, K) after dividing their logits by ``temperature``.
+
+    Logarithms of a softmax are its logits but for a constant, which the next softmax takes
+    away. The class of highest probability stays the same.
+
+    Source: Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks",
+    ICML 2017.
+    """
+    logits = np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), _SMALLEST))
+    scaled = logits / temperature
+    scaled -= scaled.max(axis=1, keepdims=True, initial=-np.inf)
+    weights = np.exp(scaled)
+    result: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
+    return result

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field, ValidationError
 
 from actinscope.bundle.info import Sha256
+from actinscope.bundle.reliability import StoredModel
 from actinscope.errors import BundleError
 
 
-class TrainingHashes(BaseModel):
+class TrainingHashes(StoredModel):
     """Images and groups of the training and validation parts of all members.
 
     Attributes:
@@ -24,10 +25,8 @@ class TrainingHashes(BaseModel):
         unknown: numbers (from 0) of the members whose images are not known.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     images: tuple[Sha256, ...] = ()
-    groups: dict[str, tuple[Sha256, ...]] = {}
+    groups: dict[str, tuple[Sha256, ...]] = Field(default_factory=dict)
     unknown: tuple[int, ...] = ()
 
     def as_json(self) -> bytes:

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.bundle.session import CLASS_MAPS, INPUT
+from actinscope.bundle.output import CLASS_MAPS, INPUT
 from actinscope.errors import BundleError
 from actinscope.runtimes import import_onnxruntime, import_quantization
 
@@ -90,7 +90,10 @@ def _prepare(model: bytes) -> bytes:
 
 def _float_nodes(graph: Any) -> set[str]:
     """Names of the convolutions that stay float32."""
-    shapes = {value.name: _shape(value) for value in (*graph.value_info, *graph.output)}
+    shapes = {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*graph.value_info, *graph.output)
+    }
     maker = {output: node for node in graph.node for output in node.output}
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
     kept = {node.name for node in convolutions[:_FLOAT_CONVOLUTIONS]}
@@ -100,10 +103,6 @@ def _float_nodes(graph: Any) -> set[str]:
     while node is not None and node.op_type != "Conv":
         node = maker.get(node.input[0])
     return kept if node is None else kept | {node.name}
-
-
-def _shape(value: Any) -> list[int]:
-    return [dim.dim_value for dim in value.type.tensor_type.shape.dim]
 
 
 def _quantize(prepared: Any, inputs: NDArray[np.float32], kept: set[str]) -> bytes:

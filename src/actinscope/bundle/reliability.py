@@ -1,11 +1,11 @@
-"""What bundle.json says about the worth of the probabilities, and what is stored beside it.
+"""How bundle.json says what the probabilities mean, and what is stored beside it.
 
 Fitted on the validation part (``actinscope.evaluation``), applied by ``actinscope.predict``:
 
 * one *temperature* that the logits are divided by,
 * the lowest probability with which a class belongs to the *prediction set*,
 * when the model *abstains*,
-* how far from its training images an image may be and still be *familiar*.
+* how far an image may be from the training images before it is *out of distribution*.
 """
 
 from __future__ import annotations
@@ -18,8 +18,14 @@ AbstainBy = Literal["set", "accuracy", "share", "never"]
 ABSTAIN_BY: tuple[str, ...] = get_args(AbstainBy)
 
 
-class _Rule(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+class StoredModel(BaseModel):
+    """A part of bundle.json; unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Rule(StoredModel):
+    model_config = ConfigDict(allow_inf_nan=False, populate_by_name=True)
 
 
 class SetRule(_Rule):
@@ -31,7 +37,7 @@ class SetRule(_Rule):
         thresholds: one a class: the lowest calibrated probability with which it is in the
             set; None puts it into every set, as there were too few images to tell.
         images: validation images behind the thresholds.
-        effective: how many independent images they are worth, for each class; the same
+        effective: how many independent images they count as, for each class; the same
             number for all classes without ``per_class``.
         note: why a class is in every set; else empty.
     """
@@ -80,7 +86,7 @@ class OodRule(_Rule):
 
     Attributes:
         neighbours: the distance is that to the k-th nearest stored embedding.
-        threshold: largest distance that is familiar; the unfamiliarity is the distance
+        threshold: largest distance within the distribution; the unfamiliarity is the distance
             divided by it.
         share: share of validation images that was to be flagged.
         references: stored embeddings of training images.
@@ -107,8 +113,8 @@ class Reliability(_Rule):
         groups: groups among them, None where no groups are known.
         sets: the rule of the prediction sets.
         abstain: the rule of abstaining.
-        familiar: the rule of familiarity, None where the network has no embedding or there
-            were too few training images.
+        ood: the out-of-distribution rule (``familiar`` in the file), None where the network has
+            no embedding or there were too few training images.
         notes: what a user should know of how this was fitted.
     """
 
@@ -117,5 +123,5 @@ class Reliability(_Rule):
     groups: int | None = Field(default=None, ge=1)
     sets: SetRule
     abstain: AbstainRule
-    familiar: OodRule | None = None
+    ood: OodRule | None = Field(default=None, alias="familiar")
     notes: tuple[str, ...] = ()

@@ -1,25 +1,29 @@
-"""Running the network of a bundle: one interface over OpenVINO and ONNX Runtime, CPU only."""
+"""Running the networks of a bundle: one interface over OpenVINO and ONNX Runtime, CPU only."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.bundle.output import NetworkOutput
+from actinscope.bundle.load import Bundle
+from actinscope.bundle.output import (
+    CLASS_MAPS,
+    EARLY_FEATURES,
+    EMBEDDING,
+    PROBABILITIES,
+    NetworkOutput,
+    calibrated,
+)
 from actinscope.errors import BundleError, UsageError
 from actinscope.runtimes import OnnxRuntimeEngine, OnnxRuntimeTable, OpenVinoEngine, usable_cores
 
 Backend = Literal["auto", "openvino", "onnxruntime"]
 BACKENDS: tuple[str, ...] = get_args(Backend)
 
-INPUT = "image"
-PROBABILITIES = "probabilities"
-EMBEDDING = "embedding"
-CLASS_MAPS = "class_maps"
-EARLY_FEATURES = "early_features"
 # By their place: the first alone, or the first two, are what predictions of files need.
 _OUTPUTS = (PROBABILITIES, EARLY_FEATURES, EMBEDDING, CLASS_MAPS)
 
@@ -181,3 +185,47 @@ def _cannot_load(where: str, runtime: str, error: BaseException) -> BundleError:
 def _first_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
+
+
+def open_sessions(
+    bundle: Bundle, *, precision: str = "float32", backend: str = "auto"
+) -> tuple[InferenceSession, ...]:
+    """A session for each of ``bundle.networks``, with its trees where it has some.
+
+    Raises:
+        BundleError: no runtime can load a network.
+        UsageError: an unknown backend, or a precision that the bundle does not offer.
+    """
+    bundle.network(precision)  # an ensemble offers less than its members do
+    return tuple(
+        InferenceSession(
+            one.network(precision), trees=one.trees, backend=backend, where=str(one.path)
+        )
+        for one in bundle.networks
+    )
+
+
+def joint_output(networks: Sequence[Bundle], outputs: Sequence[NetworkOutput]) -> NetworkOutput:
+    """What the networks of a bundle say of the same N images.
+
+    One network alone speaks for itself: its output stays as it is. Of several the
+    probabilities are averaged after each has been calibrated with its own temperature, where
+    it has one, so that a network that is too sure does not outvote the others. They have no
+    embedding and no class maps in common: both are None, and those of the members are not kept.
+    """
+    if len(networks) == 1:
+        return outputs[0]
+    pairs = zip(networks, outputs, strict=True)
+    return NetworkOutput(
+        np.mean([_calibrated(network, output) for network, output in pairs], axis=0),
+        None,
+        None,
+        members=tuple(replace(output, embedding=None, class_maps=None) for output in outputs),
+    )
+
+
+def _calibrated(network: Bundle, output: NetworkOutput) -> NDArray[np.float64]:
+    rules = network.info.reliability
+    if rules is None:
+        return output.probabilities
+    return calibrated(output.probabilities, rules.temperature)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from actinscope.bundle.golden import pack_golden
 from actinscope.bundle.info import (
-    FAMILIAR_FILE,
+    FEATURES_FILE,
     GOLDEN_FILE,
     INFO_FILE,
     INT8_FILE,
@@ -22,13 +22,11 @@ from actinscope.bundle.info import (
     BundleInfo,
 )
 from actinscope.bundle.int8 import Int8Summary
-from actinscope.bundle.load import Bundle, load_and_prove
+from actinscope.bundle.load import Bundle, load_bundle
 from actinscope.bundle.model_check import check_model
 from actinscope.bundle.ood import ReferenceFeatures, pack_reference_features
-from actinscope.bundle.place import replace_folder
 from actinscope.bundle.reliability import Reliability
-from actinscope.errors import BundleError
-from actinscope.files import atomic_path
+from actinscope.files import atomic_path, replace_folder
 from actinscope.images import Image
 
 
@@ -55,7 +53,7 @@ def save_bundle(
         trees: the bytes of trees.onnx, where ``info.head`` is ``boosted_trees``.
 
     Raises:
-        BundleError: the parts do not fit each other.
+        ValueError: the parts do not fit each other.
         OutputError: ``folder`` cannot be written or holds something else.
     """
     folder = Path(folder)
@@ -68,11 +66,28 @@ def save_bundle(
     empty = {"int8": None, "reliability": None}
     complete = info.model_copy(update=empty | {"golden": entries, "files": hashes})
     files[INFO_FILE] = complete.as_json()
-    return replace(replace_folder(folder, files, load_and_prove), path=folder)
+    return write_bundle(folder, files)
+
+
+def write_bundle(folder: Path, files: Mapping[str, bytes]) -> Bundle:
+    """Put the files of a bundle in place together, once they can be read again.
+
+    Raises:
+        BundleError: they are no bundle.
+        OutputError: ``folder`` cannot be written or holds something else.
+    """
+
+    def check(staging: Path) -> Bundle:
+        bundle = load_bundle(staging)
+        bundle.golden()
+        return bundle
+
+    written = replace_folder(folder, files, check, mark=INFO_FILE, what="bundle")
+    return replace(written, path=folder)
 
 
 def store_metrics(bundle: Bundle, metrics: Mapping[str, Any]) -> Bundle:
-    """Write the figures of the test part into a bundle folder's bundle.json; the rest stays.
+    """Write the metrics of the test part into a bundle folder's bundle.json; the rest stays.
 
     Raises:
         OutputError: bundle.json cannot be written.
@@ -84,17 +99,15 @@ def store_int8(bundle: Bundle, model: bytes, summary: Int8Summary) -> Bundle:
     """Put an INT8 network and what was measured of it into a bundle folder.
 
     Raises:
-        BundleError: ``model`` is no network for this bundle, or ``summary`` is of another.
+        BundleError: ``model`` is no network for this bundle.
+        ValueError: ``summary`` is of another.
         OutputError: the folder cannot be written.
     """
     where = bundle.path / INT8_FILE
     check_model(model, where=where, classes=len(bundle.info.classes))
     shape = np.shape(summary.golden_probabilities)
     if shape != (len(bundle.info.golden), len(bundle.info.classes)):
-        raise BundleError(
-            f"probabilities of shape {shape} do not fit the golden images and classes",
-            where=where,
-        )
+        raise ValueError(f"probabilities of shape {shape} do not fit the golden images and classes")
     # A bundle that describes the file must hold it: it is announced last, withdrawn first.
     kept = {name: value for name, value in bundle.info.files.items() if name != INT8_FILE}
     if bundle.info.int8 is not None:
@@ -102,8 +115,8 @@ def store_int8(bundle: Bundle, model: bytes, summary: Int8Summary) -> Bundle:
     with atomic_path(where) as temporary:
         temporary.write_bytes(model)
     files = kept | {INT8_FILE: hashlib.sha256(model).hexdigest()}
-    told = bundle.info.model_copy(update={"int8": summary, "files": files})
-    return replace(_store_info(bundle, told), int8_model=model)
+    changed = bundle.info.model_copy(update={"int8": summary, "files": files})
+    return replace(_store_info(bundle, changed), int8_model=model)
 
 
 def store_reliability(
@@ -114,13 +127,13 @@ def store_reliability(
     An INT8 network loses its own rules, which were fitted with others.
 
     Raises:
-        BundleError: the rules and ``references`` do not fit each other or the bundle.
+        ValueError: the rules and ``references`` do not fit each other or the bundle.
         OutputError: the folder cannot be written.
     """
-    where = bundle.path / FAMILIAR_FILE
-    if (references is None) != (rules.familiar is None):
-        raise BundleError("a rule of familiarity and its features belong together", where=where)
-    kept = {name: value for name, value in bundle.info.files.items() if name != FAMILIAR_FILE}
+    where = bundle.path / FEATURES_FILE
+    if (references is None) != (rules.ood is None):
+        raise ValueError("an out-of-distribution rule and its features belong together")
+    kept = {name: value for name, value in bundle.info.files.items() if name != FEATURES_FILE}
     int8 = bundle.info.int8 and bundle.info.int8.model_copy(update={"reliability": None})
     changes: dict[str, Any] = {"int8": int8, "reliability": None, "files": kept}
     if bundle.info.reliability is not None:  # announced last, withdrawn first, as for INT8
@@ -129,11 +142,11 @@ def store_reliability(
     if data is not None:
         with atomic_path(where) as temporary:
             temporary.write_bytes(data)
-        changes["files"] = kept | {FAMILIAR_FILE: hashlib.sha256(data).hexdigest()}
-    told = BundleInfo.model_validate(
+        changes["files"] = kept | {FEATURES_FILE: hashlib.sha256(data).hexdigest()}
+    changed = BundleInfo.model_validate(
         bundle.info.model_copy(update=changes | {"reliability": rules}).model_dump()
     )
-    return replace(_store_info(bundle, told), _familiar=data)
+    return replace(_store_info(bundle, changed), _features=data)
 
 
 def _store_info(bundle: Bundle, info: BundleInfo) -> Bundle:
@@ -151,9 +164,7 @@ def _check_parts(
 ) -> None:
     shape = (len(images), len(info.classes))
     if not images or probabilities.shape != shape or len(inputs) != len(images):
-        raise BundleError(
+        raise ValueError(
             f"{len(images)} golden images, inputs of shape {inputs.shape} and probabilities of "
-            f"shape {probabilities.shape} do not fit {len(info.classes)} classes",
-            where=GOLDEN_FILE,
-            remedy="Give one input and one row of probabilities for each of one or more images",
+            f"shape {probabilities.shape} do not fit {len(info.classes)} classes"
         )

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.bundle.golden import Golden
-from actinscope.bundle.info import FAMILIAR_FILE, GOLDEN_FILE, INT8_FILE
+from actinscope.bundle.info import FEATURES_FILE, GOLDEN_FILE, INT8_FILE
 from actinscope.bundle.load import Bundle, load_bundle
 from actinscope.bundle.ood import neighbour_distances
-from actinscope.bundle.opening import joint_output, open_sessions
-from actinscope.bundle.session import InferenceSession
+from actinscope.bundle.output import NetworkOutput
+from actinscope.bundle.session import InferenceSession, joint_output, open_sessions
 from actinscope.errors import GoldenMismatch
 
 #: Largest difference of a probability between frameworks and machines: float32 sums in
@@ -99,81 +99,68 @@ def verify_bundle(
     inputs = [_inputs(one, golden) for one in bundle.networks]
     input_difference, input_tolerance = _compare_inputs(inputs[0], golden.inputs, bundle)
     sessions = open_sessions(bundle, backend=backend)
-    replayed = _replay(
-        bundle,
-        "float32",
-        sessions,
-        inputs=inputs,
-        stored=golden.probabilities,
-        tolerance=tolerance,
+    output = _replay(sessions, bundle, inputs)
+    worst, image, column = _compare_probabilities(
+        output, golden.probabilities, tolerance, bundle, f"float32, computed by {_used(sessions)}"
     )
     int8_difference = None
     if bundle.info.int8 is not None:
-        stored = np.array(bundle.info.int8.golden_probabilities)
-        int8_difference = _replay(
+        coarse = open_sessions(bundle, precision="int8", backend=backend)
+        int8_difference, *_ = _compare_probabilities(
+            _replay(coarse, bundle, inputs),
+            np.array(bundle.info.int8.golden_probabilities),
+            INT8_TOLERANCE,
             bundle,
-            "int8",
-            open_sessions(bundle, precision="int8", backend=backend),
-            inputs=inputs,
-            stored=stored,
-            tolerance=INT8_TOLERANCE,
-        ).worst
+            f"int8, computed by {_used(coarse)}",
+        )
     return Verification(
         images=len(golden.images),
         input_difference=input_difference,
         input_tolerance=input_tolerance,
-        probability_difference=replayed.worst,
+        probability_difference=worst,
         probability_tolerance=tolerance,
-        worst_image=replayed.image,
-        worst_class=replayed.name,
-        backend=replayed.backend,
+        worst_image=image,
+        worst_class=bundle.info.classes[column],
+        backend=_used(sessions),
         int8_difference=int8_difference,
         unfamiliarity_difference=(
             _replay_members(bundle, sessions)
             if bundle.members
-            else _replay_unfamiliarity(bundle, replayed.early_features)
+            else _replay_unfamiliarity(bundle, output.early_features)
         ),
     )
 
 
-@dataclass(frozen=True)
-class _Replayed:
-    """The largest difference of a probability, where it is, and the runtime."""
-
-    worst: float
-    image: int
-    name: str
-    backend: str
-    early_features: NDArray[np.float32] | None
-
-
 def _replay(
-    bundle: Bundle,
-    precision: str,
-    sessions: Sequence[InferenceSession],
-    *,
-    inputs: Sequence[NDArray[np.float32]],
-    stored: NDArray[Any],
-    tolerance: float,
-) -> _Replayed:
-    """Run the bundle's networks; raises where they give something else than ``stored``."""
+    sessions: Sequence[InferenceSession], bundle: Bundle, inputs: Sequence[NDArray[np.float32]]
+) -> NetworkOutput:
     outputs = [session.run(batch) for session, batch in zip(sessions, inputs, strict=True)]
-    output = joint_output(bundle.networks, outputs)
-    given = output.probabilities
-    used = " and ".join(sorted({session.backend for session in sessions}))
+    return joint_output(bundle.networks, outputs)
+
+
+def _used(sessions: Sequence[InferenceSession]) -> str:
+    return " and ".join(sorted({session.backend for session in sessions}))
+
+
+def _compare_probabilities(
+    output: NetworkOutput, stored: NDArray[Any], tolerance: float, bundle: Bundle, how: str
+) -> tuple[float, int, int]:
+    """The largest difference, its image and its class; raises where it is too large.
+
+    ``how`` begins with the precision.
+    """
+    given, precision = output.probabilities, how.partition(",")[0]
     differences = _differences(given, stored, f"{precision} probabilities", bundle)
     image, column = _worst(differences)
-    name = bundle.info.classes[column]
     if not differences[image, column] <= tolerance:
         raise GoldenMismatch(
-            f"golden image {image} has probability {given[image, column]:.6f} of {name!r}, "
-            f"stored is {stored[image, column]:.6f}; at most {tolerance:g} apart "
-            f"is allowed ({precision}, computed by {used})",
+            f"golden image {image} has probability {given[image, column]:.6f} of "
+            f"{bundle.info.classes[column]!r}, stored is {stored[image, column]:.6f}; at most "
+            f"{tolerance:g} apart is allowed ({how})",
             where=bundle.path / (GOLDEN_FILE if precision == "float32" else INT8_FILE),
             remedy="Do not use the bundle on this computer; copy it again",
         )
-    worst = float(differences[image, column])
-    return _Replayed(worst, image, name, used, output.early_features)
+    return float(differences[image, column]), image, column
 
 
 def _inputs(network: Bundle, golden: Golden) -> NDArray[np.float32]:
@@ -193,15 +180,15 @@ def _replay_members(bundle: Bundle, sessions: Sequence[InferenceSession]) -> flo
 def _replay_unfamiliarity(bundle: Bundle, features: NDArray[np.float32] | None) -> float | None:
     """Largest difference of a golden image's unfamiliarity; raises where it is too large."""
     rules, references = bundle.info.reliability, bundle.references()
-    if rules is None or rules.familiar is None or references is None:
+    if rules is None or rules.ood is None or references is None:
         return None
     if features is None or features.shape[1] != len(references.centre):
         raise GoldenMismatch(
             "the network does not give the early features that are stored of training images",
-            where=bundle.path / FAMILIAR_FILE,
+            where=bundle.path / FEATURES_FILE,
             remedy="Copy the bundle again",
         )
-    rule = rules.familiar
+    rule = rules.ood
     distances = neighbour_distances(references.scaled(features), references, rule.neighbours)
     differences = np.abs(distances / rule.threshold - np.array(rule.golden))
     image = int(differences.argmax())
@@ -210,7 +197,7 @@ def _replay_unfamiliarity(bundle: Bundle, features: NDArray[np.float32] | None) 
             f"golden image {image} has the unfamiliarity {distances[image] / rule.threshold:.4f}, "
             f"stored is {rule.golden[image]:.4f}; at most {UNFAMILIARITY_TOLERANCE:g} apart is "
             "allowed",
-            where=bundle.path / FAMILIAR_FILE,
+            where=bundle.path / FEATURES_FILE,
             remedy="Do not use the bundle on this computer; copy it again",
         )
     return float(differences[image])

@@ -31,7 +31,7 @@ class MaskReader:
             ImageError: the mask cannot be read, or the region lies outside.
         """
         cut = crop(self._read(Path(path)), region)
-        # Labels are whole numbers and written as such; another name is no object of a mask.
+        # Labels are whole numbers and written as such; another name is not an object of a mask.
         if not object_id.isdecimal():
             return np.zeros(cut.pixels.shape[1:], np.bool_)
         found: NDArray[np.bool_] = cut.pixels[0] == int(object_id)

@@ -115,8 +115,8 @@ def objects_from_table(path: Path) -> dict[str, tuple[CellObject, ...]]:
         where = f"{path}, line {line}"
         names = [row[at].strip() for at in columns.names]
         if not columns.names:
-            number = row[_need(columns.image_number)].strip()
-            names = list(names_of.get(number, ()))
+            assert columns.image_number is not None
+            names = list(names_of.get(row[columns.image_number].strip(), ()))
         if not any(names):
             raise ManifestError("no file name for this object", where=where)
         for name in dict.fromkeys(filter(None, names)):
@@ -161,9 +161,11 @@ def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     if not lines:
         raise ManifestError("the object table is empty", where=path)
     header, rows = [cell.strip() for cell in lines[0][1]], lines[1:]
-    if rows and not _has_centre(header) and _has_centre([cell.strip() for cell in rows[0][1]]):
-        # CellProfiler can put a row of object names above the columns' names.
-        header, rows = [cell.strip() for cell in rows[0][1]], rows[1:]
+    if rows and _centre(header) is None:
+        second = [cell.strip() for cell in rows[0][1]]
+        if _centre(second) is not None:
+            # CellProfiler can put a row of object names above the columns' names.
+            header, rows = second, rows[1:]
     for line, row in rows:
         if len(row) < len(header):
             raise ManifestError(
@@ -171,10 +173,6 @@ def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
                 where=f"{path}, line {line}",
             )
     return header, rows
-
-
-def _has_centre(header: Sequence[str]) -> bool:
-    return _centre(header) is not None
 
 
 def _centre(header: Sequence[str]) -> tuple[int, int] | None:
@@ -189,10 +187,7 @@ def _centre(header: Sequence[str]) -> tuple[int, int] | None:
 def _find_columns(path: Path, header: Sequence[str]) -> _Columns:
     centre = _centre(header)
     plain_name = _named(header, _NAME_COLUMNS)
-    profiler_names = [
-        index for index, name in enumerate(header) if re.search(r"(^|_)FileName_", name)
-    ]
-    names = tuple(profiler_names) or ((plain_name,) if plain_name is not None else ())
+    names = _file_names(header) or ((plain_name,) if plain_name is not None else ())
     number = _ending(header, "ImageNumber")
     if centre is None or (not names and number is None):
         lacking = "x and y" if centre is None else "the image file"
@@ -202,17 +197,24 @@ def _find_columns(path: Path, header: Sequence[str]) -> _Columns:
             remedy="Name them path, y and x, or export the columns FileName_*, "
             "AreaShape_Center_X and AreaShape_Center_Y from CellProfiler",
         )
-    profiler_id = _ending(header, "ObjectNumber")
-    if profiler_id is None:
-        profiler_id = _ending(header, "Number_Object_Number")
+    ids = (
+        _ending(header, "ObjectNumber"),
+        _ending(header, "Number_Object_Number"),
+        _named(header, _ID_COLUMNS),
+    )
     return _Columns(
         names=names,
         image_number=number,
-        object_id=profiler_id if profiler_id is not None else _named(header, _ID_COLUMNS),
+        object_id=next((at for at in ids if at is not None), None),
         y=centre[0],
         x=centre[1],
         size=_size_columns(header),
     )
+
+
+def _file_names(header: Sequence[str]) -> tuple[int, ...]:
+    """CellProfiler's columns of file names."""
+    return tuple(i for i, name in enumerate(header) if re.search(r"(^|_)FileName_", name))
 
 
 def _size_columns(header: Sequence[str]) -> dict[str, int]:
@@ -261,7 +263,7 @@ def _number(where: str, text: str) -> float:
     try:
         return float(text)
     except ValueError as error:
-        raise ManifestError(f"'{text}' is no number", where=where) from error
+        raise ManifestError(f"'{text}' is not a number", where=where) from error
 
 
 def _image_table(path: Path) -> dict[str, tuple[str, ...]]:
@@ -276,13 +278,7 @@ def _image_table(path: Path) -> dict[str, tuple[str, ...]]:
         )
     header, rows = _read_rows(beside[0])
     number = _ending(header, "ImageNumber")
-    names = [index for index, name in enumerate(header) if re.search(r"(^|_)FileName_", name)]
+    names = _file_names(header)
     if number is None or not names:
         raise ManifestError("the columns ImageNumber and FileName_* are missing", where=beside[0])
     return {row[number].strip(): tuple(row[at].strip() for at in names) for _, row in rows}
-
-
-def _need(column: int | None) -> int:
-    if column is None:  # _find_columns has made sure
-        raise ManifestError("the column ImageNumber is missing")
-    return column

@@ -41,9 +41,10 @@ def add_audit(commands: Any) -> None:
 
 def audit(arguments: Namespace) -> int:
     """``actinscope audit``."""
-    from actinscope.audit import AuditRequest, audit_study, verdict_sentence
+    from actinscope.audit import verdict_sentence
     from actinscope.cli.progress_bar import TerminalProgress
     from actinscope.cli.requests import print_results, recipe_of, report_problems, source_of
+    from actinscope.workflows.audit import AuditRequest, audit_study
 
     request = AuditRequest(
         source=source_of(arguments),

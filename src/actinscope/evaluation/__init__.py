@@ -12,7 +12,6 @@ from actinscope.evaluation.calibration import fit_temperature
 from actinscope.evaluation.comparison import DIFFERENCES, Comparison, RunPair, compare_classifiers
 from actinscope.evaluation.comparison_words import comparison_verdict, pair_sentence
 from actinscope.evaluation.conformal import fit_sets
-from actinscope.evaluation.contrasts import linear_contrast
 from actinscope.evaluation.corrected_t_test import ResampledTest, corrected_resampled_t
 from actinscope.evaluation.evaluation import (
     Evaluation,
@@ -22,11 +21,11 @@ from actinscope.evaluation.evaluation import (
 )
 from actinscope.evaluation.example_selection import typical_examples, worst_errors
 from actinscope.evaluation.intervals import (
-    FEWEST_UNITS,
+    FEWEST_CLUSTERS,
+    Clusters,
     Estimate,
-    Resampling,
     bootstrap_estimate,
-    draw_weights,
+    linear_contrast,
     proportion_of_images,
 )
 from actinscope.evaluation.level_evaluation import (
@@ -45,21 +44,22 @@ from actinscope.evaluation.uncertainty_metrics import (
     evaluate_uncertainty,
     uncertainty_estimates,
 )
-from actinscope.evaluation.verdict import Verdict, verdict
+from actinscope.evaluation.verdict import Conditions, Verdict, verdict
 
 __all__ = [
     "DIFFERENCES",
-    "FEWEST_UNITS",
+    "FEWEST_CLUSTERS",
     "METRICS",
     "RULES",
     "RULE_WORDS",
+    "Clusters",
     "Comparison",
+    "Conditions",
     "Estimate",
     "Evaluation",
     "LevelEvaluation",
     "LevelRule",
     "ResampledTest",
-    "Resampling",
     "RunPair",
     "UncertaintyEvaluation",
     "Unit",
@@ -69,7 +69,6 @@ __all__ = [
     "compare_pairs",
     "comparison_verdict",
     "corrected_resampled_t",
-    "draw_weights",
     "estimates_to_json",
     "evaluate",
     "evaluate_level",

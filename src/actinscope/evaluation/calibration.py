@@ -15,7 +15,8 @@
   Weather Review 78: 1, 1950). *Log loss*: mean of -ln(probability of the class).
 
 All figures are computed on weights, so that value and bootstrap come from the same lines. The
-bins of the sample serve all its resamples.
+bins of the sample serve all its resamples. (scikit-learn and netcal compute one sample at a
+time, and no debiased error.)
 """
 
 from __future__ import annotations

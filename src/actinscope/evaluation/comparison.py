@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -10,17 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.errors import StudyError
-from actinscope.evaluation.agreement import (
-    agreement_share,
-    all_wrong_images,
-    cohen_kappa,
-    contested_images,
-)
-from actinscope.evaluation.evaluation import Evaluation, evaluate, resample_metrics, units_of
-from actinscope.evaluation.intervals import Estimate, Resampling, bootstrap_estimate
+from actinscope.evaluation.evaluation import Evaluation, evaluate, resample_metrics
+from actinscope.evaluation.intervals import Clusters, Estimate, bootstrap_estimate
 from actinscope.evaluation.metrics import Floats, Integers, score
-from actinscope.evaluation.multiple_testing import holm
-from actinscope.evaluation.paired import PairedComparison, compare_pairs
+from actinscope.evaluation.paired import PairedComparison, compare_pairs, holm
 from actinscope.evaluation.sample_size import pairs_for_mcnemar
 
 DIFFERENCES = ("balanced_accuracy", "auroc", "log_loss")
@@ -119,7 +113,7 @@ def compare_classifiers(
 
     Raises:
         StudyError: fewer than two classifiers, equal names, or what `evaluate` says.
-        ActinscopeError: the probabilities are none.
+        ValueError: the rows are not probability distributions.
     """
     if len(names) < 2 or len(set(names)) != len(names) or len(names) != len(probabilities):
         raise StudyError(
@@ -214,15 +208,10 @@ def _differences(
     resamples: int,
 ) -> dict[tuple[int, int], dict[str, Estimate]]:
     """Differences of DIFFERENCES for every pair, from resamples that both share."""
-    units, count = units_of(groups, len(labels))
-    by_group = count is not None and count < len(labels)
-    resampling = Resampling(
-        units=int(units.max()) + 1,
-        unit_name="groups" if by_group else "images",
-        confidence=evaluations[0].confidence,
-    )
+    clusters = Clusters.of(groups, len(labels))
+    resampling = clusters.resampling(confidence=evaluations[0].confidence)
     draws = [
-        resample_metrics(score(labels, one), units, resamples, seed)[0] for one in probabilities
+        resample_metrics(score(labels, one), clusters, resamples, seed)[0] for one in probabilities
     ]
     return {
         (one, other): {
@@ -236,3 +225,66 @@ def _differences(
         }
         for one, other in combinations(range(len(probabilities)), 2)
     }
+
+
+def agreement_share(first: NDArray[np.integer], second: NDArray[np.integer]) -> float:
+    """Share of images that both give the same answer for, 0..1; (n,) indices, n at least 1."""
+    return float((first == second).mean())
+
+
+def cohen_kappa(first: NDArray[np.integer], second: NDArray[np.integer]) -> float:
+    """Agreement beyond what their frequencies of answers give by chance: 1 full, 0 chance.
+
+    Args:
+        first, second: (n,) class indices, n at least 1.
+
+    Returns:
+        NaN where both give one and the same answer for all images, as chance then explains
+        everything.
+
+    Source: Cohen, Educ. Psychol. Meas. 20: 37 (1960).
+    """
+    if len(np.union1d(first, second)) < 2:
+        return math.nan
+    from sklearn.metrics import cohen_kappa_score
+
+    return float(cohen_kappa_score(first, second))
+
+
+def contested_images(probabilities: Floats) -> Integers:
+    """Images that runs answer differently, the most contested first.
+
+    Ordered by the share of pairs of runs with different answers, then by how far their
+    probabilities lie apart (mean total variation distance over the pairs).
+
+    Args:
+        probabilities: (R, N, K) of R runs.
+
+    Returns:
+        (M,) indices of the images with at least two different answers.
+    """
+    answers = probabilities.argmax(axis=2)  # (R, N)
+    pairs = list(combinations(range(len(answers)), 2))
+    split = np.zeros(answers.shape[1])
+    distance = np.zeros(answers.shape[1])
+    for one, other in pairs:
+        split += answers[one] != answers[other]
+        distance += np.abs(probabilities[one] - probabilities[other]).sum(axis=1) / 2
+    order = np.lexsort((-distance, -split))
+    return order[split[order] > 0].astype(np.int64)
+
+
+def all_wrong_images(labels: NDArray[np.integer], probabilities: Floats) -> Integers:
+    """Images that no run names rightly, those first that the runs are surest about.
+
+    Args:
+        labels: (N,) true class indices.
+        probabilities: (R, N, K) of R runs.
+
+    Returns:
+        (M,) indices, by the mean probability of the true class, the smallest first.
+    """
+    answers = probabilities.argmax(axis=2)
+    wrong = np.flatnonzero((answers != labels).all(axis=0))
+    of_label = probabilities[:, wrong, labels[wrong]].mean(axis=0)
+    return wrong[np.argsort(of_label, kind="stable")].astype(np.int64)

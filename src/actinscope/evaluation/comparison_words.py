@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from actinscope.evaluation.comparison import ALPHA, POWER, Comparison, RunPair, images_to_tell_apart
-from actinscope.evaluation.intervals import FEWEST_UNITS, Estimate
+from actinscope.evaluation.intervals import FEWEST_CLUSTERS, Estimate
 from actinscope.evaluation.sample_size import fewest_for_mcnemar
 from actinscope.evaluation.verdict import Verdict
 from actinscope.wording import counted, listed, p_words, points
@@ -85,7 +85,7 @@ def _reasons(
             "No group was named: the tests take every image as independent, and images of one "
             "field or slide are not."
         )
-    elif comparison.groups is not None and comparison.groups < FEWEST_UNITS:
+    elif comparison.groups is not None and comparison.groups < FEWEST_CLUSTERS:
         yield (
             f"The images come from {comparison.groups} groups ({group}): too few to see how "
             "groups differ, so the intervals of the differences are those of images."

@@ -19,6 +19,8 @@ validation parts have about that many.
 The quantile is interpolated between the two scores beside it. Rounding up, as the guarantee for
 exchangeable images demands, costs up to 1 / (n + 1) too much coverage, and no guarantee holds for
 images in groups anyway. What holds is measured: benchmarks/conformal_coverage.py.
+
+MAPIE has no effective number of images for groups, so these few lines are written here.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.bundle import SetRule
-from actinscope.evaluation.intervals import FEWEST_UNITS
+from actinscope.evaluation.intervals import FEWEST_CLUSTERS, Clusters, between_groups
 
 Floats = NDArray[np.float64]
 
@@ -56,9 +58,9 @@ def fit_sets(
     """
     truth = np.asarray(labels)
     scores = 1.0 - np.asarray(probabilities, dtype=np.float64)[np.arange(len(truth)), truth]
-    units = _units(groups, len(truth))
+    clusters = Clusters.of(groups, len(truth)).numbers
     pools = [truth == k for k in range(len(classes))] if per_class else [truth >= 0]
-    found = [_score_limit(scores[pool], units[pool], coverage) for pool in pools]
+    found = [_score_limit(scores[pool], clusters[pool], coverage) for pool in pools]
     if not per_class:
         found = found * len(classes)
     return SetRule(
@@ -76,24 +78,18 @@ def fewest_images(coverage: float) -> int:
     return int(np.ceil(coverage / (1 - coverage) - 1e-9))
 
 
-def _units(groups: Sequence[str] | None, n: int) -> NDArray[np.int64]:
-    if groups is None:
-        return np.arange(n)
-    return np.unique(np.asarray(groups, dtype=np.str_), return_inverse=True)[1].astype(np.int64)
-
-
 def _score_limit(
-    scores: Floats, units: NDArray[np.int64], coverage: float
+    scores: Floats, clusters: NDArray[np.int64], coverage: float
 ) -> tuple[float | None, float]:
     """The largest score in the set, None for no limit, and the effective number of images."""
-    effective = effective_images(scores, units, coverage)
+    effective = effective_images(scores, clusters, coverage)
     if effective < fewest_images(coverage):
         return None, effective
     level = min(1.0, coverage * (effective + 1) / effective)
     return _order_statistic(np.sort(scores), level * len(scores)), effective
 
 
-def effective_images(scores: Floats, units: NDArray[np.int64], coverage: float) -> float:
+def effective_images(scores: Floats, clusters: NDArray[np.int64], coverage: float) -> float:
     """How many independent images the scores are worth for their quantile at ``coverage``.
 
     At most their number; the number of groups where fewer than five cannot show how groups
@@ -102,17 +98,15 @@ def effective_images(scores: Floats, units: NDArray[np.int64], coverage: float) 
     n = len(scores)
     if n == 0:
         return 0.0
-    _, unit = np.unique(units, return_inverse=True)
-    sizes = np.bincount(unit)
-    groups = len(sizes)
+    _, group = np.unique(clusters, return_inverse=True)
+    groups = int(group.max()) + 1
     if groups == n:
         return float(n)
-    if groups < FEWEST_UNITS:
+    if groups < FEWEST_CLUSTERS:
         return float(groups)
     covered = scores <= np.quantile(scores, coverage, method="higher")
     share = float(covered.mean())
-    residuals = np.bincount(unit, weights=covered) - share * sizes
-    variance = groups / (groups - 1) * float((residuals**2).sum()) / n**2
+    variance = between_groups(covered, group)
     if variance <= 0:
         return float(groups)
     return min(float(n), share * (1 - share) / variance)

@@ -7,7 +7,7 @@ for the train, validation and test part alike.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,15 +15,12 @@ from numpy.typing import NDArray
 
 from actinscope.errors import StudyError
 from actinscope.evaluation.intervals import (
-    FEWEST_UNITS,
+    FEWEST_CLUSTERS,
+    Clusters,
     Estimate,
-    Resampling,
     bootstrap_estimate,
     bounded_estimate,
     degrees_of_freedom,
-    draw_weights,
-    grouped_proportion,
-    proportion_of_images,
 )
 from actinscope.evaluation.metrics import (
     CLASS_METRICS,
@@ -37,8 +34,6 @@ from actinscope.evaluation.metrics import (
 
 #: Lowest and highest value of the figures that are no shares; None: without an upper end.
 _BOUNDS: Mapping[str, tuple[float, float] | None] = {"mcc": (-1.0, 1.0), "log_loss": None}
-
-_PIECE = 1_000_000  # weights of one piece of resamples: 8 MB, so that it stays in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +91,7 @@ def evaluate(
 
     Raises:
         StudyError: labels, classes and groups do not fit together.
-        ActinscopeError: the probabilities are none.
+        ValueError: the rows are not probability distributions.
     """
     scored = score(labels, probabilities)
     _check_names(classes, groups, scored)
@@ -104,22 +99,20 @@ def evaluate(
         raise StudyError(
             f"{resamples} resamples, confidence {confidence} are no basis for intervals"
         )
-    units, group_count = units_of(groups, len(scored.labels))
-    by_group = group_count is not None and group_count < len(scored.labels)
+    clusters = Clusters.of(groups, len(scored.labels))
     maker = _IntervalMaker(
         scored=scored,
-        units=units,
-        by_group=by_group,
+        clusters=clusters,
         confidence=confidence,
         values=all_metrics(scored),
-        draws=resample_metrics(scored, units, resamples, seed),
+        draws=resample_metrics(scored, clusters, resamples, seed),
     )
     metrics = maker.overall()
     per_class = {name: maker.of_class(k) for k, name in enumerate(classes)}
     return Evaluation(
         classes=tuple(classes),
         n=len(scored.labels),
-        groups=group_count,
+        groups=None if groups is None else clusters.count,
         confusion=confusion_counts(scored)[0].astype(np.int64),
         metrics=metrics,
         per_class=per_class,
@@ -175,41 +168,26 @@ def _check_names(classes: Sequence[str], groups: Sequence[str] | None, scored: S
         raise StudyError(f"{len(groups)} groups for {len(scored.labels)} images")
 
 
-def units_of(groups: Sequence[str] | None, n: int) -> tuple[NDArray[np.int64], int | None]:
-    """Unit of each image, numbered from 0, and the number of groups."""
-    if groups is None:
-        return np.arange(n), None
-    names, units = np.unique(np.asarray(groups, dtype=np.str_), return_inverse=True)
-    return units.astype(np.int64), len(names)
-
-
 def resample_metrics(
-    scored: Scored, units: NDArray[np.int64], resamples: int, seed: int
+    scored: Scored, clusters: Clusters, resamples: int, seed: int
 ) -> tuple[Mapping[str, Floats], Mapping[str, Floats]]:
-    """Figures of all resamples, (B,) and (B, K); empty where there are too few units.
+    """Figures of all resamples, (B,) and (B, K); empty where there are too few clusters.
 
-    The same units, number and seed draw the same images for any predictions, so that
+    The same clusters, number and seed draw the same images for any predictions, so that
     figures of two classifiers can be subtracted resample by resample.
     """
-    if len(np.unique(units)) < FEWEST_UNITS:
-        return (
-            {name: np.empty(0) for name in METRICS},
-            {name: np.empty((0, scored.class_count)) for name in CLASS_METRICS},
-        )
-    rng = np.random.default_rng(seed)
     pieces = [
-        all_metrics(scored, draw_weights(units, size, rng))
-        for size in _sizes(resamples, max(1, _PIECE // len(units)))
+        all_metrics(scored, weights)
+        for weights in clusters.draws(resamples, np.random.default_rng(seed))
     ]
+    empty = np.empty(0), np.empty((0, scored.class_count))
     return (
-        {name: np.concatenate([overall[name] for overall, _ in pieces]) for name in METRICS},
-        {name: np.concatenate([one[name] for _, one in pieces]) for name in CLASS_METRICS},
+        {name: np.concatenate([empty[0], *(all_[name] for all_, _ in pieces)]) for name in METRICS},
+        {
+            name: np.concatenate([empty[1], *(own[name] for _, own in pieces)])
+            for name in CLASS_METRICS
+        },
     )
-
-
-def _sizes(total: int, most: int) -> Iterator[int]:
-    for start in range(0, total, most):
-        yield min(most, total - start)
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,8 +195,7 @@ class _IntervalMaker:
     """Puts value, resamples and the right kind of interval together."""
 
     scored: Scored
-    units: NDArray[np.int64]
-    by_group: bool
+    clusters: Clusters
     confidence: float
     values: tuple[Mapping[str, Floats], Mapping[str, Floats]]
     draws: tuple[Mapping[str, Floats], Mapping[str, Floats]]
@@ -264,10 +241,7 @@ class _IntervalMaker:
         }
 
     def _proportion(self, hits: NDArray[np.bool_], among: NDArray[np.bool_]) -> Estimate:
-        if self.by_group:
-            return grouped_proportion(hits[among], self.units[among], confidence=self.confidence)
-        count, n = int(hits[among].sum()), int(among.sum())
-        return proportion_of_images(count, n, confidence=self.confidence)
+        return self.clusters.proportion(hits, among, confidence=self.confidence)
 
     def _other(
         self,
@@ -277,17 +251,12 @@ class _IntervalMaker:
         bounds: tuple[float, float] | None = (0.0, 1.0),
     ) -> Estimate:
         """``bounds`` None is a figure that has no upper end."""
-        present, unit = np.unique(self.units[images], return_inverse=True)
+        own = self.clusters.some(images)
         freedom = None
-        if self.by_group and len(present) >= FEWEST_UNITS:
+        if own.by_group and own.enough:
             right = self.scored.labels == self.scored.predicted
-            freedom = degrees_of_freedom(right[images], unit)
-        resampling = Resampling(
-            units=len(present),
-            unit_name="groups" if self.by_group else "images",
-            confidence=self.confidence,
-            freedom=freedom,
-        )
+            freedom = degrees_of_freedom(right[images], own.numbers)
+        resampling = own.resampling(confidence=self.confidence, freedom=freedom)
         n = int(images.sum())
         if bounds is None:
             return bootstrap_estimate(value, drawn, resampling=resampling, n=n)
@@ -296,13 +265,13 @@ class _IntervalMaker:
 
 def _describe(maker: _IntervalMaker, resamples: int) -> str:
     percent = f"{maker.confidence * 100:g} %"
-    count = len(np.unique(maker.units))
-    if maker.by_group and count < FEWEST_UNITS:
+    count = maker.clusters.count
+    if maker.clusters.by_group and count < FEWEST_CLUSTERS:
         return (
             f"No intervals: the images come from {count} group{'' if count == 1 else 's'}, and "
-            f"fewer than {FEWEST_UNITS} do not show how groups differ."
+            f"fewer than {FEWEST_CLUSTERS} do not show how groups differ."
         )
-    if maker.by_group:
+    if maker.clusters.by_group:
         return (
             f"{percent} intervals that allow for {count} groups: Wilson with an effective number "
             f"of images, from the differences between groups for accuracy, recall and precision "
@@ -330,10 +299,12 @@ def _notes(
         )
     if len(absent) == len(per_class) - 1:
         notes.append("All images are of one class: no AUROC is defined.")
-    count = len(np.unique(maker.units))
-    if count < FEWEST_UNITS:
-        unit = "groups" if maker.by_group else "images"
-        notes.append(f"Only {count} {unit}: fewer than {FEWEST_UNITS} give no bootstrap interval.")
+    count = maker.clusters.count
+    if count < FEWEST_CLUSTERS:
+        what = "groups" if maker.clusters.by_group else "images"
+        notes.append(
+            f"Only {count} {what}: fewer than {FEWEST_CLUSTERS} give no bootstrap interval."
+        )
         return tuple(notes)
     bare = [
         (f"{metric}[{name}]", one) for name, own in per_class.items() for metric, one in own.items()

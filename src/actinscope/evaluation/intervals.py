@@ -26,13 +26,17 @@ groups of a usual test part: with 20 groups of which a figure of 97 % differs mu
 held the truth in 84 of 100 simulated studies. benchmarks/interval_coverage.py measures how
 often the intervals used here do (table in benchmarks/RESULTS.md).
 
-What is refused: fewer than `FEWEST_UNITS` groups (or images to resample) give no
+What is refused: fewer than `FEWEST_CLUSTERS` groups (or images to resample) give no
 interval; nor do resamples of which more than a tenth leave the metric undefined.
+
+Libraries have parts of this only: `scipy.stats` and statsmodels take whole numbers of independent
+images for Wilson's interval, `scipy.stats.bootstrap` draws no groups.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,13 +44,14 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-FEWEST_UNITS = 5
+FEWEST_CLUSTERS = 5
 """Fewer groups than this are no basis for an interval: the bootstrap cannot know
 what the next group would look like from four."""
 
 _MOST_UNDEFINED = 0.1
 _ALIKE = 1e-12
 _FEWEST_FREEDOM = 2
+_PIECE = 1_000_000  # weights of one piece of resamples: 8 MB, so that it stays in the cache
 
 
 @dataclass(frozen=True)
@@ -112,13 +117,13 @@ def proportion_of_images(count: int, n: int, *, confidence: float = 0.95) -> Est
 
 
 def grouped_proportion(
-    hits: NDArray[np.bool_], units: NDArray[np.integer], *, confidence: float = 0.95
+    hits: NDArray[np.bool_], groups: NDArray[np.integer], *, confidence: float = 0.95
 ) -> Estimate:
     """Proportion of hits among images that come in groups, with its interval.
 
     Args:
         hits: (n,) whether each image is a hit.
-        units: (n,) number of the group of each image.
+        groups: (n,) number of the group of each image.
         confidence: of the interval.
     """
     from scipy.stats import norm
@@ -127,37 +132,48 @@ def grouped_proportion(
     if n == 0:
         return without_interval(math.nan, 0, count=0, why="no images")
     share = count / n
-    _, unit = np.unique(units, return_inverse=True)
-    sizes = np.bincount(unit)
-    groups = len(sizes)
-    if groups < FEWEST_UNITS:
-        why = f"{groups} groups, fewer than {FEWEST_UNITS}"
+    _, group = np.unique(groups, return_inverse=True)
+    number = int(group.max()) + 1
+    if number < FEWEST_CLUSTERS:
+        why = f"{number} groups, fewer than {FEWEST_CLUSTERS}"
         return without_interval(share, n, count=count, why=why)
-    residuals = np.bincount(unit, weights=hits) - share * sizes
-    variance = groups / (groups - 1) * float((residuals**2).sum()) / n**2
+    variance = between_groups(hits, group)
     quantile = float(norm.ppf(0.5 + confidence / 2))
     if variance <= _ALIKE:
-        low, high = wilson(share, groups, quantile=quantile)
-        method = f"Wilson with n = {groups} groups, as the groups do not differ"
+        low, high = wilson(share, number, quantile=quantile)
+        method = f"Wilson with n = {number} groups, as the groups do not differ"
         return Estimate(share, low, high, n, count, method)
-    freedom = degrees_of_freedom(hits, unit)
+    freedom = degrees_of_freedom(hits, group)
     effective = _effective(share, variance, n=n, freedom=freedom, confidence=confidence)
     low, high = wilson(share, effective, quantile=quantile)
-    method = f"Wilson with n = {effective:.1f} (effective, {n} images in {groups} groups)"
+    method = f"Wilson with n = {effective:.1f} (effective, {n} images in {number} groups)"
     return Estimate(share, low, high, n, count, method)
 
 
-def degrees_of_freedom(hits: NDArray[np.bool_], unit: NDArray[np.integer]) -> int:
+def between_groups(hits: NDArray[np.bool_], group: NDArray[np.integer]) -> float:
+    """Variance of the share of hits, from how much groups differ (ratio estimator, see above).
+
+    Args:
+        hits: (n,) whether each image is a hit.
+        group: (n,) group of each image, 0..G-1, all used, G > 1.
+    """
+    sizes = np.bincount(group)
+    number = len(sizes)
+    residuals = np.bincount(group, weights=hits) - hits.mean() * sizes
+    return number / (number - 1) * float((residuals**2).sum()) / len(hits) ** 2
+
+
+def degrees_of_freedom(hits: NDArray[np.bool_], group: NDArray[np.integer]) -> int:
     """Degrees of freedom of the variance between groups, from 2 to groups - 1.
 
     The number of groups with a miss, or of those with a hit where these are fewer.
 
     Args:
         hits: (n,) whether each image is a hit.
-        unit: (n,) group of each image, 0..G-1, all used, G > 2.
+        group: (n,) group of each image, 0..G-1, all used, G > 2.
     """
-    groups = int(unit.max()) + 1
-    telling = min(len(np.unique(unit[hits])), len(np.unique(unit[~hits])))
+    groups = int(group.max()) + 1
+    telling = min(len(np.unique(group[hits])), len(np.unique(group[~hits])))
     return min(max(telling, _FEWEST_FREEDOM), groups - 1)
 
 
@@ -170,36 +186,107 @@ def _effective(share: float, variance: float, *, n: int, freedom: int, confidenc
     return min(float(n), share * (1 - share) / variance * unsure)
 
 
+@dataclass(frozen=True, eq=False)
+class Clusters:
+    """What is drawn as a whole from N images: groups, or single images.
+
+    Attributes:
+        numbers: (N,) number of each image's cluster, from 0, all used.
+        by_group: some clusters hold several images.
+    """
+
+    numbers: NDArray[np.int64]
+    by_group: bool
+
+    @classmethod
+    def of(cls, groups: Sequence[str] | None, n: int) -> Clusters:
+        """From the group of each of ``n`` images; None takes each image by itself."""
+        if groups is None:
+            return cls(np.arange(n), by_group=False)
+        names, numbers = np.unique(np.asarray(groups, dtype=np.str_), return_inverse=True)
+        return cls(numbers.astype(np.int64), by_group=len(names) < n)
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return int(self.numbers.max(initial=-1)) + 1
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are enough of them to resample."""
+        return self.count >= FEWEST_CLUSTERS
+
+    def some(self, among: NDArray[np.bool_]) -> Clusters:
+        """Those of the images that are ``among`` (N,), numbered anew."""
+        _, numbers = np.unique(self.numbers[among], return_inverse=True)
+        return Clusters(numbers.astype(np.int64), self.by_group)
+
+    def proportion(
+        self, hits: NDArray[np.bool_], among: NDArray[np.bool_], *, confidence: float = 0.95
+    ) -> Estimate:
+        """Share of ``hits`` (N,) in the images ``among`` (N,), with the interval that fits."""
+        if self.by_group:
+            return grouped_proportion(hits[among], self.numbers[among], confidence=confidence)
+        return proportion_of_images(int(hits[among].sum()), int(among.sum()), confidence=confidence)
+
+    def resampling(self, *, confidence: float = 0.95, freedom: int | None = None) -> Resampling:
+        """What intervals from resamples of these clusters need to know."""
+        name = "groups" if self.by_group else "images"
+        return Resampling(self.count, name, confidence, freedom)
+
+    def draws(self, resamples: int, rng: np.random.Generator) -> Iterator[Floats]:
+        """Weights (N, b) of all resamples, piece by piece; nothing where clusters are too few."""
+        size = max(1, _PIECE // len(self.numbers))
+        for start in range(0, resamples if self.enough else 0, size):
+            yield draw_weights(self.numbers, min(size, resamples - start), rng)
+
+    def mean(
+        self,
+        values: Floats,
+        *,
+        rng: np.random.Generator,
+        resamples: int = 2000,
+        confidence: float = 0.95,
+    ) -> Estimate:
+        """Mean of ``values`` (N,) with its expanded percentile interval."""
+        drawn = np.empty(0)
+        if self.enough:
+            weights = draw_weights(self.numbers, resamples, rng)
+            drawn = values @ weights / weights.sum(axis=0)
+        resampling = self.resampling(confidence=confidence)
+        return bootstrap_estimate(float(values.mean()), drawn, resampling=resampling, n=len(values))
+
+
 def draw_weights(
-    units: NDArray[np.integer], resamples: int, rng: np.random.Generator
+    clusters: NDArray[np.integer], resamples: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Draw whole units with replacement.
+    """Draw whole clusters with replacement.
 
     Args:
-        units: (N,) unit (group or image) of each image, 0..U-1, all used.
+        clusters: (N,) cluster (group or image) of each image, 0..C-1, all used.
         resamples: B.
         rng: source of randomness.
 
     Returns:
         (N, B) how often each image is in each resample.
     """
-    count = int(units.max()) + 1
+    count = int(clusters.max()) + 1
     drawn = rng.integers(count, size=(count, resamples))
     flat = drawn * resamples + np.arange(resamples)
     times = np.bincount(flat.ravel(), minlength=count * resamples)
-    weights: Floats = times.reshape(count, resamples)[units].astype(np.float64)
+    weights: Floats = times.reshape(count, resamples)[clusters].astype(np.float64)
     return weights
 
 
-def expanded_level(units: int, confidence: float) -> float:
-    """Level of the lower percentile that allows for the number of units (at least 2).
+def expanded_level(clusters: int, confidence: float) -> float:
+    """Level of the lower percentile that allows for the number of clusters (at least 2).
 
-    Below (1 - confidence) / 2, and near to it for many units.
+    Below (1 - confidence) / 2, and near to it for many clusters.
     """
     from scipy.stats import norm, t
 
-    quantile = float(t.ppf(0.5 + confidence / 2, units - 1))
-    return float(norm.cdf(-math.sqrt(units / (units - 1)) * quantile))
+    quantile = float(t.ppf(0.5 + confidence / 2, clusters - 1))
+    return float(norm.cdf(-math.sqrt(clusters / (clusters - 1)) * quantile))
 
 
 @dataclass(frozen=True)
@@ -207,15 +294,15 @@ class Resampling:
     """What was drawn and how sure the interval is to be.
 
     Attributes:
-        units: number of groups, or of images where there are no groups.
-        unit_name: "groups" or "images".
+        clusters: number of groups, or of images where there are no groups.
+        name: "groups" or "images".
         confidence: for example 0.95.
         freedom: degrees of freedom of what the resamples vary by, see
-            :func:`degrees_of_freedom`; None for units - 1.
+            :func:`degrees_of_freedom`; None for clusters - 1.
     """
 
-    units: int
-    unit_name: str
+    clusters: int
+    name: str
     confidence: float
     freedom: int | None = None
 
@@ -233,37 +320,37 @@ def bounded_estimate(
     Args:
         value: the figure of the sample itself, within ``bounds``.
         resampled: (B,) the figure of each resample, NaN where undefined. May be
-            empty where there are too few units.
-        resampling: what was drawn. Its `units` are those that the figure rests on.
+            empty where there are too few clusters.
+        resampling: what was drawn. Its clusters are those that the figure rests on.
         n: images that the figure rests on.
         bounds: lowest and highest value that the figure can have.
     """
     from scipy.stats import norm
 
-    units, name = resampling.units, resampling.unit_name
+    count, name = resampling.clusters, resampling.name
     why = _no_interval(value, resampled, resampling)
     if why:
         return without_interval(value, n, why=why)
     low, width = bounds[0], bounds[1] - bounds[0]
     share = min(1.0, max(0.0, (value - low) / width))
-    # The bootstrap's variance is too small by the factor (U - 1) / U.
-    variance = float(np.nanvar(resampled)) / width**2 * units / (units - 1)
+    # The bootstrap's variance is too small by the factor (C - 1) / C.
+    variance = float(np.nanvar(resampled)) / width**2 * count / (count - 1)
     quantile = float(norm.ppf(0.5 + resampling.confidence / 2))
     if variance <= _ALIKE or share in (0.0, 1.0):
-        ends = wilson(share, units, quantile=quantile)
-        method = f"Wilson with n = {units} {name}, as all resamples agree"
+        ends = wilson(share, count, quantile=quantile)
+        method = f"Wilson with n = {count} {name}, as all resamples agree"
     else:
         effective = _effective(
             share,
             variance,
             n=n,
-            freedom=resampling.freedom or units - 1,
+            freedom=resampling.freedom or count - 1,
             confidence=resampling.confidence,
         )
         ends = wilson(share, effective, quantile=quantile)
         method = (
             f"Wilson with n = {effective:.1f} (effective, from {len(resampled)} resamples of "
-            f"{units} {name})"
+            f"{count} {name})"
         )
     first, last = (low + end * width for end in ends)
     return Estimate(value, min(first, value), max(last, value), n, None, method)
@@ -271,11 +358,11 @@ def bounded_estimate(
 
 def _no_interval(value: float, resampled: Floats, resampling: Resampling) -> str:
     """Why resamples are no basis for an interval; empty where they are one."""
-    units, name = resampling.units, resampling.unit_name
+    count, name = resampling.clusters, resampling.name
     if math.isnan(value):
         return "the figure is not defined"
-    if units < FEWEST_UNITS:
-        return f"{units} {name}, fewer than {FEWEST_UNITS}"
+    if count < FEWEST_CLUSTERS:
+        return f"{count} {name}, fewer than {FEWEST_CLUSTERS}"
     if np.isnan(resampled).sum() > _MOST_UNDEFINED * len(resampled):
         return "not defined in over a tenth of the resamples"
     return ""
@@ -289,21 +376,57 @@ def bootstrap_estimate(
     Args:
         value: the figure of the sample itself.
         resampled: (B,) the figure of each resample, NaN where undefined. May be
-            empty where there are too few units.
-        resampling: what was drawn. Its `units` are those that the figure rests on.
+            empty where there are too few clusters.
+        resampling: what was drawn. Its clusters are those that the figure rests on.
         n: images that the figure rests on.
     """
-    units, name = resampling.units, resampling.unit_name
+    count, name = resampling.clusters, resampling.name
     why = _no_interval(value, resampled, resampling)
     if why:
         return without_interval(value, n, why=why)
     defined = resampled[~np.isnan(resampled)]
     if np.ptp(defined) <= _ALIKE:
         return without_interval(value, n, why="all resamples give the same value")
-    level = expanded_level(units, resampling.confidence)
+    level = expanded_level(count, resampling.confidence)
     low, high = (float(end) for end in np.quantile(defined, [level, 1 - level]))
     if max(high, value) - min(low, value) <= _ALIKE:  # an interval of no width would claim too much
         return without_interval(value, n, why="nearly all resamples give the same value")
-    method = f"bootstrap, {len(resampled)} resamples of {units} {name}"
+    method = f"bootstrap, {len(resampled)} resamples of {count} {name}"
     # A biased resample distribution can leave the value outside; the interval then reaches to it.
     return Estimate(value, min(low, value), max(high, value), n, None, method)
+
+
+def linear_contrast(coefficients: Sequence[float], estimates: Sequence[Estimate]) -> Estimate:
+    """The sum of ``coefficient * estimate`` with an interval made from those of its terms.
+
+    The distance from each value to its own limit is squared and added (MOVER). For two
+    proportions with Wilson intervals and the coefficients 1 and -1 this is Newcombe's hybrid
+    score interval. Terms count as independent; proportions that rise and fall together, as those
+    of the same groups do, give a difference that is surer than the interval says.
+
+    Args:
+        coefficients: one a term, such as (1, -1).
+        estimates: the terms; each with an interval, else the result has none.
+
+    Sources: Newcombe, Statistics in Medicine 17: 873 (1998), method 10; Zou, Huang and Zhang,
+    Comput. Stat. Data Anal. 53: 1080 (2009).
+    """
+    terms = list(zip(coefficients, estimates, strict=True))
+    value = sum(factor * one.value for factor, one in terms)
+    n = sum(one.n for one in estimates)
+    if not all(one.has_interval for one in estimates):
+        bare = next(one for one in estimates if not one.has_interval)
+        return without_interval(value, n, why=bare.method.removeprefix("no interval: "))
+    below = above = 0.0
+    for factor, one in terms:
+        ends = sorted((factor * one.low, factor * one.high))
+        below += (factor * one.value - ends[0]) ** 2
+        above += (ends[1] - factor * one.value) ** 2
+    return Estimate(
+        value,
+        value - math.sqrt(below),
+        value + math.sqrt(above),
+        n,
+        None,
+        "square-and-add of the intervals of its terms",
+    )

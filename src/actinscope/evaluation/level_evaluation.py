@@ -16,7 +16,7 @@ from actinscope.evaluation.evaluation import (
     evaluation_to_json,
 )
 from actinscope.evaluation.intervals import (
-    FEWEST_UNITS,
+    FEWEST_CLUSTERS,
     Estimate,
     grouped_proportion,
     proportion_of_images,
@@ -82,7 +82,7 @@ def evaluate_level(
     """Sum cells up and evaluate the units as `evaluate` does images.
 
     Units count as independent, or as grouped where each lies in one group and some groups
-    hold several. Fewer than `FEWEST_UNITS` units (or groups) give no interval at all.
+    hold several. Fewer than `FEWEST_CLUSTERS` units (or groups) give no interval at all.
 
     Args:
         labels: (N,) true class index of each cell.
@@ -158,9 +158,9 @@ def _group_of(
 
 
 def _too_few(count: int, rule: LevelRule) -> str:
-    if count >= FEWEST_UNITS:
+    if count >= FEWEST_CLUSTERS:
         return ""
-    return f"{counted(count, rule.word)}, fewer than {FEWEST_UNITS}"
+    return f"{counted(count, rule.word)}, fewer than {FEWEST_CLUSTERS}"
 
 
 def _in_words(evaluation: Evaluation, rule: LevelRule, *, grouped: bool) -> Evaluation:

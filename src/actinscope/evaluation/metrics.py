@@ -2,7 +2,8 @@
 
 Every function works on *weights*: an array (N, B) that says how often each of N
 images counts in each of B resamples. One column of ones gives the plain value,
-so that the value and its bootstrap distribution come from the same lines.
+so that the value and its bootstrap distribution come from the same lines. That is why they
+are written here: scikit-learn computes one sample at a time. The tests compare both.
 
 Conventions, the same as scikit-learn's with ``zero_division=0``:
 
@@ -31,7 +32,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.errors import ActinscopeError, StudyError
+from actinscope.errors import StudyError
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -102,7 +103,7 @@ def score(labels: NDArray[np.integer], probabilities: NDArray[np.floating]) -> S
 
     Raises:
         StudyError: no image, or a label outside 0..K-1.
-        ActinscopeError: the probabilities are none.
+        ValueError: the rows are not probability distributions.
     """
     truth = np.asarray(labels)
     chances = np.asarray(probabilities, dtype=np.float64)
@@ -129,7 +130,7 @@ def _check(labels: NDArray[np.integer], probabilities: Floats) -> None:
     if len(labels) == 0:
         raise StudyError("there is no image to evaluate", remedy="Give at least one image")
     if probabilities.ndim != 2 or probabilities.shape[1] < 2:
-        raise ActinscopeError(
+        raise ValueError(
             f"probabilities must be (images, classes) with two classes or more, "
             f"not {probabilities.shape}"
         )
@@ -145,10 +146,9 @@ def _check(labels: NDArray[np.integer], probabilities: Floats) -> None:
     sound = (np.abs(sums - 1) <= _TOLERANCE) & (probabilities >= 0).all(axis=1)
     if not sound.all():
         first = int(np.flatnonzero(~sound)[0])
-        raise ActinscopeError(
-            f"the outputs for image {first} are no probabilities: "
-            f"they sum to {sums[first]:.6g}, the smallest is {probabilities[first].min():.6g}",
-            remedy="Check that the network ends in softmax and gives finite numbers",
+        raise ValueError(
+            f"row {first} is not a probability distribution: "
+            f"it sums to {sums[first]:.6g}, its smallest value is {probabilities[first].min():.6g}"
         )
 
 

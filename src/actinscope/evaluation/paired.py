@@ -13,19 +13,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.errors import StudyError
-from actinscope.evaluation.intervals import (
-    FEWEST_UNITS,
-    Estimate,
-    Resampling,
-    bootstrap_estimate,
-    draw_weights,
-)
+from actinscope.evaluation.intervals import Clusters, Estimate
 
 
 @dataclass(frozen=True)
@@ -76,7 +70,12 @@ def compare_pairs(
     worse, better = int((gained < 0).sum()), int((gained > 0).sum())
     estimate = agresti_min(worse, better, len(labels), confidence=confidence)
     if groups is not None:
-        clustered = _bootstrap(gained, groups, seed, resamples, confidence)
+        clustered = Clusters.of(groups, len(labels)).mean(
+            gained.astype(np.float64),
+            rng=np.random.default_rng(seed),
+            resamples=resamples,
+            confidence=confidence,
+        )
         estimate = _wider(estimate, clustered)
     return PairedComparison(
         difference=estimate,
@@ -90,11 +89,40 @@ def compare_pairs(
 def exact_mcnemar(only_first: int, only_second: int) -> float:
     """Two-sided p for "both are right equally often", from the images that tell them apart.
 
-    Twice the smaller tail of the binomial distribution with probability 1/2, at most 1.
+    It is 1 where no image does.
     """
-    both, fewer = only_first + only_second, min(only_first, only_second)
-    tail = sum(math.comb(both, hits) for hits in range(fewer + 1))
-    return float(min(1.0, 2 * tail / 2**both))
+    from scipy.stats import binomtest
+
+    apart = only_first + only_second
+    return float(binomtest(only_first, apart, 0.5).pvalue) if apart else 1.0
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """Holm's step-down adjustment of several p values, in the order given.
+
+    The i-th smallest of m values is multiplied by m - i + 1, never falls below the one
+    before it and never exceeds 1. Rejecting where the result is below alpha keeps the
+    chance of even one false rejection below alpha, whatever the dependence of the tests.
+    (SciPy has no such adjustment, and six lines are no reason to need statsmodels.)
+
+    Args:
+        p_values: m values, each 0..1; may be empty.
+
+    Raises:
+        ValueError: a value is not within 0..1.
+
+    Source: Holm, Scand. J. Stat. 6: 65 (1979).
+    """
+    for p in p_values:
+        if not 0 <= p <= 1:
+            raise ValueError(f"{p} is not a p value")
+    adjusted = [0.0] * len(p_values)
+    floor = 0.0
+    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
+    for rank, place in enumerate(order):
+        floor = max(floor, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = floor
+    return tuple(adjusted)
 
 
 def agresti_min(worse: int, better: int, n: int, *, confidence: float = 0.95) -> Estimate:
@@ -110,24 +138,6 @@ def agresti_min(worse: int, better: int, n: int, *, confidence: float = 0.95) ->
     return Estimate(
         value, min(low, value), max(high, value), n, None, f"Agresti and Min, {n} images"
     )
-
-
-def _bootstrap(
-    gained: NDArray[np.int64] | NDArray[np.float64],
-    groups: Sequence[str],
-    seed: int,
-    resamples: int,
-    confidence: float,
-) -> Estimate:
-    """Mean of ``gained`` (n,) with the interval of a bootstrap over whole groups."""
-    _, units = np.unique(np.asarray(groups, dtype=np.str_), return_inverse=True)
-    count = int(units.max()) + 1
-    drawn = np.empty(0)
-    if count >= FEWEST_UNITS:
-        weights = draw_weights(units, resamples, np.random.default_rng(seed))
-        drawn = gained @ weights / weights.sum(axis=0)
-    resampling = Resampling(units=count, unit_name="groups", confidence=confidence)
-    return bootstrap_estimate(float(gained.mean()), drawn, resampling=resampling, n=len(gained))
 
 
 def _wider(images: Estimate, clustered: Estimate) -> Estimate:
@@ -165,8 +175,7 @@ def mean_difference(
     """
     if not len(differences) or (groups is not None and len(groups) != len(differences)):
         raise StudyError("there are no images, or groups of other images")
-    units = [str(row) for row in range(len(differences))] if groups is None else groups
-    estimate = _bootstrap(differences, units, seed, resamples, confidence)
-    if groups is None:
-        return replace(estimate, method=estimate.method.replace("groups", "images"))
-    return estimate
+    names = [str(row) for row in range(len(differences))] if groups is None else groups
+    return Clusters.of(names, len(differences)).mean(
+        differences, rng=np.random.default_rng(seed), resamples=resamples, confidence=confidence
+    )

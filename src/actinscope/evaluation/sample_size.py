@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 
-from actinscope.errors import ActinscopeError
 from actinscope.evaluation.intervals import wilson
 
 
@@ -31,7 +30,7 @@ def pairs_for_mcnemar(
         number of images tells such a pair apart.
 
     Raises:
-        ActinscopeError: the shares, the power or the level are none.
+        ValueError: the shares, the power or the level are out of their range.
 
     Source: Connor, Biometrics 43: 207 (1987), equation for the unconditional test; a few
     images less than the exact test needs.
@@ -39,9 +38,9 @@ def pairs_for_mcnemar(
     from scipy.stats import norm
 
     if min(only_first, only_second) < 0 or not only_first + only_second <= 1:
-        raise ActinscopeError(f"{only_first} and {only_second} are no shares of the images")
+        raise ValueError(f"{only_first} and {only_second} are not shares of the images")
     if not (0 < alpha < 1 and 0 < power < 1):
-        raise ActinscopeError(f"power {power} and level {alpha} must lie between 0 and 1")
+        raise ValueError(f"power {power} and level {alpha} must lie between 0 and 1")
     psi, delta = only_first + only_second, abs(only_first - only_second)
     if delta == 0:
         return None
@@ -67,14 +66,14 @@ def images_for_half_width(proportion: float, half_width: float, *, confidence: f
         confidence: of the interval.
 
     Raises:
-        ActinscopeError: a value is out of its range.
+        ValueError: a value is out of its range.
 
     Source: Wilson, J. Am. Stat. Assoc. 22: 209 (1927), solved for n by bisection.
     """
     from scipy.stats import norm
 
     if not (0 <= proportion <= 1 and 0 < half_width < 0.5 and 0 < confidence < 1):
-        raise ActinscopeError(
+        raise ValueError(
             f"proportion {proportion}, half width {half_width}, confidence {confidence}: "
             "one of them is out of its range"
         )

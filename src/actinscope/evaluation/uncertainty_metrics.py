@@ -1,4 +1,4 @@
-"""What the probabilities of a part are worth: all figures, each with its interval."""
+"""Calibration, prediction-set and selective-prediction metrics of one split, with intervals."""
 
 from __future__ import annotations
 
@@ -12,19 +12,14 @@ from actinscope.bundle import Reliability
 from actinscope.evaluation.abstention import AnsweredCurve, answered_curve
 from actinscope.evaluation.calibration import CALIBRATION_METRICS, bins_of, calibration_figures
 from actinscope.evaluation.intervals import (
-    FEWEST_UNITS,
+    Clusters,
     Estimate,
-    Resampling,
     bootstrap_estimate,
-    draw_weights,
-    grouped_proportion,
-    proportion_of_images,
 )
 from actinscope.predict import Decisions
 
 Floats = NDArray[np.float64]
 _Figures = Callable[[Floats], Mapping[str, Floats]]
-_PIECE = 1_000_000
 _RESAMPLES = 1000
 
 
@@ -150,16 +145,12 @@ class _Maker:
     """Estimates over the same N images; intervals over groups where images come in groups."""
 
     def __init__(self, n: int, groups: Sequence[str] | None, seed: int) -> None:
-        names = np.arange(n) if groups is None else np.asarray(groups, dtype=np.str_)
-        self.units = np.unique(names, return_inverse=True)[1].astype(np.int64)
-        self.by_group = int(self.units.max()) + 1 < n
-        self.seed = seed
+        self._clusters = Clusters.of(groups, n)
+        self._seed = seed
 
     def share(self, hits: NDArray[np.bool_], among: NDArray[np.bool_]) -> Estimate:
         """Share of hits among some images."""
-        if self.by_group:
-            return grouped_proportion(hits[among], self.units[among])
-        return proportion_of_images(int(hits[among].sum()), int(among.sum()))
+        return self._clusters.proportion(hits, among)
 
     def mean(self, values: Floats, among: NDArray[np.bool_]) -> Estimate:
         """Mean of values among some images."""
@@ -210,22 +201,18 @@ class _Maker:
         )
 
     def _bootstrap(self, figures: _Figures, among: NDArray[np.bool_]) -> dict[str, Estimate]:
-        values = figures(np.ones((len(self.units), 1)))
-        drawn: dict[str, list[Floats]] = {name: [] for name in values}
-        units = len(np.unique(self.units[among]))
-        if units >= FEWEST_UNITS:
-            rng = np.random.default_rng(self.seed)
-            size = max(1, _PIECE // len(self.units))
-            for start in range(0, _RESAMPLES, size):
-                times = draw_weights(self.units, min(size, _RESAMPLES - start), rng)
+        values = figures(np.ones((len(among), 1)))
+        drawn: dict[str, list[Floats]] = {name: [np.empty(0)] for name in values}
+        own = self._clusters.some(among)
+        if own.enough:
+            for times in self._clusters.draws(_RESAMPLES, np.random.default_rng(self._seed)):
                 for name, some in figures(times).items():
                     drawn[name].append(some)
-        resampling = Resampling(units, "groups" if self.by_group else "images", 0.95)
         return {
             name: bootstrap_estimate(
                 float(value[0]),
-                np.concatenate(drawn[name]) if drawn[name] else np.empty(0),
-                resampling=resampling,
+                np.concatenate(drawn[name]),
+                resampling=own.resampling(),
                 n=int(among.sum()),
             )
             for name, value in values.items()

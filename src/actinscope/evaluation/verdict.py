@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from actinscope.errors import ActinscopeError
 from actinscope.evaluation.evaluation import Evaluation
-from actinscope.evaluation.intervals import FEWEST_UNITS, Estimate
+from actinscope.evaluation.intervals import FEWEST_CLUSTERS, Estimate
 from actinscope.wording import counted, plural, spoken, whole_percent
 
 Tone = Literal["good", "caution", "bad"]
@@ -49,19 +48,37 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Conditions:
+    """How a result came about, as far as that limits what it means.
+
+    Attributes:
+        by_image: the split did not keep groups together.
+        synthetic: the images are computed, not taken from cells.
+        random_weights: the network did not start from pretrained weights.
+        group: what a group is called in the singular, such as "field".
+        held_out: the images are known not to have been used in training.
+        leak: groups or copies of images stand in more than one part.
+        copies: pairs of images of the same cells, of which one was tested and the other was not
+            kept out of training or validation.
+    """
+
+    by_image: bool
+    synthetic: bool
+    random_weights: bool
+    group: str = "group"
+    held_out: bool = True
+    leak: bool = False
+    copies: int = 0
+
+
 def verdict(
     evaluation: Evaluation,
+    conditions: Conditions,
     *,
     baseline: float,
-    by_image: bool,
-    synthetic: bool,
-    random_weights: bool,
     training: Evaluation | None = None,
     validation: Evaluation | None = None,
-    group: str = "group",
-    held_out: bool = True,
-    leak: bool = False,
-    copies: int = 0,
     controls: Sequence[str] = (),
     unanswerable: str = "",
 ) -> Verdict:
@@ -69,35 +86,28 @@ def verdict(
 
     Args:
         evaluation: of the test part.
+        conditions: how the result came about.
         baseline: accuracy of always naming the commonest class, 0..1.
-        by_image: the split did not keep groups together.
-        synthetic: the images are computed, not taken from cells.
-        random_weights: the network did not start from pretrained weights.
-        training: evaluation of the training part, to tell of overfitting.
-        validation: evaluation of the validation part, to tell of a lucky choice.
-        group: what a group is called in the singular, such as "field".
-        leak: groups or copies of images stand in more than one part.
-        copies: pairs of images of the same cells, of which one was tested and the other was not
-            kept out of training or validation.
+        training: evaluation of the training part, to report overfitting.
+        validation: evaluation of the validation part, to report a lucky choice.
         controls: sentences on simpler models that explain the result.
-        held_out: the images are known not to have been used in training.
         unanswerable: why these images cannot answer the question, in full sentences; it
             then stands before the figures, and the tone is bad.
 
     Raises:
-        ActinscopeError: the baseline is no rate.
+        ValueError: the baseline is not a rate.
     """
     if not 0 <= baseline <= 1:
-        raise ActinscopeError(f"the baseline must be a rate between 0 and 1, not {baseline}")
+        raise ValueError(f"the baseline must be a rate between 0 and 1, not {baseline}")
     accuracy = evaluation.metrics["accuracy"]
     against_guessing = _against_guessing(accuracy, baseline)
     cautions = [
         *against_guessing,
-        *_leaks(leak=leak, copies=copies),
+        *_leaks(conditions),
         *controls,
-        *_origin(by_image=by_image, synthetic=synthetic, random_weights=random_weights),
-        *_ungrouped(evaluation, by_image=by_image),
-        *_size(evaluation, group),
+        *_origin(conditions),
+        *_ungrouped(evaluation, conditions),
+        *_size(evaluation, conditions.group),
         *_weak_classes(evaluation),
         *_gaps(accuracy, training, validation),
     ]
@@ -108,8 +118,7 @@ def verdict(
         tone = "bad"
         cautions.insert(0, unanswerable)
     sentence = (_NO_ANSWER if unanswerable else "") + (
-        f"On {_where(evaluation, by_image=by_image, synthetic=synthetic, group=group)}"
-        f"{_unseen(by_image=by_image, held_out=held_out and not leak and not copies)}, "
+        f"On {_where(evaluation, conditions)}{_unseen(conditions)}, "
         f"the model names the class of {whole_percent(accuracy.value)} %"
         f"{_interval(accuracy, evaluation.confidence)}; "
         f"guessing the commonest class gives {whole_percent(baseline)} %."
@@ -117,18 +126,18 @@ def verdict(
     return Verdict(sentence, tone, tuple(cautions))
 
 
-def _where(evaluation: Evaluation, *, by_image: bool, synthetic: bool, group: str) -> str:
-    images = f"{evaluation.n} synthetic" if synthetic else str(evaluation.n)
-    images += " image" if evaluation.n == 1 else " images"
-    if by_image or evaluation.groups is None:
+def _where(evaluation: Evaluation, conditions: Conditions) -> str:
+    what = "synthetic image" if conditions.synthetic else "image"
+    images = counted(evaluation.n, what)
+    if conditions.by_image or evaluation.groups is None:
         return images
-    return f"{images} from {counted(evaluation.groups, group)}"
+    return f"{images} from {counted(evaluation.groups, conditions.group)}"
 
 
-def _unseen(*, by_image: bool, held_out: bool) -> str:
-    if not held_out:
+def _unseen(conditions: Conditions) -> str:
+    if not conditions.held_out or conditions.leak or conditions.copies:
         return ""
-    if by_image:
+    if conditions.by_image:
         return " kept out of its training (where other images of the same samples may have been)"
     return " that it never saw"
 
@@ -156,8 +165,9 @@ def _against_guessing(accuracy: Estimate, baseline: float) -> list[str]:
     return []
 
 
-def _leaks(*, leak: bool, copies: int) -> Iterator[str]:
-    if leak:
+def _leaks(conditions: Conditions) -> Iterator[str]:
+    copies = conditions.copies
+    if conditions.leak:
         yield (
             "Groups or copies of images stand in more than one part, as the manifest wants it: "
             "the test images are not new to the model and the result is too good."
@@ -171,23 +181,23 @@ def _leaks(*, leak: bool, copies: int) -> Iterator[str]:
         )
 
 
-def _origin(*, by_image: bool, synthetic: bool, random_weights: bool) -> Iterator[str]:
-    if synthetic:
+def _origin(conditions: Conditions) -> Iterator[str]:
+    if conditions.synthetic:
         yield "The images are synthetic: the result says nothing about real cells."
-    if by_image:
+    if conditions.by_image:
         yield (
             "The images were split one by one, so that images of one sample can be both in "
             "training and in test: take the result as an upper bound for new samples."
         )
-    if random_weights:
+    if conditions.random_weights:
         yield (
             "The network did not start from pretrained weights: with them the result would "
             "probably differ."
         )
 
 
-def _ungrouped(evaluation: Evaluation, *, by_image: bool) -> Iterator[str]:
-    if evaluation.groups is None and not by_image:  # else the split is told of, which is graver
+def _ungrouped(evaluation: Evaluation, conditions: Conditions) -> Iterator[str]:
+    if evaluation.groups is None and not conditions.by_image:  # else the split is the graver fault
         yield (
             "No group (field, slide, donor) was named: every image counts as a sample of its own, "
             "and where several show one sample the interval is too narrow."
@@ -196,7 +206,7 @@ def _ungrouped(evaluation: Evaluation, *, by_image: bool) -> Iterator[str]:
 
 def _size(evaluation: Evaluation, group: str) -> Iterator[str]:
     groups, accuracy = evaluation.groups, evaluation.metrics["accuracy"]
-    if groups is not None and groups < FEWEST_UNITS:
+    if groups is not None and groups < FEWEST_CLUSTERS:
         yield (
             f"The test images come from {counted(groups, group)} only: too few to say how "
             f"the model does on another {spoken(group)}."

@@ -9,40 +9,52 @@ from actinscope.explain.attention import (
     judge_attention,
 )
 from actinscope.explain.class_activation import contrast_map, enlarged, heat_map
-from actinscope.explain.control_models import Control
-from actinscope.explain.control_report import TITLES, control_warnings, controls_shown
-from actinscope.explain.controls import MOST_IMAGES, ControlResults, run_controls
-from actinscope.explain.explanation import Explanation, explain
-from actinscope.explain.explanation_report import (
-    attention_warnings,
-    explanation_findings,
-    explanation_shown,
-    neighbour_words,
+from actinscope.explain.control_models import TITLES, Control, PermutedLabels
+from actinscope.explain.controls import (
+    MOST_IMAGES,
+    ControlResults,
+    control_warnings,
+    run_controls,
 )
+from actinscope.explain.explanation import (
+    COARSE,
+    Explanation,
+    FeatureMap,
+    attention_warnings,
+    explain,
+)
+from actinscope.explain.occlusion import POSITIONS
 from actinscope.explain.saliency import (
     ACTIVATION,
     MASKED,
     OCCLUSION,
     MaskedCell,
     Method,
+    Neighbour,
     SaliencySource,
     inside_of,
     occlusion_maps,
 )
-from actinscope.explain.sanity_checks import SanityStep, map_likeness, sanity_sentence
+from actinscope.explain.sanity_checks import Likeness, SanityStep, map_likeness, sanity_sentence
 
 __all__ = [
     "ACTIVATION",
+    "COARSE",
     "MASKED",
     "MOST_IMAGES",
     "OCCLUSION",
+    "POSITIONS",
     "TITLES",
     "Attention",
     "Control",
     "ControlResults",
     "Explanation",
+    "FeatureMap",
+    "Likeness",
     "MaskedCell",
     "Method",
+    "Neighbour",
+    "PermutedLabels",
     "SaliencySource",
     "SanityStep",
     "attention_inside",
@@ -50,16 +62,12 @@ __all__ = [
     "attention_warnings",
     "contrast_map",
     "control_warnings",
-    "controls_shown",
     "enlarged",
     "explain",
-    "explanation_findings",
-    "explanation_shown",
     "heat_map",
     "inside_of",
     "judge_attention",
     "map_likeness",
-    "neighbour_words",
     "occlusion_maps",
     "run_controls",
     "sanity_sentence",

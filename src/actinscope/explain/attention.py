@@ -8,20 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.errors import ActinscopeError
-from actinscope.evaluation import (
-    FEWEST_UNITS,
-    Estimate,
-    Resampling,
-    bootstrap_estimate,
-    draw_weights,
-)
+from actinscope.evaluation import Clusters, Estimate
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-
-_RESAMPLES = 2000
-_CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -66,10 +56,10 @@ def attention_inside(heat: NDArray[np.floating], inside: Mask) -> float:
         inside: (H, W) where the cell is.
 
     Raises:
-        ActinscopeError: the shapes differ.
+        ValueError: the shapes differ.
     """
     if heat.shape != inside.shape:
-        raise ActinscopeError(f"a map {heat.shape} does not fit a mask {inside.shape}")
+        raise ValueError(f"a map {heat.shape} does not fit a mask {inside.shape}")
     total = float(np.sum(heat, dtype=np.float64))
     if not total > 0 or not inside.any():
         return float("nan")
@@ -104,25 +94,15 @@ def judge_attention(
     good = np.isfinite(shares) & np.isfinite(areas)
     if not good.any():
         return None
-    names = np.arange(len(shares)) if groups is None else np.asarray(groups)
-    _, units = np.unique(names[good], return_inverse=True)
-    units = units.reshape(-1)
-    resampling = Resampling(int(units.max()) + 1, "images" if groups is None else "groups",
-                            _CONFIDENCE)  # fmt: skip
-    weights = np.zeros((len(units), 0))
-    if resampling.units >= FEWEST_UNITS:
-        weights = draw_weights(units, _RESAMPLES, np.random.default_rng([seed, 8]))
+    clusters = Clusters.of(groups, len(shares)).some(good)
 
     def mean(values: Floats) -> Estimate:
-        resampled = (values @ weights) / weights.sum(axis=0)
-        return bootstrap_estimate(
-            float(values.mean()), resampled, resampling=resampling, n=len(values)
-        )
+        return clusters.mean(values[good], rng=np.random.default_rng([seed, 8]))
 
     return Attention(
-        inside=mean(shares[good]),
-        area=mean(areas[good]),
-        ahead=mean(shares[good] - areas[good]),
+        inside=mean(shares),
+        area=mean(areas),
+        ahead=mean(shares - areas),
         images=int(good.sum()),
         left_out=int((~good).sum()),
         cells_from=cells_from,
@@ -185,10 +165,10 @@ def mean_maps(
         labels, predicted: (N,) class indices.
 
     Raises:
-        ActinscopeError: the lengths differ.
+        ValueError: the lengths differ.
     """
     if not len(heats) == len(pictures) == len(labels) == len(predicted):
-        raise ActinscopeError("maps, images, labels and answers differ in number")
+        raise ValueError("maps, images, labels and answers differ in number")
     found = []
     for label in np.unique(labels):
         for right in (True, False):

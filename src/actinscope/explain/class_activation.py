@@ -18,8 +18,6 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.errors import ActinscopeError
-
 Map = NDArray[np.float32]
 
 
@@ -34,18 +32,18 @@ def contrast_map(class_maps: NDArray[np.floating], k: int) -> Map:
         (h, w) float32: positive speaks for the class, negative against it.
 
     Raises:
-        ActinscopeError: the shape or the index is wrong, or a value is not finite.
+        ValueError: the shape or the index is wrong, or a value is not finite.
     """
     maps = np.asarray(class_maps, dtype=np.float64)
     if maps.ndim != 3 or 0 in maps.shape or maps.shape[2] < 2:
-        raise ActinscopeError(
+        raise ValueError(
             f"class maps must be (height, width, classes) with two classes or more, "
             f"not {maps.shape}"
         )
     if not 0 <= k < maps.shape[2]:
-        raise ActinscopeError(f"class index {k} is not one of 0 to {maps.shape[2] - 1}")
+        raise ValueError(f"class index {k} is not one of 0 to {maps.shape[2] - 1}")
     if not np.isfinite(maps).all():
-        raise ActinscopeError("the class maps hold values that are not finite")
+        raise ValueError("the class maps hold values that are not finite")
     others = np.delete(maps, k, axis=2)
     contrast: Map = (maps[:, :, k] - others.mean(axis=2)).astype(np.float32)
     return contrast
@@ -90,9 +88,9 @@ def signed_map(
     """
     contrast = contrast_map(class_maps, k)
     if size[0] < 1 or size[1] < 1:
-        raise ActinscopeError(f"a map of {size[0]} x {size[1]} pixels cannot be made")
+        raise ValueError(f"a map of {size[0]} x {size[1]} pixels cannot be made")
     if scale is not None and not scale > 0:
-        raise ActinscopeError(f"the scale of a map must be above 0, not {scale}")
+        raise ValueError(f"the scale of a map must be above 0, not {scale}")
     largest = float(np.abs(contrast).max())
     divisor = scale if scale is not None else (largest or 1.0)
     signed: Map = np.clip(enlarged(contrast / divisor, size), -1, 1).astype(np.float32)

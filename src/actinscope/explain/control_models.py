@@ -9,7 +9,7 @@ network that never names it. A control that the network is not shown to be ahead
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,11 +18,9 @@ from numpy.typing import NDArray
 
 from actinscope.errors import StudyError
 from actinscope.evaluation import (
-    FEWEST_UNITS,
+    Clusters,
     Estimate,
-    Resampling,
     bootstrap_estimate,
-    draw_weights,
     evaluate,
 )
 from actinscope.wording import percent
@@ -36,6 +34,16 @@ _RESAMPLES = 1000
 _FEWEST_OF_BATCH = 6
 _MOST_BATCHES = 50
 _FOLDS = 3
+
+
+TITLES = {
+    "brightness": "Brightness",
+    "texture": "Texture",
+    "outline": "Outline",
+    "background": "Background",
+    "thumbnail": "Thumbnail",
+}
+"""Title of every control on features."""
 
 
 @dataclass(frozen=True)
@@ -213,19 +221,17 @@ def lead(
     gained = (network == labels).astype(np.float64) - (control == labels)
     present, codes = np.unique(labels, return_inverse=True)
     of_class = np.eye(len(present))[codes.reshape(-1)]  # (N, K)
-    units = np.arange(len(labels)) if groups is None else _numbered(groups)
-    count = int(units.max()) + 1
-    drawn = np.empty(0)
-    if count >= FEWEST_UNITS:
-        weights = draw_weights(units, _RESAMPLES, np.random.default_rng(0))  # (N, B)
+    clusters = Clusters.of(groups, len(labels))
+    drawn = [np.empty(0)]
+    for weights in clusters.draws(_RESAMPLES, np.random.default_rng(0)):  # (N, B)
         images = of_class.T @ weights  # (K, B)
         sums = (of_class * gained[:, None]).T @ weights
         with np.errstate(invalid="ignore"):
-            drawn = np.nanmean(np.where(images > 0, sums / images, np.nan), axis=0)
+            drawn.append(np.nanmean(np.where(images > 0, sums / images, np.nan), axis=0))
     value = float(np.mean([gained[labels == label].mean() for label in present]))
-    name = "images" if groups is None else "groups"
-    resampling = Resampling(units=count, unit_name=name, confidence=0.95)
-    return bootstrap_estimate(value, drawn, resampling=resampling, n=len(labels))
+    return bootstrap_estimate(
+        value, np.concatenate(drawn), resampling=clusters.resampling(), n=len(labels)
+    )
 
 
 def balanced_of(network: ControlPredictions, predicted: NDArray[np.int64]) -> Estimate:
@@ -248,7 +254,7 @@ def permuted_labels(network: ControlPredictions, *, seed: int) -> PermutedLabels
     """
     rng = np.random.default_rng([seed, 7])
     labels, predicted = network.labels, network.predicted
-    groups = np.arange(len(labels)) if network.groups is None else _numbered(network.groups)
+    groups = Clusters.of(network.groups, len(labels)).numbers
     first = np.zeros(groups.max() + 1, np.int64)
     first[groups] = labels
     pure = np.ones(len(first), np.bool_)
@@ -275,11 +281,6 @@ def _how(network: ControlPredictions, pure: NDArray[np.bool_]) -> str:
     if pure.all():
         return "between groups"
     return "between groups of one class and within the others" if pure.any() else "within groups"
-
-
-def _numbered(names: Sequence[str]) -> NDArray[np.int64]:
-    numbers: NDArray[np.int64] = np.unique(np.asarray(names, dtype=np.str_), return_inverse=True)[1]
-    return numbers.reshape(-1)
 
 
 def _within(
@@ -366,25 +367,18 @@ def _named_batches(features: Floats, codes: NDArray[np.int64], seed: int) -> flo
 
 def association(labels: NDArray[np.int64], values: NDArray[np.str_]) -> float:
     """Cramer's V of two classifications, 0..1 (Cramer 1946); 0 where one has a single value."""
-    rows, columns = (
-        np.unique(labels, return_inverse=True)[1],
-        np.unique(values, return_inverse=True)[1],
-    )
-    counts = np.zeros((rows.max(initial=0) + 1, columns.max(initial=0) + 1))
-    np.add.at(counts, (rows.reshape(-1), columns.reshape(-1)), 1)
-    total, least = counts.sum(), min(counts.shape) - 1
-    if not least or not total:
+    from scipy.stats import contingency
+
+    counts = contingency.crosstab(labels, values).count
+    if min(counts.shape) < 2:
         return 0.0
-    expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0, keepdims=True) / total
-    return float(np.sqrt(((counts - expected) ** 2 / expected).sum() / (total * least)))
+    return float(contingency.association(counts, method="cramer"))
 
 
-def warnings_of(
-    controls: Sequence[Control], batches: Sequence[BatchControl], titles: Mapping[str, str]
-) -> tuple[str, ...]:
+def warnings_of(controls: Sequence[Control], batches: Sequence[BatchControl]) -> tuple[str, ...]:
     """A sentence for every control that explains the result, and for telling batches."""
     found = [
-        f"{titles.get(control.name, control.name)} alone reaches "
+        f"{TITLES.get(control.name, control.name)} alone reaches "
         f"{percent(control.balanced_accuracy.value)} (mean over the classes), the network "
         f"{percent(control.network.value)}: on these {control.images} images the network "
         f"cannot be shown to have learnt more than that."

@@ -21,6 +21,7 @@ from actinscope.explain.control_models import (
     batch_control,
     judge_control,
     permuted_labels,
+    warnings_of,
 )
 from actinscope.predict import Predictor
 from actinscope.progress import Progress
@@ -180,3 +181,8 @@ def _kept_together(manifest: Manifest, column: str) -> bool:
         for record in manifest.records
         if (value := record.groups.get(column, ""))
     )
+
+
+def control_warnings(results: ControlResults) -> tuple[str, ...]:
+    """A sentence for every control that explains the result."""
+    return warnings_of(results.controls, results.batches)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.errors import ActinscopeError, UsageError
+from actinscope.errors import UsageError
 
 Floats = NDArray[np.float64]
 Method = Literal["pca", "umap"]
@@ -48,12 +48,12 @@ def principal_map(
         others: (M, D).
 
     Raises:
-        ActinscopeError: not (N, D), or values that are not finite.
+        ValueError: not (N, D), or values that are not finite.
     """
     rows = _checked(embedding)
     more = _others(others, rows)
     if not len(rows):
-        raise ActinscopeError("there are no images to make a map from")
+        raise ValueError("there are no images to make a map from")
     centre = rows.mean(axis=0)
     _, singular, axes = np.linalg.svd(rows - centre, full_matrices=False)
     variances = singular**2
@@ -93,7 +93,7 @@ def umap_map(
 
     Raises:
         UsageError: umap-learn is not installed.
-        ActinscopeError: too few images, or values that are not finite.
+        ValueError: too few images, or values that are not finite.
     """
     if not has_umap():
         raise UsageError(
@@ -104,7 +104,7 @@ def umap_map(
     rows = _checked(embedding)
     more = _others(others, rows)
     if len(rows) < 4:
-        raise ActinscopeError(f"{len(rows)} images are too few for UMAP")
+        raise ValueError(f"{len(rows)} images are too few for UMAP")
     reducer = umap.UMAP(
         n_components=2,
         n_neighbors=min(_NEIGHBOURS, len(rows) - 1),
@@ -120,9 +120,9 @@ def umap_map(
 def _checked(embedding: NDArray[np.floating]) -> Floats:
     rows = np.asarray(embedding, dtype=np.float64)
     if rows.ndim != 2 or not rows.shape[1]:
-        raise ActinscopeError(f"features must be (images, features), not {rows.shape}")
+        raise ValueError(f"features must be (images, features), not {rows.shape}")
     if not np.isfinite(rows).all():
-        raise ActinscopeError("the features hold values that are not finite")
+        raise ValueError("the features hold values that are not finite")
     return rows
 
 

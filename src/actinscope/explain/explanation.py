@@ -15,6 +15,7 @@ from actinscope.explain.attention import (
     Attention,
     MeanMap,
     attention_inside,
+    attention_sentence,
     judge_attention,
     mean_maps,
 )
@@ -265,3 +266,13 @@ def _features(looks: SaliencySource, seed: int) -> tuple[FeatureMap, ...]:
     if has_umap():
         maps.append(umap_map(fitted, laid, seed=seed))
     return tuple(FeatureMap(places, training, test, thinned) for places in maps)
+
+
+def attention_warnings(found: Explanation) -> tuple[str, ...]:
+    """A sentence for the verdict where the network is not shown to look at the cells."""
+    if found.attention is None or not found.attention.is_doubtful:
+        return ()
+    return (
+        "The network is not shown to look at the cells more than at the rest of the image: "
+        + attention_sentence(found.attention),
+    )

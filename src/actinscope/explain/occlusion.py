@@ -20,7 +20,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.errors import ActinscopeError
 from actinscope.explain.control_features import cell_mask, reduced_planes
 
 Scaled = NDArray[np.float32]
@@ -87,13 +86,13 @@ def occlude(
         positions: places along a side, at least 2 and at most S.
 
     Raises:
-        ActinscopeError: the image is not square, or the grid does not fit it.
+        ValueError: the image is not square, or the grid does not fit it.
     """
     if scaled.ndim != 3 or scaled.shape[0] != scaled.shape[1]:
-        raise ActinscopeError(f"a scaled image must be (S, S, planes), not {scaled.shape}")
+        raise ValueError(f"a scaled image must be (S, S, planes), not {scaled.shape}")
     side = scaled.shape[0]
     if not 2 <= positions <= side:
-        raise ActinscopeError(f"{positions} x {positions} patches do not fit {side} pixels")
+        raise ValueError(f"{positions} x {positions} patches do not fit {side} pixels")
     whole = probabilities(scaled[np.newaxis])
     k = int(whole[0].argmax()) if predicted is None else predicted
     odds = float(log_odds(whole, k)[0])

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.errors import ActinscopeError
-
 Floats = NDArray[np.float64]
 
 #: Images of a class that prototypes are chosen from at most: all pairs are compared.
@@ -41,13 +39,13 @@ def directions(embedding: NDArray[np.floating]) -> Floats:
     """(N, D) rows of length 1; a row of zeros stays.
 
     Raises:
-        ActinscopeError: not (N, D), or values that are not finite.
+        ValueError: not (N, D), or values that are not finite.
     """
     rows = np.asarray(embedding, dtype=np.float64)
     if rows.ndim != 2:
-        raise ActinscopeError(f"features must be (images, features), not {rows.shape}")
+        raise ValueError(f"features must be (images, features), not {rows.shape}")
     if not np.isfinite(rows).all():
-        raise ActinscopeError("the features hold values that are not finite")
+        raise ValueError("the features hold values that are not finite")
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     unit: Floats = rows / np.where(lengths > 0, lengths, 1.0)
     return unit

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.errors import ActinscopeError
 from actinscope.explain.class_activation import enlarged
 
 Floats = NDArray[np.float64]
@@ -67,10 +66,10 @@ def map_likeness(
         first, second: signed maps (h, w) of the same images and classes.
 
     Raises:
-        ActinscopeError: the numbers or shapes differ.
+        ValueError: the numbers or shapes differ.
     """
     if len(first) != len(second):
-        raise ActinscopeError(f"{len(first)} maps cannot be compared with {len(second)}")
+        raise ValueError(f"{len(first)} maps cannot be compared with {len(second)}")
     rows = [_pair(np.asarray(a), np.asarray(b)) for a, b in zip(first, second, strict=True)]
     good = [row for row in rows if row is not None]
     if not good:
@@ -81,7 +80,7 @@ def map_likeness(
 
 def _pair(first: Floats, second: Floats) -> tuple[float, float, float] | None:
     if first.shape != second.shape or first.ndim != 2:
-        raise ActinscopeError(f"maps {first.shape} and {second.shape} cannot be compared")
+        raise ValueError(f"maps {first.shape} and {second.shape} cannot be compared")
     if not (np.isfinite(first).all() and np.isfinite(second).all()):
         return None
     if np.ptp(first) <= _FLAT or np.ptp(second) <= _FLAT:

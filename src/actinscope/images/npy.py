@@ -33,7 +33,7 @@ def open_npy(path: Path, options: ReadOptions) -> Iterator[Header]:
             )
         if len(shape) < 2:
             raise ImageUnreadable(
-                f"an array with {len(shape)} axes is no picture",
+                f"an array with {len(shape)} axes is not a picture",
                 where=path,
                 remedy="Save an array of rows and columns",
             )

@@ -83,13 +83,13 @@ def check_size(path: Path, shape: Sequence[int], max_pixels: int) -> None:
 
 
 def check_type(path: Path, dtype: np.dtype[Any]) -> None:
-    """Refuse types that are no measured intensity: complex, text, records, long double."""
+    """Refuse types that are not measured intensities: complex, text, records, long double."""
     if dtype.kind in "bui" or (dtype.kind == "f" and dtype.itemsize <= 8):
         return
     remedy = "Save the image as integers or as 32-bit floats"
     if dtype.kind == "c":
         remedy = "Save the magnitude as 32-bit floats"
-    raise ImageUnreadable(f"pixels of type {dtype} are no intensities", where=path, remedy=remedy)
+    raise ImageUnreadable(f"pixels of type {dtype} are not intensities", where=path, remedy=remedy)
 
 
 def settle_axes(path: Path, header: Header, options: ReadOptions) -> str:
@@ -286,7 +286,7 @@ def _order(
         return array, axes, False
     if stored.is_colour:
         return array, axes, True
-    # Only the user (or a vendor's reader) calls samples colour without more ado.
+    # Only the user (or a vendor's reader) calls samples colour by that alone.
     if len(array) not in (3, 4):
         raise AmbiguousAxes(
             f"an axis of length {len(array)} is called colour samples (S)",

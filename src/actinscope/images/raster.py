@@ -10,7 +10,9 @@ coordinates keep fitting.
 from __future__ import annotations
 
 import io
+import re
 import struct
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,13 +24,18 @@ from numpy.typing import NDArray
 from actinscope.errors import ImageUnreadable
 from actinscope.images.planes import Header, Stored
 
+# A broken EXIF block says nothing about the picture beside it.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
+
 _GREY, _PALETTE = 0, 3  # PNG colour types
 _PNG_COLOURS = {2, _PALETTE, 6}
 _NOT_FRAMES = {0xC4, 0xC8, 0xCC}
+# In compressed data FF is followed by 00 (stuffing), D0..D7 (restart) or FF (fill).
+_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _LOSSY = "JPEG is lossy: values are not exactly those that were measured"
 _NOT_TURNED = "EXIF rotation flag not applied: pixels are as stored"
 _ORIENTATION = 274
-# The modes in which Pillow unpacks a bitmap's pixels rightly. It takes 8-bit pixels for
+# The modes in which Pillow unpacks a bitmap's pixels correctly. It takes 8-bit pixels for
 # 1-bit ones where the palette is black and white, and 4-bit ones for 8 where it is 0..15.
 _BITMAP_MODES = {1: {"1", "P"}, 4: {"P"}, 8: {"L", "P"}, 24: {"RGB"}, 32: {"RGB", "RGBA"}}
 
@@ -112,9 +119,6 @@ def open_jpeg(path: Path, *, as_mask: bool = False) -> Iterator[Header]:
             if picture.getexif().get(_ORIENTATION, 1) != 1:
                 notes.append(_NOT_TURNED)
         else:
-            # libjpeg fills what is missing with grey. Within compressed data no mark occurs.
-            if data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
-                raise EOFError("there is no end mark")
             array = imagecodecs.jpeg_decode(data)
         return Stored(array, axes, bits=bits, is_colour=samples == 3, notes=tuple(notes))
 
@@ -132,14 +136,20 @@ def open_bmp(path: Path, *, as_mask: bool = False) -> Iterator[Header]:
     from PIL.BmpImagePlugin import BmpImageFile
 
     with path.open("rb") as stream:
-        start = stream.read(30)
-        # The older header, of 12 bytes, has shorter numbers before the bits.
-        (bits,) = struct.unpack_from("<H", start, 24 if start[14] == 12 else 28)
+        start = stream.read(54)
+        offset, size, _, _, _, bits, _, _, _, _, used = struct.unpack_from(
+            "<IIiiHHIIiiI", start, 10
+        )
+        colours = (used or 2**bits) if bits <= 8 else 0
         stream.seek(0)
         picture = BmpImageFile(stream)
-        if picture.mode not in _BITMAP_MODES.get(bits, ()):
+        if (
+            picture.mode not in _BITMAP_MODES.get(bits, ())
+            or colours > 256
+            or (colours and offset < 14 + size + 4 * colours)
+        ):
             raise ImageUnreadable(
-                f"a bitmap of {bits} bits that is stored in an unusual way",
+                f"a bitmap of {bits} bits that is damaged or stored in an unusual way",
                 where=path,
                 remedy="Save it as PNG or TIFF, or as a bitmap of 8 or 24 bits",
             )
@@ -148,6 +158,8 @@ def open_bmp(path: Path, *, as_mask: bool = False) -> Iterator[Header]:
 
         def decode(axes: str) -> Stored:
             array, _ = _without_alpha(np.asarray(picture))
+            if colours and array.max() >= colours:
+                raise ValueError("pixels have colours that the palette lacks")
             if picture.mode == "1" and not as_mask:
                 array = array * np.uint8(255)
             if table is not None:
@@ -196,12 +208,28 @@ def _without_alpha(array: NDArray[Any]) -> tuple[NDArray[Any], list[str]]:
 
 
 def _jpeg_frame(data: bytes) -> tuple[int, int, int, int]:
-    """Bits, height, width and number of components, from the first frame header."""
-    at = 2
-    while data[at] == 0xFF:
+    """Bits, height, width and number of components, from the first frame header.
+
+    All segments are followed to the end mark: libjpeg fills what is missing with grey, and
+    skips what does not fit.
+    """
+    frame, at = None, 2
+    while data[at : at + 2] != b"\xff\xd9":
         marker = data[at + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in _NOT_FRAMES:
-            return struct.unpack_from(">BHHB", data, at + 4)
+        if data[at] != 0xFF:
+            raise ValueError("a segment does not begin where the one before it ends")
+        if marker == 0xFF:
+            at += 1
+            continue
+        if 0xC0 <= marker <= 0xCF and marker not in _NOT_FRAMES and frame is None:
+            frame = struct.unpack_from(">BHHB", data, at + 4)
         (length,) = struct.unpack_from(">H", data, at + 2)
-        at += 1 if marker == 0xFF else 2 + length
-    raise ValueError("there is no header")
+        at += 2 + length
+        if marker == 0xDA:
+            found = _NEXT_MARKER.search(data, at)
+            if found is None:
+                raise EOFError("there is no end mark")
+            at = found.start()
+    if frame is None:
+        raise ValueError("there is no picture")
+    return frame

@@ -25,8 +25,8 @@ _DEFAULT = ReadOptions()
 def read_image(path: Path, options: ReadOptions = _DEFAULT) -> Image:
     """Read one picture with the values its file holds.
 
-    The kind of file is told by its content. Nothing is scaled, stretched or
-    converted; what was dropped or projected is said in ``Image.notes``.
+    The kind of file is recognised by its content. Nothing is scaled, stretched or
+    converted; ``Image.notes`` lists what was dropped or projected.
 
     Raises:
         ImageUnreadable: missing, forbidden, damaged, cut short, or no image.
@@ -61,7 +61,7 @@ def read_label_mask(path: Path) -> NDArray[Any]:
 
     Raises:
         ImageUnreadable: as :func:`read_image`, and for several channels, colours,
-            negative labels or values that are no integers.
+            negative labels or values that are not integers.
         ImageTooLarge, ImageEmpty, AmbiguousAxes: as :func:`read_image`.
     """
     path = Path(path)

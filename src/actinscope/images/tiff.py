@@ -3,7 +3,7 @@
 tifffile reads; this module asks it what the axes are, refuses what it only guessed,
 and turns everything it would merely log about damage into an error; bioio, which reads TIFF
 too, goes by the guess. Values are those that are stored, except that a min-is-white picture
-is turned round (so that more light is always a larger number) and that a palette of real
+is inverted (so that more light is always a larger number) and that a palette of real
 colours becomes RGB. The lookup table that ImageJ and microscopes attach to show a grey
 picture in one hue is not applied. Orientation flags are reported, not applied.
 """
@@ -38,7 +38,7 @@ def open_tiff(path: Path, options: ReadOptions, *, as_mask: bool = False) -> Ite
     """One scene of a TIFF file; ``as_mask`` keeps the stored numbers in any case.
 
     Raises:
-        ImageUnreadable: damaged, cut short, or of a kind that is no intensity image.
+        ImageUnreadable: damaged, cut short, or of a kind that is not an intensity image.
         AmbiguousAxes: several scenes and no choice.
     """
     import tifffile
@@ -206,7 +206,7 @@ def _min_is_white(stored: Stored, bits: int, notes: list[str]) -> Stored:
     else:
         notes.append("min-is-white flag ignored: it has no meaning for this pixel type")
         return stored
-    notes.append("min-is-white picture turned round: larger values are brighter")
+    notes.append("min-is-white picture inverted: larger values are brighter")
     return replace(stored, array=inverted)
 
 

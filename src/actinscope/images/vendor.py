@@ -1,4 +1,4 @@
-"""CZI, ND2, LIF and OME-Zarr, through bioio, which is installed only on wish."""
+"""CZI, ND2, LIF and OME-Zarr, through bioio, an optional dependency."""
 
 from __future__ import annotations
 

@@ -15,8 +15,7 @@ from actinscope.networks.build import build_network
 from actinscope.networks.device import as_float32, has_gpu
 from actinscope.networks.entry import KerasApplication, NetworkEntry
 from actinscope.networks.export import EMBEDDING, PROBABILITIES, embedding_model, export_onnx
-from actinscope.networks.freeze import freeze, freeze_batch_norm
-from actinscope.networks.freeze_points import freeze_points
+from actinscope.networks.freeze import freeze, freeze_batch_norm, freeze_points
 from actinscope.networks.frozen_inference import FrozenLayers
 from actinscope.networks.head import Head, embedding_of, settle_head
 from actinscope.networks.partition import PartitionedNetwork, partition_network

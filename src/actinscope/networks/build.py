@@ -22,8 +22,6 @@ from actinscope.networks.keras_file import StoredLayer, StoredLayers, read_keras
 from actinscope.networks.torch_file import read_torch_state
 from actinscope.networks.weights import ResolvedWeights
 
-IMAGENET_CLASSES = 1000
-
 
 def build_network(
     entry: NetworkEntry,
@@ -60,20 +58,7 @@ def build_network(
         body = entry.builder((size, size, input_channels))
         model = attach_head(body, head or entry.head, classes)
     if weights.path is not None:
-        _load(model, entry, weights, heads=False)
-    return model
-
-
-def build_imagenet_classifier(entry: NetworkEntry, weights: ResolvedWeights) -> Any:
-    """The whole ImageNet classifier with its 1000 classes, where the file has the head.
-
-    Raises:
-        WeightsCorrupt: the file has no head, or does not fit.
-    """
-    size = entry.input.size
-    with _seeded(0):
-        model = attach_head(entry.builder((size, size, 3)), entry.head, IMAGENET_CLASSES)
-    _load(model, entry, weights, heads=True)
+        _load(model, entry, weights)
     return model
 
 
@@ -120,12 +105,12 @@ def _computing(policy: str) -> Iterator[None]:
         config.set_dtype_policy(before)
 
 
-def _load(model: Any, entry: NetworkEntry, weights: ResolvedWeights, *, heads: bool) -> None:
+def _load(model: Any, entry: NetworkEntry, weights: ResolvedWeights) -> None:
     try:
         stored = _stored_layers(entry, weights)
         # A file with the published hash is the one that Keras itself reads by order alone.
         known = weights.kind == "imagenet"
-        _assign(model, _taken_apart(entry, stored, model), heads=heads, by_order=known)
+        _assign(model, _taken_apart(entry, stored, model), by_order=known)
     except WeightsCorrupt as error:
         if error.where is not None:
             raise
@@ -166,20 +151,20 @@ def _taken_apart(entry: NetworkEntry, stored: StoredLayers, model: Any) -> Store
     return StoredLayers(layers, stored.ordered)
 
 
-def _assign(model: Any, stored: StoredLayers, *, heads: bool, by_order: bool) -> None:
-    """Give every layer its weights, without ``heads`` only the body's; nothing may be missing
-    or left over.
+def _assign(model: Any, stored: StoredLayers, *, by_order: bool) -> None:
+    """Give every layer of the body its weights; nothing may be missing or left over.
 
     Layers are matched by name; where the names differ and ``by_order`` is true, by order.
     """
-    layers = [one for one in model.layers if one.weights and (heads or not is_head_layer(one.name))]
+    layers = [one for one in model.layers if one.weights and not is_head_layer(one.name)]
     present = {
         name: layer
         for name, layer in stored.layers.items()
-        if (heads or not is_head_layer(name)) and not _RESCALING.fullmatch(name)
+        if not is_head_layer(name) and not _RESCALING.fullmatch(name)
     }
     pairs = _matched(layers, present, by_order=by_order, ordered=stored.ordered)
-    first = _first_convolution(model)
+    convolution = keras_backend().layers.Conv2D
+    first = next(layer for layer in model.layers if isinstance(layer, convolution))
     for layer, found in zip(layers, pairs, strict=True):
         arrays = _in_order(layer, found)
         if layer is first:
@@ -237,8 +222,13 @@ _AUTOMATIC = (
 
 
 def _is_numbered(name: str) -> bool:
+    return _stem(name)[0] in _AUTOMATIC
+
+
+def _stem(name: str) -> tuple[str, int]:
+    """``conv2d_17`` as (conv2d, 17); names without a number have 0."""
     stem, _, number = name.rpartition("_")
-    return name in _AUTOMATIC or (number.isdecimal() and stem in _AUTOMATIC)
+    return (stem, int(number)) if number.isdecimal() else (name, 0)
 
 
 def _ranked(names: Iterable[str]) -> list[tuple[str, int]]:
@@ -248,23 +238,13 @@ def _ranked(names: Iterable[str]) -> list[tuple[str, int]]:
     """
     names = list(names)
     numbers: dict[str, list[int]] = {}
-    for name in names:
-        if _is_numbered(name):
-            stem, number = _stem(name)
-            numbers.setdefault(stem, []).append(number)
-    order = {stem: sorted(found) for stem, found in numbers.items()}
+    for stem, number in sorted(_stem(name) for name in names if _is_numbered(name)):
+        numbers.setdefault(stem, []).append(number)
     return [
-        (stem, order[stem].index(number)) if _is_numbered(name) else (name, -1)
+        (stem, numbers[stem].index(number)) if stem in _AUTOMATIC else (name, -1)
         for name in names
         for stem, number in [_stem(name)]
     ]
-
-
-def _stem(name: str) -> tuple[str, int]:
-    if name in _AUTOMATIC:
-        return name, 0
-    stem, _, number = name.rpartition("_")
-    return stem, int(number) if number.isdecimal() else 0
 
 
 def _in_order(layer: Any, found: StoredLayer) -> list[NDArray[Any]]:
@@ -277,11 +257,6 @@ def _in_order(layer: Any, found: StoredLayer) -> list[NDArray[Any]]:
         by_name = dict(zip(found.names, found.arrays, strict=True))
         return [by_name[name] for name in wanted]
     return list(found.arrays)
-
-
-def _first_convolution(model: Any) -> Any:
-    keras = keras_backend()
-    return next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
 
 
 def _adapted(kernel: NDArray[Any], channels: int) -> NDArray[Any]:

@@ -74,7 +74,7 @@ def fetch(source: KerasDownload, target: Path, *, patience: Patience | None = No
 
 
 def new_digest(expected: str) -> hashlib._Hash:
-    """An MD5 or SHA-256 computation, told apart by the length of the expected digest."""
+    """An MD5 or SHA-256 computation, chosen by the length of the expected digest."""
     return hashlib.md5(usedforsecurity=False) if len(expected) == 32 else hashlib.sha256()
 
 
@@ -106,7 +106,9 @@ class _Stream:
             try:
                 piece = self._queue.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
-                raise DownloadError(self._too_slow(arrived)) from None
+                raise DownloadError(
+                    f"only {arrived} bytes arrived in {self._patience.window_seconds:g} seconds"
+                ) from None
             if isinstance(piece, DownloadError):
                 raise piece
             if not piece:
@@ -117,9 +119,6 @@ class _Stream:
                 raise DownloadError("the server sends more than any weights file holds")
             if arrived >= self._patience.window_bytes:
                 arrived, deadline = 0, time.monotonic() + self._patience.window_seconds
-
-    def _too_slow(self, arrived: int) -> str:
-        return f"only {arrived} bytes arrived in {self._patience.window_seconds:g} seconds"
 
     def _read(self) -> None:
         try:

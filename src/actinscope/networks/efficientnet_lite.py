@@ -8,6 +8,7 @@ the last stage are not scaled in depth (https://github.com/tensorflow/tpu, effic
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from actinscope.networks.backend import keras_backend
 # Batch normalisation of the original: TensorFlow's momentum and epsilon.
 _MOMENTUM = 0.99
 _EPSILON = 1e-3
+_NORM = ("weight", "bias", "running_mean", "running_var")  # in torch
 _STEM = 32
 _HEAD = 1280
 
@@ -77,13 +79,11 @@ class LiteBuilder:
         layers = keras.layers
         image = keras.Input(shape, name="image")
         x = _conv(layers, image, _STEM, 3, stride=2, name="stem_conv")
-        x = _norm(layers, x, "stem_bn")
-        x = _relu6(layers, x, "stem_activation")
+        x = _norm_relu(layers, x, "stem")
         for block in self.blocks():
             x = _bottleneck(layers, x, block)
         x = _conv(layers, x, _HEAD, 1, stride=1, name="top_conv")
-        x = _norm(layers, x, "top_bn")
-        x = _relu6(layers, x, "top_activation")
+        x = _norm_relu(layers, x, "top")
         return keras.Model(image, x, name=self.name)
 
     def blocks(self) -> tuple[Block, ...]:
@@ -113,19 +113,13 @@ class LiteBuilder:
         """
         rest = {key: value for key, value in state.items() if "num_batches_tracked" not in key}
         found: dict[str, list[NDArray[Any]]] = {}
-        _take_conv(rest, found, "_conv_stem", "stem_conv")
-        _take_norm(rest, found, "_bn0", "stem_bn")
-        for index, block in enumerate(self.blocks()):
-            source, name = f"_blocks.{index}.", block.name
-            if block.expansion != 1:
-                _take_conv(rest, found, source + "_expand_conv", f"{name}_expand_conv")
-                _take_norm(rest, found, source + "_bn0", f"{name}_expand_bn")
-            _take_conv(rest, found, source + "_depthwise_conv", f"{name}_dwconv", depthwise=True)
-            _take_norm(rest, found, source + "_bn1", f"{name}_bn")
-            _take_conv(rest, found, source + "_project_conv", f"{name}_project_conv")
-            _take_norm(rest, found, source + "_bn2", f"{name}_project_bn")
-        _take_conv(rest, found, "_conv_head", "top_conv")
-        _take_norm(rest, found, "_bn1", "top_bn")
+        for conv, bn, target_conv, target_bn in self._layer_names():
+            depthwise = conv.endswith("_depthwise_conv")
+            # torch (out, in, y, x), Keras (y, x, in, out); depthwise (C, 1, y, x), (y, x, C, 1).
+            order = (2, 3, 0, 1) if depthwise else (2, 3, 1, 0)
+            kernel = _take(rest, f"{conv}.weight", rank=4).transpose(order)
+            found[target_conv] = [np.ascontiguousarray(kernel)]
+            found[target_bn] = [_take(rest, f"{bn}.{part}", rank=1) for part in _NORM]
         head = _take(rest, "_fc.weight", rank=2)
         found["predictions"] = [np.ascontiguousarray(head.T), _take(rest, "_fc.bias", rank=1)]
         if rest:
@@ -134,6 +128,23 @@ class LiteBuilder:
                 f"for example {sorted(rest)[0]!r}"
             )
         return found
+
+    def _layer_names(self) -> Iterator[tuple[str, str, str, str]]:
+        """Convolution and batch normalisation in torch, and the same in Keras, in order."""
+        yield "_conv_stem", "_bn0", "stem_conv", "stem_bn"
+        for index, block in enumerate(self.blocks()):
+            torch, name = f"_blocks.{index}.", block.name
+            if block.expansion != 1:
+                yield (
+                    f"{torch}_expand_conv", f"{torch}_bn0",
+                    f"{name}_expand_conv", f"{name}_expand_bn",
+                )  # fmt: skip
+            yield f"{torch}_depthwise_conv", f"{torch}_bn1", f"{name}_dwconv", f"{name}_bn"
+            yield (
+                f"{torch}_project_conv", f"{torch}_bn2",
+                f"{name}_project_conv", f"{name}_project_bn",
+            )  # fmt: skip
+        yield "_conv_head", "_bn1", "top_conv", "top_bn"
 
 
 def _scaled_filters(filters: int, width: float) -> int:
@@ -148,8 +159,7 @@ def _bottleneck(layers: Any, x: Any, block: Block) -> Any:
     if block.expansion != 1:
         wide = entrance.shape[-1] * block.expansion
         x = _conv(layers, x, wide, 1, stride=1, name=f"{name}_expand_conv")
-        x = _norm(layers, x, f"{name}_expand_bn")
-        x = _relu6(layers, x, f"{name}_expand_activation")
+        x = _norm_relu(layers, x, f"{name}_expand")
     x = layers.DepthwiseConv2D(
         block.kernel,
         strides=block.stride,
@@ -158,8 +168,7 @@ def _bottleneck(layers: Any, x: Any, block: Block) -> Any:
         depthwise_initializer="he_normal",
         name=f"{name}_dwconv",
     )(x)
-    x = _norm(layers, x, f"{name}_bn")
-    x = _relu6(layers, x, f"{name}_activation")
+    x = _norm_relu(layers, x, name)
     x = _conv(layers, x, block.filters, 1, stride=1, name=f"{name}_project_conv")
     x = _norm(layers, x, f"{name}_project_bn")
     if block.stride == 1 and entrance.shape[-1] == block.filters:
@@ -183,8 +192,9 @@ def _norm(layers: Any, x: Any, name: str) -> Any:
     return layers.BatchNormalization(momentum=_MOMENTUM, epsilon=_EPSILON, name=name)(x)
 
 
-def _relu6(layers: Any, x: Any, name: str) -> Any:
-    return layers.ReLU(max_value=6.0, name=name)(x)
+def _norm_relu(layers: Any, x: Any, prefix: str) -> Any:
+    x = _norm(layers, x, f"{prefix}_bn")
+    return layers.ReLU(max_value=6.0, name=f"{prefix}_activation")(x)
 
 
 def _take(rest: dict[str, NDArray[Any]], key: str, *, rank: int) -> NDArray[Any]:
@@ -194,24 +204,3 @@ def _take(rest: dict[str, NDArray[Any]], key: str, *, rank: int) -> NDArray[Any]
     if tensor.ndim != rank:
         raise WeightsCorrupt(f"the tensor {key!r} has {tensor.ndim} axes instead of {rank}")
     return tensor
-
-
-def _take_conv(
-    rest: dict[str, NDArray[Any]],
-    found: dict[str, list[NDArray[Any]]],
-    source: str,
-    target: str,
-    *,
-    depthwise: bool = False,
-) -> None:
-    # torch (out, in, y, x), Keras (y, x, in, out); depthwise (C, 1, y, x) and (y, x, C, 1).
-    kernel = _take(rest, source + ".weight", rank=4)
-    order = (2, 3, 0, 1) if depthwise else (2, 3, 1, 0)
-    found[target] = [np.ascontiguousarray(kernel.transpose(order))]
-
-
-def _take_norm(
-    rest: dict[str, NDArray[Any]], found: dict[str, list[NDArray[Any]]], source: str, target: str
-) -> None:
-    names = ("weight", "bias", "running_mean", "running_var")
-    found[target] = [_take(rest, f"{source}.{name}", rank=1) for name in names]

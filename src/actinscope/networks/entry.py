@@ -1,4 +1,4 @@
-"""What is known of one network, as data, and how Keras Applications builds its body."""
+"""What is known of one network, as data, and the builders of bodies that are functions of Keras."""
 
 from __future__ import annotations
 
@@ -87,3 +87,30 @@ class KerasApplication:
         part = keras.Model(body.get_layer(self.first).input, body.output, name=body.name)
         # Fresh layers: those of the part would still name the tensors of the whole.
         return keras.models.clone_model(part)
+
+
+def small_cnn(shape: tuple[int, int, int]) -> Any:
+    """A small network for training from scratch: (N, S, S, C) to a map (N, S/16, S/16, 256).
+
+    Four blocks of two convolutions of 3 x 3, each with batch normalisation and ReLU, then
+    maximum pooling that halves the resolution; the filters double from block to block, as in
+    VGG (Simonyan and Zisserman 2015). Together 1.2 million weights.
+    """
+    keras = keras_backend()
+    layers = keras.layers
+    image = x = keras.Input(shape, name="image")
+    for block, filters in enumerate((32, 64, 128, 256), start=1):
+        for number in (1, 2):
+            name = f"block{block}_conv{number}"
+            x = layers.Conv2D(
+                filters,
+                3,
+                padding="same",
+                use_bias=False,
+                kernel_initializer="he_normal",
+                name=name,
+            )(x)
+            x = layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
+            x = layers.ReLU(name=f"{name}_relu")(x)
+        x = layers.MaxPooling2D(name=f"block{block}_pool")(x)
+    return keras.Model(image, x, name="small_cnn")

@@ -59,9 +59,9 @@ class FrozenLayers:
         """One float32 array (N, ...) for each tensor, for images (N, S, S, C), N > 0.
 
         Raises:
-            TrainingError: an image has a pixel that is no number.
+            TrainingError: an image has a pixel that is not finite.
         """
-        # Asked here: a ReLU may turn what is no number into 0, and nobody would notice.
+        # Checked here: a ReLU may turn NaN into 0 unnoticed.
         if not np.isfinite(images.sum(dtype=np.float64)):
             bad = [place for place, image in enumerate(images) if not np.isfinite(image).all()]
             raise TrainingError(

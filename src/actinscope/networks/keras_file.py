@@ -1,7 +1,7 @@
 """Reading layer weights from HDF5 files written by Keras, old layout and new.
 
 Keras' own readers go by position or skip what does not fit; here every array is
-matched by layer name, and what is missing or left over can be told.
+matched by layer name, and what is missing or left over is an error that names it.
 """
 
 from __future__ import annotations
@@ -132,13 +132,11 @@ def _legacy(file: Any) -> dict[str, _Stored]:
         group = _inside(file, name)
         weights = _names(group, "weight_names")
         if weights:
-            found[name] = [(_plain(weight), _inside(group, weight)) for weight in weights]
+            found[name] = [  # "stem_conv/kernel:0" is the kernel
+                (weight.rsplit("/", 1)[-1].split(":", 1)[0], _inside(group, weight))
+                for weight in weights
+            ]
     return found
-
-
-def _plain(weight: str) -> str:
-    # "stem_conv/kernel:0" -> "kernel"
-    return weight.rsplit("/", 1)[-1].split(":", 1)[0]
 
 
 def _current(file: Any) -> dict[str, _Stored]:

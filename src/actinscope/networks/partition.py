@@ -25,7 +25,7 @@ class PartitionedNetwork:
         layers: how many layers of the whole network are in ``prefix``.
         crossing: the Keras tensors of the whole network that cross the cut.
         shapes: shape of each crossing tensor without the batch axis.
-        operations: those of ``tail`` in topological order: layers, and operations that are none.
+        operations: those of ``tail`` in topological order: layers, and other operations.
     """
 
     prefix: Any
@@ -40,7 +40,7 @@ def boundary_tensors(model: Any, layers: int) -> list[Any]:
     """Keras tensors that the first ``layers`` layers make and later layers read.
 
     ``model.operations`` of a functional model is in topological order and holds its layers
-    as well as operations that are none (a sum written with +), so the first n layers never
+    as well as other operations (a sum written with +), so the first n layers never
     depend on a later one and the cut is well defined for every n.
 
     Raises:

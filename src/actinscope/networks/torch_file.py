@@ -13,7 +13,6 @@ import io
 import math
 import pickletools
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -168,22 +167,18 @@ def _strided(tensor: _Tensor, storage: NDArray[Any], name: str) -> NDArray[Any]:
     return view.copy()
 
 
-def _opcodes(stream: io.BytesIO) -> Iterator[tuple[str, Any]]:
+def _interpret(stream: io.BytesIO) -> Any:
+    machine = _Machine()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd escapes in a damaged file's strings
-            found = list(pickletools.genops(stream))
-        yield from ((opcode.name, argument) for opcode, argument, _ in found)
+            opcodes = list(pickletools.genops(stream))
     except (ValueError, OverflowError, UnicodeError, MemoryError) as error:
         raise _BrokenError(f"its index cannot be read ({error})") from error
-
-
-def _interpret(stream: io.BytesIO) -> Any:
-    machine = _Machine()
-    for name, argument in _opcodes(stream):
-        if name == "STOP":
+    for opcode, argument, _ in opcodes:
+        if opcode.name == "STOP":
             return machine.pop()
-        machine.step(name, argument)
+        machine.step(opcode.name, argument)
     raise _BrokenError("its index has no end")
 
 
@@ -201,8 +196,7 @@ class _Machine:
         self.memo: dict[int, Any] = {}
 
     def pop(self) -> Any:
-        if not self.stack or self.stack[-1] is _MARK:
-            raise _BrokenError("its index is inconsistent")
+        self._top()
         return self.stack.pop()
 
     def pop_to_mark(self) -> list[Any]:
@@ -230,7 +224,9 @@ class _Machine:
         elif name in ("BINPUT", "LONG_BINPUT"):
             self.memo[argument] = self._top()
         elif name in ("BINGET", "LONG_BINGET"):
-            push(self._remembered(argument))
+            if argument not in self.memo:
+                raise _BrokenError("its index is inconsistent")
+            push(self.memo[argument])
         elif name == "TUPLE":
             push(tuple(self.pop_to_mark()))
         elif name in _FIXED_TUPLES:
@@ -258,11 +254,6 @@ class _Machine:
         if not self.stack or self.stack[-1] is _MARK:
             raise _BrokenError("its index is inconsistent")
         return self.stack[-1]
-
-    def _remembered(self, key: int) -> Any:
-        if key not in self.memo:
-            raise _BrokenError("its index is inconsistent")
-        return self.memo[key]
 
     def _list(self) -> list[Any]:
         top = self._top()

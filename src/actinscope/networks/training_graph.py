@@ -36,7 +36,7 @@ def training_graph(
 
     Args:
         inputs: Keras tensors that ``operations`` start from.
-        operations: Keras layers, and operations that are none, in topological order; for all
+        operations: Keras layers and other operations in topological order; for all
             of them :func:`is_plain` must hold.
         output: the Keras tensor (or tensors) to compute.
 

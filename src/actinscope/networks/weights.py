@@ -41,7 +41,7 @@ class ResolvedWeights:
 
     @property
     def pretrained(self) -> bool:
-        """Whether the body has weights that were learned before."""
+        """Whether the body starts from pretrained weights."""
         return self.path is not None
 
 
@@ -51,9 +51,9 @@ def weights_at_hand(entry: NetworkEntry) -> bool:
 
 
 def default_network() -> tuple[NetworkEntry, str]:
-    """The network to use where nobody chose one, and a sentence that says which and why.
+    """The network to use where none was chosen, and a sentence that says which and why.
 
-    EfficientNetV2-B0 where its weights are at hand, else EfficientNet-Lite0.
+    EfficientNetV2-B0 where its weights are on this computer, else EfficientNet-Lite0.
     """
     paper = network_entry(PAPER_NETWORK)
     entry = paper if weights_at_hand(paper) else network_entry(BUNDLED_NETWORK)
@@ -61,7 +61,7 @@ def default_network() -> tuple[NetworkEntry, str]:
 
 
 def default_sentence(entry: NetworkEntry) -> str:
-    """Which network nobody chose, and why: for a run that begins or goes on with ``entry``."""
+    """Which network is the default, and why: for a run that starts or resumes with ``entry``."""
     paper = network_entry(PAPER_NETWORK)
     if entry.name == paper.name:
         return f"Network: {paper.title} with ImageNet weights from {place_of_weights(paper)}."
@@ -90,36 +90,23 @@ def resolve_weights(
         patience: how long a download may bring nothing.
 
     Raises:
-        WeightsUnavailable: not at hand and not to be downloaded; says the three ways out.
+        WeightsUnavailable: not on this computer and cannot be downloaded; says the three ways out.
         WeightsCorrupt: a file has the wrong hash.
         SettingsError: the path has an ending that is never loaded.
     """
     if entry.from_scratch and choice in ("none", "imagenet"):
-        return ResolvedWeights(
-            kind="scratch",
-            path=None,
-            sha256=None,
-            description=f"{entry.title} was trained from scratch, as it is meant to be",
-        )
+        description = f"{entry.title} was trained from scratch, as it is meant to be"
+        return ResolvedWeights("scratch", None, None, description)
     if choice == "none":
-        return ResolvedWeights(
-            kind="none",
-            path=None,
-            sha256=None,
-            description=f"{entry.title} started from random numbers, not from pretrained weights",
-        )
+        description = f"{entry.title} started from random numbers, not from pretrained weights"
+        return ResolvedWeights("none", None, None, description)
     if choice == "imagenet":
         return _imagenet(entry, patience)
     return _from_file(entry, Path(choice))
 
 
-def accepted_suffixes(entry: NetworkEntry) -> tuple[str, ...]:
-    """Endings of weights files that ``entry`` can read."""
-    return (".pth", ".h5") if isinstance(entry.weights, PackageFile) else (".h5",)
-
-
 def _from_file(entry: NetworkEntry, path: Path) -> ResolvedWeights:
-    suffixes = accepted_suffixes(entry)
+    suffixes = (".pth", ".h5") if isinstance(entry.weights, PackageFile) else (".h5",)
     if path.suffix.lower() not in suffixes:
         raise SettingsError(
             f"weights for {entry.title} are not read from a file with this ending",
@@ -138,12 +125,8 @@ def _from_file(entry: NetworkEntry, path: Path) -> ResolvedWeights:
     published = entry.weights.digest if entry.weights else None
     if published and _matches(path, published):
         return _pretrained(entry, entry.weights, path, digest)
-    return ResolvedWeights(
-        kind="file",
-        path=path,
-        sha256=digest,
-        description=f"{entry.title} with weights from {path.name} (SHA-256 {digest[:12]})",
-    )
+    description = f"{entry.title} with weights from {path.name} (SHA-256 {digest[:12]})"
+    return ResolvedWeights("file", path, digest, description)
 
 
 def _imagenet(entry: NetworkEntry, patience: Patience | None) -> ResolvedWeights:
@@ -159,7 +142,15 @@ def _imagenet(entry: NetworkEntry, patience: Patience | None) -> ResolvedWeights
         )
     path = source.local_path()
     if isinstance(source, KerasDownload) and path is not None and not path.is_file():
-        _download(entry, source, path, patience)
+        try:
+            fetch(source, path, patience=patience)
+        except DownloadError as failure:
+            raise WeightsUnavailable(
+                f"the ImageNet weights of {entry.title} are not on this computer "
+                f"and cannot be downloaded ({failure})",
+                where=source.url,
+                remedy=f"Put that file at {path}, {_other_ways(entry)}",
+            ) from failure
     if path is None:
         raise WeightsUnavailable(
             f"the ImageNet weights of {entry.title} are not installed",
@@ -174,7 +165,7 @@ def _imagenet(entry: NetworkEntry, patience: Patience | None) -> ResolvedWeights
     raise WeightsCorrupt(
         f"the weights file does not have the hash {source.digest}",
         where=path,
-        remedy="Delete it and try again, so that it is fetched anew",
+        remedy="Delete it and try again, so that it is downloaded again",
     )
 
 
@@ -182,26 +173,8 @@ def _pretrained(
     entry: NetworkEntry, source: WeightsSource | None, path: Path, digest: str
 ) -> ResolvedWeights:
     origin = source.distribution if isinstance(source, PackageFile) else "Keras Applications"
-    return ResolvedWeights(
-        kind="imagenet",
-        path=path,
-        sha256=digest,
-        description=f"{entry.title} with ImageNet weights from {origin} ({path.name})",
-    )
-
-
-def _download(
-    entry: NetworkEntry, source: KerasDownload, path: Path, patience: Patience | None
-) -> None:
-    try:
-        fetch(source, path, patience=patience)
-    except DownloadError as failure:
-        raise WeightsUnavailable(
-            f"the ImageNet weights of {entry.title} are not on this computer "
-            f"and cannot be downloaded ({failure})",
-            where=source.url,
-            remedy=f"Put that file at {path}, {_other_ways(entry)}",
-        ) from failure
+    description = f"{entry.title} with ImageNet weights from {origin} ({path.name})"
+    return ResolvedWeights("imagenet", path, digest, description)
 
 
 def _matches(path: Path, expected: str) -> bool:

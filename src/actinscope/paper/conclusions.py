@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from actinscope.evaluation import FEWEST_UNITS, Estimate, Verdict
+from actinscope.evaluation import FEWEST_CLUSTERS, Estimate, Verdict
 from actinscope.paper.protocols import HONEST, PUBLISHED
 from actinscope.paper.results import UNSEEN
 from actinscope.paper.tables import RANDOM, NetworkResults, title_of
@@ -82,7 +82,7 @@ def _limits(group: str | None, repeats: int, networks: Sequence[NetworkResults])
         )
     result = next(iter(networks[0].results.values()))
     groups = result.evaluations[UNSEEN].groups
-    if groups is not None and groups < FEWEST_UNITS:
+    if groups is not None and groups < FEWEST_CLUSTERS:
         found.append(f"The held-out images come from {groups} groups: too few for intervals.")
     if repeats == 1:
         found.append("There is one repeat only: another choice of held-out groups may differ.")

@@ -18,7 +18,7 @@ from actinscope.evaluation import (
     proportion_of_images,
 )
 from actinscope.networks import KerasApplication, network_entry
-from actinscope.paper.published import TABLE_II, TABLE_III, Printed, TestRow
+from actinscope.paper.published import PUBLISHED, Printed
 
 NORMAL_95 = 1.959964
 """Quantile of the normal distribution for two-sided 95 %."""
@@ -99,7 +99,7 @@ def partition_doubt() -> Doubt:
 def size_doubt() -> Doubt:
     """How wide the intervals of the two best accuracies are."""
     n = min(_sizes_in_common("efficientnetv2-b0", "inception-v3"))
-    best, second = _on(_test("efficientnetv2-b0"), n), _on(_test("inception-v3"), n)
+    best, second = _on("efficientnetv2-b0", n), _on("inception-v3", n)
     needed = images_for_half_width(0.98, 0.01)
     normal = math.ceil(NORMAL_95**2 * 0.98 * 0.02 / 0.01**2)
     return Doubt(
@@ -118,7 +118,7 @@ def size_doubt() -> Doubt:
 def difference_doubt() -> Doubt:
     """Whether two images make one network better than another."""
     n = min(_sizes_in_common("efficientnetv2-b0", "inception-v3"))
-    best, second = (_right(_test(name), n) for name in ("efficientnetv2-b0", "inception-v3"))
+    best, second = (_right(name, n) for name in ("efficientnetv2-b0", "inception-v3"))
     p = best_mcnemar(best, second, n)
     return Doubt(
         claim="EfficientNetV2-B0 is better than Inception V3.",
@@ -133,7 +133,7 @@ def difference_doubt() -> Doubt:
 def nasnet_size_doubt() -> Doubt:
     """NASNet's accuracy belongs to another number of test images."""
     n = min(_sizes_in_common("efficientnetv2-b0", "inception-v3"))
-    printed = _test("nasnet-mobile").accuracy
+    printed = _accuracy("nasnet-mobile")
     fitting = sizes_that_fit(printed)
     fewest = ", ".join(str(size) for size in fitting[:4])
     return Doubt(
@@ -149,15 +149,15 @@ def nasnet_size_doubt() -> Doubt:
 
 def f1_doubt() -> Doubt:
     """An F1 above the mean of precision and recall."""
-    row = _test("nasnet-mobile")
-    bound = (row.precision.exact + row.recall.exact) / 2
-    slack = row.precision.rounding  # of the mean of two figures that are rounded alike
-    impossible = row.f1.exact - row.f1.rounding > bound + slack
+    _, precision, recall, f1 = PUBLISHED["nasnet-mobile"].test
+    bound = (precision.exact + recall.exact) / 2
+    slack = precision.rounding  # of the mean of two figures that are rounded alike
+    impossible = f1.exact - f1.rounding > bound + slack
     return Doubt(
-        claim=f"NASNet Mobile has an F1 of {row.f1.text} %.",
+        claim=f"NASNet Mobile has an F1 of {f1.text} %.",
         computed={"bound": float(bound), "impossible": impossible},
         sentence=(
-            f"Precision {row.precision.text} and recall {row.recall.text} have the mean "
+            f"Precision {precision.text} and recall {recall.text} have the mean "
             f"{100 * float(bound):.2f}. The F1 of a class, the harmonic mean of its precision and "
             "recall, is never above their arithmetic mean, and averaging over classes, plainly or "
             "weighted by their size, keeps that; so does the harmonic mean of the two averages. "
@@ -168,7 +168,8 @@ def f1_doubt() -> Doubt:
 
 def averages_doubt() -> Doubt:
     """Which averages over the classes the figures are."""
-    equal = all(row.recall.exact == row.accuracy.exact for row in TABLE_III)
+    rows = [one.test for one in PUBLISHED.values() if one.test]
+    equal = all(accuracy.exact == recall.exact for accuracy, _, recall, _ in rows)
     return Doubt(
         claim="Precision, recall and F1 are given without saying how classes are averaged.",
         computed={"recall is accuracy": equal},
@@ -183,7 +184,7 @@ def averages_doubt() -> Doubt:
 
 def validation_doubt() -> Doubt:
     """How many validation images there were."""
-    figures = [row.accuracy for row in TABLE_II if row.part == "validation"]
+    figures = [one.validation[0] for one in PUBLISHED.values() if one.validation]
     common = set.intersection(*(set(sizes_that_fit(figure)) for figure in figures))
     fewest = min(common)
     right = [counts_that_fit(figure, fewest)[0] for figure in figures]
@@ -231,20 +232,20 @@ def layers_doubt() -> Doubt:
     )
 
 
-def _test(network: str) -> TestRow:
-    return next(row for row in TABLE_III if row.network == network)
+def _accuracy(network: str) -> Printed:
+    return PUBLISHED[network].test[0]
 
 
 def _sizes_in_common(*networks: str) -> set[int]:
-    return set.intersection(*(set(sizes_that_fit(_test(name).accuracy)) for name in networks))
+    return set.intersection(*(set(sizes_that_fit(_accuracy(name))) for name in networks))
 
 
-def _right(row: TestRow, n: int) -> int:
-    return counts_that_fit(row.accuracy, n)[0]
+def _right(network: str, n: int) -> int:
+    return counts_that_fit(_accuracy(network), n)[0]
 
 
-def _on(row: TestRow, n: int) -> Estimate:
-    return proportion_of_images(_right(row, n), n)
+def _on(network: str, n: int) -> Estimate:
+    return proportion_of_images(_right(network, n), n)
 
 
 def _ends(estimate: Estimate) -> str:

@@ -1,4 +1,4 @@
-"""Every number that the paper prints in its Tables I to IV, with its place.
+"""Every number that the paper prints in its Tables I to IV, read from ``published.toml``.
 
 Kakumani and Padma Sree, "Deep learning architecture for classification of breast cancer cells
 in fluorescence microscopy images". The numbers are for the paper's images, which are not at
@@ -7,13 +7,11 @@ hand; they are no measurement of this program. ``doubts`` recomputes what can be
 
 from __future__ import annotations
 
+import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-
-CITATION = (
-    "Kakumani and Padma Sree, Deep learning architecture for classification of breast cancer "
-    "cells in fluorescence microscopy images"
-)
+from importlib import resources
 
 
 @dataclass(frozen=True)
@@ -22,12 +20,10 @@ class Printed:
 
     Attributes:
         text: the digits, such as ``98.15`` or ``0.9916``.
-        place: where it stands, such as ``Table III``.
         in_percent: whether ``text`` is in per cent.
     """
 
     text: str
-    place: str
     in_percent: bool
 
     @property
@@ -48,138 +44,46 @@ class Printed:
 
 
 @dataclass(frozen=True)
-class Setting:
-    """One line of the recipe: what, its value in the paper's words, and where it is said."""
+class PublishedNetwork:
+    """What the paper prints of a network; empty where it prints nothing.
 
-    what: str
-    value: str
-    place: str
+    Attributes:
+        title: its name in the paper.
+        training, validation: accuracy and precision on these parts (Table II).
+        test: accuracy, precision, recall and F1 on the test part (Table III).
+        accuracy_and_epochs: of the comparison with a rival (Table IV), as printed.
+    """
 
-
-@dataclass(frozen=True)
-class TrainingRow:
-    """Table II: one network on the training or the validation part."""
-
-    network: str
     title: str
-    part: str
-    accuracy: Printed
-    precision: Printed
+    training: tuple[Printed, ...] = ()
+    validation: tuple[Printed, ...] = ()
+    test: tuple[Printed, ...] = ()
+    accuracy_and_epochs: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class TestRow:
-    """Table III: one network on the test part."""
-
-    network: str
-    title: str
-    accuracy: Printed
-    precision: Printed
-    recall: Printed
-    f1: Printed
-
-
-@dataclass(frozen=True)
-class RivalRow:
-    """Table IV: accuracy and the number of epochs that it took."""
-
-    network: str
-    title: str
-    accuracy: Printed
-    epochs: int
-
-
-_RECIPE = "section III, IV.B and Table I"
-
-TABLE_I: tuple[Setting, ...] = (
-    Setting("input", "resized to 224 x 224 x 3, each channel divided by 255", _RECIPE),
-    Setting(
-        "augmentation",
-        "flip, zoom, shear, width shift, height shift, rotation; ranges not given",
-        _RECIPE,
-    ),
-    Setting(
-        "split",
-        "80 % training, 10 % validation, 10 % test; "
-        "\u201cafter data augmentation, the entire data is partitioned\u201d",
-        _RECIPE,
-    ),
-    Setting("network", "EfficientNetV2-B0, ImageNet weights, 271 layers", _RECIPE),
-    Setting("layers", "first 200 frozen, next 71 trained; last layer 3 neurons, softmax", _RECIPE),
-    Setting("epochs", "70", _RECIPE),
-    Setting("batch size", "16", _RECIPE),
-    Setting("loss", "categorical cross-entropy", _RECIPE),
-    Setting("initial learning rate", "0.00005", _RECIPE),
-    Setting(
-        "optimiser",
-        "Adam (the text says \u201cStochastic gradient descent algorithm and ADAM\u201d)",
-        "Table I",
-    ),
-    Setting(
-        "model selection",
-        "\u201cThe model with the highest performance is selected\u201d",
-        _RECIPE,
-    ),
+_PAPER = tomllib.loads(
+    resources.files("actinscope.paper").joinpath("published.toml").read_text("utf-8")
 )
 
+CITATION: str = _PAPER["citation"]
 
-def _fraction(text: str) -> Printed:
-    return Printed(text, "Table II", in_percent=False)
+NOT_STATED: tuple[str, ...] = tuple(_PAPER["not_stated"])
+"""What the paper does not say and a repetition has to know."""
 
-
-def _percent(text: str, place: str = "Table III") -> Printed:
-    return Printed(text, place, in_percent=True)
-
-
-_NAMES = {
-    "inception-v3": "Inception V3",
-    "nasnet-mobile": "NASNet Mobile",
-    "efficientnetv2-b0": "EfficientNetV2-B0",
-    "vgg16": "VGG-16 \u201cmodel b\u201d",
+SETTINGS: Mapping[str, tuple[str, str]] = {
+    what: (value, _PAPER["places"].get(what, "section III, IV.B and Table I"))
+    for what, value in _PAPER["settings"].items()
 }
+"""Table I: what is set -> its value in the paper's words, and where it is said."""
 
-TABLE_II: tuple[TrainingRow, ...] = tuple(
-    TrainingRow(network, _NAMES[network], part, _fraction(accuracy), _fraction(precision))
-    for network, part, accuracy, precision in (
-        ("inception-v3", "train", "0.9726", "0.9746"),
-        ("inception-v3", "validation", "0.9608", "0.9608"),
-        ("nasnet-mobile", "train", "0.9979", "0.9935"),
-        ("nasnet-mobile", "validation", "0.8627", "0.8648"),
-        ("efficientnetv2-b0", "train", "0.9916", "0.9915"),
-        ("efficientnetv2-b0", "validation", "0.9804", "0.9804"),
+PUBLISHED: Mapping[str, PublishedNetwork] = {
+    name: PublishedNetwork(
+        title=printed["title"],
+        training=tuple(Printed(text, in_percent=False) for text in printed.get("training", ())),
+        validation=tuple(Printed(text, in_percent=False) for text in printed.get("validation", ())),
+        test=tuple(Printed(text, in_percent=True) for text in printed.get("test", ())),
+        accuracy_and_epochs=tuple(printed.get("accuracy_and_epochs", ())),
     )
-)
-
-TABLE_III: tuple[TestRow, ...] = tuple(
-    TestRow(network, _NAMES[network], *(_percent(text) for text in texts))
-    for network, texts in (
-        ("inception-v3", ("94.44", "95.24", "94.44", "94.52")),
-        ("nasnet-mobile", ("88.46", "89.12", "88.46", "89.63")),
-        ("efficientnetv2-b0", ("98.15", "98.33", "98.15", "98.14")),
-    )
-)
-
-TABLE_IV: tuple[RivalRow, ...] = (
-    RivalRow("vgg16", _NAMES["vgg16"], _percent("97.20", "Table IV"), 1000),
-    RivalRow("efficientnetv2-b0", _NAMES["efficientnetv2-b0"], _percent("98.15", "Table IV"), 70),
-)
-
-FIGURES: tuple[tuple[str, str], ...] = (
-    ("Figure 1", "sample images of each class"),
-    ("Figure 4", "training and validation curves of accuracy and loss, three networks"),
-    ("Figure 5", "confusion matrices, three networks"),
-)
-
-NETWORKS: tuple[str, ...] = ("efficientnetv2-b0", "inception-v3", "nasnet-mobile", "vgg16")
+    for name, printed in _PAPER["networks"].items()
+}
 """The networks that the paper compares, by the names that they have here."""
-
-NOT_STATED: tuple[str, ...] = (
-    "Seeds, intervals and repeats: there is one split.",
-    "A grouping by slide or culture: none is told of.",
-    "The ranges of the augmentation, and by how much it multiplied the images.",
-    "How many layers of Inception V3 and NASNet Mobile were frozen.",
-    "VGG-16 \u201cmodel b\u201d beyond that it follows VGG-16, has two fully connected layers and "
-    "was trained for 1000 epochs.",
-    "Which measure makes a model \u201cthe one with the highest performance\u201d, and on which "
-    "part.",
-)

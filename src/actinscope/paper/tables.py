@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from actinscope.evaluation import Estimate
 from actinscope.paper.networks import PlannedNetwork
 from actinscope.paper.protocols import HONEST, Protocol
-from actinscope.paper.published import TABLE_I, TABLE_II, TABLE_III, TABLE_IV
+from actinscope.paper.published import PUBLISHED, SETTINGS, PublishedNetwork
 from actinscope.paper.results import UNSEEN, UNSEEN_PLAIN, ProtocolResult
 from actinscope.report import PaperCell, PaperRow, PaperTable
 from actinscope.training import Recipe
@@ -17,8 +16,7 @@ _METRICS = ("accuracy", "precision_weighted", "recall_weighted", "f1_weighted")
 _PUBLISHED = "the paper, other images"
 RANDOM = "RANDOM WEIGHTS"
 
-# Network -> its name in the paper, and the cells of its row.
-_Published = dict[str, tuple[str, tuple[PaperCell, ...]]]
+_Cells = tuple[PaperCell, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,10 +41,10 @@ def table_i(
     recipe: Recipe, networks: Sequence[PlannedNetwork], ours: Mapping[str, str]
 ) -> PaperTable:
     """Hyperparameters; ``ours`` overrides what the recipe says, by the name of the line."""
-    told = {**_recipe_words(recipe, networks), **ours}
+    used = {**_recipe_words(recipe, networks), **ours}
     rows = tuple(
-        PaperRow(one.what, one.place, (PaperCell(one.value), PaperCell(told[one.what])))
-        for one in TABLE_I
+        PaperRow(what, place, (PaperCell(value), PaperCell(used[what])))
+        for what, (value, place) in SETTINGS.items()
     )
     return PaperTable(
         "table_1",
@@ -60,18 +58,10 @@ def table_i(
 
 def table_ii(networks: Sequence[NetworkResults], protocols: Sequence[Protocol]) -> PaperTable:
     """Accuracy and precision on the training and the validation part."""
-    published: _Published = {}
-    for row in TABLE_II:  # the training row of a network comes before the validation row
-        before = published.get(row.network, (row.title, ()))[1]
-        printed = (PaperCell(row.accuracy.text), PaperCell(row.precision.text))
-        published[row.network] = (row.title, (*before, *printed))
 
-    def own(result: ProtocolResult) -> tuple[PaperCell, ...]:
-        return tuple(
-            PaperCell(estimate=result.evaluations[part].metrics[metric])
-            for part in ("train", "validation")
-            for metric in _METRICS[:2]
-        )
+    def own(result: ProtocolResult, _: Protocol) -> dict[str, _Cells]:
+        parts = ("train", "validation")
+        return {"": tuple(cell for part in parts for cell in _measured(result, part)[:2])}
 
     return PaperTable(
         "table_2",
@@ -83,114 +73,87 @@ def table_ii(networks: Sequence[NetworkResults], protocols: Sequence[Protocol]) 
             "validation accuracy",
             "validation precision",
         ),
-        _rows(networks, protocols, published, own),
+        _rows(
+            networks,
+            protocols,
+            lambda one: [printed.text for printed in (*one.training, *one.validation)],
+            own,
+        ),
         in_percent=False,
     )
 
 
 def table_iii(networks: Sequence[NetworkResults], protocols: Sequence[Protocol]) -> PaperTable:
     """Test figures: each protocol on its own test part, and the same network on unseen groups."""
-    published: _Published = {
-        row.network: (
-            row.title,
-            tuple(PaperCell(one.text) for one in (row.accuracy, row.precision, row.recall, row.f1)),
-        )
-        for row in TABLE_III
-    }
-    rows = _rows(
-        networks, protocols, published, lambda result: _tested(result, "test"), unseen=True
-    )
+
+    def own(result: ProtocolResult, protocol: Protocol) -> dict[str, _Cells]:
+        unseen = "; asked about unseen groups"
+        found = {"": _measured(result, "test")}
+        if protocol.augment_first:
+            found[f"{unseen}, copies"] = _measured(result, UNSEEN)
+        return found | {unseen: _measured(result, UNSEEN_PLAIN)}
+
     return PaperTable(
         "table_3",
         "Table III",
         "Test figures in per cent; precision, recall and F1 are weighted by class size, as the "
         "paper's must be.",
         ("accuracy", "precision", "recall", "F1"),
-        rows,
+        _rows(networks, protocols, lambda one: [printed.text for printed in one.test], own),
     )
 
 
 def table_iv(networks: Sequence[NetworkResults], protocols: Sequence[Protocol]) -> PaperTable:
     """Accuracy on the test part and the epochs that it took."""
-    rows: list[PaperRow] = []
-    published: _Published = {
-        row.network: (row.title, (PaperCell(row.accuracy.text), PaperCell(str(row.epochs))))
-        for row in TABLE_IV
-    }
-    for network in networks:
-        rows += _printed(published, network.planned.name)
-        rows += _untrained(network)
-        for protocol in protocols:
-            result = network.results.get(protocol.name)
-            if result is not None:
-                accuracy = result.evaluations["test"].metrics["accuracy"]
-                cells = (PaperCell(estimate=accuracy), PaperCell(str(result.epochs)))
-                rows.append(PaperRow(network.title, _yours(protocol), cells))
-    rows += _not_chosen(published, networks)
+
+    def own(result: ProtocolResult, _: Protocol) -> dict[str, _Cells]:
+        return {"": (_measured(result, "test")[0], PaperCell(str(result.epochs)))}
+
     return PaperTable(
         "table_4",
         "Table IV",
         "Test accuracy in per cent and the number of epochs of the training.",
         ("accuracy", "epochs"),
-        tuple(rows),
+        _rows(networks, protocols, lambda one: one.accuracy_and_epochs, own),
     )
 
 
 def _rows(
     networks: Sequence[NetworkResults],
     protocols: Sequence[Protocol],
-    published: _Published,
-    own: Callable[[ProtocolResult], tuple[PaperCell, ...]],
-    *,
-    unseen: bool = False,
+    printed: Callable[[PublishedNetwork], Sequence[str]],
+    own: Callable[[ProtocolResult, Protocol], Mapping[str, _Cells]],
 ) -> tuple[PaperRow, ...]:
+    """The paper's row of each network, then those of your cells; other networks of the paper last.
+
+    Args:
+        printed: the cells of a network's row in the paper; none where it has no row.
+        own: what a protocol gave: addition to the name of the source -> cells.
+    """
+    published = {
+        name: PaperRow(one.title, _PUBLISHED, tuple(map(PaperCell, texts)), published=True)
+        for name, one in PUBLISHED.items()
+        if (texts := printed(one))
+    }
     rows: list[PaperRow] = []
     for network in networks:
-        rows += _printed(published, network.planned.name)
-        rows += _untrained(network)
-        for protocol in protocols:
-            result = network.results.get(protocol.name)
-            if result is None:
-                continue
-            rows.append(PaperRow(network.title, _yours(protocol), own(result)))
-            if unseen:
-                source = f"{_yours(protocol)}; asked about unseen groups"
-                if protocol.augment_first:
-                    cells = _tested(result, UNSEEN)
-                    rows.append(PaperRow(network.title, f"{source}, copies", cells))
-                cells = _tested(result, UNSEEN_PLAIN)
-                rows.append(PaperRow(network.title, source, cells))
-    return (*rows, *_not_chosen(published, networks))
+        # Never under a name that tells of ours: random weights are not the paper's.
+        rows += [row for row in (published.pop(network.planned.name, None),) if row is not None]
+        if network.planned.problem:
+            note = f"Not trained. {network.planned.problem}"
+            rows.append(PaperRow(network.title, "your cells", note=note))
+        rows += [
+            PaperRow(network.title, f"your cells, {protocol.title}{what}", cells)
+            for protocol in protocols
+            if (result := network.results.get(protocol.name)) is not None
+            for what, cells in own(result, protocol).items()
+        ]
+    return (*rows, *published.values())
 
 
-def _printed(published: _Published, name: str) -> list[PaperRow]:
-    """The paper's row of a network, where it has one; never under a name that tells of ours."""
-    if name not in published:
-        return []
-    title, cells = published[name]
-    return [PaperRow(title, _PUBLISHED, cells, published=True)]
-
-
-def _not_chosen(published: _Published, networks: Sequence[NetworkResults]) -> list[PaperRow]:
-    """The paper's rows of networks that were not asked for."""
-    chosen = {network.planned.name for network in networks}
-    return [row for name in published if name not in chosen for row in _printed(published, name)]
-
-
-def _tested(result: ProtocolResult, part: str) -> tuple[PaperCell, ...]:
-    metrics: Mapping[str, Estimate] = result.evaluations[part].metrics
+def _measured(result: ProtocolResult, part: str) -> _Cells:
+    metrics = result.evaluations[part].metrics
     return tuple(PaperCell(estimate=metrics[name]) for name in _METRICS)
-
-
-def _yours(protocol: Protocol) -> str:
-    return f"your cells, {protocol.title}"
-
-
-def _untrained(network: NetworkResults) -> list[PaperRow]:
-    if not network.planned.problem:
-        return []
-    note = f"Not trained. {network.planned.problem}"
-    return [PaperRow(network.title, "your cells", note=note)]
 
 
 def _recipe_words(recipe: Recipe, networks: Sequence[PlannedNetwork]) -> dict[str, str]:

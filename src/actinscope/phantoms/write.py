@@ -1,4 +1,4 @@
-"""Writing synthetic studies to disk, as fields with masks or as single-cell crops."""
+"""Writing synthetic studies to disk: fields of cells, and their masks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ FIELDS_PER_SLIDE = 3
 
 Progress = Callable[[int, int], None]
 
-_SYNTHETIC = "synthetic image drawn by actinscope, not a photograph of cells"
+NOTE = "synthetic image drawn by actinscope, not a photograph of cells"
+"""What every file says of itself."""
 
 _README = """\
 SYNTHETIC IMAGES - not photographs of cells
@@ -40,19 +41,12 @@ real cells.
 difficulty {difficulty:g} (0 clearly different phenotypes, 1 no difference at all)
 seed {seed}
 pixel size {pixel_size:g} um (nominal)
-{contents}
-Each field was drawn by itself; three fields of each phenotype share a slide, whose
-staining, background and camera offset they have in common.
-"""
 
-_STUDY_CONTENTS = """\
 fields.csv lists the fields of view (fields/), their labels, their label masks
 (masks/: 0 background, n cell n), and the groups field and slide.
-"""
 
-_CROPS_CONTENTS = """\
-cells/ holds one cell an image, one folder a phenotype; groups.csv lists the
-images, their labels and the field of view and the slide they come from.
+Each field was drawn by itself; three fields of each phenotype share a slide, whose
+staining, background and camera offset they have in common.
 """
 
 
@@ -80,61 +74,18 @@ def write_phantom_study(
     """
     study = _Study(fields_per_class, cells_per_field, difficulty, seed, shape)
     study.check()
-    folder = _fresh_folder(Path(folder), ("fields", "masks"))
+    folder = _fresh_folder(Path(folder))
     rows: list[tuple[str, ...]] = []
     for done, (name, slide, field) in enumerate(study.fields(), start=1):
         image_name = f"fields/{field.phenotype}/{name}.tif"
         mask_name = f"masks/{field.phenotype}/{name}.tif"
-        _write_tiff(folder / image_name, field.pixels, _SYNTHETIC)
-        _write_tiff(folder / mask_name, field.mask, f"label mask of a {_SYNTHETIC}")
+        write_tiff(folder / image_name, field.pixels, NOTE)
+        write_tiff(folder / mask_name, field.mask, f"label mask of a {NOTE}")
         rows.append((image_name, field.phenotype, mask_name, f"{field.phenotype}_{name}", slide))
         if progress is not None:
             progress(done, study.total)
-    study.write_readme(folder, _STUDY_CONTENTS)
+    study.write_readme(folder)
     return _write_table(folder / "fields.csv", ("path", "label", "mask", "field", "slide"), rows)
-
-
-def write_phantom_crops(
-    folder: Path,
-    *,
-    fields_per_class: int = 12,
-    cells_per_field: int = 6,
-    difficulty: float = 0.5,
-    seed: int,
-    crop_size: int = 128,
-    progress: Progress | None = None,
-) -> Path:
-    """Write synthetic single-cell images; return the path of the table ``groups.csv``.
-
-    Written are ``cells/PHENOTYPE/fieldNN_cellMM.tif`` (uint16, ``crop_size`` pixels
-    square, centred on the cell, reflected beyond the border of the field), ``groups.csv``
-    (path, label, field, slide) and ``README.txt``. The cells are those that
-    :func:`write_phantom_study` draws with the same arguments in fields of 512 x 512.
-    ``progress`` is called with (fields done, fields in all).
-
-    Raises:
-        SettingsError: cells that do not fit, a difficulty outside 0 to 1, no fields.
-        OutputError: the folder holds such images already, or cannot be written.
-    """
-    if not 32 <= crop_size <= 512:
-        raise SettingsError(
-            f"crops of {crop_size} pixels are of no use for the synthetic cells",
-            where="crop_size",
-            remedy="Use 32 to 512; 128 holds most cells",
-        )
-    study = _Study(fields_per_class, cells_per_field, difficulty, seed, (512, 512))
-    study.check()
-    folder = _fresh_folder(Path(folder), ("cells",))
-    rows: list[tuple[str, ...]] = []
-    for done, (name, slide, field) in enumerate(study.fields(), start=1):
-        for cell, pixels in enumerate(_crops(field, crop_size), start=1):
-            image_name = f"cells/{field.phenotype}/{name.replace('_', '')}_cell{cell:02d}.tif"
-            _write_tiff(folder / image_name, pixels, _SYNTHETIC)
-            rows.append((image_name, field.phenotype, f"{field.phenotype}_{name}", slide))
-        if progress is not None:
-            progress(done, study.total)
-    study.write_readme(folder, _CROPS_CONTENTS)
-    return _write_table(folder / "groups.csv", ("path", "label", "field", "slide"), rows)
 
 
 @dataclass(frozen=True)
@@ -193,16 +144,14 @@ class _Study:
         rng = np.random.default_rng([self.seed, 0, number])
         return draw_slide(self.difficulty, rng=rng)
 
-    def write_readme(self, folder: Path, contents: str) -> None:
-        text = _README.format(
-            difficulty=self.difficulty, seed=self.seed, pixel_size=PIXEL_SIZE_UM, contents=contents
-        )
+    def write_readme(self, folder: Path) -> None:
+        text = _README.format(difficulty=self.difficulty, seed=self.seed, pixel_size=PIXEL_SIZE_UM)
         write_text_atomic(folder / "README.txt", text)
 
 
-def _fresh_folder(folder: Path, parts: Sequence[str]) -> Path:
+def _fresh_folder(folder: Path) -> Path:
     try:
-        for part in parts:
+        for part in ("fields", "masks"):
             if (folder / part).exists() and any((folder / part).iterdir()):
                 raise OutputError(
                     "is there already and not empty",
@@ -220,17 +169,8 @@ def _fresh_folder(folder: Path, parts: Sequence[str]) -> Path:
     return folder
 
 
-def _crops(field: PhantomField, size: int) -> Iterator[NDArray[np.uint16]]:
-    """Yield one (size, size) square a cell, in the order of the labels."""
-    padded = np.pad(field.pixels, size, mode="reflect")
-    for value in range(1, int(field.mask.max()) + 1):
-        rows, columns = np.nonzero(field.mask == value)
-        top = int(rows.mean() + 0.5) + size - size // 2
-        left = int(columns.mean() + 0.5) + size - size // 2
-        yield np.ascontiguousarray(padded[top : top + size, left : left + size])
-
-
-def _write_tiff(path: Path, pixels: NDArray[np.uint16], note: str) -> None:
+def write_tiff(path: Path, pixels: NDArray[np.uint16], note: str) -> None:
+    """Write an image (Y, X) that says what it is; the same pixels give the same bytes."""
     import tifffile
 
     with atomic_path(path) as temporary:

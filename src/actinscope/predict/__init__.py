@@ -6,7 +6,6 @@ from actinscope.predict.decision import DecisionRules, Decisions
 from actinscope.predict.files import (
     PredictOptions,
     TaskReader,
-    crop_size_of,
     plan_rows,
     predict_files,
 )
@@ -33,7 +32,6 @@ __all__ = [
     "Predictor",
     "Task",
     "TaskReader",
-    "crop_size_of",
     "is_own_column",
     "message_of",
     "notes_of_members",

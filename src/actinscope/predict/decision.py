@@ -1,4 +1,4 @@
-"""What the outputs of a network are worth: applied to every prediction, fitted elsewhere."""
+"""Calibration, prediction sets, abstaining and out-of-distribution scores: applied, not fitted."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DECISION_COLUMNS = ("prediction_set", "abstained", "unfamiliar", "unfamiliarity"
 
 @dataclass(frozen=True, eq=False)
 class Decisions:
-    """What is said of N images.
+    """What the rules of a bundle say of N images.
 
     Attributes:
         probabilities: (N, K) float64, calibrated where the bundle has a temperature.
@@ -44,8 +44,8 @@ class Decisions:
             has no sets.
         abstained: (N,) whether no answer is given; None where the bundle has no rule or the
             rule could not be fitted. An unfamiliar image is always abstained from.
-        unfamiliarity: (N,) 0 for a copy of training images, 1 at the threshold; None where
-            the bundle does not know what is familiar.
+        unfamiliarity: (N,) out-of-distribution score, 0 for a copy of training images, 1 at the
+            threshold; None where the bundle has no rule for it.
     """
 
     probabilities: NDArray[np.float64]
@@ -76,25 +76,25 @@ class DecisionRules:
     alone. What one of them does not know, what is unfamiliar or when to abstain, is not known.
 
     Args:
-        rules: as fitted on the validation part, or None.
+        fitted: on the validation part, or None.
         references: early features of training images, or None.
-        members: of an ensemble, the judge of each member.
+        members: of an ensemble, the rules of each member.
     """
 
     def __init__(
         self,
-        rules: Reliability | None,
+        fitted: Reliability | None,
         references: ReferenceFeatures | None = None,
         *,
         members: Sequence[DecisionRules] = (),
     ) -> None:
-        self.rules = rules
+        self.fitted = fitted
         self.references = references
         self.members = tuple(members)
 
     @classmethod
     def of(cls, bundle: Bundle, precision: str = "float32") -> DecisionRules:
-        """The judge of what the networks of ``bundle`` say.
+        """The rules of ``bundle`` and of its members.
 
         Raises:
             BundleError: the stored early features are not what bundle.json announces.
@@ -107,22 +107,22 @@ class DecisionRules:
 
     @property
     def networks(self) -> tuple[DecisionRules, ...]:
-        """The judges of one network each: of the members, or this one itself."""
+        """The rules of one network each: of the members, or these themselves."""
         return self.members or (self,)
 
     @property
     def has_rules(self) -> bool:
-        """Whether it says more than probabilities: there are the columns ``DECISION_COLUMNS``."""
-        return all(one.rules is not None for one in self.networks)
+        """Whether there is more than probabilities: the columns ``DECISION_COLUMNS``."""
+        return all(one.fitted is not None for one in self.networks)
 
     @property
     def all_rules(self) -> tuple[Reliability, ...]:
-        """The rules of each network that has some."""
-        return tuple(one.rules for one in self.networks if one.rules is not None)
+        """What was fitted, of each network that has something."""
+        return tuple(one.fitted for one in self.networks if one.fitted is not None)
 
     @property
     def wants_features(self) -> bool:
-        """Whether outputs of its own network must come with their early features."""
+        """Whether outputs of the network must come with their early features."""
         return self.references is not None
 
     @property
@@ -130,13 +130,13 @@ class DecisionRules:
         """What could not be fitted, and how members vote, to be said beside the predictions."""
         if self.members:
             return (*self._vote_notes(), *notes_of_members([one.notes for one in self.members]))
-        if self.rules is None:
+        if self.fitted is None:
             return ()
-        notes = (*self.rules.notes, self.rules.sets.note, self.rules.abstain.note)
+        notes = (*self.fitted.notes, self.fitted.sets.note, self.fitted.abstain.note)
         return tuple(note for note in notes if note)
 
     def __call__(self, output: NetworkOutput) -> Decisions:
-        """Judge the outputs for N images.
+        """Apply the rules to the outputs for N images.
 
         Raises:
             BundleError: the early features are missing or others than the stored ones.
@@ -144,42 +144,40 @@ class DecisionRules:
         probabilities = self.probabilities(output)
         if self.members and self.has_rules:
             return self._voted(output, probabilities)
-        rules = self.rules
-        if rules is None:
+        if self.fitted is None:
             return Decisions(probabilities)
-        thresholds = [0.0 if limit is None else limit for limit in rules.sets.thresholds]
-        in_set = probabilities >= np.array(thresholds)
-        unfamiliarity = self._unfamiliarity(output)
-        abstained = self._abstained(probabilities, in_set)
-        return _judgement(probabilities, in_set, abstained, unfamiliarity)
+        limits = [0.0 if limit is None else limit for limit in self.fitted.sets.thresholds]
+        in_set = probabilities >= np.array(limits)
+        abstained = _abstained(self.fitted, probabilities, in_set)
+        return _decisions(probabilities, in_set, abstained, self._unfamiliarity(output))
 
     def probabilities(self, output: NetworkOutput) -> NDArray[np.float64]:
         """(N, K) calibrated probabilities alone; those of an ensemble come calibrated."""
-        if self.rules is None:
+        if self.fitted is None:
             return output.probabilities
-        return calibrated(output.probabilities, self.rules.temperature)
+        return calibrated(output.probabilities, self.fitted.temperature)
 
     def _voted(self, output: NetworkOutput, probabilities: NDArray[np.float64]) -> Decisions:
-        # Of no image there may be no members' outputs either: each then judges the empty one.
+        # Of no image there may be no members' outputs either: each is then given the empty one.
         parts = output.members if len(output) else (output,) * len(self.members)
-        judged = [judge(part) for judge, part in zip(self.members, parts, strict=True)]
-        sets = _of_all(one.in_set for one in judged)
+        decided = [rules(part) for rules, part in zip(self.members, parts, strict=True)]
+        sets = _of_all(one.in_set for one in decided)
         assert sets is not None  # as all have rules
         in_set = majority(sets)
-        scores = _of_all(one.unfamiliarity for one in judged)
+        scores = _of_all(one.unfamiliarity for one in decided)
         unfamiliarity = None if scores is None else majority_score(scores)
-        silent = _of_all(one.abstained for one in judged)
+        silent = _of_all(one.abstained for one in decided)
         abstained = None if silent is None else majority(silent)
         if abstained is not None and all(one.abstain.by == "set" for one in self.all_rules):
             answer = np.arange(probabilities.shape[1]) == probabilities.argmax(axis=1)[:, None]
             abstained = abstained | (in_set != answer).any(axis=1)
-        return _judgement(probabilities, in_set, abstained, unfamiliarity)
+        return _decisions(probabilities, in_set, abstained, unfamiliarity)
 
     def _vote_notes(self) -> tuple[str, ...]:
         if not self.all_rules:  # as of any bundle without rules, nothing is said
             return ()
         if not self.has_rules:
-            without = [n for n, one in enumerate(self.members, start=1) if one.rules is None]
+            without = [n for n, one in enumerate(self.members, start=1) if one.fitted is None]
             return (
                 "the ensemble gives no prediction sets, does not abstain and takes nothing for "
                 f"unfamiliar: there are no rules for that in {numbered(without)}",
@@ -193,24 +191,10 @@ class DecisionRules:
             f"least {_per_cent(promised_coverage(coverages))}, {usual_coverage(len(coverages))}",
         )
 
-    def _abstained(
-        self, probabilities: NDArray[np.float64], in_set: NDArray[np.bool_]
-    ) -> NDArray[np.bool_] | None:
-        assert self.rules is not None
-        rule = self.rules.abstain
-        if rule.by == "never":
-            return np.zeros(len(probabilities), dtype=np.bool_)
-        if rule.by == "set":
-            return in_set.sum(axis=1) != 1 if self.rules.sets.known else None
-        if rule.confidence is None:
-            return None
-        sure: NDArray[np.bool_] = probabilities.max(axis=1, initial=0.0) < rule.confidence
-        return sure
-
     def _unfamiliarity(self, output: NetworkOutput) -> NDArray[np.float64] | None:
-        if self.references is None or self.rules is None or self.rules.familiar is None:
+        if self.references is None or self.fitted is None or self.fitted.ood is None:
             return None
-        rule = self.rules.familiar
+        rule = self.fitted.ood
         if not len(output):
             return np.zeros(0)
         found, wanted = output.early_features, len(self.references.centre)
@@ -223,13 +207,27 @@ class DecisionRules:
         return neighbour_distances(rows, self.references, rule.neighbours) / rule.threshold
 
 
-def _judgement(
+def _abstained(
+    fitted: Reliability, probabilities: NDArray[np.float64], in_set: NDArray[np.bool_]
+) -> NDArray[np.bool_] | None:
+    rule = fitted.abstain
+    if rule.by == "never":
+        return np.zeros(len(probabilities), dtype=np.bool_)
+    if rule.by == "set":
+        return in_set.sum(axis=1) != 1 if fitted.sets.known else None
+    if rule.confidence is None:
+        return None
+    unsure: NDArray[np.bool_] = probabilities.max(axis=1, initial=0.0) < rule.confidence
+    return unsure
+
+
+def _decisions(
     probabilities: NDArray[np.float64],
     in_set: NDArray[np.bool_],
     abstained: NDArray[np.bool_] | None,
     unfamiliarity: NDArray[np.float64] | None,
 ) -> Decisions:
-    """What is said; an unfamiliar image is abstained from whatever the rule."""
+    """An unfamiliar image is abstained from whatever the rule."""
     if abstained is not None and unfamiliarity is not None:
         abstained = abstained | ~(unfamiliarity <= 1.0)
     return Decisions(probabilities, in_set, abstained, unfamiliarity)
@@ -255,37 +253,19 @@ def set_text(names: Sequence[str], in_set: NDArray[np.bool_]) -> str:
     )
 
 
-def set_members(text: str) -> tuple[str, ...]:
-    """The names that :func:`set_text` joined."""
-    if not text:
-        return ()
-    names = [""]
-    escaped = False
-    for sign in text:
-        if not escaped and sign == "\\":
-            escaped = True
-        elif not escaped and sign == SEPARATOR:
-            names.append("")
-        else:
-            names[-1] += sign
-            escaped = False
-    return tuple(names)
-
-
-def decision_cells(judged: Decisions, place: int, names: Sequence[str]) -> list[str]:
+def decision_cells(decisions: Decisions, place: int, names: Sequence[str]) -> list[str]:
     """The cells of ``DECISION_COLUMNS`` for one image; none where the bundle has no rules.
 
     The set of an unfamiliar image is empty, as it is not to be named.
     """
-    sets = judged.delivered
+    sets = decisions.delivered
     if sets is None:
         return []
-    abstained, score = judged.abstained, judged.unfamiliarity
-    unfamiliar = score is not None and not score[place] <= 1.0
+    abstained, score = decisions.abstained, decisions.unfamiliarity
     return [
         set_text(names, sets[place]),
         "" if abstained is None else _truth(bool(abstained[place])),
-        "" if score is None else _truth(unfamiliar),
+        "" if score is None else _truth(not score[place] <= 1.0),
         "" if score is None else f"{score[place]:.4f}",
     ]
 

@@ -16,14 +16,13 @@ from actinscope.errors import ImageError, UsageError
 from actinscope.files import csv_text
 from actinscope.images import Image, ReadOptions
 from actinscope.predict.groups import read_group_columns
-from actinscope.predict.partial import Kept, PartialOutput, check_writable, expected_size
+from actinscope.predict.partial import PartialOutput, check_writable
 from actinscope.predict.pipeline import in_batches, predict_batches
 from actinscope.predict.predictor import Predictor
 from actinscope.predict.table import identity, require_replaceable, task_header, task_rows
 from actinscope.predict.tasks import (
     Task,
     find_sources,
-    tasks_from_images,
     tasks_from_masks,
     tasks_from_table,
 )
@@ -38,8 +37,8 @@ class PredictOptions:
         objects: table of the objects in the fields (CellProfiler, or x and y columns).
         manifest: CSV whose columns are copied beside the predictions, matched by path.
         crop_size: side of the crops in pixels, instead of the bundle's.
-        batch_size: rows that are written together; a cut run goes on at the start of such a
-            batch. Neither memory nor speed depend on it.
+        batch_size: rows that are written together; an interrupted run resumes at the start of
+            such a batch. Neither memory nor speed depend on it.
         backend: ``auto``, ``openvino`` or ``onnxruntime``.
         precision: ``float32``, or ``int8`` where the bundle offers it.
         read_options: how to read files with z, time or scenes; None as in training.
@@ -66,8 +65,8 @@ class PredictSummary:
         done: rows with a prediction.
         failed: rows with an error.
         problems: (name, message) of each failed row, in the order of the rows.
-        resumed: rows that an earlier, cut run had already written.
-        notes: the bundle's notices, and what was decided on the way and should be known.
+        resumed: rows that an earlier, interrupted run had already written.
+        notes: the bundle's notices, and what was decided on the way.
         backend: the runtime that computed it.
     """
 
@@ -98,10 +97,10 @@ def predict_files(
 ) -> PredictSummary:
     """Predict the images in ``paths`` (files and folders) and write one row for each.
 
-    A file that cannot be used gets a row with the message, and the rest goes on. With
-    masks or an objects table there is one row per cell. A run that was cut off is
-    gone on with, when it is started again with the same bundle, files and options;
-    the result has the same bytes as that of an unbroken run.
+    A file that cannot be used gets a row with the message, and the others are predicted. With
+    masks or an objects table there is one row per cell. A run that was cut off is resumed when
+    it is started again with the same bundle, files and options; the result has the same bytes as
+    that of an unbroken run.
 
     Raises:
         UsageError: no images, none of the paths is there, options that contradict each
@@ -112,30 +111,8 @@ def predict_files(
     """
     options = options or PredictOptions()
     output_csv = Path(output_csv)
-    crop_size = crop_size_of(bundle, options)
     check_writable(output_csv, expected_bytes=1 << 16)
     require_replaceable(output_csv)
-    _require_some(paths)
-    plan = plan_rows(bundle, paths, options, crop_size)
-    names = [task.name for task in plan.tasks]
-    columns = len(task_header(plan.groups, bundle.info.classes, decisions=True))
-    check_writable(output_csv, expected_bytes=expected_size(names, columns))
-    predictor = Predictor(bundle, backend=options.backend, precision=options.precision)
-    kept, problems = _write(predictor, plan, output_csv, options)
-    told = (*bundle.info.notices, *predictor.judge.notes, predictor.cost)
-    notes = (*told, *plan.notes, predictor.fallback, kept.note)
-    return PredictSummary(
-        output=output_csv,
-        done=len(plan.tasks) - len(problems),
-        failed=len(problems),
-        problems=tuple(problems),
-        resumed=len(kept.rows),
-        notes=tuple(note for note in notes if note),
-        backend=predictor.backend,
-    )
-
-
-def _require_some(paths: Sequence[Path]) -> None:
     # A slip of the pen must not put a row of errors in the place of an earlier result.
     if paths and not any(Path(path).exists() for path in paths):
         raise UsageError(
@@ -143,15 +120,31 @@ def _require_some(paths: Sequence[Path]) -> None:
             where=paths[0],
             remedy="Check how the path is written; put names with spaces in quotes",
         )
+    plan = plan_rows(bundle, paths, options)
+    columns = len(task_header(plan.groups, bundle.info.classes, decisions=True))
+    expected_bytes = sum(len(task.name.encode()) + 16 * columns for task in plan.tasks)
+    check_writable(output_csv, expected_bytes=expected_bytes)
+    predictor = Predictor(bundle, backend=options.backend, precision=options.precision)
+    partial, problems = _write(predictor, plan, output_csv, options)
+    notes = (*bundle.info.notices, *predictor.rules.notes, predictor.cost, *plan.notes)
+    return PredictSummary(
+        output=output_csv,
+        done=len(plan.tasks) - len(problems),
+        failed=len(problems),
+        problems=tuple(problems),
+        resumed=len(partial.kept),
+        notes=tuple(note for note in (*notes, predictor.fallback, partial.note) if note),
+        backend=predictor.backend,
+    )
 
 
 def _write(
     predictor: Predictor, plan: Plan, output: Path, options: PredictOptions
-) -> tuple[Kept, list[tuple[str, str]]]:
-    """Write all rows; what was there already, and the (name, message) of each failed row."""
-    classes, total = predictor.classes, len(plan.tasks)
-    rules = predictor.judge
+) -> tuple[PartialOutput, list[tuple[str, str]]]:
+    """Write all rows; the finished output, and the (name, message) of each failed row."""
+    classes, total, rules = predictor.classes, len(plan.tasks), predictor.rules
     columns = task_header(plan.groups, classes, decisions=rules.has_rules)
+    report = options.progress or (lambda done, total: None)
 
     def row_fits(place: int, row: list[str]) -> bool:
         if place >= total or len(row) != len(columns):
@@ -160,15 +153,18 @@ def _write(
         return row[: len(expected)] == expected
 
     reading = options.read_options or predictor.bundle.info.read_options
-    fingerprint = _fingerprint(predictor, plan, options.batch_size, reading)
-    read = TaskReader(CropReader(reading))
-    with PartialOutput(output, fingerprint=fingerprint) as partial:
-        first = csv_text([columns]).encode()
-        kept = partial.open(first, batch_size=options.batch_size, total=total, row_fits=row_fits)
-        problems = _problems(kept.rows)
-        done = len(kept.rows)
-        _report(options, done, total)
+    with PartialOutput(
+        output,
+        csv_text([columns]).encode(),
+        fingerprint=_fingerprint(predictor, plan, options.batch_size, reading),
+        batch_size=options.batch_size,
+        total=total,
+        row_fits=row_fits,
+    ) as partial:
+        problems, done = _problems(partial.kept), len(partial.kept)
+        report(done, total)
         batches = in_batches(plan.tasks, options.batch_size, start=done)
+        read = TaskReader(CropReader(reading))
         work = predict_batches(predictor, batches, read, probabilities_only=True)
         with closing(work) as results:
             for batch in results:
@@ -176,9 +172,9 @@ def _write(
                 partial.append(csv_text(rows).encode())
                 problems += _problems(rows)
                 done += len(rows)
-                _report(options, done, total)
+                report(done, total)
         partial.finish()
-    return kept, problems
+    return partial, problems
 
 
 class TaskReader:
@@ -213,12 +209,8 @@ class TaskReader:
             )
 
 
-def crop_size_of(bundle: Bundle, options: PredictOptions) -> int | None:
-    """Side of the crops in pixels; None where whole images are predicted.
-
-    Raises:
-        UsageError: options contradict each other, or nobody says how large crops are.
-    """
+def _crop_size_of(bundle: Bundle, options: PredictOptions) -> int | None:
+    """Side of the crops in pixels; None where whole images are predicted."""
     if options.batch_size < 1:
         raise UsageError(f"the batch size is {options.batch_size}", remedy="Give 1 or more")
     if options.masks is not None and options.objects is not None:
@@ -245,15 +237,15 @@ def crop_size_of(bundle: Bundle, options: PredictOptions) -> int | None:
     return size
 
 
-def plan_rows(
-    bundle: Bundle, paths: Sequence[Path], options: PredictOptions, crop_size: int | None
-) -> Plan:
+def plan_rows(bundle: Bundle, paths: Sequence[Path], options: PredictOptions) -> Plan:
     """One task for each image, or each cell of it, before any image is read.
 
     Raises:
-        UsageError: no images, or masks that are not there.
+        UsageError: no images, masks that are not there, options that contradict each other, or
+            the size of the crops is not known.
         ManifestError: the manifest is broken.
     """
+    crop_size = _crop_size_of(bundle, options)
     sources = find_sources(paths)
     trained = bundle.info.crop_size
     notes: list[str] = []
@@ -262,7 +254,7 @@ def plan_rows(
     elif options.objects is not None and crop_size is not None:
         tasks = tasks_from_table(sources, options.objects, crop_size=crop_size)
     else:
-        tasks = tasks_from_images(sources)
+        tasks = [Task(source.path, source.name) for source in sources]
         if trained is not None:
             notes.append(
                 f"the model was trained on crops of {trained} pixels around cells; without masks "
@@ -307,8 +299,3 @@ def _stamp(path: Path) -> list[int]:
 
 def _problems(rows: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
     return [(f"{row[0]} object {row[1]}" if row[1] else row[0], row[-1]) for row in rows if row[-1]]
-
-
-def _report(options: PredictOptions, done: int, total: int) -> None:
-    if options.progress is not None:
-        options.progress(done, total)

@@ -18,7 +18,7 @@ from actinscope.predict.tasks import message_of
 Item = TypeVar("Item")
 
 #: Images that may be waiting or finished while the first of them is not: one that is slow
-#: to read then stops nobody for long. They hold no pixels before or after their turn.
+#: to read then holds up the others less. They hold no pixels before or after their turn.
 AHEAD = 128
 
 
@@ -58,8 +58,8 @@ def predict_batches(
     """
 
     def work(item: Item) -> NetworkOutput | str:
-        # Readers of damaged files can fail in ways that nobody foresaw. The rest must go
-        # on, and the message, which names the kind of error, stands in the item's row.
+        # Readers of damaged files can fail in unforeseen ways. The rest must be
+        # predicted, and the message, which names the kind of error, stands in the item's row.
         try:
             prepared = predictor.prepare(read(item))
         except Exception as error:

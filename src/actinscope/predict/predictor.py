@@ -14,7 +14,7 @@ from actinscope.predict.decision import DecisionRules
 
 #: What one image becomes: for each network of the bundle (S, S, C) float32 in its range. An
 #: ensemble has several networks, other bundles have one.
-Prepared = tuple[NDArray[np.float32], ...]
+NetworkInputs = tuple[NDArray[np.float32], ...]
 
 
 class Predictor:
@@ -38,9 +38,11 @@ class Predictor:
     ) -> None:
         self.bundle = bundle
         self.precision = precision
-        #: What is said of the outputs: calibrated probabilities, sets, what is unfamiliar.
-        self.judge = DecisionRules.of(bundle, precision)
+        #: Applied to the outputs: calibrated probabilities, sets, what is unfamiliar.
+        self.rules = DecisionRules.of(bundle, precision)
         self._preprocess = tuple(one.info.preprocess for one in bundle.networks)
+        # Members that were trained on the same images mostly scale them in the same way.
+        self._alike = [self._preprocess.index(one) for one in self._preprocess]
         self._sessions = open_sessions(bundle, precision=precision, backend=backend)
 
     @property
@@ -69,21 +71,16 @@ class Predictor:
             note += f". That was measured with {summary.backend}, this is {self.backend}"
         return note
 
-    def prepare(self, image: Image) -> Prepared:
+    def prepare(self, image: Image) -> NetworkInputs:
         """The input of every network for one image; raises before any network is run.
 
         Raises:
             ImageError: the image does not fit what a network was trained on.
         """
-        # Members that were trained on the same images mostly scale them in the same way.
-        ready: dict[int, NDArray[np.float32]] = {}
-        first_alike = [self._preprocess.index(one) for one in self._preprocess]
-        for number in first_alike:
-            if number not in ready:
-                ready[number] = self._preprocess[number].apply(image)
-        return tuple(ready[number] for number in first_alike)
+        ready = {number: self._preprocess[number].apply(image) for number in set(self._alike)}
+        return tuple(ready[number] for number in self._alike)
 
-    def prepare_scaled(self, scaled: NDArray[np.float32]) -> Prepared:
+    def prepare_scaled(self, scaled: NDArray[np.float32]) -> NetworkInputs:
         """The network's input for an image that the preprocessing has already scaled.
 
         Args:
@@ -106,14 +103,14 @@ class Predictor:
         return min(session.side_by_side for session in self._sessions)
 
     def predict_input(
-        self, prepared: Prepared, *, probabilities_only: bool = False
+        self, prepared: NetworkInputs, *, probabilities_only: bool = False
     ) -> NetworkOutput:
         """Outputs (N = 1) for one prepared image.
 
-        With ``probabilities_only`` the other outputs are left out, but for what
-        :attr:`judge` needs. The probabilities are those of the network, not calibrated; of an
-        ensemble they are the mean of what its members say, each calibrated as it says itself,
-        and the members' own outputs come with them.
+        With ``probabilities_only`` the other outputs are left out, but for what :attr:`rules`
+        need. The probabilities are those of the network, not calibrated; of an ensemble the mean
+        of its members' probabilities, each calibrated with the member's own temperature, and the
+        members' own outputs come with them.
         """
         return joint_output(
             self.bundle.networks,
@@ -121,10 +118,10 @@ class Predictor:
                 session.run_one(
                     array,
                     probabilities_only=probabilities_only,
-                    early_features=judge.wants_features,
+                    early_features=rules.wants_features,
                 )
-                for session, array, judge in zip(
-                    self._sessions, prepared, self.judge.networks, strict=True
+                for session, array, rules in zip(
+                    self._sessions, prepared, self.rules.networks, strict=True
                 )
             ],
         )

@@ -82,11 +82,6 @@ def message_of(error: BaseException) -> str:
     return " ".join(text.encode("utf-8", "backslashreplace").decode("utf-8").split())
 
 
-def tasks_from_images(sources: Sequence[Source]) -> list[Task]:
-    """One task per file."""
-    return [Task(source.path, source.name) for source in sources]
-
-
 def tasks_from_masks(sources: Sequence[Source], masks: Path, *, crop_size: int) -> list[Task]:
     """One task per object of each field's mask; a field without one gets a problem.
 

@@ -1,4 +1,4 @@
-"""Votes of the members of an ensemble: what more than half of them say. Nothing is fitted.
+"""Votes of the members of an ensemble: what more than half of them give. Nothing is fitted.
 
 A class is in the ensemble's prediction set where it is in the sets of more than half of the
 members. Let the set of each member miss the true class in at most the share a of images. The
@@ -61,8 +61,8 @@ def usual_coverage(members: int) -> str:
 def notes_of_members(notes: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """The notes of each member, each once, with the members that it holds for."""
     found: dict[str, list[int]] = defaultdict(list)
-    for number, told in enumerate(notes, start=1):
-        for note in dict.fromkeys(told):
+    for number, own in enumerate(notes, start=1):
+        for note in dict.fromkeys(own):
             found[note].append(number)
     return tuple(f"{numbered(numbers)}: {note}" for note, numbers in found.items())
 

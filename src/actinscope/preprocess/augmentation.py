@@ -25,7 +25,7 @@ Fill = Literal["nearest", "reflect", "wrap", "constant"]
 
 
 class AugmentSettings(BaseModel):
-    """How far training images may be varied; every draw is uniform unless said.
+    """How far training images may be varied; draws are uniform unless noted.
 
     Attributes:
         horizontal_flip: exchange left and right in half of the draws.

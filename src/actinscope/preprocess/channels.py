@@ -79,7 +79,7 @@ def planes_of(
     """Positions in ``image`` of the planes that were chosen at fitting.
 
     Where the image names its channels as the training images did, the names decide, so
-    that a file with the channels in another order is read rightly; otherwise the
+    that a file with the channels in another order is read correctly; otherwise the
     positions do.
 
     Args:

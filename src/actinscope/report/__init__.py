@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actinscope.report.audit_content import AuditContent, AuditFinding, Dots, Shot
+from actinscope.report.audit_content import AuditContent
 from actinscope.report.audit_page import write_audit_page
 from actinscope.report.comparison_content import (
     ComparedRun,
@@ -15,24 +15,23 @@ from actinscope.report.content import (
     CellPicture,
     Checklist,
     ChecklistItem,
-    ControlRow,
-    ControlsShown,
-    ExplanationShown,
-    ExtraTable,
-    FeatureMapShown,
     Finding,
     FoldRow,
     FoldsShown,
     Headline,
-    LevelSection,
-    MeanMapShown,
     NeighbourShown,
     Page,
-    PrototypeShown,
     ReportContent,
     SplitTable,
 )
+from actinscope.report.controls_section import controls_shown
+from actinscope.report.explanation_section import (
+    explanation_findings,
+    explanation_shown,
+    neighbour_words,
+)
 from actinscope.report.gallery import GalleryCard, GalleryContent, write_gallery
+from actinscope.report.levels import level_section
 from actinscope.report.paper_content import (
     LeakRow,
     LeakStep,
@@ -52,7 +51,6 @@ from actinscope.report.tuning_page import write_tuning_report
 
 __all__ = [
     "AuditContent",
-    "AuditFinding",
     "CellPicture",
     "Checklist",
     "ChecklistItem",
@@ -73,8 +71,6 @@ __all__ = [
     "Headline",
     "LeakRow",
     "LeakStep",
-    "LevelSection",
-    "MeanMapShown",
     "NeighbourShown",
     "Page",
     "PaperCell",
@@ -82,16 +78,19 @@ __all__ = [
     "PaperRow",
     "PaperTable",
     "ProtocolFigures",
-    "PrototypeShown",
     "ReportContent",
     "RunAnswer",
     "RunLink",
-    "Shot",
     "SplitTable",
     "TrialLine",
     "TuningContent",
+    "controls_shown",
     "displayed",
+    "explanation_findings",
+    "explanation_shown",
     "flatten",
+    "level_section",
+    "neighbour_words",
     "write_audit_page",
     "write_comparison",
     "write_gallery",

@@ -2,80 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from actinscope.report.content import Finding, Page
+from actinscope.audit import AuditFinding
+from actinscope.report.content import Page
 
 if TYPE_CHECKING:
     from actinscope.evaluation import Verdict
-
-
-@dataclass(frozen=True, eq=False)
-class Shot:
-    """One small picture with a few lines below it.
-
-    Attributes:
-        name: file name as the manifest writes it.
-        lines: what is said of it: its class, its group, a measure.
-        pixels: uint8 (H, W).
-    """
-
-    name: str
-    lines: tuple[str, ...]
-    pixels: NDArray[np.uint8]
-
-
-@dataclass(frozen=True, eq=False)
-class Dots:
-    """Values by class on one axis: a dot for each group (or image).
-
-    Attributes:
-        axis: what the values are.
-        rows: class -> its values, any finite numbers.
-    """
-
-    axis: str
-    rows: Mapping[str, tuple[float, ...]]
-
-
-@dataclass(frozen=True, eq=False)
-class AuditFinding:
-    """One finding, with what shows it.
-
-    Attributes:
-        kind: short key such as ``copies`` or ``confound``, for tables.
-        severity: ``error``: the result would be wrong or mean nothing; ``warning``: look
-            at it before training; ``info``: good to know.
-        title, detail, remedy: sentences for people.
-        images: names of the images that it is about.
-        numbers: further figures by name.
-        pairs: pictures side by side.
-        shots: single pictures.
-        dots: values by class.
-        unanswerable: the study cannot answer its question, whatever is trained.
-    """
-
-    kind: str
-    severity: Literal["error", "warning", "info"]
-    title: str
-    detail: str = ""
-    remedy: str = ""
-    images: tuple[str, ...] = ()
-    numbers: Mapping[str, float] = field(default_factory=dict)
-    pairs: tuple[tuple[Shot, Shot], ...] = ()
-    shots: tuple[Shot, ...] = ()
-    dots: Dots | None = None
-    unanswerable: bool = False
-
-    @property
-    def plain(self) -> Finding:
-        """The sentences alone, for the report of a training run."""
-        return Finding(self.severity, self.title, self.detail, self.remedy)
 
 
 @dataclass(frozen=True, eq=False)

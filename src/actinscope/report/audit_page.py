@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from actinscope.audit import Dots
 from actinscope.files import write_text_atomic
 from actinscope.report import text
-from actinscope.report.audit_content import AuditContent, Dots
+from actinscope.report.audit_content import AuditContent
 from actinscope.report.drawing import BLUE, Chart, rows_of_names
 from actinscope.report.frame import render
 

@@ -43,7 +43,7 @@ def uncertainty_sentences(uncertainty: UncertaintyEvaluation) -> list[str]:
         f"{_direction(rules.temperature)} It changes no prediction.",
         _sets_sentence(uncertainty, rules.sets),
         _abstain_sentence(uncertainty, _when_alone(rules.abstain)),
-        _familiar_sentence(uncertainty, rules.familiar),
+        _familiar_sentence(uncertainty, rules.ood),
     ]
     return said + [f"Note: {note}." for note in _notes(rules)]
 

@@ -57,7 +57,6 @@ from actinscope.runs.folds import (
 from actinscope.runs.levels import (
     level_rule,
     level_rules,
-    level_section,
     unit_header,
     unit_row,
     with_familiar,
@@ -146,7 +145,6 @@ __all__ = [
     "labels_of",
     "level_rule",
     "level_rules",
-    "level_section",
     "mean_over_repeats",
     "metrics_json",
     "network_input",

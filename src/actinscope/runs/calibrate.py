@@ -38,26 +38,26 @@ def fit_reliability(
         validation, training: the outputs of the network for these parts.
         seed: of the choice of training images that are stored, where there are many.
     """
-    familiar, references = None, None
+    ood, references = None, None
     features, golden = training.output.early_features, _golden_features(predictor)
     if features is not None and golden is not None:
         found, kept = reference_features(features, seed=seed)
         groups = training.groups
-        familiar = fit_ood_threshold(
+        ood = fit_ood_threshold(
             found,
             _features_of(validation.output),
             training_groups=None if groups is None else [groups[place] for place in kept],
             share=settings.unfamiliar_share,
             golden=golden,
         )
-        references = None if familiar is None else found
+        references = None if ood is None else found
     rules = _rules(
         settings,
         validation.labels,
         validation.output.probabilities,
         classes=predictor.classes,
         groups=validation.groups,
-        familiar=familiar,
+        ood=ood,
     )
     return rules, references
 
@@ -91,13 +91,13 @@ def refit_reliability(
         abstain=first.abstain.by,
         target=first.abstain.target,
     )
-    familiar = None
-    if references is not None and first.familiar is not None and golden.early_features is not None:
-        familiar = fit_ood_threshold(
+    ood = None
+    if references is not None and first.ood is not None and golden.early_features is not None:
+        ood = fit_ood_threshold(
             references,
             _features_of(output),
             training_groups=None,
-            share=first.familiar.share,
+            share=first.ood.share,
             golden=golden.early_features,
             validation_only=True,
         )
@@ -107,7 +107,7 @@ def refit_reliability(
         output.probabilities,
         classes=bundle.info.classes,
         groups=groups,
-        familiar=familiar,
+        ood=ood,
     )
 
 
@@ -118,11 +118,11 @@ def _rules(
     *,
     classes: Sequence[str],
     groups: Sequence[str] | None,
-    familiar: OodRule | None,
+    ood: OodRule | None,
 ) -> Reliability:
     temperature = fit_temperature(labels, probabilities)
     chances = calibrated(probabilities, temperature.value)
-    notes = (temperature.note, familiar.note if familiar else "")
+    notes = (temperature.note, ood.note if ood else "")
     return Reliability(
         temperature=temperature.value,
         images=len(labels),
@@ -138,7 +138,7 @@ def _rules(
         abstain=fit_abstention(
             settings.abstain, settings.target, labels=labels, probabilities=chances
         ),
-        familiar=familiar,
+        ood=ood,
         notes=tuple(note for note in notes if note),
     )
 

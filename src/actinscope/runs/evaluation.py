@@ -110,7 +110,7 @@ def predict_and_evaluate(
     """
     predicted = predict_labelled(predictor, records, manifest, reader=reader, progress=progress)
     return evaluate_predictions(
-        predicted, predictor.judge, predictor.classes, manifest, rules=rules, seed=seed
+        predicted, predictor.rules, predictor.classes, manifest, rules=rules, seed=seed
     )
 
 

@@ -19,7 +19,6 @@ from actinscope.errors import ManifestError, StudyError, UsageError
 from actinscope.evaluation import Estimate
 from actinscope.predict import PredictionsTable, is_own_column, read_predictions
 from actinscope.study import (
-    PARTS,
     RESERVED_COLUMNS,
     Row,
     read_table,
@@ -225,23 +224,18 @@ def _listed(rows: Sequence[Row], groups: Sequence[str]) -> tuple[ListedImage, ..
     """The images of a table, each once."""
     images: dict[ImageKey, ListedImage] = {}
     for row in rows:
-        # Paths are kept byte for byte, as far as a table can: they are compared with other runs.
-        name, object_id = row.get("path"), row.get("object")
-        row.require_usable("path", name)
-        row.require_usable("object", object_id)
-        if not name:
-            raise row.error(" has no path", _AGAIN)
-        part = row.part()
-        if not part:
-            raise row.error(": the part is ''", f"In a finished run it is {', '.join(PARTS)}")
-        image = ListedImage(
-            name=name,
-            object_id=object_id,
-            label=row.word("label", needed=True),
-            part=part,
-            pixel_hash=row.pixel_hash(),
-            groups={column: tidy(row.get(column)) for column in groups},
-        )
+        try:
+            image = ListedImage(
+                # Paths are kept byte for byte, as far as a table can: other runs are compared.
+                name=row.word("path", needed=True, exact=True),
+                object_id=row.word("object", exact=True),
+                label=row.word("label", needed=True),
+                part=row.part(needed=True),
+                pixel_hash=row.pixel_hash(),
+                groups={name: tidy(row.get(name)) for name in groups},
+            )
+        except ManifestError as error:
+            raise ManifestError(error.what, where=row.table, remedy=_AGAIN) from error
         if images.setdefault(image.key, image) is not image:
             title = " object ".join(filter(None, image.key))
             raise row.error(f" is the second for {title!r}", _AGAIN)

@@ -18,15 +18,12 @@ from actinscope.evaluation import (
     LevelRule,
     Unit,
     evaluate_level,
-    level_words,
     parse_level,
 )
 from actinscope.files import write_csv
-from actinscope.report import ExtraTable, LevelSection
 from actinscope.study import TEST, TRAIN, VALIDATION, Manifest, Record
 from actinscope.training import LevelSettings
 
-_SHOWN_UNITS = 200
 _PATH = "path"  # every image file is a unit, too
 
 
@@ -222,46 +219,3 @@ def write_levels(folder: Path, levels: Mapping[str, Sequence[LevelEvaluation]]) 
 
 def _header_of_run(rule: LevelRule, classes: Sequence[str]) -> list[str]:
     return ["part", *unit_header(rule, classes, labelled=True)]
-
-
-def level_section(level: LevelEvaluation) -> LevelSection:
-    """What the report says of one level."""
-    rule, classes = level.rule, level.classes
-    header = (
-        rule.word,
-        "images",
-        "true class",
-        *(f"share labelled {name}" for name in classes if level.mixed),
-        "answer",
-        *(f"share named {name}" for name in classes),
-        *(f"mean probability of {name}" for name in classes),
-    )
-    note = f"Every {rule.word}: its images, its answer, and what the answer rests on."
-    if len(level.units) > _SHOWN_UNITS:
-        note += f" The first {_SHOWN_UNITS} of {len(level.units)}; the CSV holds all."
-    return LevelSection(
-        things=rule.words,
-        words=level_words(level),
-        evaluation=level.evaluation,
-        units=ExtraTable(
-            title=f"Every {rule.word}",
-            header=header,
-            rows=tuple(_shown(unit, level) for unit in level.units[:_SHOWN_UNITS]),
-            note=note,
-        ),
-    )
-
-
-def _shown(unit: Unit, level: LevelEvaluation) -> tuple[str, ...]:
-    classes = level.classes
-    label = "" if unit.labels is None else "mixed" if unit.label is None else classes[unit.label]
-    labelled = unit.votes if unit.labels is None else unit.labels
-    return (
-        " / ".join(unit.name),
-        str(unit.cells),
-        label,
-        *(f"{100 * count / unit.cells:.0f} %" for count in labelled if level.mixed),
-        f"none: {unit.why}" if unit.answer is None else classes[unit.answer],
-        *(f"{100 * count / unit.cells:.0f} %" for count in unit.votes),
-        *(f"{value:.3f}" for value in unit.mean),
-    )

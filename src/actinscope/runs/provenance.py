@@ -66,7 +66,7 @@ def training_provenance(bundle: Bundle) -> TrainingProvenance:
     """What the run around the bundle says, and what the bundle itself carries."""
     run = bundle.path.absolute().parent
     known = TrainingProvenance.of_run(_images_of(run), bundle.info.network.title)
-    carried = bundle.seen
+    carried = bundle.training_hashes
     if carried is None:
         return known
     titles = [member.title for member in bundle.info.members]

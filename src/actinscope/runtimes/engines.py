@@ -62,7 +62,7 @@ class OpenVinoEngine:
         self._tensor = openvino.Tensor
         self.outputs, self._ports = self._chosen(outputs)
         self.side_by_side = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
-        # One more than can run, so that the next image is at hand when one has finished.
+        # One more than can run, so that the next image is ready when one has finished.
         self._idle: SimpleQueue[Any] = SimpleQueue()
         for _ in range(self.side_by_side + 1):
             self._idle.put(self._compiled.create_infer_request())
@@ -82,8 +82,8 @@ class OpenVinoEngine:
     def run_one(self, image: NDArray[np.float32], first: int | None = None) -> Arrays:
         """For one image (1, S, S, C), C-contiguous: one array (1, ...) for each output.
 
-        Waits while as many other threads are at it as can be; ``first`` asks for only so
-        many of the outputs, the rest is not copied.
+        Waits while as many other threads as possible use the network; only the ``first`` outputs
+        are copied.
         """
         request = self._idle.get()
         try:

@@ -166,7 +166,7 @@ def forbidden_characters(text: str) -> str:
     """The characters of ``text`` that no label, group or path may have, written as escapes.
 
     These are control characters, line and paragraph separators, halves of surrogate
-    pairs and marks that turn the reading direction. Empty where all is well.
+    pairs and marks that turn the reading direction. Empty where there are none.
     """
     found = [
         character

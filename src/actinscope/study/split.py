@@ -367,5 +367,5 @@ def _divided(
 
 def _split_of(manifest: Manifest, notes: Sequence[str], *, leak: bool = False) -> Split:
     by_image = manifest.group is None
-    said = (*notes, UPPER_BOUND) if by_image else tuple(notes)
-    return Split(manifest, said, by_image, leak)
+    everything = (*notes, UPPER_BOUND) if by_image else tuple(notes)
+    return Split(manifest, everything, by_image, leak)

@@ -35,27 +35,27 @@ class Row:
         """The cell without space around it; empty where the column is missing."""
         return self.cells.get(column, "").strip()
 
-    def word(self, column: str, *, needed: bool = False) -> str:
-        """The tidied cell.
+    def word(self, column: str, *, needed: bool = False, exact: bool = False) -> str:
+        """The cell, tidied; ``exact`` keeps its letters as they are, as paths must.
 
         Raises:
             ManifestError: it holds characters that cannot be used, or is empty and ``needed``.
         """
-        text = tidy(self.get(column))
+        text = self.get(column) if exact else tidy(self.get(column))
         if needed and not text:
             raise self.error(f" has no {column}", "Fill the cell or delete the row")
         self.require_usable(column, text)
         return text
 
-    def part(self) -> str:
-        """train, validation, test, or empty.
+    def part(self, *, needed: bool = False) -> str:
+        """train, validation or test; empty only where it is not ``needed``.
 
         Raises:
             ManifestError: anything else.
         """
         written = self.get("part")
         part = _PART_ALIASES.get(written.lower(), written.lower())
-        if part and part not in PARTS:
+        if part not in PARTS and (part or needed):
             raise self.error(
                 f": the part is {written[:40]!r}", f"It must be one of {', '.join(PARTS)}"
             )

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SIDE = 64
-"""Height and width of a sketch's picture in pixels."""
+"""Height and width of a thumbnail's picture in pixels."""
 
 _KEYPOINTS = 16
 _LOW, _HIGH = 0.5, 99.5  # percentiles of an image that become 0 and 255
@@ -41,7 +41,7 @@ class Thumbnail:
 
 
 def thumbnail_of(pixels: NDArray[Any]) -> Thumbnail:
-    """The sketch of an image (C, Y, X) of any numeric type."""
+    """The thumbnail of an image (C, Y, X) of any numeric type."""
     picture = small_picture(pixels)
     found, descriptors = _sift().detectAndCompute(picture, None)
     if descriptors is None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from actinscope.training.activation_cache import SearchImages, Shelf
+from actinscope.training.activation_cache import ActivationCache, SearchImages
 from actinscope.training.augmented_views import LabelledImages
 from actinscope.training.boosted_trees import fit_boosted_trees, forest_sentence, require_xgboost
 from actinscope.training.linear_probe import logistic_head
 from actinscope.training.loop import Fitted, fit
 from actinscope.training.memmap import Releaser, temporary_array
 from actinscope.training.recipe import (
+    LevelSettings,
+    ProbabilitySettings,
     Recipe,
     change_recipe,
     load_recipe,
@@ -23,7 +25,7 @@ from actinscope.training.search import (
     TrialResult,
     import_optuna,
     is_hopeless,
-    place_of,
+    rung_of,
 )
 from actinscope.training.search_space import (
     FREEZE,
@@ -34,7 +36,6 @@ from actinscope.training.search_space import (
     load_space,
     recipe_with,
 )
-from actinscope.training.sections import LevelSettings, ProbabilitySettings
 from actinscope.training.setup import TrainingData
 from actinscope.training.tree_onnx import TreeEnsemble, tree_ensemble_to_onnx
 from actinscope.training.trial import Fold, TrialRunner
@@ -43,6 +44,7 @@ __all__ = [
     "FEWEST_FOR_IMPORTANCE",
     "FINISHED",
     "FREEZE",
+    "ActivationCache",
     "Choices",
     "Fitted",
     "Fold",
@@ -55,7 +57,6 @@ __all__ = [
     "Search",
     "SearchImages",
     "SearchSpace",
-    "Shelf",
     "TrainingData",
     "TreeEnsemble",
     "TrialResult",
@@ -70,11 +71,11 @@ __all__ = [
     "load_recipe",
     "load_space",
     "logistic_head",
-    "place_of",
     "read_recipe",
     "recipe_text",
     "recipe_with",
     "require_xgboost",
+    "rung_of",
     "temporary_array",
     "tree_ensemble_to_onnx",
     "write_recipe",

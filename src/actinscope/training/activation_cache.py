@@ -7,6 +7,7 @@ trials that agree in these share one store, of all images; a fold takes its rows
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import shutil
@@ -28,11 +29,11 @@ from actinscope.training.augmented_views import (
     StoredViews,
     ViewPlan,
     ViewSource,
-    affordable_views,
     in_pieces,
 )
-from actinscope.training.memmap import temporary_array
+from actinscope.training.memmap import gathered
 from actinscope.training.recipe import Recipe
+from actinscope.training.setup import plan_views
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,29 +51,32 @@ class SearchImages:
     identity: str
 
 
-class Shelf:
-    """Stores in a folder; the one that was not used for longest goes when space is short.
+class ActivationCache:
+    """Stores in a folder; the least recently used one goes when space is short.
 
     Args:
-        folder: nobody else may write there; what a search that was cut off left is used.
+        folder: for this search alone; what an interrupted search left there is used.
         gigabytes: of disk space for all stores together.
 
     Attributes:
-        made, reused: how many views were computed, and found computed.
+        computed, reused: how many views were computed, and how many were there already.
     """
 
     def __init__(self, folder: Path, gigabytes: float) -> None:
         self._folder = folder
         self._most = gigabytes * 1e9
-        self.made = 0
+        self.computed = 0
         self.reused = 0
         left = [place for place in folder.glob("*") if place.is_dir()]
         left.sort(key=lambda place: place.stat().st_mtime)
-        self._sizes = {place.name: _bytes_in(place) for place in left}  # least recently used first
+        self._sizes = {  # the least recently used first
+            place.name: sum(file.stat().st_size for file in place.glob("*") if file.is_file())
+            for place in left
+        }
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The stores on the shelf, the least recently used first."""
+        """The stores, the least recently used first."""
         return tuple(self._sizes)
 
     def store(
@@ -101,8 +105,8 @@ class Shelf:
         self._sizes.clear()
 
 
-class ChosenRows:
-    """Some of the images of a source, numbered anew. The source outlives it.
+class Subset:
+    """Some of the images of a source, renumbered from 0. The source outlives it.
 
     Args:
         source: of all images.
@@ -112,6 +116,8 @@ class ChosenRows:
     def __init__(self, source: ViewSource, rows: NDArray[np.int64]) -> None:
         self._source = source
         self._rows = rows
+        self.begin = source.begin
+        self.close = source.close
 
     def batch(self, indices: NDArray[np.int64], epoch: int) -> Batch:
         """As of the source."""
@@ -121,20 +127,12 @@ class ChosenRows:
         """As of the source."""
         return self._source.start_batch(self._rows[indices], number)
 
-    def begin(self, epoch: int) -> None:
-        """As of the source."""
-        self._source.begin(epoch)
-
-    def close(self) -> None:
-        """As of the source."""
-        self._source.close()
-
     def remove(self) -> None:
         """Nothing: others share what is stored."""
 
 
 @dataclass(frozen=True, eq=False)
-class CutActivations:
+class FrozenActivations:
     """What the frozen layers of one trial make of all images.
 
     Attributes:
@@ -147,17 +145,10 @@ class CutActivations:
 
     def plain_rows(self, rows: NDArray[np.int64], folder: Path) -> Batch:
         """Activations (N, ...) float16 of some images as they are; large ones in a file."""
-        arrays: Batch = []
-        for piece in in_pieces(len(rows)):
-            values = self.plain.batch(rows[piece], 0)
-            if not arrays:
-                count = len(rows)
-                arrays = [
-                    temporary_array((count, *one.shape[1:]), np.float16, folder) for one in values
-                ]
-            for array, tensor in zip(arrays, values, strict=True):
-                array[piece] = tensor
-        return arrays
+        pieces = in_pieces(len(rows))
+        return gathered(
+            len(rows), ((piece, self.plain.batch(rows[piece], 0)) for piece in pieces), folder
+        )
 
 
 def activations_of(
@@ -166,84 +157,53 @@ def activations_of(
     given: SearchImages,
     recipe: Recipe,
     *,
-    shelf: Shelf,
+    cache: ActivationCache,
     most_views: int,
     progress: Progress,
-) -> CutActivations:
-    """The activations that a trial needs: from the shelf, or computed and put there.
+) -> FrozenActivations:
+    """The activations that a trial needs: from the cache, or computed and put there.
 
-    Args:
-        model: the whole network.
-        cut: where it is cut.
-        given: all images of the search.
-        recipe: of the trial.
-        shelf: of the search.
-        most_views: views that any trial of the search can show.
-        progress: told how far it is.
+    ``model`` is the whole network, ``given`` has all images of the search, and ``most_views`` are
+    the views that any trial of it can show.
 
     Raises:
         TrainingError: values that float16 cannot hold, or views that do not fit.
         OutputError: the disk lacks the space.
     """
-    settings, count = recipe.training, len(given.images.labels)
+    settings, images = recipe.training, len(given.images.labels)
+    bytes_of_one = bytes_of_views(1, images, cut.shapes)
+    room = max(0.0, settings.storage_gb - bytes_of_one / 1e9)  # beside the images as they are
+    plan = plan_views(recipe, images=images, shapes=cut.shapes, gigabytes=room, progress=progress)
+    slots = max(plan.slots, min(most_views, int(room * 1e9 // bytes_of_one)))
     identity = _identity(cut, given, recipe)
-    plain_bytes = bytes_of_views(1, count, cut.shapes)
-    room = max(0.0, settings.storage_gb - plain_bytes / 1e9)
-    number = affordable_views(
-        settings.views, settings.refresh, images=count, shapes=cut.shapes, gigabytes=room
-    )
-    if number < settings.views:
-        progress.say(
-            f"note: {number} views of every image are stored instead of {settings.views}; more do "
-            f"not fit into training.storage_gb = {settings.storage_gb:g}"
+    # Made ready only when something is to be computed.
+    layers = functools.cache(lambda: FrozenLayers(model, cut.crossing))
+
+    def frozen(batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        return layers()(batch)
+
+    def stored(augmentation: AugmentSettings, name: str, plan: ViewPlan, slots: int) -> StoredViews:
+        return StoredViews(
+            cache.store(f"{identity} {name}", slots=slots, images=images, shapes=cut.shapes),
+            frozen,
+            FreshViews(given.images, given.preprocess, augmentation, recipe.seed),
+            plan,
+            epochs=settings.epochs,
         )
-    plan = ViewPlan(number, min(settings.refresh, float(number)), recipe.seed)
-    fitting = int(room * 1e9 // bytes_of_views(1, count, cut.shapes))
-    slots = max(plan.slots, min(most_views, fitting))
 
-    frozen = _LateFrozen(model, cut)
-    shared = given.images, given.preprocess
-    fresh = FreshViews(*shared, recipe.augmentation, recipe.seed)
-    still = FreshViews(*shared, AugmentSettings.off(), recipe.seed)
-    plain = StoredViews(
-        shelf.store(f"{identity} plain", slots=1, images=count, shapes=cut.shapes),
-        frozen,
-        still,
-        ViewPlan(1, 0.0, recipe.seed),
-        epochs=1,
-    )
-    augmentation = recipe.augmentation.model_dump_json()
-    views = StoredViews(
-        shelf.store(f"{identity} {augmentation}", slots=slots, images=count, shapes=cut.shapes),
-        frozen,
-        fresh,
-        plan,
-        epochs=settings.epochs,
-    )
-    needed = len(plan.at_hand(0)) if slots < most_views else plan.at_hand(settings.epochs - 1).stop
+    plain = stored(AugmentSettings.off(), "plain", ViewPlan(1, 0.0, recipe.seed), 1)
+    views = stored(recipe.augmentation, recipe.augmentation.model_dump_json(), plan, slots)
+    all_fit = slots >= most_views
+    needed = plan.at_hand(settings.epochs - 1).stop if all_fit else len(plan.at_hand(0))
     absent = len(plain.missing()) + min(needed, len(views.missing()))
-    shelf.made += absent
-    shelf.reused += 1 + needed - absent
+    cache.computed += absent
+    cache.reused += 1 + needed - absent
     plain.fill(0, progress)
-    if slots < most_views:  # the rest is made while it trains, in the place of the oldest
-        views.fill(0, progress)
-    else:
+    if all_fit:
         views.fill_all(progress)
-    return CutActivations(views, plain)
-
-
-class _LateFrozen:
-    """The frozen layers, made ready only when something is to be computed."""
-
-    def __init__(self, model: object, cut: PartitionedNetwork) -> None:
-        self._model = model
-        self._cut = cut
-        self._layers: FrozenLayers | None = None
-
-    def __call__(self, images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        if self._layers is None:
-            self._layers = FrozenLayers(self._model, self._cut.crossing)
-        return self._layers(images)
+    else:  # the rest is made while it trains, in the place of the oldest
+        views.fill(0, progress)
+    return FrozenActivations(views, plain)
 
 
 def _identity(cut: PartitionedNetwork, given: SearchImages, recipe: Recipe) -> str:
@@ -254,7 +214,3 @@ def _identity(cut: PartitionedNetwork, given: SearchImages, recipe: Recipe) -> s
     for array in cut.prefix.get_weights():
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
-
-
-def _bytes_in(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.glob("*") if file.is_file())

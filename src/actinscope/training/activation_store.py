@@ -1,8 +1,8 @@
 """What the frozen layers put out, stored: float16, in mapped files, view by view.
 
 A store has slots; a slot holds one view of all images. Which view a slot holds is noted
-beside the files once the slot is complete, so that a run that was cut off goes on with
-what had been computed.
+beside the files once the slot is complete, so that an interrupted run reuses what
+had been computed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ActivationStore:
     """``slots`` views of ``images`` images; one file for each stored tensor.
 
     Args:
-        folder: made if it is not there; nobody else may write in it.
+        folder: made if it is not there; for this store alone.
         slots: how many views fit in.
         images: how many images a view has.
         shapes: shape of each tensor for one image.

@@ -52,7 +52,7 @@ class ViewSource(Protocol):
         """Arrays for the model's inputs, each with ``len(indices)`` rows."""
 
     def start_batch(self, indices: NDArray[np.int64], number: int) -> Batch:
-        """The same of the views at hand before the first epoch, of each image the number-th."""
+        """The same of the views available before the first epoch, of each image the number-th."""
 
     def begin(self, epoch: int) -> None:
         """Called before the first batch of an epoch."""
@@ -105,13 +105,13 @@ class ViewPlan:
     """Which views are stored when.
 
     Views are numbered. In epoch e the views from ``first(e)`` on, ``views`` in number, are
-    at hand. They have ``views`` places, a view that of its number modulo ``views``; over
+    available. They have ``views`` places, a view that of its number modulo ``views``; over
     so many epochs every image shows what stands in each place once, in an order of its own.
     As ``first`` moves on by ``refresh`` an epoch, the oldest view gives its place to one
     that was never shown.
 
     Attributes:
-        views: how many views of every image are at hand.
+        views: how many views of every image are available.
         refresh: new views of every image for each epoch, from 0 to ``views``.
         seed: of the order.
     """
@@ -161,7 +161,7 @@ class StoredViews:
         store: with ``plan.slots`` slots or more; what was shown stays in those that are left.
         frozen: computes the tensors of the store.
         fresh: draws the views.
-        plan: which views are at hand when.
+        plan: which views are available when.
         epochs: how many there will be; views that none of them shows are not made.
     """
 

@@ -8,6 +8,7 @@ chooses the number of rounds. A round stands in the history as an epoch does.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,9 @@ from actinscope.networks import FrozenLayers, embedding_of
 from actinscope.preprocess import Preprocess
 from actinscope.progress import Progress
 from actinscope.training.augmented_views import FreshViews, LabelledImages, in_pieces, prefetch
-from actinscope.training.checkpoint_writer import HISTORY_COLUMNS, write_history
+from actinscope.training.checkpoint import HISTORY_COLUMNS, write_history
 from actinscope.training.loop import Fitted, image_weights
-from actinscope.training.memmap import temporary_array
+from actinscope.training.memmap import gathered
 from actinscope.training.recipe import Recipe
 from actinscope.training.setup import TrainingData
 from actinscope.training.tree_onnx import Gaps, TreeEnsemble, read_tree_ensemble, softmax
@@ -55,14 +56,8 @@ def fit_boosted_trees(
 ) -> Fitted:
     """Fit boosted trees on the embedding; writes ``history.csv`` in ``folder``.
 
-    Args:
-        model: Keras network with a pooled head, with the weights that the embedding (what its
-            last layer reads) is to be made with.
-        data: what the trees learn from.
-        recipe: all settings.
-        preprocess: from scaled values to the network's range.
-        folder: of the run.
-        progress: told how far it is.
+    The embedding is what the last layer of ``model``, which has a pooled head, reads with the
+    weights that it has.
 
     Raises:
         SettingsError: XGBoost is not installed.
@@ -77,8 +72,12 @@ def fit_boosted_trees(
     fresh = FreshViews(train, preprocess, recipe.augmentation, recipe.seed)
     features = _of_views(frozen, fresh, views, folder, progress)
     untouched = _of_images(frozen, validation, preprocess, progress)
-    _require_finite(features)
-    _require_finite(untouched)
+    if not (np.isfinite(features).all() and np.isfinite(untouched).all()):
+        raise TrainingError(
+            "the pretrained layers give values that are no numbers",
+            where="network.weights",
+            remedy="Use weights and images that belong to this network",
+        )
     weights = image_weights(train.labels, len(data.classes), recipe.training.class_weights)
     rounds, history = _boost(
         (features, np.tile(train.labels, views), np.tile(weights, views)),
@@ -101,14 +100,13 @@ def _of_views(
     count = len(fresh.images.labels)
     pieces = [(view, piece) for view in range(views) for piece in in_pieces(count)]
     inputs = prefetch([(fresh.batch, piece, view) for view, piece in pieces])
-    found: NDArray[np.float32] | None = None
-    for (view, piece), batch in zip(pieces, inputs, strict=True):
-        (values,) = frozen(batch[0])
-        if found is None:
-            found = temporary_array((views * count, values.shape[1]), np.float32, folder)
-        found[view * count + piece] = values
-        progress.advance(len(piece))
-    assert found is not None, "a training part is never empty"
+
+    def embedded() -> Iterator[tuple[NDArray[np.int64], list[NDArray[np.float32]]]]:
+        for (view, piece), batch in zip(pieces, inputs, strict=True):
+            yield view * count + piece, frozen(batch[0])
+            progress.advance(len(piece))
+
+    (found,) = gathered(views * count, embedded(), folder)
     return found
 
 
@@ -117,19 +115,9 @@ def _of_images(
 ) -> NDArray[np.float32]:
     parts = []
     for piece in in_pieces(len(images.labels)):
-        (values,) = frozen(preprocess.to_network(images.scaled[piece]))
-        parts.append(values)
+        parts += frozen(preprocess.to_network(images.scaled[piece]))
         progress.advance(len(piece))
     return np.concatenate(parts)
-
-
-def _require_finite(features: NDArray[np.float32]) -> None:
-    if not np.isfinite(features).all():
-        raise TrainingError(
-            "the pretrained layers give values that are no numbers",
-            where="network.weights",
-            remedy="Use weights and images that belong to this network",
-        )
 
 
 def _boost(

@@ -24,11 +24,17 @@ from actinscope.networks import backend_name, keras_backend, partition_network
 from actinscope.preprocess import Preprocess
 from actinscope.progress import Progress
 from actinscope.training.augmented_views import prefetch
-from actinscope.training.checkpoint import load_checkpoint, read_state, read_values
-from actinscope.training.checkpoint_writer import CheckpointWriter, best_file, write_history
+from actinscope.training.checkpoint import (
+    CheckpointWriter,
+    TrainingState,
+    best_file,
+    load_checkpoint,
+    read_state,
+    read_values,
+    write_history,
+)
 from actinscope.training.memmap import Releaser
 from actinscope.training.recipe import Recipe, TrainingSettings
-from actinscope.training.schedule import learning_rate_at
 from actinscope.training.setup import (
     TrainingData,
     TrainingSetup,
@@ -75,7 +81,7 @@ class EpochEnd:
     log_losses: NDArray[np.float64]
 
 
-#: Called at the end of each epoch; says whether training goes on.
+#: Called at the end of each epoch; returns whether training continues.
 AfterEpoch = Callable[[EpochEnd], bool]
 
 
@@ -92,7 +98,7 @@ def fit(
 ) -> Fitted:
     """Train the layers after the first ``frozen_layers`` of ``model`` (already frozen).
 
-    Writes ``history.csv`` and ``checkpoint/`` in ``folder`` as epochs end, and goes on from
+    Writes ``history.csv`` and ``checkpoint/`` in ``folder`` as epochs end, and resumes from
     there with ``resume``.
 
     Raises:
@@ -107,84 +113,81 @@ def fit(
     cut = partition_network(
         model, max(1, frozen_layers)
     )  # the input is a layer with nothing to train
-    state = _first_state(model, data, recipe, frozen_layers=frozen_layers, preprocess=preprocess)
+    state = TrainingState(_identity(model, data, recipe, frozen_layers, preprocess))
     resumed = resume and last.exists()
     if resumed:  # looked at before the frozen layers cost time
-        kept_state = read_state(last)
-        _check_identity(kept_state, state["identity"], last)
+        state = _stored_state(last, state.identity)
     step = TrainingStep(model, cut, whole=not settings.views, settings=settings)
     if resumed and settings.keep == "best":  # rather now than after the last epoch
-        read_values(best_file(checkpoint, int(kept_state["best_epoch"])), step.trained.variables)
-    if resumed and _complete(kept_state, settings):
-        state = _restore(step, last, folder, progress)
+        read_values(best_file(checkpoint, state.best_epoch), step.trained.variables)
+    setup = None
+    if resumed and _complete(state, settings):
         remove_activations(checkpoint)  # left where the run was stopped at its very end
     else:
-        bench = set_up_training(
+        setup = set_up_training(
             step,
             cut,
             data,
             recipe,
             preprocess=preprocess,
             folder=checkpoint,
-            identity=state["identity"],
-            epoch=len(kept_state["history"]) if resumed else 0,
+            identity=state.identity,
+            epoch=len(state.history),
             progress=progress,
         )
-        if resumed:
-            state = _restore(step, last, folder, progress)
-        _train(bench, recipe, state=state, folder=folder, progress=progress)
-    history = tuple(state["history"])
-    kept = len(history)
+    if resumed:
+        load_checkpoint(last, step.variables)
+        write_history(folder / "history.csv", state.history)
+        progress.say(f"Resumed after epoch {len(state.history)}")
+    if setup is not None:
+        _train(setup, recipe, state=state, folder=folder, progress=progress)
+    kept = len(state.history)
     if settings.keep == "best":
-        kept = int(state["best_epoch"])
+        kept = state.best_epoch
         load_checkpoint(best_file(checkpoint, kept), step.trained.variables)
-    return Fitted(model, history, kept, len(model.layers) - frozen_layers, frozen_layers)
+    trained = len(model.layers) - frozen_layers
+    return Fitted(model, tuple(state.history), kept, trained, frozen_layers)
 
 
-def _complete(state: Mapping[str, Any], settings: TrainingSettings) -> bool:
-    return len(state["history"]) >= settings.epochs or _stalled(state, settings)
-
-
-def _restore(step: TrainingStep, last: Path, folder: Path, progress: Progress) -> dict[str, Any]:
-    """The state of the checkpoint, its values put back."""
-    state = load_checkpoint(last, step.variables)
-    write_history(folder / "history.csv", state["history"])
-    progress.say(f"Resumed after epoch {len(state['history'])}")
-    return state
+def _complete(state: TrainingState, settings: TrainingSettings) -> bool:
+    """Whether no epoch is left, or the validation loss has stalled."""
+    done = len(state.history)
+    stalled = settings.early_stopping and done - state.best_epoch >= settings.early_stopping
+    return done >= settings.epochs or bool(done and stalled)
 
 
 def _train(
-    bench: TrainingSetup, recipe: Recipe, *, state: dict[str, Any], folder: Path, progress: Progress
+    setup: TrainingSetup, recipe: Recipe, *, state: TrainingState, folder: Path, progress: Progress
 ) -> None:
-    """All epochs that are left; the stored views go when they are done or cannot go on."""
-    saver = CheckpointWriter(folder)
+    """All epochs that are left; the stored views go when they are done or training failed."""
+    writer = CheckpointWriter(folder)
 
     def save(end: EpochEnd) -> bool:
-        step = bench.step
-        saver.save(step.trained.variables, step.optimizer.variables, state, is_best=end.is_best)
+        step = setup.step
+        writer.save(step.trained.variables, step.optimizer.variables, state, is_best=end.is_best)
         return True
 
     try:
-        if not state["history"] and recipe.training.head_start == "logistic":
-            _judge_start(bench, recipe, progress)
-        run_epochs(bench, recipe, state=state, after_epoch=save, progress=progress)
+        if not state.history and recipe.training.head_start == "logistic":
+            _report_last_layer(setup, recipe, progress)
+        run_epochs(setup, recipe, state=state, after_epoch=save, progress=progress)
     except TrainingError:  # it would come again
-        bench.source.close()
-        bench.source.remove()
+        setup.source.close()
+        setup.source.remove()
         raise
     finally:
-        bench.source.close()
-        saver.close()
-    bench.source.remove()
+        setup.source.close()
+        writer.close()
+    setup.source.remove()
 
 
-def _judge_start(bench: TrainingSetup, recipe: Recipe, progress: Progress) -> None:
+def _report_last_layer(setup: TrainingSetup, recipe: Recipe, progress: Progress) -> None:
     """Say how good the fitted last layer is on the untouched network.
 
     It is not a candidate for the weights that are kept: on a few dozen validation images a
     well calibrated start often has the lower loss, and was the worse on test images.
     """
-    found = bench.validate(recipe.training.label_smoothing)
+    found = setup.validate(recipe.training.label_smoothing)
     progress.say(
         f"last layer fitted  validation loss {found.loss:.4f}  "
         f"validation accuracy {found.accuracy:.3f}"
@@ -192,35 +195,29 @@ def _judge_start(bench: TrainingSetup, recipe: Recipe, progress: Progress) -> No
 
 
 def run_epochs(
-    bench: TrainingSetup,
+    setup: TrainingSetup,
     recipe: Recipe,
     *,
-    state: dict[str, Any],
+    state: TrainingState,
     after_epoch: AfterEpoch,
     progress: Progress,
 ) -> None:
     """The epochs that are left, until ``after_epoch`` or early stopping ends them.
 
-    Args:
-        bench: what is trained, on what.
-        recipe: all settings.
-        state: of the training, with ``history`` and ``best_epoch``; brought up to date in place.
-        after_epoch: called when an epoch is in ``state``.
-        progress: told how far it is.
+    ``state`` is brought up to date in place before ``after_epoch`` is called.
 
     Raises:
         TrainingError: the loss is no longer a number.
     """
     settings = recipe.training
-    history: list[dict[str, float]] = state["history"]
-    steps = _steps(len(bench.labels), settings.batch_size)
-    progress.phase("Training", (settings.epochs - len(history)) * len(bench.labels))
+    history = state.history
+    progress.phase("Training", (settings.epochs - len(history)) * len(setup.labels))
     while not _complete(state, settings):
         epoch = len(history)
         started = time.perf_counter()
-        bench.source.begin(epoch)
-        loss, accuracy = _train_epoch(bench, recipe, epoch, steps, progress)
-        found = bench.validate(settings.label_smoothing)
+        setup.source.begin(epoch)
+        loss, accuracy = _train_epoch(setup, recipe, epoch, progress)
+        found = setup.validate(settings.label_smoothing)
         _check_finite(found.loss, "validation loss", epoch)
         row = {
             "epoch": epoch + 1,
@@ -232,32 +229,51 @@ def run_epochs(
             "seconds": round(time.perf_counter() - started, 2),
         }
         history.append(row)
-        best = state["best_epoch"]
+        best = state.best_epoch
         is_best = not best or found.loss < history[best - 1]["validation_loss"]
         if is_best:
-            state["best_epoch"] = len(history)
+            state.best_epoch = len(history)
         go_on = after_epoch(EpochEnd(row, is_best, found.log_losses))
         progress.say(_line(row, settings.epochs))
         if not go_on:
             return
 
 
+def learning_rate_at(settings: TrainingSettings, progress: float) -> float:
+    """Adam's step size after ``progress`` epochs (fractions count).
+
+    Linear warm-up from zero over ``warmup_epochs``, then constant or half a cosine
+    down to zero at ``epochs`` (Loshchilov and Hutter 2017, without restarts).
+    """
+    peak = settings.learning_rate
+    if settings.warmup_epochs and progress < settings.warmup_epochs:
+        return peak * progress / settings.warmup_epochs
+    if settings.schedule == "constant":
+        return peak
+    span = settings.epochs - settings.warmup_epochs
+    done = min(1.0, (progress - settings.warmup_epochs) / span) if span > 0 else 1.0
+    return peak * 0.5 * (1.0 + math.cos(math.pi * done))
+
+
 def _train_epoch(
-    bench: TrainingSetup, recipe: Recipe, epoch: int, steps: int, progress: Progress
+    setup: TrainingSetup, recipe: Recipe, epoch: int, progress: Progress
 ) -> tuple[float, float]:
     """Train one epoch and return the mean loss and accuracy over its images."""
     settings = recipe.training
-    order = np.random.default_rng([recipe.seed, 0, epoch]).permutation(len(bench.labels))
+    order = np.random.default_rng([recipe.seed, 0, epoch]).permutation(len(setup.labels))
+    # Batches of nearly equal size instead of a small last one: batch normalisation
+    # of two or three images would disturb the statistics once an epoch.
+    steps = max(1, -(-len(order) // settings.batch_size))
     pieces = np.array_split(order, steps)
-    weights = image_weights(bench.labels, bench.classes, settings.class_weights)
-    targets = np.eye(bench.classes, dtype=np.float32)
+    weights = image_weights(setup.labels, setup.classes, settings.class_weights)
+    targets = np.eye(setup.classes, dtype=np.float32)
     totals, seen = np.zeros(2), 0
     _seed_torch(recipe.seed, epoch)
     # Closed at once where the loss fails: nothing may read files that are then deleted.
-    with closing(prefetch([(bench.source.batch, piece, epoch) for piece in pieces])) as batches:
+    with closing(prefetch([(setup.source.batch, piece, epoch) for piece in pieces])) as batches:
         for step, (piece, batch) in enumerate(zip(pieces, batches, strict=True)):
             rate = learning_rate_at(settings, epoch + (step + 0.5) / steps)
-            results = bench.step(batch, targets[bench.labels[piece]], weights[piece], rate)
+            results = setup.step(batch, targets[setup.labels[piece]], weights[piece], rate)
             totals += np.multiply(results, len(piece))
             seen += len(piece)
             loss, accuracy = (float(mean) for mean in totals / seen)
@@ -291,27 +307,10 @@ def image_weights(labels: NDArray[np.int64], classes: int, how: str) -> NDArray[
     return (len(labels) / (classes * counts))[labels].astype(np.float32)
 
 
-def _steps(images: int, batch_size: int) -> int:
-    # Batches of nearly equal size instead of a small last one: batch normalisation
-    # of two or three images would disturb the statistics once an epoch.
-    return max(1, -(-images // batch_size))
-
-
-def _stalled(state: Mapping[str, Any], settings: TrainingSettings) -> bool:
-    if not settings.early_stopping or not state["history"]:
-        return False
-    return len(state["history"]) - int(state["best_epoch"]) >= settings.early_stopping
-
-
-def _first_state(
-    model: Any,
-    data: TrainingData,
-    recipe: Recipe,
-    *,
-    frozen_layers: int,
-    preprocess: Preprocess,
-) -> dict[str, Any]:
-    """State before the first epoch, with a hash of all that decides the course of training.
+def _identity(
+    model: Any, data: TrainingData, recipe: Recipe, frozen_layers: int, preprocess: Preprocess
+) -> str:
+    """Hash of all that decides the course of training.
 
     The trained layers' weights are not in the hash: a checkpoint brings its own.
     """
@@ -329,16 +328,18 @@ def _first_state(
         for image in part.scaled:
             digest.update(np.ascontiguousarray(image).data)
             releaser.touched(image.nbytes)
-    return {"identity": digest.hexdigest(), "history": [], "best_epoch": 0}
+    return digest.hexdigest()
 
 
-def _check_identity(state: Mapping[str, Any], identity: str, path: Path) -> None:
-    if state.get("identity") != identity:
+def _stored_state(path: Path, identity: str) -> TrainingState:
+    stored = read_state(path)
+    if stored.get("identity") != identity:
         raise ResumeError(
             "belongs to a run with other images, another split, other weights or another recipe",
             where=path,
-            remedy="Repeat the settings of that run, or start anew in another folder",
+            remedy="Repeat the settings of that run, or start again in another folder",
         )
+    return TrainingState(**stored)
 
 
 def _line(row: Mapping[str, float], epochs: int) -> str:

@@ -12,7 +12,7 @@ import mmap
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from actinscope.errors import OutputError
 
 #: Mapped bytes that may have been touched before they are released.
 RELEASE_BYTES = 256 * 2**20
-#: Arrays up to this size are kept in the memory where nobody asks for a file.
+#: Arrays up to this size are kept in memory.
 IN_MEMORY_BYTES = 256 * 2**20
 
 
@@ -57,6 +57,28 @@ def temporary_array(
             where=place,
             remedy="Check that the folder is writable and has space left",
         ) from error
+
+
+def gathered(
+    count: int, pieces: Iterable[tuple[NDArray[np.int64], Sequence[NDArray[Any]]]], folder: Path
+) -> list[NDArray[Any]]:
+    """Arrays (count, ...) put together from ``pieces``; large ones are files in ``folder``.
+
+    Args:
+        count: rows in all, at least one.
+        pieces: the numbers of some rows, and these rows of each array.
+        folder: as for :func:`temporary_array`.
+
+    Raises:
+        OutputError: the disk lacks the space.
+    """
+    arrays: list[NDArray[Any]] = []
+    for rows, values in pieces:
+        if not arrays:
+            arrays = [temporary_array((count, *one.shape[1:]), one.dtype, folder) for one in values]
+        for array, value in zip(arrays, values, strict=True):
+            array[rows] = value
+    return arrays
 
 
 def require_space(folder: Path, size: int) -> None:

@@ -13,15 +13,20 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from actinscope.errors import SettingsError
 from actinscope.files import write_text_atomic
 from actinscope.images import ReadOptions
 from actinscope.preprocess import AugmentSettings, PreprocessSettings
-from actinscope.training.sections import LevelSettings, ProbabilitySettings, Section, TreeSettings
 
 RECIPE_NAMES = ("default", "paper", "scratch", "boosted-trees")
+
+
+class Section(BaseModel):
+    """Settings that belong together; unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class NetworkSettings(Section):
@@ -29,7 +34,7 @@ class NetworkSettings(Section):
 
     Attributes:
         name: registry name, or ``auto``: the paper's EfficientNetV2-B0 if its weights
-            are at hand, else EfficientNet-Lite0.
+            are on this computer, else EfficientNet-Lite0.
         weights: ``imagenet``, ``none`` (random) or the path of a weights file. A network
             that is made to be trained from scratch has no ImageNet weights and starts from
             random numbers with either.
@@ -104,7 +109,7 @@ class TrainingSettings(Section):
         label_smoothing: share of the target probability spread over all classes.
         class_weights: ``balanced`` weighs each class by the inverse of its frequency.
         views: 0 draws a fresh augmentation of every image in every epoch and runs the
-            whole network; V > 0 has V augmented views of every image at hand, stores
+            whole network; V > 0 has V augmented views of every image available, stores
             what the frozen layers make of them and trains the rest on these. Dropout in
             the frozen layers is then off; with 0 it is on, as Keras has it.
         refresh: how many new views of every image take the place of the oldest stored
@@ -157,32 +162,87 @@ class TrainingSettings(Section):
         return self
 
 
-#: What is not used with boosted trees: a change of it would do nothing.
-_OF_SOFTMAX: dict[str, tuple[str, ...]] = {
-    "network": (
-        "frozen_layers",
-        "freeze_batch_norm",
-        "head",
-        "head_units",
-        "head_dropout",
-        "head_flatten",
-    ),
-    "training": (
-        "epochs",
-        "batch_size",
-        "learning_rate",
-        "schedule",
-        "warmup_epochs",
-        "loss",
-        "structure_weight",
-        "structure_margin",
-        "label_smoothing",
-        "refresh",
-        "storage_gb",
-        "head_start",
-        "early_stopping",
-        "keep",
-    ),
+class LevelSettings(Section):
+    """At which levels above the single image or cell the answers are summed up and judged.
+
+    Attributes:
+        by: such as ``donor``, ``field:vote`` or ``plate+well:pool``: a column of the
+            manifest (several joined by ``+``), and the rule ``mean`` (of the
+            probabilities, unless said), ``vote`` or ``pool`` (geometric mean).
+        fewest_cells: a unit with fewer cells gets no answer.
+        agreement: share of its cells that must name a unit's answer, from 0 to 1; else
+            it gets none.
+    """
+
+    by: tuple[str, ...] = ()
+    fewest_cells: int = Field(default=1, ge=1)
+    agreement: float = Field(default=0.0, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _no_idle_options(self) -> LevelSettings:
+        if not self.by and (self.fewest_cells, self.agreement) != (1, 0.0):
+            raise ValueError("fewest_cells and agreement do nothing where by names no level")
+        return self
+
+
+class ProbabilitySettings(Section):
+    """What is said beside the probabilities, fitted on the validation part.
+
+    Attributes:
+        coverage: share of images whose prediction set is to hold their class.
+        per_class: reach the coverage in every class by itself, for which every class needs
+            enough validation images of its own.
+        abstain: ``set`` gives no answer where the prediction set is not a single class;
+            ``accuracy`` and ``share`` where the model is least sure, so that ``target`` is
+            reached; ``never`` always answers.
+        target: accuracy of the answers, or share of images answered; only with ``accuracy``
+            or ``share``.
+        unfamiliar_share: share of images like the training images that may be flagged as
+            unfamiliar; the smaller, the odder an image must be.
+    """
+
+    coverage: float = Field(default=0.9, ge=0.5, le=0.99)
+    per_class: bool = False
+    abstain: Literal["set", "accuracy", "share", "never"] = "set"
+    target: float | None = Field(default=None, gt=0, le=1)
+    unfamiliar_share: float = Field(default=0.01, ge=0.001, le=0.2)
+
+    @model_validator(mode="after")
+    def _no_idle_options(self) -> ProbabilitySettings:
+        wanted = self.abstain in ("accuracy", "share")
+        if wanted and self.target is None:
+            raise ValueError(f"abstain = {self.abstain!r} needs a target between 0 and 1")
+        if not wanted and self.target is not None:
+            raise ValueError(
+                f"target does nothing with abstain = {self.abstain!r}: leave it out, or set "
+                "abstain to 'accuracy' or 'share'"
+            )
+        return self
+
+
+class TreeSettings(Section):
+    """How boosted trees are fitted, where ``training.head_model`` is ``boosted_trees``.
+
+    Attributes:
+        rounds: rounds of boosting at most; each adds one tree for every class.
+        depth: decisions from the root of a tree to a leaf at most.
+        learning_rate: what a tree's answer is multiplied by.
+        features: share of the embedding's features that a tree may use, drawn at random.
+        patience: stop after this many rounds without a better validation loss; 0 never
+            stops early. The round of the best validation loss is delivered either way.
+    """
+
+    rounds: int = Field(default=400, ge=1, le=100_000)
+    depth: int = Field(default=3, ge=1, le=16)
+    learning_rate: float = Field(default=0.1, gt=0, le=1)
+    features: float = Field(default=0.3, gt=0, le=1)
+    patience: int = Field(default=40, ge=0)
+
+
+#: What applies with boosted trees too: a change of any other setting there would do nothing.
+_WITH_TREES = {
+    "network": {"name", "weights", "input_size"},
+    "training": {"head_model", "class_weights", "views", "precision"},
 }
 
 
@@ -191,7 +251,7 @@ class Recipe(Section):
 
     Attributes:
         name: of the recipe.
-        seed: of everything that is drawn by lot.
+        seed: of all random numbers.
         audit: look for copies, confounds and bad images while reading, and report them.
     """
 
@@ -213,11 +273,10 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _no_idle_head(self) -> Recipe:
         trees = self.training.head_model == "boosted_trees"
-        others = _OF_SOFTMAX if trees else {"trees": tuple(TreeSettings.model_fields)}
-        for section, names in others.items():
+        for section, used in (_WITH_TREES if trees else {"trees": set[str]()}).items():
             settings = getattr(self, section)
-            for name in names:
-                if getattr(settings, name) != type(settings).model_fields[name].default:
+            for name, field in type(settings).model_fields.items():
+                if name not in used and getattr(settings, name) != field.default:
                     raise ValueError(
                         f"{section}.{name} does nothing where training.head_model is "
                         f"{self.training.head_model}; leave it out"

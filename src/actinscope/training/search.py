@@ -15,58 +15,40 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from actinscope.errors import ResumeError, UsageError
 from actinscope.training.recipe import Recipe
 from actinscope.training.search_space import Choices, Dimension, SearchSpace, Value
-from actinscope.training.trial import FoldFigures, TrialOutcome
+from actinscope.training.trial import FoldScores, TrialOutcome
 
 FINISHED = ("complete", "pruned", "diverged")
 #: In how many parts the epochs of a fold are divided; trials are compared where one ends.
 RUNGS = 4
 _FIRST_RUNG = 2  # before half of a fold's epochs the order of trials says little
-_LEAST_RIVALS = 4  # finished trials at the same place before any is broken off
-_RANDOM_TRIALS = 8  # drawn from the space before the sampler learns from what it has seen
+_LEAST_RIVALS = 4  # finished trials at the same rung before any is broken off
+_RANDOM_TRIALS = 8  # drawn from the space before the sampler learns from earlier trials
 #: Complete trials before it is said what mattered.
 FEWEST_FOR_IMPORTANCE = 10
 _NAME = "actinscope"
-_RESTART = "Repeat the settings of that search, or start anew in another folder"
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """The trial to do next."""
-
-    number: int
-    values: Mapping[str, Value]
+_RESTART = "Repeat the settings of that search, or start again in another folder"
 
 
 @dataclass(frozen=True, eq=False)
-class TrialResult:
-    """A trial of the record.
+class TrialResult(TrialOutcome):
+    """A finished trial of the record; ``log_losses`` are empty unless it is complete.
 
     Attributes:
         number: 0 is the base recipe.
         values: of the dimensions searched.
-        state: one of FINISHED.
-        folds: those that were finished.
-        rungs: place -> objective so far, see :func:`place_of`.
-        log_losses: (M,) of each image, NaN where no fold held it out; empty unless complete.
-        seconds: it took.
+        rungs: rung -> objective so far, see :func:`rung_of`.
     """
 
     number: int
     values: Mapping[str, Value]
-    state: str
-    folds: tuple[FoldFigures, ...]
     rungs: Mapping[int, float]
-    log_losses: NDArray[np.float64]
-    seconds: float
 
     @property
     def objective(self) -> float:
@@ -76,20 +58,20 @@ class TrialResult:
         return self.rungs[max(self.rungs)] if self.rungs else float("nan")
 
 
-def place_of(fold: int, done: float) -> int:
+def rung_of(fold: int, done: float) -> int:
     """Number of the rung that ends where ``done`` of a fold's epochs are trained (0..1)."""
     return fold * RUNGS + int(done * RUNGS + 1e-9)
 
 
-def is_hopeless(place: int, value: float, rivals: Sequence[TrialResult]) -> bool:
-    """Whether a trial is worse than the median of the complete ones at the same place.
+def is_hopeless(rung: int, value: float, rivals: Sequence[TrialResult]) -> bool:
+    """Whether a trial is worse than the median of the complete ones at the same rung.
 
-    The objective so far is a mean over the folds begun, so it compares only with the same
+    The objective so far is a mean over the folds started, so it compares only with the same
     folds of others. A trial with twice the epochs is compared after twice as many.
     """
-    if place % RUNGS and place % RUNGS < _FIRST_RUNG:
+    if rung % RUNGS and rung % RUNGS < _FIRST_RUNG:
         return False
-    others = [one.rungs[place] for one in rivals if one.state == "complete" and place in one.rungs]
+    others = [one.rungs[rung] for one in rivals if one.state == "complete" and rung in one.rungs]
     return len(others) >= _LEAST_RIVALS and value > statistics.median(others)
 
 
@@ -101,7 +83,7 @@ class Search:
         space: with its freeze points set.
         base: the recipe that trial 0 tries as it is.
         seed: of the proposals.
-        settings: JSON-able; what a search to go on with must have in common with this one.
+        settings: JSON-able; what a search to resume must have in common with this one.
 
     Raises:
         UsageError: Optuna is not installed.
@@ -130,12 +112,7 @@ class Search:
     def __enter__(self) -> Search:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -147,14 +124,14 @@ class Search:
     def _claim(self, path: Path, settings: Any) -> None:
         """Note the settings, or see that they are the same; give up what a kill left open."""
         with _quiet():
-            begun = self._study.user_attrs.get("settings")
-            if begun is None:
+            stored = self._study.user_attrs.get("settings")
+            if stored is None:
                 self._study.set_user_attr("settings", settings)
-            elif begun != settings:
+            elif stored != settings:
                 self.close()
-                changed = [key for key in settings if begun.get(key) != settings[key]]
+                changed = [key for key in settings if stored.get(key) != settings[key]]
                 raise ResumeError(
-                    f"the search was begun with other settings: {', '.join(changed)}",
+                    f"the search was started with other settings: {', '.join(changed)}",
                     where=path,
                     remedy=_RESTART,
                 )
@@ -174,20 +151,22 @@ class Search:
     def _result(self, number: int, trial: Any) -> TrialResult:
         kept = trial.user_attrs["outcome"]
         losses = [np.nan if loss is None else loss for loss in kept["log_losses"]]
-        values = {name: _decoded(self._space.dimensions[name], value)
-                  for name, value in trial.params.items()}  # fmt: skip
         return TrialResult(
-            number,
-            values,
-            kept["state"],
-            tuple(FoldFigures(**fold) for fold in kept["folds"]),
-            dict(trial.intermediate_values),
-            np.asarray(losses, np.float64),
-            kept["seconds"],
+            state=kept["state"],
+            folds=tuple(FoldScores(**fold) for fold in kept["folds"]),
+            log_losses=np.asarray(losses, np.float64),
+            seconds=kept["seconds"],
+            number=number,
+            values=self._values(trial),
+            rungs=dict(trial.intermediate_values),
         )
 
-    def propose(self) -> Proposal:
-        """Begin the next trial: the base recipe first."""
+    def _values(self, trial: Any) -> dict[str, Value]:
+        dimensions = self._space.dimensions
+        return {name: _decoded(dimensions[name], value) for name, value in trial.params.items()}
+
+    def propose(self) -> tuple[int, Mapping[str, Value]]:
+        """Start the next trial, the base recipe first; its number and its values."""
         number = len(self.results())
         seed = int(np.random.SeedSequence([self._seed, 6, number]).generate_state(1)[0])
         samplers = self._optuna.samplers
@@ -204,37 +183,32 @@ class Search:
             self._study.sampler = sampler
             drawn = {name: _distribution(self._optuna, one) for name, one in dimensions.items()}
             self._open = self._study.ask(fixed_distributions=drawn)
-        values = {name: _decoded(dimensions[name], value)
-                  for name, value in self._open.params.items()}  # fmt: skip
-        return Proposal(number, values)
+        return number, self._values(self._open)
 
-    def report(self, place: int, value: float) -> None:
-        """Note the objective so far of the trial that was begun."""
+    def report(self, rung: int, value: float) -> None:
+        """Note the objective so far of the trial that was started."""
         with _quiet():
-            self._open.report(value, place)
+            self._open.report(value, rung)
 
     def finish(self, outcome: TrialOutcome) -> None:
-        """Note how the trial that was begun went. One that was stopped will be begun anew."""
+        """Note how the trial that was started went. One that was stopped will be started again."""
         states = self._optuna.trial.TrialState
         trial, self._open = self._open, None
-        complete = outcome.state == "complete"
-        losses = [
-            None if np.isnan(loss) else round(float(loss), 6) for loss in outcome.log_losses
-        ]  # fmt: skip
         with _quiet():
             if outcome.state not in FINISHED:
                 self._study.tell(trial, state=states.FAIL)
                 return
+            complete = outcome.state == "complete"
+            losses = outcome.log_losses if complete else ()
             kept = {
                 "state": outcome.state,
                 "folds": [vars(fold) for fold in outcome.folds],
-                "log_losses": losses if complete else [],
+                "log_losses": [None if np.isnan(one) else round(float(one), 6) for one in losses],
                 "seconds": round(outcome.seconds, 2),
             }
             trial.set_user_attr("outcome", kept)
             if complete:
-                mean = statistics.fmean(fold.log_loss for fold in outcome.folds)
-                self._study.tell(trial, mean)
+                self._study.tell(trial, statistics.fmean(fold.log_loss for fold in outcome.folds))
             else:
                 self._study.tell(trial, state=states.PRUNED)
 
@@ -313,24 +287,20 @@ def _require_sound(path: Path) -> None:
 def _distribution(optuna: Any, dimension: Dimension) -> Any:
     kinds = optuna.distributions
     if isinstance(dimension, Choices):
-        return kinds.CategoricalDistribution([_text(value) for value in dimension.values])
+        return kinds.CategoricalDistribution([_encoded(dimension, one) for one in dimension.values])
     low, high, log = dimension.low, dimension.high, dimension.log
     if dimension.whole:
         return kinds.IntDistribution(int(low), int(high), log=log, step=int(dimension.step or 1))
     return kinds.FloatDistribution(low, high, log=log, step=dimension.step)
 
 
-def _text(value: Value) -> str:
-    # As text: choices may be lists, and Optuna takes 1 and True for one value.
-    return json.dumps(value)
-
-
 def _encoded(dimension: Dimension, value: Value) -> Any:
-    return _text(value) if isinstance(dimension, Choices) else value
+    # As text: choices may be lists, and Optuna takes 1 and True for one value.
+    return json.dumps(value) if isinstance(dimension, Choices) else value
 
 
 def _decoded(dimension: Dimension, stored: Any) -> Value:
     if isinstance(dimension, Choices):
-        return next(value for value in dimension.values if _text(value) == stored)
+        return next(value for value in dimension.values if _encoded(dimension, value) == stored)
     value: Value = stored
     return value

@@ -10,13 +10,13 @@ from __future__ import annotations
 import itertools
 import math
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from actinscope.errors import SettingsError
 from actinscope.preprocess import AugmentSettings
@@ -109,23 +109,23 @@ class SearchSpace:
             dimensions = {FREEZE: Choices(tuple(points)), **dimensions}
         return replace(self, dimensions=dimensions, auto_freeze=False)
 
+    def base_values(self, recipe: Recipe) -> dict[str, Any]:
+        """What ``recipe`` itself has, also where the space does not hold it."""
+        return {name: _value_in(recipe, name) for name in self.dimensions}
+
     def values_of(self, recipe: Recipe) -> dict[str, Value]:
-        """Where ``recipe`` itself lies; dimensions that do not hold its value are left out."""
-        found: dict[str, Value] = {}
-        for name, dimension in self.dimensions.items():
-            value = _value_in(recipe, name)
-            if dimension.holds(value):
-                found[name] = value
-        return found
+        """The same without the dimensions that do not hold it."""
+        own = self.base_values(recipe)
+        return {name: own[name] for name, one in self.dimensions.items() if one.holds(own[name])}
 
     def most(self, name: str, recipe: Recipe) -> float:
         """The largest value that a numeric setting can take, in the space or in ``recipe``."""
-        own = _value_in(recipe, name)
         ends = self.dimensions[name].ends if name in self.dimensions else ()
-        return max(float(value) for value in (own, *ends) if isinstance(value, int | float))
+        values = (_value_in(recipe, name), *ends)
+        return max(float(value) for value in values if isinstance(value, int | float))
 
     def described(self) -> dict[str, Any]:
-        """The space as JSON-able values, to compare with that of a search to go on with."""
+        """The space as JSON-able values, to compare with that of a search to resume."""
         return {
             name: list(one.values)
             if isinstance(one, Choices)
@@ -142,10 +142,8 @@ def recipe_with(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
     """
     changes: dict[str, dict[str, Any]] = {}
     for name, value in values.items():
-        if name == FREEZE:
-            changes.setdefault("network", {})["frozen_layers"] = value
-        elif name != STRENGTH:
-            section, _, key = name.partition(".")
+        if name != STRENGTH:
+            section, key = _setting(name)
             changes.setdefault(section, {})[key] = value
     changed = change_recipe(recipe, changes)
     strength = values.get(STRENGTH, 1.0)
@@ -222,25 +220,11 @@ def load_space(
 
 def _space_of(table: Mapping[str, Any], where: str) -> SearchSpace:
     dimensions: dict[str, Dimension] = {}
-    auto = False
-    for name, written in _flat(table, where):
-        if name == FREEZE and written == AUTO:
-            auto = True
-        elif name in (FREEZE, STRENGTH):
-            dimensions[name] = _special(name, written, where)
-        else:
-            _require_free(name, where)
-            dimensions[name] = _dimension(name, written, where)
-    if not dimensions and not auto:
-        raise SettingsError("names nothing to search", where=where, remedy=_SEE)
-    return SearchSpace(dimensions, auto)
-
-
-def _flat(table: Mapping[str, Any], where: str) -> Iterator[tuple[str, Any]]:
-    """(name, what is written) of each dimension."""
+    auto = table.get(FREEZE) == AUTO
     for section, written in table.items():
         if section in (FREEZE, STRENGTH):
-            yield section, written
+            if not (auto and section == FREEZE):
+                dimensions[section] = _special(section, written, where)
         elif section not in Recipe.model_fields or not isinstance(written, dict):
             raise SettingsError(
                 f"unknown in [search]: {section!r}",
@@ -249,11 +233,17 @@ def _flat(table: Mapping[str, Any], where: str) -> Iterator[tuple[str, Any]]:
             )
         else:
             for key, inner in written.items():
-                yield f"{section}.{key}", inner
+                name = f"{section}.{key}"
+                _require_free(name, where)
+                read = _range if isinstance(inner, dict) else _choices
+                dimensions[name] = read(name, inner, where)
+    if not dimensions and not auto:
+        raise SettingsError("names nothing to search", where=where, remedy=_SEE)
+    return SearchSpace(dimensions, auto)
 
 
 def _require_free(name: str, where: str) -> None:
-    section, _, key = name.partition(".")
+    section, key = _setting(name)
     model = Recipe.model_fields[section].annotation
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         raise SettingsError(f"{section} cannot be searched", where=where, remedy=_SEE)
@@ -284,12 +274,6 @@ def _special(name: str, written: Any, where: str) -> Choices:
     return choices if name == FREEZE else Choices(tuple(float(str(v)) for v in choices.values))
 
 
-def _dimension(name: str, written: Any, where: str) -> Dimension:
-    if isinstance(written, dict):
-        return _range(name, written, where)
-    return _choices(name, written, where)
-
-
 def _choices(name: str, written: Any, where: str) -> Choices:
     if not isinstance(written, list):
         raise SettingsError(
@@ -300,7 +284,7 @@ def _choices(name: str, written: Any, where: str) -> Choices:
     values = tuple(tuple(value) if isinstance(value, list) else value for value in written)
     for value in values:
         flat = value if isinstance(value, tuple) else (value,)
-        if not all(isinstance(one, str | int | float) and _is_finite(one) for one in flat):
+        if not all(isinstance(one, str) or _is_finite(one) for one in flat):
             raise SettingsError(f"{name}: {value!r} is no possible choice", where=where)
     _require_different(name, values, where)
     if not 1 <= len(values) <= _MOST_CHOICES:
@@ -318,56 +302,60 @@ def _require_different(name: str, values: Sequence[Value], where: str) -> None:
 
 
 def _is_finite(value: object) -> bool:
-    return not isinstance(value, float) or math.isfinite(value)
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+class _WrittenRange(BaseModel):
+    """A range as a file writes it; any number is decimal here."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = None
+
+    @model_validator(mode="after")
+    def _possible(self) -> _WrittenRange:
+        low, high, step = self.low, self.high, self.step
+        if low >= high:
+            raise ValueError(f"low ({low:g}) is not below high ({high:g})")
+        if self.log and low <= 0:
+            raise ValueError(f"a logarithmic range cannot begin at {low:g}")
+        if self.log and step is not None:
+            raise ValueError("log and step exclude each other")
+        if step is not None and not 0 < step <= high - low:
+            raise ValueError(f"a step of {step:g} does not fit between {low:g} and {high:g}")
+        return self
 
 
 def _range(name: str, written: Mapping[str, Any], where: str) -> Range:
-    unknown = set(written) - {"low", "high", "log", "step"}
-    if unknown or not {"low", "high"} <= set(written):
-        raise SettingsError(
-            f"{name}: a range has low and high, and may have log and step"
-            + (f"; found {', '.join(sorted(unknown))}" if unknown else ""),
-            where=where,
-            remedy="Write it as { low = 0.001, high = 0.1, log = true }",
-        )
     kinds = _kinds_of(name)
     if not kinds & {int, float}:
         raise SettingsError(
             f"{name} is no number, so it has no range", where=where, remedy="Give a list of choices"
         )
-    low, high, step = written["low"], written["high"], written.get("step")
-    log = written.get("log", False)
-    numbers = [low, high] if step is None else [low, high, step]
-    if not isinstance(log, bool) or not all(
-        isinstance(one, int | float) and not isinstance(one, bool) and _is_finite(one)
-        for one in numbers
-    ):
-        raise SettingsError(f"{name}: low, high and step are numbers, log is true or false",
-                            where=where)  # fmt: skip
-    whole = float not in kinds
-    wrong = ""
-    if low >= high:
-        wrong = f"low ({low:g}) is not below high ({high:g})"
-    elif log and low <= 0:
-        wrong = f"a logarithmic range cannot begin at {low:g}"
-    elif log and step is not None:
-        wrong = "log and step exclude each other"
-    elif step is not None and not 0 < step <= high - low:
-        wrong = f"a step of {step:g} does not fit between {low:g} and {high:g}"
-    elif whole and any(number != int(number) for number in numbers):
-        wrong = "takes whole numbers only"
-    if wrong:
-        raise SettingsError(f"{name}: {wrong}", where=where, remedy="Correct the range")
+    remedy = "Write it as { low = 0.001, high = 0.1, log = true }, or with step = 0.001 for log"
+    try:
+        found = _WrittenRange.model_validate(written)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = "".join(f"{part}: " for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"{name}: {key}{message}", where=where, remedy=remedy) from error
+    low, high, step = found.low, found.high, found.step
     if step is not None:  # end on a step, so that the last value can be drawn
         high = low + step * math.floor((high - low) / step + 1e-9)
-    if whole:
-        return Range(int(low), int(high), log, None if step is None else int(step), whole=True)
-    return Range(float(low), float(high), log, None if step is None else float(step))
+    if float in kinds:
+        return Range(low, high, found.log, step)
+    if any(number != int(number) for number in (low, found.high, step or 0)):
+        raise SettingsError(f"{name}: takes whole numbers only", where=where, remedy=remedy)
+    return Range(int(low), int(high), found.log, None if step is None else int(step), whole=True)
 
 
 def _kinds_of(name: str) -> set[Any]:
     """The types that the recipe takes for a setting."""
-    section, _, key = name.partition(".")
+    section, key = _setting(name)
     model = Recipe.model_fields[section].annotation
     assert isinstance(model, type) and issubclass(model, BaseModel)
     annotation = model.model_fields[key].annotation
@@ -391,11 +379,7 @@ def _require_possible(
     space: SearchSpace, recipe: Recipe, where: str, check: Callable[[Recipe], object]
 ) -> None:
     """Try every end of every dimension, alone and with every end of every other one."""
-    ends = [
-        (name, end)
-        for name, dimension in space.dimensions.items()
-        for end in dimension.ends
-    ]  # fmt: skip
+    ends = [(name, end) for name, one in space.dimensions.items() for end in one.ends]
     for name, end in ends:
         _try(recipe, {name: end}, where, check)
     for (name, end), (other, far) in itertools.combinations(ends, 2):
@@ -423,7 +407,11 @@ def _try(
 def _value_in(recipe: Recipe, name: str) -> Any:
     if name == STRENGTH:
         return 1.0
-    if name == FREEZE:
-        return recipe.network.frozen_layers
-    section, _, key = name.partition(".")
+    section, key = _setting(name)
     return getattr(getattr(recipe, section), key)
+
+
+def _setting(name: str) -> tuple[str, str]:
+    """Section and key of the recipe that a dimension changes; not for ``STRENGTH``."""
+    section, _, key = name.partition(".")
+    return ("network", "frozen_layers") if name == FREEZE else (section, key)

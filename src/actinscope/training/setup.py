@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from actinscope.training.augmented_views import (
     prefetch,
 )
 from actinscope.training.linear_probe import HEAD_ROWS, chosen_rows, fit_linear_probe
-from actinscope.training.memmap import Releaser, temporary_array
+from actinscope.training.memmap import Releaser, gathered
 from actinscope.training.recipe import Recipe
 from actinscope.training.step import TrainingStep
 
@@ -45,12 +46,12 @@ class TrainingData:
 
 
 @dataclass(frozen=True, eq=False)
-class Validated:
+class ValidationScores:
     """How a network does on the validation part.
 
     Attributes:
         loss: the training loss, without class weights.
-        accuracy: share of right answers, 0..1.
+        accuracy: share of correct predictions, 0..1.
         log_losses: (M,) minus the logarithm of each image's own class, without label smoothing.
     """
 
@@ -79,7 +80,7 @@ class TrainingSetup:
     validation_labels: NDArray[np.int64]
     classes: int
 
-    def validate(self, smoothing: float) -> Validated:
+    def validate(self, smoothing: float) -> ValidationScores:
         """How the network does as it is now; ``smoothing`` is that of the loss."""
         count = len(self.validation_labels)
         releaser = Releaser(self.validation)
@@ -93,7 +94,7 @@ class TrainingSetup:
         own = logs[np.arange(count), self.validation_labels]
         loss = -((1 - smoothing) * own + smoothing * logs.mean(axis=1)).mean()
         accuracy = (probabilities.argmax(axis=1) == self.validation_labels).mean()
-        return Validated(float(loss), float(accuracy), -own)
+        return ValidationScores(float(loss), float(accuracy), -own)
 
 
 def set_up_training(
@@ -108,18 +109,11 @@ def set_up_training(
     epoch: int,
     progress: Progress,
 ) -> TrainingSetup:
-    """Run the frozen part, and fit the last layer unless training goes on.
+    """Run the frozen part, and fit the last layer unless training resumes.
 
-    Args:
-        step: of the network in question.
-        cut: the same network in two parts.
-        data: what it learns from.
-        recipe: all settings.
-        preprocess: from scaled values to the network's range.
-        folder: for files of this run; stored activations go into one below it.
-        identity: of the run; stored activations of another one are not used.
-        epoch: the first one to be trained; the head start is before epoch 0.
-        progress: told how far it is.
+    Stored activations go into a folder below ``folder``; those of another ``identity`` than the
+    run's are not used. ``epoch`` is the first one to be trained; the last layer is fitted before
+    epoch 0.
 
     Raises:
         TrainingError: values that float16 cannot hold, or views that do not fit.
@@ -140,7 +134,7 @@ def set_up_training(
         if isinstance(source, StoredViews):
             source.fill(epoch, progress)
         if settings.head_start == "logistic" and epoch == 0:
-            start_head(
+            fit_last_layer(
                 step,
                 source,
                 data.train.labels,
@@ -178,20 +172,14 @@ def _stored_views(
     identity: str,
     progress: Progress,
 ) -> StoredViews:
-    settings, count = recipe.training, len(fresh.images.labels)
-    views = affordable_views(
-        settings.views,
-        settings.refresh,
+    count = len(fresh.images.labels)
+    plan = plan_views(
+        recipe,
         images=count,
         shapes=cut.shapes,
-        gigabytes=settings.storage_gb,
+        gigabytes=recipe.training.storage_gb,
+        progress=progress,
     )
-    if views < settings.views:
-        progress.say(
-            f"note: {views} views of every image are stored instead of {settings.views}; more do "
-            f"not fit into training.storage_gb = {settings.storage_gb:g}"
-        )
-    plan = ViewPlan(views, min(settings.refresh, float(views)), recipe.seed)
     store = ActivationStore(
         folder / _ACTIVATIONS,
         slots=plan.slots,
@@ -199,30 +187,50 @@ def _stored_views(
         shapes=cut.shapes,
         identity=identity,
     )
-    return StoredViews(store, frozen, fresh, plan, epochs=settings.epochs)
+    return StoredViews(store, frozen, fresh, plan, epochs=recipe.training.epochs)
+
+
+def plan_views(
+    recipe: Recipe,
+    *,
+    images: int,
+    shapes: Sequence[tuple[int, ...]],
+    gigabytes: float,
+    progress: Progress,
+) -> ViewPlan:
+    """As many of the views that ``recipe`` asks for as fit into ``gigabytes``; says if fewer.
+
+    Raises:
+        TrainingError: not even one fits.
+    """
+    settings = recipe.training
+    views = affordable_views(
+        settings.views, settings.refresh, images=images, shapes=shapes, gigabytes=gigabytes
+    )
+    if views < settings.views:
+        progress.say(
+            f"note: {views} views of every image are stored instead of {settings.views}; more do "
+            f"not fit into training.storage_gb = {settings.storage_gb:g}"
+        )
+    return ViewPlan(views, min(settings.refresh, float(views)), recipe.seed)
 
 
 def _activations(
     frozen: FrozenLayers, images: LabelledImages, preprocess: Preprocess, folder: Path
 ) -> Batch:
     """What the frozen layers make of images as they are, float16, one array a tensor."""
-    arrays: Batch = []
     releaser = Releaser([images.scaled])
-    for piece in in_pieces(len(images.labels)):
-        scaled = images.scaled[piece]
-        releaser.touched(scaled.nbytes)
-        values = [as_half(tensor) for tensor in frozen(preprocess.to_network(scaled))]
-        if not arrays:
-            count = len(images.labels)
-            arrays = [
-                temporary_array((count, *one.shape[1:]), np.float16, folder) for one in values
-            ]
-        for array, tensor in zip(arrays, values, strict=True):
-            array[piece] = tensor
-    return arrays
+
+    def pieces() -> Iterator[tuple[NDArray[np.int64], Batch]]:
+        for piece in in_pieces(len(images.labels)):
+            scaled = images.scaled[piece]
+            releaser.touched(scaled.nbytes)
+            yield piece, [as_half(tensor) for tensor in frozen(preprocess.to_network(scaled))]
+
+    return gathered(len(images.labels), pieces(), folder)
 
 
-def start_head(
+def fit_last_layer(
     step: TrainingStep,
     source: ViewSource,
     labels: NDArray[np.int64],
@@ -236,11 +244,11 @@ def start_head(
 
     Args:
         step: of the network whose last layer it is.
-        source: gives the views that are at hand before the first epoch.
+        source: gives the views that are available before the first epoch, ``views`` in number.
         labels: (N,) of its images.
-        views: how many there are.
+        views: see ``source``.
         seed: of the choice of images, where there are too many.
-        progress: told how far it is.
+        progress: informed of every step.
         frozen: applied to the views, where the source gives images.
     """
     rows = chosen_rows(labels, seed)
@@ -250,9 +258,7 @@ def start_head(
     progress.phase("Last layer", views * len(rows))
     parts = []
     for batch in prefetch(requests):
-        crossing = batch
-        if frozen is not None:
-            crossing = [as_half(tensor) for tensor in frozen(batch[0])]
+        crossing = batch if frozen is None else [as_half(one) for one in frozen(batch[0])]
         parts.append(step.features(crossing))
         progress.advance(len(parts[-1]))
     fit_linear_probe(step.model, np.concatenate(parts), np.tile(labels[rows], views))

@@ -22,7 +22,6 @@ from actinscope.networks import (
     keras_backend,
     training_graph,
 )
-from actinscope.training.adam import make_adam
 from actinscope.training.losses import class_structure, structure_loss, structure_tensor
 from actinscope.training.recipe import TrainingSettings
 
@@ -52,7 +51,7 @@ class TrainingStep:
         self._loss = keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing)
         optimizer = make_adam(settings.learning_rate)
         if any(layer.compute_dtype == "float16" for layer in model.layers):
-            # Small gradients would vanish in float16. Keras looks at the policy of the model
+            # Small gradients would vanish in float16. Keras reads the policy of the model
             # only, which a part that was cut from it does not have.
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         self._settings = settings
@@ -153,7 +152,7 @@ class TrainingStep:
             loss, accuracy = self._run(list(batch), targets, weights)
             return float(loss), float(accuracy)
         arrays = [array.astype(np.float32) for array in batch]
-        # Some versions of Keras start anew with every batch, others go on: always anew.
+        # Some versions of Keras start again with every batch, others do not: always start again.
         self._by_keras.reset_metrics()
         structured = self._embedding is not None
         logs = self._by_keras.train_on_batch(
@@ -221,7 +220,7 @@ class TrainingStep:
 
 
 def _inference_graph(part: Any) -> Any:
-    # Keras would trace its own function anew for the smaller last batch.
+    # Keras would trace its own function again for the smaller last batch.
     import tensorflow as tf
 
     signature = ([tf.TensorSpec((None, *one.shape[1:]), tf.float16) for one in part.inputs],)
@@ -231,3 +230,40 @@ def _inference_graph(part: Any) -> Any:
         return part(given[0] if len(given) == 1 else given, training=False)
 
     return tf.function(infer, input_signature=signature, autograph=False)
+
+
+def make_adam(learning_rate: float) -> Any:
+    """Keras' Adam (Kingma and Ba 2015) with its defaults; on TensorFlow with a fused update.
+
+    Keras writes the update as ten operations for each variable, each a pass over memory;
+    TensorFlow has one kernel for it, with the same formula.
+    """
+    if backend_name() == "tensorflow":
+        return _fused_adam()(learning_rate=learning_rate)
+    return keras_backend().optimizers.Adam(learning_rate=learning_rate)
+
+
+def _fused_adam() -> Any:
+    import tensorflow as tf
+
+    class FusedAdam(keras_backend().optimizers.Adam):  # type: ignore[misc]
+        """Adam whose ``update_step`` is TensorFlow's kernel."""
+
+        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+            """Change ``variable`` and its two moments for a dense gradient."""
+            place = self._get_variable_index(variable)
+            steps = tf.cast(self.iterations.value + 1, variable.dtype)
+            tf.raw_ops.ResourceApplyAdam(
+                var=variable.handle,
+                m=self._momentums[place].value.handle,
+                v=self._velocities[place].value.handle,
+                beta1_power=tf.pow(tf.cast(self.beta_1, variable.dtype), steps),
+                beta2_power=tf.pow(tf.cast(self.beta_2, variable.dtype), steps),
+                lr=tf.cast(learning_rate, variable.dtype),
+                beta1=tf.cast(self.beta_1, variable.dtype),
+                beta2=tf.cast(self.beta_2, variable.dtype),
+                epsilon=tf.cast(self.epsilon, variable.dtype),
+                grad=gradient,
+            )
+
+    return FusedAdam

@@ -27,7 +27,7 @@ class Tree:
 
     Attributes:
         target: the class whose logit it adds to.
-        feature: (n,) which feature a node looks at; LEAF for leaves.
+        feature: (n,) which feature a node tests; LEAF for leaves.
         threshold: (n,) float32; a row goes left where its feature is smaller.
         left: (n,) child for smaller values; LEAF for leaves.
         right: (n,) the other child.

@@ -1,11 +1,11 @@
-"""One trial of a search: a recipe trained and judged on folds of the images."""
+"""One trial of a search: a recipe trained and evaluated on folds of the images."""
 
 from __future__ import annotations
 
 import gc
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +15,34 @@ from numpy.typing import NDArray
 from actinscope.errors import LossNotFinite
 from actinscope.networks import freeze, freeze_batch_norm, partition_network
 from actinscope.progress import Progress
-from actinscope.training.activation_cache import ChosenRows, SearchImages, Shelf, activations_of
+from actinscope.training.activation_cache import (
+    ActivationCache,
+    SearchImages,
+    Subset,
+    activations_of,
+)
+from actinscope.training.checkpoint import TrainingState
 from actinscope.training.loop import EpochEnd, run_epochs
 from actinscope.training.recipe import Recipe
-from actinscope.training.setup import TrainingSetup, start_head
+from actinscope.training.setup import TrainingSetup, fit_last_layer
 from actinscope.training.step import TrainingStep
 
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """Rows of the search's images: those that a network learns from, and those that judge it."""
+    """Rows of the search's images: those to train on, and those held out."""
 
     train: NDArray[np.int64]
     held_out: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class FoldFigures:
+class FoldScores:
     """How one fold of a trial went.
 
     Attributes:
         log_loss: mean over the images held out, at the kept epoch, without label smoothing.
-        accuracy: share of right answers among them, 0..1.
+        accuracy: share of correct predictions among them, 0..1.
         kept_epoch: the epoch whose weights the recipe would keep.
         epochs: how many were trained.
         seconds: from the first to the last epoch.
@@ -63,49 +69,41 @@ class TrialOutcome:
     """
 
     state: str
-    folds: tuple[FoldFigures, ...]
+    folds: tuple[FoldScores, ...]
     log_losses: NDArray[np.float64]
     seconds: float
 
 
-#: Told (fold, share of its epochs that are done 0..1, objective so far); returns a state other
-#: than ``complete`` to break the trial off, else an empty text.
-Judge = Callable[[int, float, float], str]
+#: Called after every epoch with the fold, the share of its epochs that are done (0..1) and the
+#: objective so far; returns a state other than ``complete`` to end the trial, else an empty text.
+Pruner = Callable[[int, float, float], str]
 
 
+@dataclass(frozen=True, eq=False)
 class TrialRunner:
     """Trains trials on the same images and folds, with activations shared between them.
 
-    Args:
+    Attributes:
         build: the network of a recipe, whole, with its first weights, nothing frozen.
         folds: of the images.
-        shelf: of stored activations.
+        cache: of stored activations.
         most_views: views that any trial can show.
         classes: how many there are.
-        scratch: folder for temporary files.
+        folder: for temporary files.
     """
 
-    def __init__(
-        self,
-        build: Callable[[Recipe], Any],
-        folds: Sequence[Fold],
-        *,
-        shelf: Shelf,
-        most_views: int,
-        classes: int,
-        scratch: Path,
-    ) -> None:
-        self._build = build
-        self._folds = tuple(folds)
-        self._shelf = shelf
-        self._most_views = most_views
-        self._classes = classes
-        self._scratch = scratch
+    build: Callable[[Recipe], Any]
+    folds: Sequence[Fold]
+    _: KW_ONLY
+    cache: ActivationCache
+    most_views: int
+    classes: int
+    folder: Path
 
     def run(
-        self, recipe: Recipe, given: SearchImages, judge: Judge, progress: Progress
+        self, recipe: Recipe, given: SearchImages, pruner: Pruner, progress: Progress
     ) -> TrialOutcome:
-        """Train ``recipe`` on every fold, unless ``judge`` breaks it off.
+        """Train ``recipe`` on every fold, unless ``pruner`` breaks it off.
 
         Raises:
             TrainingError: stored views that do not fit, or that float16 cannot hold.
@@ -113,25 +111,25 @@ class TrialRunner:
         """
         started = time.perf_counter()
         losses = np.full(len(given.images.labels), np.nan)
-        figures: list[FoldFigures] = []
+        scores: list[FoldScores] = []
         state = "complete"
-        for number, fold in enumerate(self._folds):
-            watch = _Watch(recipe, number, [one.log_loss for one in figures], judge)
-            bench = self._bench(recipe, given, fold, progress)
-            state = _trained(bench, recipe, watch, progress)
+        for number, fold in enumerate(self.folds):
+            course = _Course(recipe, number, [one.log_loss for one in scores], pruner)
+            setup = self._set_up(recipe, given, fold, progress)
+            state = course.train(setup, progress)
             if state != "complete":
                 break
-            losses[fold.held_out] = watch.kept
-            figures.append(watch.figures)
-            del bench
+            losses[fold.held_out] = course.log_losses
+            scores.append(course.scores)
+            del setup
             gc.collect()  # graphs and networks refer to themselves in circles
-        return TrialOutcome(state, tuple(figures), losses, time.perf_counter() - started)
+        return TrialOutcome(state, tuple(scores), losses, time.perf_counter() - started)
 
-    def _bench(
+    def _set_up(
         self, recipe: Recipe, given: SearchImages, fold: Fold, progress: Progress
     ) -> TrainingSetup:
         settings, network = recipe.training, recipe.network
-        model = self._build(recipe)
+        model = self.build(recipe)
         assert network.frozen_layers is not None, "a recipe as used"
         freeze(model, network.frozen_layers)
         if network.freeze_batch_norm:
@@ -144,14 +142,14 @@ class TrialRunner:
             cut,
             given,
             recipe,
-            shelf=self._shelf,
-            most_views=self._most_views,
+            cache=self.cache,
+            most_views=self.most_views,
             progress=progress,
         )
-        source = ChosenRows(stored.views, fold.train)
+        source = Subset(stored.views, fold.train)
         labels = given.images.labels
         if settings.head_start == "logistic":
-            start_head(
+            fit_last_layer(
                 step,
                 source,
                 labels[fold.train],
@@ -159,7 +157,7 @@ class TrialRunner:
                 seed=recipe.seed,
                 progress=progress,
             )
-        validation = stored.plain_rows(fold.held_out, self._scratch)
+        validation = stored.plain_rows(fold.held_out, self.folder)
         stored.plain.close()
         return TrainingSetup(
             step=step,
@@ -167,63 +165,61 @@ class TrialRunner:
             labels=labels[fold.train],
             validation=validation,
             validation_labels=labels[fold.held_out],
-            classes=self._classes,
+            classes=self.classes,
         )
 
 
-class _Watch:
-    """Keeps what the recipe would keep of a fold, and asks the judge after every epoch."""
+class _Course:
+    """A fold of a trial while it trains: keeps what the recipe would keep, and asks the pruner.
 
-    def __init__(self, recipe: Recipe, fold: int, before: Sequence[float], judge: Judge) -> None:
-        self._settings = recipe.training
+    Attributes:
+        log_losses: of the images held out, at the epoch that is kept.
+        scores: so far.
+    """
+
+    def __init__(self, recipe: Recipe, fold: int, before: Sequence[float], pruner: Pruner) -> None:
+        self._recipe = recipe
         self._fold = fold
-        self._before = list(before)
-        self._judge = judge
-        self.state = "complete"
-        self.kept: NDArray[np.float64] = np.empty(0)
-        self._accuracy = 0.0
-        self._kept_epoch = 0
-        self._epochs = 0
-        self._seconds = 0.0
+        self._before = before
+        self._pruner = pruner
+        self._state = "complete"
+        self.log_losses: NDArray[np.float64] = np.empty(0)
+        self.scores = FoldScores(np.nan, 0.0, 0, 0, 0.0)
 
-    def after_epoch(self, end: EpochEnd) -> bool:
-        self._epochs = int(end.row["epoch"])
-        self._seconds += end.row["seconds"]
-        if end.is_best or self._settings.keep == "last":
-            self.kept = end.log_losses
-            self._accuracy = end.row["validation_accuracy"]
-            self._kept_epoch = self._epochs
-        return self._go_on(self._epochs / self._settings.epochs)
-
-    def finish(self) -> None:
-        """The fold ended, perhaps early: what it gave is what counts."""
-        if self.state == "complete" and self._epochs < self._settings.epochs:
+    def train(self, setup: TrainingSetup, progress: Progress) -> str:
+        """Train the fold; the state of its trial."""
+        try:
+            run_epochs(
+                setup,
+                self._recipe,
+                state=TrainingState(),
+                after_epoch=self._after_epoch,
+                progress=progress,
+            )
+        except LossNotFinite:
+            return "diverged"
+        finally:
+            setup.source.close()
+        # Where the fold ended early, what it gave is what counts.
+        if self._state == "complete" and self.scores.epochs < self._recipe.training.epochs:
             self._go_on(1.0)
+        return self._state
+
+    def _after_epoch(self, end: EpochEnd) -> bool:
+        settings, epoch = self._recipe.training, int(end.row["epoch"])
+        seconds = round(self.scores.seconds + end.row["seconds"], 2)
+        self.scores = replace(self.scores, epochs=epoch, seconds=seconds)
+        if end.is_best or settings.keep == "last":
+            self.log_losses = end.log_losses
+            self.scores = replace(
+                self.scores,
+                log_loss=float(end.log_losses.mean()),
+                accuracy=float(end.row["validation_accuracy"]),
+                kept_epoch=epoch,
+            )
+        return self._go_on(epoch / settings.epochs)
 
     def _go_on(self, done: float) -> bool:
-        objective = float(np.mean([*self._before, self.kept.mean()]))
-        self.state = self._judge(self._fold, done, objective) or "complete"
-        return self.state == "complete"
-
-    @property
-    def figures(self) -> FoldFigures:
-        return FoldFigures(
-            float(self.kept.mean()),
-            float(self._accuracy),
-            self._kept_epoch,
-            self._epochs,
-            round(self._seconds, 2),
-        )
-
-
-def _trained(bench: TrainingSetup, recipe: Recipe, watch: _Watch, progress: Progress) -> str:
-    """Train a fold; the state of its trial."""
-    state: dict[str, Any] = {"history": [], "best_epoch": 0}
-    try:
-        run_epochs(bench, recipe, state=state, after_epoch=watch.after_epoch, progress=progress)
-    except LossNotFinite:
-        return "diverged"
-    finally:
-        bench.source.close()
-    watch.finish()
-    return watch.state
+        objective = float(np.mean([*self._before, self.scores.log_loss]))
+        self._state = self._pruner(self._fold, done, objective) or "complete"
+        return self._state == "complete"

@@ -93,7 +93,7 @@ def predict_anew(
         # Calibrated, as in all other results; NaN for the images that nobody was asked about.
         probabilities = np.full((len(tested), len(bundle.info.classes)), np.nan)
         rows = [tested[key] for key in keys]
-        probabilities[rows] = predictor.judge.probabilities(found.output)
+        probabilities[rows] = predictor.rules.probabilities(found.output)
         candidates[number] = replace(
             candidates[number],
             tested={key: row for key, row in tested.items() if key not in errors},

@@ -72,8 +72,7 @@ from actinscope.workflows.crossvalidate_report import write_folds_report
 from actinscope.workflows.ensemble import join_bundles
 from actinscope.workflows.refit import refit
 from actinscope.workflows.train import train_on_parts
-from actinscope.workflows.tune import TuneRequest, tune_on_parts
-from actinscope.workflows.tune_checks import require_searchable
+from actinscope.workflows.tune import TuneRequest, require_searchable, tune_on_parts
 from actinscope.workflows.tune_report import BEST
 from actinscope.writeup import FoldsResult
 

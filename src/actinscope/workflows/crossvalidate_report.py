@@ -13,7 +13,7 @@ import numpy as np
 
 from actinscope.audit import sentence_of
 from actinscope.cells import CropReader
-from actinscope.evaluation import Verdict, typical_examples, verdict, worst_errors
+from actinscope.evaluation import Conditions, Verdict, typical_examples, verdict, worst_errors
 from actinscope.report import (
     CellPicture,
     FoldRow,
@@ -22,9 +22,10 @@ from actinscope.report import (
     ReportContent,
     SplitTable,
     displayed,
+    level_section,
     write_report,
 )
-from actinscope.runs import OUT_OF_FOLD, fold_values, group_count, level_section, mean_over_repeats
+from actinscope.runs import OUT_OF_FOLD, fold_values, group_count, mean_over_repeats
 from actinscope.wording import percent, plural, spoken
 from actinscope.workflows.train_report import data_findings, headline, title_of
 from actinscope.writeup import (
@@ -86,13 +87,15 @@ def write_folds_report(story: FoldsResult, reader: CropReader, folder: Path) -> 
 def _verdict(story: FoldsResult, audit: AuditFacts | None) -> Verdict:
     judged = verdict(
         story.evaluation,
+        Conditions(
+            by_image=story.by_image,
+            synthetic=story.synthetic,
+            random_weights=story.network.weights.random,
+            group=story.group,
+            copies=audit.apart_from_test if audit else 0,
+            held_out=False,  # which of the models saw what is said in the sentence put before
+        ),
         baseline=majority_rate(story.evaluation),
-        by_image=story.by_image,
-        synthetic=story.synthetic,
-        random_weights=story.network.weights.random,
-        group=story.group,
-        copies=audit.apart_from_test if audit else 0,
-        held_out=False,  # which of the models saw what is said in the sentence put before
         unanswerable=sentence_of(story.audited.findings) if story.audited else "",
     )
     without = (

@@ -67,7 +67,7 @@ def join_bundles(
     members = [load_bundle(place) for place in places]
     seen = training_hashes([place.absolute().parent for place in places])
     bundle = save_ensemble(
-        output, members, seen=seen, version=__version__, created=created, notices=notices
+        output, members, training_hashes=seen, version=__version__, created=created, notices=notices
     )
     verify_bundle(bundle)
     return bundle, members, seen

@@ -7,20 +7,26 @@ from pathlib import Path
 
 from actinscope.bundle import load_bundle
 from actinscope.cells import CropReader
-from actinscope.evaluation import Evaluation, level_words, verdict
+from actinscope.evaluation import Conditions, Evaluation, level_words, verdict
 from actinscope.explain import (
     Explanation,
     SaliencySource,
     attention_warnings,
     explain,
-    explanation_findings,
-    explanation_shown,
 )
 from actinscope.files import make_folder
 from actinscope.images import ReadOptions
 from actinscope.predict import Predictor
 from actinscope.progress import Progress
-from actinscope.report import Finding, Page, ReportContent, write_report
+from actinscope.report import (
+    Finding,
+    Page,
+    ReportContent,
+    explanation_findings,
+    explanation_shown,
+    level_section,
+    write_report,
+)
 from actinscope.runs import (
     RunContext,
     RunFile,
@@ -29,7 +35,6 @@ from actinscope.runs import (
     familiar_groups,
     fingerprint_study,
     level_rules,
-    level_section,
     predict_and_evaluate,
     read_labelled,
     require_new_folder,
@@ -149,12 +154,14 @@ def _write_report(
     info = bundle.info
     judged = verdict(
         result.evaluation,
+        Conditions(
+            by_image=False,
+            held_out=known.complete,
+            synthetic=info.synthetic,
+            random_weights=info.random_weights,
+            group=group or "group",
+        ),
         baseline=majority_rate(result.evaluation),
-        by_image=False,
-        held_out=known.complete,
-        synthetic=info.synthetic,
-        random_weights=info.random_weights,
-        group=group or "group",
         controls=attention_warnings(explained) if explained else (),
     )
     reader = CropReader(request.options or info.read_options)

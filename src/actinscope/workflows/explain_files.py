@@ -36,7 +36,6 @@ from actinscope.predict import (
     Predictor,
     Task,
     TaskReader,
-    crop_size_of,
     message_of,
     plan_rows,
 )
@@ -122,7 +121,7 @@ def explain_files(request: ExplainRequest, progress: Progress) -> ExplainOutcome
         )
     bundle = load_bundle(request.bundle)
     options = PredictOptions(masks=request.masks, crop_size=request.crop_size)
-    plan = plan_rows(bundle, request.paths, options, crop_size_of(bundle, options))
+    plan = plan_rows(bundle, request.paths, options)
     require_empty_folder(request.output)
     predictor = Predictor(bundle, precision=request.precision)
     explainer = _Explainer(predictor, _methods(request, predictor), request.options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,10 +14,10 @@ from actinscope.bundle import (
     INT8_FILE,
     MEASURED,
     Bundle,
-    Figure,
     Int8Part,
     Int8Summary,
     NetworkOutput,
+    StoredEstimate,
     cost_sentence,
     load_bundle,
     quantize_network,
@@ -95,17 +95,17 @@ def quantize_run(request: QuantizeRequest, progress: Progress) -> QuantizeOutcom
     summary = measure_int8(
         bundle, model, measured, manifest, reader=reader, seed=request.seed, progress=progress
     )
-    summary = summary.model_copy(update={"calibration_images": len(inputs)})
     warning = too_costly(summary.parts)
     if warning and not request.force:
+        cost = cost_sentence(summary.parts[summary.judged_on], summary.judged_on)
         raise BundleError(
-            f"{warning}; nothing was stored. {_cost(summary)}",
+            f"{warning}; nothing was stored. {cost}",
             where=request.run,
             remedy="Keep float32, or store it with this warning by --force",
         )
-    summary = summary.model_copy(update={"warning": warning})
+    summary = summary.model_copy(update={"calibration_images": len(inputs), "warning": warning})
     store_int8(bundle, model, summary)
-    return QuantizeOutcome(bundle.path / INT8_FILE, summary, _lines(summary))
+    return QuantizeOutcome(bundle.path / INT8_FILE, summary, tuple(_lines(summary)))
 
 
 def measure_int8(
@@ -268,11 +268,11 @@ def _compare(
     )
     return Int8Part(
         images=len(labels),
-        accuracy_float32=_figure(exact["accuracy"]),
-        accuracy_int8=_figure(coarse["accuracy"]),
-        balanced_accuracy_float32=_figure(exact["balanced_accuracy"]),
-        balanced_accuracy_int8=_figure(coarse["balanced_accuracy"]),
-        difference=_figure(paired.difference),
+        accuracy_float32=_stored(exact["accuracy"]),
+        accuracy_int8=_stored(coarse["accuracy"]),
+        balanced_accuracy_float32=_stored(exact["balanced_accuracy"]),
+        balanced_accuracy_int8=_stored(coarse["balanced_accuracy"]),
+        difference=_stored(paired.difference),
         difference_method=paired.difference.method,
         changed=paired.changed,
         only_float32_right=paired.only_first_right,
@@ -282,12 +282,12 @@ def _compare(
     )
 
 
-def _figure(estimate: Estimate) -> Figure:
+def _stored(estimate: Estimate) -> StoredEstimate:
     value, low, high = (
         None if np.isnan(one) else float(one)
         for one in (estimate.value, estimate.low, estimate.high)
     )
-    return Figure(value=value, low=low, high=high)
+    return StoredEstimate(value=value, low=low, high=high)
 
 
 def _speed_ratio(exact: Predictor, coarse: Predictor, inputs: NDArray[np.float32]) -> float:
@@ -304,29 +304,23 @@ def _speed_ratio(exact: Predictor, coarse: Predictor, inputs: NDArray[np.float32
     return float(np.median(ratios[1:]))  # the first round allocates memory
 
 
-def _cost(summary: Int8Summary) -> str:
-    return cost_sentence(summary.parts[summary.judged_on], summary.judged_on)
-
-
-def _lines(summary: Int8Summary) -> tuple[str, ...]:
+def _lines(summary: Int8Summary) -> Iterator[str]:
     """What was measured, for people."""
     where = summary.judged_on
     both = summary.parts[where]
-    lines = [cost_sentence(one, part) for part, one in summary.parts.items()]
+    for part, one in summary.parts.items():
+        yield cost_sentence(one, part)
     if where == VALIDATION:
-        lines.append(
+        yield (
             "No image of this model is marked as test, so the cost was measured on the validation "
             "part alone, which also took part in making the model"
         )
-    lines.append(
+    yield (
         f"On the {both.images} {where} images: only float32 right "
         f"{both.only_float32_right}, only INT8 right {both.only_int8_right} (exact McNemar "
         f"p = {both.mcnemar_p:.2g}); largest difference of a probability "
         f"{both.largest_probability_difference:.3f}"
     )
-    lines.append(
-        f"Speed with {summary.backend} on this computer: {summary.speed_ratio:.1f} times float32"
-    )
+    yield f"Speed with {summary.backend} on this computer: {summary.speed_ratio:.1f} times float32"
     if summary.warning:
-        lines.append(f"WARNING: {summary.warning}")
-    return tuple(lines)
+        yield f"WARNING: {summary.warning}"

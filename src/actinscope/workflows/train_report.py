@@ -12,17 +12,13 @@ from numpy.typing import NDArray
 
 from actinscope.audit import Audited, sentence_of
 from actinscope.cells import CropReader
-from actinscope.evaluation import Evaluation, typical_examples, verdict, worst_errors
+from actinscope.evaluation import Conditions, Evaluation, typical_examples, verdict, worst_errors
 from actinscope.explain import (
     ACTIVATION,
     SaliencySource,
     attention_warnings,
     control_warnings,
-    controls_shown,
-    explanation_findings,
-    explanation_shown,
     heat_map,
-    neighbour_words,
 )
 from actinscope.preprocess import Preprocess
 from actinscope.report import (
@@ -33,10 +29,15 @@ from actinscope.report import (
     Page,
     ReportContent,
     SplitTable,
+    controls_shown,
     displayed,
+    explanation_findings,
+    explanation_shown,
+    level_section,
+    neighbour_words,
     write_report,
 )
-from actinscope.runs import EvaluatedPredictions, level_section, unreadable
+from actinscope.runs import EvaluatedPredictions, unreadable
 from actinscope.study import Fingerprints, Manifest, Record, summarise
 from actinscope.training import Fitted, Recipe
 from actinscope.writeup import RunResult, majority_rate, run_facts, write_run_writeup
@@ -66,15 +67,17 @@ def write_run_report(
     audit = facts.checks.audit
     judged = verdict(
         test.evaluation,
+        Conditions(
+            by_image=story.prepared.split.by_image,
+            synthetic=story.synthetic,
+            random_weights=story.random_weights,
+            leak=story.prepared.split.leak,
+            copies=audit.apart_from_test if audit else 0,
+            group=manifest.group or "group",
+        ),
         baseline=majority_rate(test.evaluation),
-        by_image=story.prepared.split.by_image,
-        synthetic=story.synthetic,
-        random_weights=story.random_weights,
-        leak=story.prepared.split.leak,
-        copies=audit.apart_from_test if audit else 0,
         training=assessments["train"].evaluation,
         validation=assessments["validation"].evaluation,
-        group=manifest.group or "group",
         controls=(
             *(control_warnings(story.controls) if story.controls else ()),
             *(attention_warnings(story.explanation) if story.explanation else ()),
@@ -350,7 +353,11 @@ def data_findings(
     if audited is not None:
         # Said already above, in the words of a training run.
         said = {"no group", "exact copies"}
-        found += [one.plain for one in audited.findings if one.kind not in said]
+        found += [
+            Finding(one.severity, one.title, one.detail, one.remedy)
+            for one in audited.findings
+            if one.kind not in said
+        ]
     return tuple(found)
 
 

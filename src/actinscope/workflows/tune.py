@@ -2,7 +2,7 @@
 
 Of the test images only hashes are taken, and with ``split.keep_copies`` sketches to find copies
 by, with those of all others, so that the split is the one that ``train`` makes. They are not
-predicted or counted into any figure.
+predicted or counted into any number.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ import numpy as np
 
 from actinscope.audit import with_copies_kept
 from actinscope.cells import CropReader
-from actinscope.errors import SplitError, TrainingError, UsageError
+from actinscope.errors import SettingsError, SplitError, TrainingError, UsageError
 from actinscope.files import make_folder
+from actinscope.images import Image
 from actinscope.networks import build_network, freeze, freeze_points
 from actinscope.preprocess import fit_preprocess
 from actinscope.progress import Progress, Silent
@@ -45,28 +46,27 @@ from actinscope.runs import (
     unreadable,
     with_network_of_run,
 )
-from actinscope.study import TEST, Manifest, Split, grouped_folds, split, write_manifest
+from actinscope.study import TEST, Manifest, Record, Split, grouped_folds, split, write_manifest
 from actinscope.training import (
     FINISHED,
     FREEZE,
+    ActivationCache,
     Fold,
     Recipe,
     Search,
     SearchImages,
     SearchSpace,
-    Shelf,
     TrialResult,
     TrialRunner,
+    import_optuna,
     is_hopeless,
     load_space,
-    place_of,
     recipe_with,
+    rung_of,
     write_recipe,
 )
-from actinscope.workflows.tune_checks import buildable_with, require_frozen, require_searchable
 from actinscope.workflows.tune_report import TuneResult, write_trials, write_tuning
 
-_STORED = "stored"
 _RECIPE = "recipe.toml"
 
 
@@ -80,9 +80,9 @@ class TuneRequest:
         output: folder for the results.
         space: TOML file of the space, or None for the default.
         trials: how many are finished in the end, the base recipe included.
-        minutes: no trial is begun after so many, and a running one ends with its epoch.
-        folds: of the images outside the test part; 1 judges on the validation part alone.
-        resume: go on with the search found in ``output``.
+        minutes: no trial is started after so many, and a running one ends with its epoch.
+        folds: of the images outside the test part; 1 evaluates on the validation part alone.
+        resume: continue the search found in ``output``.
         command: the command line, for the report.
     """
 
@@ -107,17 +107,6 @@ class TuneOutcome:
     problems: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
-class _Searched:
-    """What is searched on: ``manifest`` holds no record of the test part."""
-
-    manifest: Manifest
-    folds: tuple[Fold, ...]
-    network: ChosenNetwork
-    reader: CropReader
-    scratch: Path
-
-
 def tune_study(request: TuneRequest, progress: Progress) -> TuneOutcome:
     """Search, and write record, table, best recipe and report into the folder.
 
@@ -126,18 +115,22 @@ def tune_study(request: TuneRequest, progress: Progress) -> TuneOutcome:
     """
     ends = math.inf if request.minutes is None else time.monotonic() + 60 * request.minutes
     _check(request)
-    # A search that was cut off while it began has its record, and perhaps not yet its recipe.
-    begun = request.resume and (request.output / _RECIPE).exists()
-    if begun:
+    # A search that was cut off at its start has its record, and perhaps not yet its recipe.
+    started = request.resume and (request.output / _RECIPE).exists()
+    if started:
         recipe = with_network_of_run(request.recipe, request.output)
         request = replace(request, recipe=recipe)
     network = choose_network(request.recipe)
     recipe = recipe_as_used(request.recipe, network.entry)
     request = replace(request, recipe=recipe)
-    require_frozen(recipe, network)
+    _require_frozen(recipe, network)
     require_buildable(recipe, network.entry)
-    space = load_space(request.space, recipe, check=buildable_with(network.entry))
-    if begun:
+    space = load_space(
+        request.space,
+        recipe,
+        check=lambda one: require_buildable(recipe_as_used(one, network.entry), network.entry),
+    )
+    if started:
         require_same_settings(request.output, recipe)
     for notice in network.notices:
         progress.say(notice)
@@ -173,22 +166,62 @@ def tune_on_parts(
 
     Args:
         request: its recipe is one as used.
-        ends: when no trial is begun any more, on the monotonic clock, in seconds.
+        ends: when no trial is started any more, on the monotonic clock, in seconds.
 
     Returns:
         The sentence that sums the search up, and its finished trials.
     """
-    recipe = request.recipe
-    if request.resume and (request.output / "manifest.csv").exists():
-        require_same_images(request.output, parts.manifest)
+    recipe, folder = request.recipe, request.output
+    if request.resume and (folder / "manifest.csv").exists():
+        require_same_images(folder, parts.manifest)
     known = replace(
         parts.manifest,
         records=tuple(record for record in parts.manifest.records if record.part != TEST),
     )
-    searched = _Searched(known, _folds(known, request), network, reader, request.output)
-    space = _with_freeze_points(space, searched, recipe)
-    make_folder(request.output)
-    return _search(request, space, searched, parts, ends=ends, progress=progress)
+    folds = _folds(known, request)
+    space = _with_freeze_points(space, _builder(network, known, 3), recipe)
+    make_folder(folder)
+    settings = {"space": space.described(), "folds": request.folds, "seed": recipe.seed}
+    with Search(folder / "study.db", space, recipe, seed=recipe.seed, settings=settings) as search:
+        # Behind the record: --resume continues wherever there is one, also from here.
+        write_recipe(recipe, folder / _RECIPE)
+        write_manifest(parts.manifest, folder / "manifest.csv")
+        images = _Images(known, network, reader, folder, progress)
+        cache = ActivationCache(folder / "stored", recipe.training.storage_gb)
+        runner = TrialRunner(
+            _builder(network, known, images.of(recipe).preprocess.network_channels),
+            folds,
+            cache=cache,
+            most_views=_most_views(space, recipe),
+            classes=len(known.classes),
+            folder=folder,
+        )
+        while len(rivals := search.results()) < request.trials and time.monotonic() < ends:
+            pruner = _Pruner(search, rivals, ends, len(folds))
+            _one_trial(search, runner, images, recipe, pruner=pruner, progress=progress)
+            write_trials(folder, space, recipe, search.results())
+        trials, importances = search.results(), search.importances()
+    if not trials:
+        raise UsageError(
+            "the time was over before the base recipe was evaluated",
+            where=folder,
+            remedy="Give more --minutes, and --resume",
+        )
+    result = TuneResult(
+        recipe=recipe,
+        space=space,
+        manifest=parts.manifest,
+        known=known,
+        folds=request.folds,
+        trials=trials,
+        requested=request.trials,
+        importances=importances,
+        random_weights=network.weights.random,
+        network=network.entry.title,
+        command=request.command,
+    )
+    cache.remove()
+    return write_tuning(result, folder), trials
 
 
 def _check(request: TuneRequest) -> None:
@@ -204,13 +237,50 @@ def _check(request: TuneRequest) -> None:
     require_searchable(request.recipe)
 
 
+def require_searchable(recipe: Recipe) -> None:
+    """Refuse what cannot be searched before images are read.
+
+    Raises:
+        SettingsError: the recipe stores no views, or trains no layers.
+        UsageError: the package that proposes trials is not installed.
+    """
+    import_optuna()
+    if recipe.training.head_model != "softmax":
+        raise SettingsError(
+            "a search trains layers of the network, and boosted trees leave it as it is",
+            where=f"recipe {recipe.name}",
+            remedy="Start from a recipe with training.head_model = 'softmax'",
+        )
+    if not recipe.training.views:
+        raise SettingsError(
+            "a search trains on stored views, and training.views is 0",
+            where=f"recipe {recipe.name}",
+            remedy="Set training.views to 1 or more in the recipe that the search starts from",
+        )
+
+
+def _require_frozen(recipe: Recipe, network: ChosenNetwork) -> None:
+    """Refuse a base recipe, as used, that stores nothing."""
+    if recipe.network.frozen_layers:
+        return
+    entry = network.entry
+    raise SettingsError(
+        "a search trains on what the frozen layers make of the images, and no layer of "
+        f"{entry.title} is frozen",
+        where=f"recipe {recipe.name}, network.frozen_layers",
+        remedy="Choose a pretrained network with --network; this one is trained from random numbers"
+        if entry.from_scratch
+        else f"Set it to 1 or more, or leave it out for {entry.frozen_layers}",
+    )
+
+
 def _folds(known: Manifest, request: TuneRequest) -> tuple[Fold, ...]:
-    """Rows of ``known`` to train on and to judge by."""
+    """Rows of ``known`` to train on and to hold out."""
     row_of = {record.key: row for row, record in enumerate(known.records)}
 
-    def fold(manifest: Manifest, judged: str) -> Fold:
-        held = [row_of[record.key] for record in manifest.records if record.part == judged]
-        rest = [row_of[record.key] for record in manifest.records if record.part != judged]
+    def fold(manifest: Manifest, part: str) -> Fold:
+        held = [row_of[record.key] for record in manifest.records if record.part == part]
+        rest = [row_of[record.key] for record in manifest.records if record.part != part]
         return Fold(np.sort(np.array(rest, np.int64)), np.sort(np.array(held, np.int64)))
 
     if request.folds == 1:
@@ -221,69 +291,75 @@ def _folds(known: Manifest, request: TuneRequest) -> tuple[Fold, ...]:
         raise SplitError(
             f"the images outside the test part: {error.what}",
             where=error.where,
-            remedy="Ask for fewer folds with --folds; 1 judges on the validation part alone",
+            remedy="Ask for fewer folds with --folds; 1 evaluates on the validation part alone",
         ) from error
     return tuple(fold(one.manifest, TEST) for one in folds)
 
 
-def _builder(searched: _Searched, channels: int) -> Callable[[Recipe], Any]:
+def _builder(network: ChosenNetwork, known: Manifest, channels: int) -> Callable[[Recipe], Any]:
     """Builds the network of a recipe with its first weights."""
 
     def build(recipe: Recipe) -> Any:
         return build_network(
-            searched.network.entry,
-            classes=len(searched.manifest.classes),
-            weights=searched.network.weights,
-            input_size=network_input(searched.network.entry, recipe).size,
+            network.entry,
+            classes=len(known.classes),
+            weights=network.weights,
+            input_size=network_input(network.entry, recipe).size,
             input_channels=channels,
             seed=recipe.seed,
             precision=recipe.training.precision,
-            head=head_of(recipe, searched.network.entry),
+            head=head_of(recipe, network.entry),
         )
 
     return build
 
 
-def _with_freeze_points(space: SearchSpace, searched: _Searched, recipe: Recipe) -> SearchSpace:
+def _with_freeze_points(
+    space: SearchSpace, build: Callable[[Recipe], Any], recipe: Recipe
+) -> SearchSpace:
     """The space with freeze points that the network has."""
     if not space.auto_freeze and FREEZE not in space.dimensions:
         return space
-    model = _builder(searched, 3)(recipe)
-    frozen = recipe.network.frozen_layers
-    assert frozen is not None, "a recipe as used"
+    model = build(recipe)
     if space.auto_freeze:
-        return space.with_freeze_points(freeze_points(model, frozen))
+        assert recipe.network.frozen_layers is not None, "a recipe as used"
+        return space.with_freeze_points(freeze_points(model, recipe.network.frozen_layers))
     for point in space.dimensions[FREEZE].ends:
         freeze(model, int(str(point)))
     return space
 
 
+@dataclass
 class _Images:
     """The images of the search as a recipe's preprocessing gives them; the last ones are kept.
 
     The preprocessing is fitted on the training part, as ``train`` will.
     """
 
-    def __init__(self, searched: _Searched, progress: Progress) -> None:
-        self._searched = searched
-        self._progress = progress
-        self._key = ""
-        self._given: SearchImages | None = None
+    known: Manifest
+    network: ChosenNetwork
+    reader: CropReader
+    folder: Path
+    progress: Progress
+    _key: str = ""
+    _given: SearchImages | None = None
 
     def of(self, recipe: Recipe) -> SearchImages:
-        known, reader = self._searched.manifest, self._searched.reader
-        network = network_input(self._searched.network.entry, recipe)
+        known = self.known
+        network = network_input(self.network.entry, recipe)
         key = json.dumps([recipe.preprocess.model_dump_json(), network.size])
         if self._given is None or key != self._key:
             self._given = None
-            training = records_of(known, "train")
-            measured = images_of(training, reader, self._progress, "Measuring intensities")
-            preprocess = fit_preprocess(measured, recipe.preprocess, network)
+            preprocess = fit_preprocess(
+                self._read(records_of(known, "train"), "Measuring intensities"),
+                recipe.preprocess,
+                network,
+            )
             images = labelled_images(
-                images_of(known.records, reader, self._progress, "Loading images"),
+                self._read(known.records, "Loading images"),
                 labels_of(known.records, known.classes),
                 preprocess,
-                self._searched.scratch,
+                self.folder,
             )
             hashes = "".join(record.pixel_hash for record in known.records)
             identity = hashlib.sha256(f"{key} {hashes}".encode()).hexdigest()
@@ -291,85 +367,31 @@ class _Images:
             self._key = key
         return self._given
 
+    def _read(self, records: Sequence[Record], phase: str) -> Iterator[Image]:
+        return images_of(records, self.reader, self.progress, phase)
 
-class _Judge:
-    """Reports how a trial does, and breaks it off where it is hopeless or out of time."""
 
-    def __init__(
-        self, search: Search, rivals: tuple[TrialResult, ...], *, ends: float, folds: int
-    ) -> None:
-        self._search = search
-        self._rivals = rivals
-        self._ends = ends
-        self._last = folds - 1
-        self._place = 0
+@dataclass
+class _Pruner:
+    """Reports how a trial does, and ends it where it is hopeless or out of time."""
+
+    search: Search
+    rivals: tuple[TrialResult, ...]
+    ends: float
+    folds: int
+    _rung: int = 0
 
     def __call__(self, fold: int, done: float, objective: float) -> str:
-        place = place_of(fold, done)
-        if place > self._place:
-            self._search.report(place, objective)
-            self._place = place
-            over = fold == self._last and done >= 1
-            # Without rivals it is the base recipe, which everything is compared with.
-            if not over and is_hopeless(place, objective, self._rivals):
-                return "pruned"
-            if over:
+        rung = rung_of(fold, done)
+        if rung > self._rung:
+            self.search.report(rung, objective)
+            self._rung = rung
+            if fold == self.folds - 1 and done >= 1:
                 return ""
-        return "stopped" if time.monotonic() >= self._ends else ""
-
-
-def _search(
-    request: TuneRequest,
-    space: SearchSpace,
-    searched: _Searched,
-    parts: Split,
-    *,
-    ends: float,
-    progress: Progress,
-) -> tuple[str, tuple[TrialResult, ...]]:
-    recipe, folder = request.recipe, request.output
-    settings = {"space": space.described(), "folds": request.folds, "seed": recipe.seed}
-    with Search(folder / "study.db", space, recipe, seed=recipe.seed, settings=settings) as search:
-        # Behind the record: --resume goes on wherever there is one, also from here.
-        write_recipe(recipe, folder / _RECIPE)
-        write_manifest(parts.manifest, folder / "manifest.csv")
-        images = _Images(searched, progress)
-        channels = images.of(recipe).preprocess.network_channels
-        shelf = Shelf(folder / _STORED, recipe.training.storage_gb)
-        runner = TrialRunner(
-            _builder(searched, channels),
-            searched.folds,
-            shelf=shelf,
-            most_views=_most_views(space, recipe),
-            classes=len(searched.manifest.classes),
-            scratch=folder,
-        )
-        while len(results := search.results()) < request.trials and time.monotonic() < ends:
-            _one_trial(search, runner, images, recipe, ends=ends, progress=progress,
-                       folds=len(searched.folds))  # fmt: skip
-            write_trials(folder, space, recipe, search.results())
-        if not results:
-            raise UsageError(
-                "the time was over before the base recipe was judged",
-                where=folder,
-                remedy="Give more --minutes, and --resume",
-            )
-        story = TuneResult(
-            recipe=recipe,
-            space=space,
-            manifest=parts.manifest,
-            known=searched.manifest,
-            folds=request.folds,
-            trials=results,
-            asked=request.trials,
-            importances=search.importances(),
-            random_weights=searched.network.weights.random,
-            network=searched.network.entry.title,
-            command=request.command,
-        )
-    shelf.remove()
-    sentence = write_tuning(story, folder)
-    return sentence, results
+            # Without rivals it is the base recipe, which everything is compared with.
+            if is_hopeless(rung, objective, self.rivals):
+                return "pruned"
+        return "stopped" if time.monotonic() >= self.ends else ""
 
 
 def _one_trial(
@@ -378,16 +400,13 @@ def _one_trial(
     images: _Images,
     base: Recipe,
     *,
-    ends: float,
-    folds: int,
+    pruner: _Pruner,
     progress: Progress,
 ) -> None:
-    rivals = search.results()
-    proposal = search.propose()
-    recipe = recipe_with(base, proposal.values)
-    judge = _Judge(search, rivals, ends=ends, folds=folds)
-    outcome = runner.run(recipe, images.of(recipe), judge, _TrialProgress(progress))
-    if outcome.state == "diverged" and proposal.number == 0:
+    number, values = search.propose()
+    recipe = recipe_with(base, values)
+    outcome = runner.run(recipe, images.of(recipe), pruner, _TrialProgress(progress))
+    if outcome.state == "diverged" and number == 0:
         raise TrainingError(
             "the loss of the base recipe became no number",
             where=f"recipe {base.name}",
@@ -395,13 +414,13 @@ def _one_trial(
         )
     search.finish(outcome)
     if outcome.state not in FINISHED:
-        progress.say(f"trial {proposal.number}: out of time, begun anew with --resume")
+        progress.say(f"trial {number}: out of time, started again with --resume")
         return
     done = search.results()[-1]
     tried = ", ".join(f"{name} {value}" for name, value in done.values.items())
-    figure = f"log loss {done.objective:.4f}" if math.isfinite(done.objective) else ""
+    loss = f"log loss {done.objective:.4f}" if math.isfinite(done.objective) else ""
     progress.say(
-        f"trial {done.number}  {done.state}  {figure}  {outcome.seconds:.0f} s  "
+        f"trial {done.number}  {done.state}  {loss}  {outcome.seconds:.0f} s  "
         f"{'base recipe' if not done.number else tried}"
     )
 

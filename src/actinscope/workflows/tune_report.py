@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +41,7 @@ class TuneResult:
         known: those outside the test part, in the order of the trials' log losses.
         folds: 1 is the validation part.
         trials: finished ones.
-        asked: how many were asked for.
+        requested: how many were asked for.
         importances: of the dimensions; may be empty.
         random_weights: the network was not pretrained.
         network: its title.
@@ -54,11 +54,34 @@ class TuneResult:
     known: Manifest
     folds: int
     trials: tuple[TrialResult, ...]
-    asked: int
+    requested: int
     importances: Mapping[str, float]
     random_weights: bool
     network: str
     command: str
+
+    @property
+    def base(self) -> TrialResult:
+        """The trial of the base recipe, which is always complete."""
+        return self.trials[0]
+
+    @property
+    def best(self) -> TrialResult:
+        """The complete trial of the lowest log loss."""
+        return best_of(self.trials)
+
+    def difference(self, one: TrialResult, other: TrialResult) -> Estimate:
+        """Mean difference of the log loss of the images held out, ``one`` minus ``other``."""
+        held_out = np.flatnonzero(np.isfinite(other.log_losses))
+        groups = None
+        if self.known.group is not None:
+            groups = [self.known.group_of(self.known.records[row]) for row in held_out]
+        differences = one.log_losses[held_out] - other.log_losses[held_out]
+        return mean_difference(differences, groups=groups, seed=self.recipe.seed)
+
+    def to_base(self, one: TrialResult) -> Estimate | None:
+        """Its difference to the base recipe; None for that itself and for broken off trials."""
+        return self.difference(one, self.base) if one.number and one.state == "complete" else None
 
 
 def best_of(trials: Sequence[TrialResult]) -> TrialResult:
@@ -82,11 +105,10 @@ def write_trials(
         if math.isfinite(one.objective):
             row["log_loss"] = round(one.objective, 6)
         if one.folds:
-            row["accuracy"] = round(statistics.fmean(fold.accuracy for fold in one.folds), 6)
+            row["accuracy"] = round(_accuracy(one), 6)
             row["epochs"] = sum(fold.epochs for fold in one.folds)
         row |= {f"log_loss_fold_{k + 1}": round(f.log_loss, 6) for k, f in enumerate(one.folds)}
-        own = _base_values(space, base) if not one.number else {}
-        rows.append({**row, **own, **one.values})
+        rows.append({**row, **_values(one, space, base)})
     write_csv(folder / "trials.csv", columns, rows)
     write_recipe(best_recipe(base, trials), folder / BEST)
 
@@ -98,47 +120,52 @@ def best_recipe(base: Recipe, trials: Sequence[TrialResult]) -> Recipe:
     return tuned.model_copy(update={"name": f"{base.name}, tuned"}) if best.number else tuned
 
 
-def write_tuning(story: TuneResult, folder: Path) -> str:
+def write_tuning(result: TuneResult, folder: Path) -> str:
     """Write table, best recipe, figures and report; returns the sentence that sums it up."""
-    write_trials(folder, story.space, story.recipe, story.trials)
-    base, best = story.trials[0], best_of(story.trials)
-    versus = {
-        one.number: _against(one, base, story)
-        for one in story.trials
-        if one.state == "complete" and one.number
-    }
+    write_trials(folder, result.space, result.recipe, result.trials)
+    best = result.best
+    differences = {one.number: result.to_base(one) for one in result.trials}
     content = TuningContent(
         page=Page(
-            title=f"Search of {story.known.root.name}",
-            question=_question(story),
-            notices=_notices(story),
-            **vars(RunContext.now(story.command)),
+            title=f"Search of {result.known.root.name}",
+            question=_question(result),
+            notices=tuple(_notices(result)),
+            **vars(RunContext.now(result.command)),
         ),
-        verdict=_verdict(story, best, versus),
-        dimensions={name: _scale(one) for name, one in story.space.dimensions.items()},
-        trials=tuple(_line(one, story, best, versus.get(one.number)) for one in story.trials),
-        importances=dict(story.importances),
-        folds=story.folds,
-        base_spread=_spread(base),
-        best_recipe=recipe_text(best_recipe(story.recipe, story.trials)),
-        final=f"actinscope train {story.known.root.name} ... --recipe {BEST} -o RUN",
+        verdict=_verdict(result, differences[best.number]),
+        dimensions={name: _scale(one) for name, one in result.space.dimensions.items()},
+        trials=tuple(
+            TrialLine(
+                number=one.number,
+                state=one.state,
+                values=_values(one, result.space, result.recipe),
+                objective=one.objective,
+                fold_losses=tuple(fold.log_loss for fold in one.folds),
+                accuracy=_accuracy(one),
+                seconds=one.seconds,
+                is_best=one.number == best.number,
+                difference=differences[one.number],
+            )
+            for one in result.trials
+        ),
+        importances=dict(result.importances),
+        folds=result.folds,
+        base_spread=_spread(result.base),
+        best_recipe=recipe_text(best_recipe(result.recipe, result.trials)),
+        final=f"actinscope train {result.known.root.name} ... --recipe {BEST} -o RUN",
     )
     write_tuning_report(content, folder)
     return content.verdict.sentence
 
 
-def _base_values(space: SearchSpace, base: Recipe) -> dict[str, object]:
-    """What trial 0 had, also where the space does not hold it."""
-    found: dict[str, object] = {}
-    for name in space.dimensions:
-        if name == "freeze_points":
-            found[name] = base.network.frozen_layers
-        elif name == "augmentation_strength":
-            found[name] = 1.0
-        else:
-            section, _, key = name.partition(".")
-            found[name] = getattr(getattr(base, section), key)
-    return found
+def _values(one: TrialResult, space: SearchSpace, base: Recipe) -> dict[str, object]:
+    """What a trial tried; of the base recipe also what lies outside the space."""
+    return {**({} if one.number else space.base_values(base)), **one.values}
+
+
+def _accuracy(one: TrialResult) -> float:
+    """Mean over the finished folds; NaN where none is."""
+    return statistics.fmean(fold.accuracy for fold in one.folds) if one.folds else math.nan
 
 
 def _scale(dimension: Range | Choices) -> tuple[str, tuple[object, ...]]:
@@ -147,27 +174,16 @@ def _scale(dimension: Range | Choices) -> tuple[str, tuple[object, ...]]:
     return ("log" if dimension.log else "linear"), (dimension.low, dimension.high)
 
 
-def _against(one: TrialResult, other: TrialResult, story: TuneResult) -> Estimate:
-    """Mean difference of the log loss of the images that were held out, one minus other."""
-    judged = np.flatnonzero(np.isfinite(other.log_losses))
-    records = [story.known.records[row] for row in judged]
-    groups = None
-    if story.known.group is not None:
-        groups = [story.known.group_of(record) for record in records]
-    differences = one.log_losses[judged] - other.log_losses[judged]
-    return mean_difference(differences, groups=groups, seed=story.recipe.seed)
-
-
 def _spread(trial: TrialResult) -> float:
     """Standard deviation of the log loss over folds; NaN with one fold."""
     losses = [fold.log_loss for fold in trial.folds]
     return statistics.stdev(losses) if len(losses) > 1 else math.nan
 
 
-def _verdict(story: TuneResult, best: TrialResult, versus: Mapping[int, Estimate]) -> Verdict:
-    count, gain = len(story.trials), versus.get(best.number)
-    reasons = _reasons(story, best, versus)
-    if best.number == 0 or gain is None:
+def _verdict(result: TuneResult, gain: Estimate | None) -> Verdict:
+    count, best = len(result.trials), result.best
+    reasons = tuple(_reasons(result, gain))
+    if gain is None:
         return Verdict(
             f"Of {count} trials none has a lower log loss than the base recipe: keep it.",
             "caution",
@@ -175,7 +191,7 @@ def _verdict(story: TuneResult, best: TrialResult, versus: Mapping[int, Estimate
         )
     found = (
         f"The best of {count} trials (number {best.number}) has a log loss of "
-        f"{best.objective:.3f}, the base recipe one of {story.trials[0].objective:.3f}"
+        f"{best.objective:.3f}, the base recipe one of {result.base.objective:.3f}"
     )
     if not gain.has_interval or gain.high >= 0:
         return Verdict(
@@ -192,129 +208,91 @@ def _verdict(story: TuneResult, best: TrialResult, versus: Mapping[int, Estimate
     )
 
 
-def _reasons(
-    story: TuneResult, best: TrialResult, versus: Mapping[int, Estimate]
-) -> tuple[str, ...]:
-    base = story.trials[0]
-    judged = int(np.isfinite(base.log_losses).sum())
-    said = []
-    if best.number in versus:
-        gain = versus[best.number]
+def _reasons(result: TuneResult, gain: Estimate | None) -> Iterator[str]:
+    base, best = result.base, result.best
+    if gain is not None:
+        images = int(np.isfinite(base.log_losses).sum())
         ends = f" (95 % interval {gain.low:+.3f} to {gain.high:+.3f})" if gain.has_interval else ""
-        said.append(
-            f"Mean difference of the log loss over {judged} images, best minus base: "
-            f"{gain.value:+.3f}{ends}; {gain.method}. The interval knows which images were at "
-            "hand by chance, not how training falls out with another seed."
+        yield (
+            f"Mean difference of the log loss over {images} images, best minus base: "
+            f"{gain.value:+.3f}{ends}; {gain.method}. The interval covers which images were "
+            "at hand by chance, not how training varies with the seed."
         )
     spread = _spread(base)
     if math.isfinite(spread):
         losses = ", ".join(f"{fold.log_loss:.3f}" for fold in base.folds)
-        said.append(
+        yield (
             f"How noisy the measure is: the base recipe alone gives {losses} on the "
-            f"{story.folds} folds, a standard deviation of {spread:.3f}."
+            f"{result.folds} folds, a standard deviation of {spread:.3f}."
         )
     else:
-        said.append(
-            "Judged on the validation part alone there is no second figure that shows how noisy "
+        yield (
+            "With the validation part alone there is no second value that shows how noisy "
             "the measure is; --folds 3 gives one."
         )
-    others = [one for one in story.trials if one.state == "complete" and one is not best]
-    alike = []
-    for one in others:
-        apart = _against(one, best, story)
-        if not apart.has_interval or apart.low <= 0:
-            alike.append(one.number)
+    others = [one for one in result.trials if one.state == "complete" and one is not best]
     if others:
-        said.append(
-            f"{len(alike)} of the {len(others)} other complete trials cannot be told from the "
+        differences = [result.difference(one, best) for one in others]
+        alike = sum(not one.has_interval or one.low <= 0 for one in differences)
+        yield (
+            f"{alike} of the {len(others)} other complete trials cannot be told apart from the "
             "best one by such an interval."
         )
-    return tuple(said)
 
 
-def _notices(story: TuneResult) -> tuple[str, ...]:
-    tested = sum(record.part == "test" for record in story.manifest.records)
-    said = [
+def _notices(result: TuneResult) -> Iterator[str]:
+    tested = sum(record.part == "test" for record in result.manifest.records)
+    yield (
         f"The test part ({tested} images) was not used: no trial learned from it, predicted it "
-        "or was chosen by it. The figures here are of the images that the search was steered "
-        "by, and so are too good; the one test figure comes from training with the best recipe "
+        "or was chosen by it. The numbers here are of the images that the search was guided "
+        "by, and so are too good; the only test result comes from training with the best recipe "
         "on the same split."
-    ]
-    if len(story.trials) < story.asked:
-        said.append(f"The time was over after {len(story.trials)} of {story.asked} trials.")
-    if story.random_weights:
-        said.append("The network started from RANDOM weights, as asked for.")
-    if story.known.group is None:
-        said.append(
+    )
+    if len(result.trials) < result.requested:
+        yield f"The time was over after {len(result.trials)} of {result.requested} trials."
+    if result.random_weights:
+        yield "The network started from RANDOM weights, as asked for."
+    if result.known.group is None:
+        yield (
             "No group was named: images of one sample may be held out and trained on at once, "
             "and the search may have chosen what remembers samples best."
         )
-    return (*said, *_unjudged(story))
-
-
-def _unjudged(story: TuneResult) -> list[str]:
-    """What "What mattered" does not cover, and why."""
-    said = []
-    own = _base_values(story.space, story.recipe)
+    own = result.space.base_values(result.recipe)
     outside = [
-        f"{name} ({_plain(own[name])})"
-        for name in story.space.dimensions
-        if name not in story.trials[0].values
+        f"{name} ({_plain(value)})" for name, value in own.items() if name not in result.base.values
     ]
     if outside:
-        said.append(
+        yield (
             f"The base recipe lies outside the space in {', '.join(outside)}. All trials are "
             "compared with it, but what mattered is judged from the others."
         )
-    if not story.importances:
-        said.append(
+    missing = [name for name in own if name not in result.importances]
+    if not result.importances:
+        yield (
             "Which settings mattered is not judged: that takes at least "
             f"{FEWEST_FOR_IMPORTANCE} complete trials in the space, with different results."
         )
-        return said
-    missing = [name for name in story.space.dimensions if name not in story.importances]
-    if missing:
-        said.append(
+    elif missing:
+        yield (
             f"What {', '.join(missing)} mattered cannot be judged: no two values of it were tried "
             "to the end."
         )
-    return said
 
 
 def _plain(value: object) -> str:
     return "the network's own" if value is None else str(value)
 
 
-def _question(story: TuneResult) -> str:
-    group = f", images of one {story.known.group} together" if story.known.group else ""
+def _question(result: TuneResult) -> str:
+    group = f", images of one {result.known.group} together" if result.known.group else ""
     how = (
-        f"on {story.folds} folds of the {len(story.known.records)} images outside the test "
+        f"on {result.folds} folds of the {len(result.known.records)} images outside the test "
         f"part{group}"
-        if story.folds > 1
+        if result.folds > 1
         else "on the validation part"
     )
     return (
-        f"Which settings train {story.network} best? Every trial was judged {how}, by the mean "
+        f"Which settings train {result.network} best? Every trial was judged {how}, by the mean "
         "log loss of the images held out, without label smoothing, at the epoch that the recipe "
-        f"keeps. Trial 0 is the base recipe, {story.recipe.name}; seed {story.recipe.seed}."
-    )
-
-
-def _line(
-    one: TrialResult, story: TuneResult, best: TrialResult, gain: Estimate | None
-) -> TrialLine:
-    values = _base_values(story.space, story.recipe) if not one.number else {}
-    accuracy = math.nan
-    if one.folds:
-        accuracy = statistics.fmean(fold.accuracy for fold in one.folds)
-    return TrialLine(
-        number=one.number,
-        state=one.state,
-        values=values | dict(one.values),
-        objective=one.objective,
-        fold_losses=tuple(fold.log_loss for fold in one.folds),
-        accuracy=accuracy,
-        seconds=one.seconds,
-        is_best=one.number == best.number,
-        difference=gain,
+        f"keeps. Trial 0 is the base recipe, {result.recipe.name}; seed {result.recipe.seed}."
     )

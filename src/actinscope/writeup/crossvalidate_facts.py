@@ -139,7 +139,7 @@ class FoldsFacts(StudyFacts):
             return False  # has no such rule
         models = self.folds if self.refit is None else (self.refit,)
         found = [one.info.reliability for one in models]
-        return all(one is not None and one.familiar is not None for one in found)
+        return all(one is not None and one.ood is not None for one in found)
 
 
 def folds_facts(story: FoldsResult, folder: Path) -> FoldsFacts:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from actinscope.evaluation import FEWEST_UNITS
+from actinscope.evaluation import FEWEST_CLUSTERS
 from actinscope.study import TEST, TRAIN, VALIDATION
 from actinscope.training import Recipe
 from actinscope.wording import counted, listed, percent, percent_span, plural, span
@@ -88,7 +88,7 @@ def folds_cautions(facts: FoldsFacts) -> tuple[str, ...]:
             "one sample may lie in several folds: the figures are an upper bound of what new "
             "samples would give."
         )
-    if facts.group is not None and (facts.groups or 0) < FEWEST_UNITS:
+    if facts.group is not None and (facts.groups or 0) < FEWEST_CLUSTERS:
         found.append(
             f"The images come from {counted(facts.groups or 0, facts.group)} only: too few to say "
             f"how a model does on another {group_word(facts)}."

@@ -88,7 +88,7 @@ class Diagnostics:
         """Whether ``predict`` gives no name to what is far from all training images."""
         if self.worth is None:
             return False
-        return all(rules.familiar is not None for rules in self.worth.rules)
+        return all(rules.ood is not None for rules in self.worth.rules)
 
 
 def diagnostics_of(

@@ -76,7 +76,7 @@ def probability_sentences(facts: RunFacts) -> Iterator[str]:
         f"{' (the set of an unfamiliar image is empty)' if odd else ''}."
     )
     yield _abstained(worth, rules.abstain)
-    if rules.familiar is not None and worth.unfamiliar is not None:
+    if rules.ood is not None and worth.unfamiliar is not None:
         yield (
             f"Images {_UNFAMILIAR} are called unfamiliar and are left unnamed when the model is "
             f"applied to new images; {_share(worth.unfamiliar)} of the test images were."

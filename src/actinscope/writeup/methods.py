@@ -9,7 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
-from actinscope.evaluation import FEWEST_UNITS, RULE_WORDS, Evaluation, LevelEvaluation, level_words
+from actinscope.evaluation import (
+    FEWEST_CLUSTERS,
+    RULE_WORDS,
+    Evaluation,
+    LevelEvaluation,
+    level_words,
+)
 from actinscope.study import TEST, TRAIN, VALIDATION
 from actinscope.wording import counted, escaped, listed, percent, plural
 from actinscope.writeup.citations import citations
@@ -88,7 +94,7 @@ def cautions(facts: RunFacts) -> tuple[str, ...]:
             "one sample may lie in several parts: the test figures are an upper bound of what new "
             "samples would give."
         )
-    if facts.group is not None and (facts.test.groups or 0) < FEWEST_UNITS:
+    if facts.group is not None and (facts.test.groups or 0) < FEWEST_CLUSTERS:
         found.append(
             f"The test images come from {counted(facts.test.groups or 0, facts.group)} only: too "
             f"few to say how the model does on another {group_word(facts)}."

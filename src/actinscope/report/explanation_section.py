@@ -7,21 +7,29 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.explain.attention import attention_sentence
-from actinscope.explain.class_activation import enlarged
-from actinscope.explain.explanation import COARSE, Explanation, FeatureMap
-from actinscope.explain.occlusion import POSITIONS
-from actinscope.explain.saliency import ACTIVATION, Neighbour, SaliencySource
-from actinscope.explain.sanity_checks import Likeness, sanity_sentence
-from actinscope.report import (
+from actinscope.explain import (
+    ACTIVATION,
+    COARSE,
+    POSITIONS,
+    Explanation,
+    FeatureMap,
+    Likeness,
+    Neighbour,
+    SaliencySource,
+    attention_sentence,
+    enlarged,
+    sanity_sentence,
+)
+from actinscope.report.content import (
     ExplanationShown,
     FeatureMapShown,
     Finding,
     MeanMapShown,
     PrototypeShown,
-    displayed,
 )
+from actinscope.report.pictures import displayed
 from actinscope.study import Record
+from actinscope.wording import points_interval, signed, whole_percent
 
 
 class ScaledSource(Protocol):
@@ -29,16 +37,6 @@ class ScaledSource(Protocol):
 
     def scaled_of(self, record: Record) -> NDArray[np.float32]:
         """(S, S, K) float32 in 0..1."""
-
-
-def attention_warnings(found: Explanation) -> tuple[str, ...]:
-    """A sentence for the verdict where the network is not shown to look at the cells."""
-    if found.attention is None or not found.attention.is_doubtful:
-        return ()
-    return (
-        "The network is not shown to look at the cells more than at the rest of the image: "
-        + attention_sentence(found.attention),
-    )
 
 
 def explanation_findings(found: Explanation | None) -> tuple[Finding, ...]:
@@ -84,7 +82,11 @@ def explanation_shown(
             ("area: what even attention gives", attention.area),
         ),
         attention_sentence="" if attention is None else _attention_words(found),
-        ahead="" if attention is None else _points(found),
+        ahead=""
+        if attention is None
+        else points_interval(
+            attention.ahead.value, attention.ahead.low, attention.ahead.high, digits=0
+        ),
         doubtful=attention is not None and attention.is_doubtful,
         means=_means(found, looks),
         sanity=_sanity_rows(found),
@@ -132,15 +134,6 @@ def _attention_words(found: Explanation) -> str:
     return told
 
 
-def _points(found: Explanation) -> str:
-    assert found.attention is not None
-    ahead = found.attention.ahead
-    words = f"{100 * ahead.value:+.0f} points"
-    if ahead.has_interval:
-        words += f" ({100 * ahead.low:+.0f} to {100 * ahead.high:+.0f})"
-    return words.replace("-", "\u2212")
-
-
 def _means(found: Explanation, looks: SaliencySource) -> tuple[MeanMapShown, ...]:
     largest = max((float(one.heat.max()) for one in found.means), default=0.0) or 1.0
     classes = looks.part.evaluation.classes
@@ -165,8 +158,8 @@ def _sanity_rows(found: Explanation) -> tuple[tuple[str, ...], ...]:
 
 def _likeness_row(name: str, likeness: Likeness) -> tuple[str, ...]:
     values = (likeness.rank, likeness.strength, likeness.ssim)
-    told = [f"{value:.2f}".replace("-", "\u2212") if likeness.images else "n/a" for value in values]
-    return (name, *told, str(likeness.images))
+    shown = [signed(value, 2, undefined="n/a") for value in values]
+    return (name, *shown, str(likeness.images))
 
 
 def _prototypes(
@@ -183,7 +176,7 @@ def _prototypes(
                 name=record.title,
                 group=training.groups[one.index] if training.groups else "",
                 pixels=displayed(source.scaled_of(record)),
-                stands_for=f"{100 * one.stands_for:.0f} % of the class",
+                stands_for=f"{whole_percent(one.stands_for)} % of the class",
             )
         )
     return {name: tuple(cells) for name, cells in shown.items()}

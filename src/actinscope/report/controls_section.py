@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from actinscope.explain.control_models import Control, PermutedLabels, warnings_of
-from actinscope.explain.controls import ControlResults
-from actinscope.report import ControlRow, ControlsShown
-from actinscope.wording import percent
+from actinscope.explain import TITLES, Control, ControlResults, PermutedLabels
+from actinscope.report.content import ControlRow, ControlsShown
+from actinscope.wording import percent, points_interval
 
-#: Title and what it sees, for every control.
-_WORDS = {
-    "brightness": ("Brightness", "how many pixels are how bright, but not where"),
-    "texture": ("Texture", "patterns of a few pixels, whatever their brightness"),
-    "outline": ("Outline", "size and form of the bright region"),
-    "background": ("Background", "the pixels around the cell, not the cell"),
-    "thumbnail": ("Thumbnail", "the image at 8 x 8 pixels"),
+_SEES = {
+    "brightness": "how many pixels are how bright, but not where",
+    "texture": "patterns of a few pixels, whatever their brightness",
+    "outline": "size and form of the bright region",
+    "background": "the pixels around the cell, not the cell",
+    "thumbnail": "the image at 8 x 8 pixels",
 }
-TITLES = {name: title for name, (title, _) in _WORDS.items()}
-
-
-def control_warnings(results: ControlResults) -> tuple[str, ...]:
-    """A sentence for every control that explains the result."""
-    return warnings_of(results.controls, results.batches, TITLES)
 
 
 def controls_shown(results: ControlResults) -> ControlsShown:
@@ -47,19 +39,13 @@ def controls_shown(results: ControlResults) -> ControlsShown:
 
 
 def _row(control: Control) -> ControlRow:
-    title, sees = _WORDS[control.name]
-    difference = control.ahead
-    ahead = f"{100 * difference.value:+.0f} points"
-    if difference.has_interval:
-        ahead += f" ({100 * difference.low:+.0f} to {100 * difference.high:+.0f})"
-    else:
-        ahead += " (no interval)"
+    ahead = points_interval(control.ahead.value, control.ahead.low, control.ahead.high, digits=0)
     return ControlRow(
-        title=title,
-        sees=sees,
+        title=TITLES[control.name],
+        sees=_SEES[control.name],
         control=control.balanced_accuracy,
         network=control.network,
-        ahead=ahead.replace("-", "\u2212"),
+        ahead=ahead,
         explains=control.explains,
     )
 

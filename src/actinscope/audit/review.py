@@ -1,0 +1,120 @@
+"""The review itself: every check that needs no network, on what one reading of the images kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from actinscope.audit.confounds import confound_findings, run_checks
+from actinscope.audit.copies import CopyPair, copy_findings, copy_pairs
+from actinscope.audit.copy_matching import NearPair, near_duplicates, sets_of
+from actinscope.audit.design import design_findings
+from actinscope.audit.findings import AuditFinding, by_gravity, words_of
+from actinscope.audit.permutation import Confound
+from actinscope.audit.quality import quality_findings
+from actinscope.errors import SplitError
+from actinscope.progress import Progress, StepCounter
+from actinscope.study import Fingerprints, Manifest, Split, split
+from actinscope.training import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Audited:
+    """What the cheap part of the audit found.
+
+    Attributes:
+        findings: the gravest first.
+        copies: all pairs of copies.
+        confounds: the result of every check.
+        parts: the split that training would use, or None where there is none.
+        manifest: of the fingerprints; copies are marked where they are to stay together.
+    """
+
+    findings: tuple[AuditFinding, ...]
+    copies: tuple[CopyPair, ...]
+    confounds: tuple[Confound, ...]
+    parts: Split | None
+    manifest: Manifest
+
+
+def audit_images(
+    fingerprints: Fingerprints,
+    recipe: Recipe,
+    *,
+    progress: Progress,
+    parts: Split | None = None,
+) -> Audited:
+    """All that needs no network, from what reading the images once has kept.
+
+    Args:
+        fingerprints: taken with ``observing``.
+        recipe: its split and seed.
+        progress: told of the search for copies.
+        parts: the split in use; None makes the one that training would use.
+    """
+    manifest = fingerprints.manifest
+    seen = fingerprints.observations
+    findings = list(design_findings(manifest))
+    near = _near(fingerprints, recipe, progress)
+    if recipe.split.keep_copies:
+        manifest = joined_copies(manifest, near)
+    if parts is None:
+        try:
+            shares = (recipe.split.train, recipe.split.validation, recipe.split.test)
+            parts = split(manifest, seed=recipe.seed, fractions=shares)
+        except SplitError as error:
+            why = f"{error.what[:1].upper()}{error.what[1:]}"
+            words = words_of("no split", why=why, remedy=error.remedy or "")
+            findings.append(AuditFinding(**words, severity="error"))
+    copies = copy_pairs(fingerprints, near)
+    findings += copy_findings(copies, manifest, parts.manifest if parts else None, seen)
+    confounds = run_checks(manifest, seen, seed=recipe.seed)
+    findings += confound_findings(confounds, manifest, seen)
+    findings += quality_findings(manifest, seen)
+    if manifest.group is None:
+        findings.append(AuditFinding(**words_of("no group"), severity="warning"))
+    return Audited(by_gravity(findings), copies, confounds, parts, manifest)
+
+
+def audit_before(
+    fingerprints: Fingerprints, recipe: Recipe, parts: Split | None, progress: Progress
+) -> tuple[Fingerprints, Audited]:
+    """The audit at the start of a training run, and the fingerprints with copies joined.
+
+    Copies are joined only where the recipe says ``keep_copies``.
+    """
+    audited = audit_images(fingerprints, recipe, progress=progress, parts=parts)
+    for finding in audited.findings:
+        if finding.severity != "info":
+            progress.say(f"{finding.severity}: {finding.title}")
+    return replace(fingerprints, manifest=audited.manifest), audited
+
+
+def with_copies_kept(fingerprints: Fingerprints, recipe: Recipe, progress: Progress) -> Manifest:
+    """The manifest as a training run splits it: copies joined where the recipe says so.
+
+    Args:
+        fingerprints: taken with ``observing`` where the recipe says ``keep_copies``.
+    """
+    if not recipe.split.keep_copies:
+        return fingerprints.manifest
+    return joined_copies(fingerprints.manifest, _near(fingerprints, recipe, progress))
+
+
+def _near(fingerprints: Fingerprints, recipe: Recipe, progress: Progress) -> Sequence[NearPair]:
+    return near_duplicates(
+        [one.sketch for one in fingerprints.observations],
+        seed=recipe.seed,
+        progress=StepCounter(progress, "Comparing images"),
+    )
+
+
+def joined_copies(manifest: Manifest, near: Sequence[NearPair]) -> Manifest:
+    """``manifest`` with near copies marked to stay in one part."""
+    sets = sets_of([(pair.first, pair.second) for pair in near])
+    name = {number: f"copies {at}" for at, found in enumerate(sets) for number in found}
+    records = [
+        replace(record, copy_set=name.get(number, ""))
+        for number, record in enumerate(manifest.records)
+    ]
+    return replace(manifest, records=tuple(records))
