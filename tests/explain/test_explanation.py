@@ -235,7 +235,7 @@ def test_maps_that_do_not_change_are_a_finding(found: Explanation) -> None:
     bad = dataclasses.replace(found, attention=None, sanity=alike)
     (finding,) = explanation_findings(bad)
     assert finding.severity == "warning"
-    assert "hardly depend on what was learnt" in finding.title
+    assert "hardly depend on what was learned" in finding.title
     assert explanation_findings(None) == ()
 
 

@@ -273,7 +273,7 @@ class Checklist:
 
 @dataclass(frozen=True, eq=False)
 class MeanMapShown:
-    """The mean image of a class under the mean map of its right or wrong answers.
+    """The mean image of a class under the mean map of its correct or wrong predictions.
 
     Attributes:
         pixels: uint8 (H, W) or (H, W, 3).
@@ -372,7 +372,7 @@ class ReportContent:
             ``learning_rate`` and ``seconds``, lists of one value an epoch; other keys are
             ignored, missing ones are not drawn, NaN leaves a gap.
         best_epoch: value from ``history["epoch"]`` of the epoch whose weights were kept.
-        errors_total: number of wrong answers in the headline part, of which ``errors`` may
+        errors_total: number of wrong predictions in the headline part, of which ``errors`` may
             hold only some; ``None`` takes it from the part's confusion matrix.
         methods: (heading, text) of the paragraphs for a paper.
         uncertainty: part -> calibration, prediction sets and abstention on it; that of the part

@@ -119,7 +119,7 @@ def _recalls(evaluation: Evaluation) -> Figure:
 
 
 def _means(means: Sequence[MeanMapShown]) -> Figure:
-    """A class a row: mean image and map of its right answers, then of its wrong ones."""
+    """A class a row: mean image and map of its correct predictions, then of its wrong ones."""
     labels = list(dict.fromkeys(one.label for one in means))[:_MOST_MEANS]
     kinds = list(dict.fromkeys(one.answers for one in means))
     columns = 2 * len(kinds)
