@@ -27,15 +27,12 @@ from actinscope.explain import (
 from actinscope.explain.sanity_checks import Likeness
 from actinscope.images import Region
 from actinscope.progress import Silent
-from actinscope.report import (
-    explanation_findings,
-    explanation_shown,
-    neighbour_words,
-)
-from actinscope.report.explanation import ExplanationShown
-from actinscope.report.explanation_figures import explanation_figures
-from actinscope.report.figures import save_figures
-from actinscope.report.page import render_page
+from actinscope.report import explanation_findings, explanation_shown, neighbour_words
+from actinscope.report.charts import feature_charts
+from actinscope.report.content import ExplanationShown
+from actinscope.report.drawing import sheet
+from actinscope.report.figures import write_figures
+from actinscope.report.report_page import render_report
 from actinscope.report.tables import write_tables
 from actinscope.study import read_manifest
 from actinscope.workflows.train_report import Pictures
@@ -172,13 +169,17 @@ def test_the_section_of_the_report(
     looks: SaliencySource, found: Explanation, tmp_path: Path
 ) -> None:
     content = make_content(explanation=shown_of(found, looks))
-    page = Page(render_page(content))
+    page = Page(render_report(content))
     assert "What the network looks at" in page.text
     assert "Inside the cell, or outside?" in page.text
     assert "Training images that stand for a class" in page.text
-    rings = [one for one in page.all("circle") if one.get("class") == "ring"]
-    assert len(rings) == 2 * 12  # in two panels
-    save_figures(lambda: explanation_figures(shown_of(found, looks)), tmp_path)
+    (shown,) = content.explanation.maps
+    for chart in feature_charts(shown):  # coloured by class, and by group
+        axes = sheet(85, 80).subplots()
+        chart.draw(axes)
+        fitted, tested = (len(points.get_offsets()) for points in axes.collections)
+        assert (fitted, tested) == (12, 12)
+    write_figures(content, tmp_path)
     for name in ("features.png", "features.svg", "mean_maps.png", "mean_maps.svg"):
         assert (tmp_path / name).stat().st_size > 0
     write_tables(content, tmp_path)
@@ -193,7 +194,7 @@ def test_foreign_names_stay_names(looks: SaliencySource, found: Explanation) -> 
     maps = tuple(dataclasses.replace(one, class_names=names) for one in shown.maps)
     prototypes = {HOSTILE[1]: next(iter(shown.prototypes.values()))}
     hostile = dataclasses.replace(shown, maps=maps, prototypes=prototypes)
-    page = Page(render_page(make_content(explanation=hostile)))
+    page = Page(render_report(make_content(explanation=hostile)))
     assert all("evil" not in one.get("src", "") for one in page.all("img"))
     assert len(page.all("script")) == 1
 
@@ -204,7 +205,7 @@ def test_many_groups_repeat_their_colours_and_say_so(
     shown = shown_of(found, looks)
     names = tuple(f"g{n}" for n in range(13))
     maps = tuple(dataclasses.replace(one, group_names=names) for one in shown.maps)
-    page = Page(render_page(make_content(explanation=dataclasses.replace(shown, maps=maps))))
+    page = Page(render_report(make_content(explanation=dataclasses.replace(shown, maps=maps))))
     assert "13 values: colours repeat after twelve." in page.text
 
 
@@ -234,7 +235,7 @@ def test_maps_that_do_not_change_are_a_finding(found: Explanation) -> None:
     bad = dataclasses.replace(found, attention=None, sanity=alike)
     (finding,) = explanation_findings(bad)
     assert finding.severity == "warning"
-    assert "hardly depend on what was learnt" in finding.title
+    assert "hardly depend on what was learned" in finding.title
     assert explanation_findings(None) == ()
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
 import numpy as np
 
 from actinscope.evaluation import Estimate, Evaluation, Verdict
-from actinscope.report import CellPicture, Finding, Headline, ReportContent, SplitTable
-from actinscope.report.content import PARTS, ExtraTable
+from actinscope.report import CellPicture, Finding, Headline, Page, ReportContent, SplitTable
+from actinscope.report.content import ExtraTable
+from actinscope.study import PARTS
+
+PAGE_FIELDS = {field.name for field in dataclasses.fields(Page)}
 
 HOSTILE = (
     "<script>alert('x')</script>",
@@ -73,15 +77,12 @@ def make_content(classes: tuple[str, ...] = ("wild type", "knockout"), **changes
     )
     epochs = range(1, 6)
     values: dict[str, Any] = {
-        "title": "Actin of two cell lines",
-        "question": "Are these cells wild type or knockout?",
         "verdict": Verdict("It works, within limits.", "caution", ("Few fields.",)),
         "headline": Headline(
             "Balanced accuracy", "test", part.metrics["balanced_accuracy"], 0.5432
         ),
         "classes": classes,
         "evaluations": dict.fromkeys(("train", "test", "validation"), part),
-        "notices": ("Another network was used than the paper's.",),
         "history": {
             "epoch": list(epochs),
             "loss": [1.0 / k for k in epochs],
@@ -99,22 +100,32 @@ def make_content(classes: tuple[str, ...] = ("wild type", "knockout"), **changes
         "errors": (picture(classes[0], classes[-1], classes),),
         "right": (picture(classes[0], classes[0], classes),),
         "tables": (ExtraTable("Controls", ("control", "accuracy"), (("shuffled", "49.7"),)),),
-        "settings": {"seed": 7, "training": {"batch": 16, "augment": {"blur": None}}},
-        "environment": {"keras": "3.15.0"},
-        "file_problems": (("broken.tif", "ends too early"),),
         "preprocessing": "Divided by 65,535.",
         "network": "EfficientNet-Lite0.",
         "timing": "Two minutes.",
+    }
+    page: dict[str, Any] = {
+        "title": "Actin of two cell lines",
+        "question": "Are these cells wild type or knockout?",
+        "notices": ("Another network was used than the paper's.",),
+        "settings": {"seed": 7, "training": {"batch": 16, "augment": {"blur": None}}},
+        "environment": {"keras": "3.15.0"},
+        "file_problems": (("broken.tif", "ends too early"),),
         "command": "actinscope train data -o run",
         "created": "2025-01-02",
         "version": "0.1.0",
     }
-    return ReportContent(**{**values, **changes})
+    page |= {key: changes.pop(key) for key in list(changes) if key in PAGE_FIELDS}
+    return ReportContent(page=Page(**page), **{**values, **changes})
 
 
 def bare_content() -> ReportContent:
     """Only what a report cannot do without: an evaluation on new data."""
     full = make_content()
-    needed = ("title", "question", "verdict", "headline", "classes")
-    values = {name: getattr(full, name) for name in needed}
-    return ReportContent(**values, evaluations={"test": full.evaluations["test"]})
+    return ReportContent(
+        Page(title=full.page.title, question=full.page.question),
+        full.verdict,
+        full.headline,
+        full.classes,
+        {"test": full.evaluations["test"]},
+    )

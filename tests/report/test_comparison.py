@@ -12,13 +12,13 @@ from actinscope.report import (
     ComparedRun,
     ComparisonContent,
     ContestedImage,
+    Page,
     RunAnswer,
     write_comparison,
 )
-from actinscope.report.comparison_page import difference_rows, render_comparison
-from actinscope.report.text import points
-from actinscope.wording import p_value
-from helpers.pages import Page
+from actinscope.report.comparison_page import render_comparison
+from actinscope.report.fields import difference_rows
+from helpers.pages import Page as ReadPage
 from helpers.report_content import HOSTILE
 
 
@@ -35,24 +35,26 @@ def content(names: tuple[str, ...], classes: tuple[str, ...], word: str) -> Comp
     answers_of = tuple(RunAnswer(name, classes[0], 0.9, 0.1) for name in names)
     shown = ContestedImage(word, word, classes[1], word, answers_of, np.zeros((9, 7), np.uint8))
     return ComparisonContent(
-        title=word,
-        question=word,
+        page=Page(
+            title=word,
+            question=word,
+            synthetic=True,
+            notices=(word,),
+            command=word,
+            created=word,
+            version=word,
+        ),
         verdict=comparison_verdict(compared, synthetic=True, random_weights=True, group=word),
         comparison=compared,
         runs=tuple(ComparedRun(name, word, 100) for name in names),
         sentences=tuple(pair_sentence(compared, pair) for pair in compared.pairs),
         contested=(shown,),
         all_wrong=(shown,),
-        settings=((word, tuple(word for _ in names)),),
+        differing=((word, tuple(word for _ in names)),),
         group=word,
         pictures=word,
         lost=((word, 3),),
-        synthetic=True,
-        notices=(word,),
         notes=(word,),
-        command=word,
-        created=word,
-        version=word,
     )
 
 
@@ -61,7 +63,7 @@ def test_foreign_text_stays_text(tmp_path: Path) -> None:
     names = tuple(f"{number} {name}" for number, name in enumerate(HOSTILE))
     told = content(names, HOSTILE, nasty)
     html = write_comparison(told, tmp_path).read_text("utf-8")
-    page = Page(html)
+    page = ReadPage(html)
     assert len(page.all("script")) == 1
     assert not [attrs for _, attrs in page.tags if any(key.startswith("on") for key in attrs)]
     assert "{{ 7*7 }} {% raw %}" in page.text
@@ -84,20 +86,10 @@ def test_the_matrix_is_the_row_minus_the_column() -> None:
     assert first[1][1] is not None and second[1][0] is not None
     assert (first[1][1].value, first[1][1].look) == ("+20.0", "hit")
     assert (second[1][0].value, second[1][0].look) == ("−20.0", "miss")
-    assert first[1][1].told_apart and second[1][0].told_apart
-    low, high = first[1][1].interval.split(" to ")
-    assert second[1][0].interval == f"{high.replace('+', '−')} to {low.replace('+', '−')}"
+    assert first[1][1].framed and second[1][0].framed
+    low, high = first[1][1].below.split(" to ")
+    assert second[1][0].below == f"{high.replace('+', '−')} to {low.replace('+', '−')}"
     assert 'class="hit apart"' in render_comparison(told)
-
-
-def test_numbers() -> None:
-    assert [points(value) for value in (0.0321, -0.5, 0.0001, np.nan)] == [
-        "+3.2",
-        "−50.0",
-        "0.0",
-        "n/a",
-    ]
-    assert [p_value(p) for p in (1.0, 0.0314, 1e-9)] == ["1", "0.031", "<0.001"]
 
 
 def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
+import math
 import re
 from functools import cache
 from itertools import pairwise
@@ -13,10 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from actinscope.report import Finding, SplitTable
-from actinscope.report.page import render_page
+from actinscope.report import Finding, FoldRow, FoldsShown, SplitTable
+from actinscope.report.charts import curve_charts, folds_chart
+from actinscope.report.drawing import sheet
+from actinscope.report.report_page import render_report
 from helpers.pages import Page
-from helpers.report_content import HOSTILE, bare_content, make_content, picture
+from helpers.report_content import HOSTILE, bare_content, estimate, make_content, picture
 
 SECTIONS = ["notices", "question", "verdict", "curves", "confusion", "metrics", "classes"]
 SECTIONS += ["examples", "errors", "right", "split", "data", "settings", "environment"]
@@ -25,7 +28,7 @@ SECTIONS += ["reading", "reproduce"]
 
 @pytest.fixture(scope="module")
 def html() -> str:
-    return render_page(make_content())
+    return render_report(make_content())
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +47,7 @@ def hostile_html() -> str:
         command=nasty,
         errors=(picture(HOSTILE[0], HOSTILE[1], HOSTILE, name=nasty, group=nasty),),
     )
-    return render_page(content)
+    return render_report(content)
 
 
 def test_every_section_is_there_with_its_entry_in_the_contents(html: str) -> None:
@@ -89,7 +92,7 @@ def test_foreign_text_stays_text(hostile_html: str) -> None:
 def test_a_direction_override_cannot_leave_its_element(hostile_html: str) -> None:
     cells = re.findall(r"<(\w+)[^<>]*>[^<>]*\u202e", hostile_html)
     assert cells
-    allowed = {"bdi", "h1", "p", "li", "span", "title", "code", "caption"}
+    allowed = {"bdi", "h1", "p", "li", "span", "title", "code", "caption", "text"}
     assert set(cells) <= allowed
 
 
@@ -149,46 +152,46 @@ def test_the_headline_bar_is_drawn_where_the_numbers_are(html: str) -> None:
 
 
 def test_the_headline_part_comes_first() -> None:
-    page = Page(render_page(make_content()))
+    page = Page(render_report(make_content()))
     captions = re.findall(r"Confusion matrix, (\w+) part", page.text)
     assert captions == ["test", "validation", "training"]
 
 
 def test_the_same_content_gives_the_same_text(html: str) -> None:
-    assert render_page(make_content()) == html
+    assert render_report(make_content()) == html
 
 
 def test_new_data_need_no_history_and_no_split() -> None:
-    page = Page(render_page(bare_content()))
+    page = Page(render_report(bare_content()))
     there = [tag["id"] for tag in page.all("section")]
     missing = {"notices", "curves", "examples", "right", "split", "settings", "environment"}
     assert there == [name for name in SECTIONS if name not in missing]
-    assert "3 answers were wrong; no pictures" in page.text
+    assert "3 predictions were wrong; there are no pictures" in page.text
     assert "No warnings about the data were raised." in page.text
 
 
 @pytest.mark.parametrize(
     ("errors", "total", "words"),
     [
-        (0, 5, "5 answers were wrong; no pictures"),
-        (0, 0, "No answer was wrong."),
-        (1, 1, "The one wrong answer."),
-        (1, None, "1 of 3 wrong answers."),
-        (2, 2, "All 2 wrong answers."),
-        (2, 1500, "2 of 1,500 wrong answers."),
+        (0, 5, "5 predictions were wrong; there are no pictures"),
+        (0, 0, "No prediction was wrong."),
+        (1, 1, "The one wrong prediction."),
+        (1, None, "1 of 3 wrong predictions."),
+        (2, 2, "All 2 wrong predictions."),
+        (2, 1500, "2 of 1,500 wrong predictions."),
     ],
 )
 def test_errors_are_counted_in_words(errors: int, total: int | None, words: str) -> None:
     content = make_content()
     one = content.errors[0]
     changed = dataclasses.replace(content, errors=(one,) * errors, errors_total=total)
-    assert words in Page(render_page(changed)).text
+    assert words in Page(render_report(changed)).text
 
 
 def test_without_maps_nothing_is_said_of_maps() -> None:
     content = make_content()
     flat = tuple(dataclasses.replace(cell, heat=None) for cell in content.errors)
-    page = Page(render_page(dataclasses.replace(content, errors=flat, right=())))
+    page = Page(render_report(dataclasses.replace(content, errors=flat, right=())))
     assert "coloured picture" not in page.text
     assert not [tag for tag in page.all("img") if "activation map" in tag["alt"]]
 
@@ -197,30 +200,30 @@ def test_a_map_of_another_size_is_refused() -> None:
     content = make_content()
     odd = dataclasses.replace(content.errors[0], heat=np.zeros((7, 7), np.float32))
     with pytest.raises(ValueError, match=r"map \(7, 7\) for pixels \(40, 40\)"):
-        render_page(dataclasses.replace(content, errors=(odd,)))
+        render_report(dataclasses.replace(content, errors=(odd,)))
 
 
 def test_sixteen_classes_show_the_true_class_among_the_bars() -> None:
     classes = tuple(f"a rather long class name, number {k}" for k in range(16))
-    page = Page(render_page(make_content(classes)))
+    page = Page(render_report(make_content(classes)))
     assert [tag for tag in page.all("table") if tag["class"] == "matrix dense"]
     # The last class of equals is not among the first four, and is added.
     cell = picture(classes[15], classes[0], classes)
-    text = Page(render_page(make_content(classes, errors=(cell,), right=()))).text
+    text = Page(render_report(make_content(classes, errors=(cell,), right=()))).text
     assert "is a rather long class name, number 15" in text
     assert "number 15 2.0\u202f%" in text
 
 
 def test_synthetic_images_are_named_as_such_at_the_top_and_on_every_printed_page() -> None:
-    html = render_page(make_content(synthetic=True))
+    html = render_report(make_content(synthetic=True))
     assert html.index("Synthetic images.") < html.index('id="question"')
     assert "@bottom-left" in html
-    assert "Synthetic images." not in render_page(make_content())
+    assert "Synthetic images." not in render_report(make_content())
 
 
 def test_no_groups_is_said() -> None:
     split = SplitTable(("a",), ("train", "test"), {"a": {"train": 3, "test": 1}})
-    assert "every image stands alone" in Page(render_page(make_content(split=split))).text
+    assert "every image stands alone" in Page(render_report(make_content(split=split))).text
 
 
 @pytest.mark.parametrize(
@@ -230,7 +233,7 @@ def test_no_groups_is_said() -> None:
 )
 def test_pictures_of_any_shape(pixels: Any) -> None:
     cell = picture("wild type", "knockout", ("wild type", "knockout"), pixels=pixels, heat=None)
-    Page(render_page(make_content(errors=(cell,))))
+    Page(render_report(make_content(errors=(cell,))))
 
 
 def test_a_usual_report_stays_small() -> None:
@@ -242,14 +245,14 @@ def test_a_usual_report_stays_small() -> None:
     cell = picture(classes[0], classes[1], classes, pixels=pixels, heat=heat)
     examples = dict.fromkeys(classes, (cell,) * 6)
     full = make_content(classes, examples=examples, errors=(cell,) * 200)
-    html = render_page(full)
+    html = render_report(full)
     assert len(html) < 3_000_000
     assert html.count('<figure class="cell">') == 60 + 1  # the errors are cut, one right one
 
 
 @cache
 def colours(scheme: str) -> dict[str, str]:
-    style = render_page(bare_content())
+    style = render_report(bare_content())
     block = style.split(":root {")[1 if scheme == "light" else 2].split("}")[0]
     return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block))
 
@@ -269,8 +272,41 @@ def test_text_can_be_read_on_its_ground(scheme: str, ink: str, ground: str) -> N
     assert (light + 0.05) / (dark + 0.05) >= 4.5
 
 
-def test_a_history_of_one_epoch_is_drawn_as_dots() -> None:
-    history = {"epoch": [1], "loss": [0.7], "validation_loss": [0.9]}
-    html = render_page(make_content(history=history, best_epoch=1))
-    assert html.count('class="dot ') == 2
-    assert 'class="line ' not in html
+def test_a_value_without_neighbours_is_drawn_as_a_dot() -> None:
+    history = {"epoch": [1, 2, 3, 4], "loss": [0.7, math.nan, 0.5, 0.4], "validation_loss": [0.9]}
+    (chart,) = curve_charts(history, 1)
+    axes = sheet(85, 60).subplots()
+    chart.draw(axes)
+    training, validation, kept = axes.get_lines()
+    assert (training.get_markevery(), validation.get_markevery()) == ([0], [0])
+    assert list(kept.get_xdata()) == [1, 1]
+
+
+def test_a_gap_of_a_history_is_a_gap_of_its_curve() -> None:
+    history = {"accuracy": [0.5, 1.0], "validation_accuracy": [0.25, math.nan]}
+    (chart,) = curve_charts(history, None)
+    axes = sheet(85, 60).subplots()
+    chart.draw(axes)
+    training, validation = axes.get_lines()
+    assert list(training.get_xdata()) == [1.0, 2.0]
+    assert list(training.get_ydata()) == [50.0, 100.0]
+    assert validation.get_ydata()[0] == 25.0 and math.isnan(validation.get_ydata()[1])
+    assert chart.words == "2 epochs; training ends at 1.000; validation ends at nan"
+
+
+def test_a_chart_of_the_page_has_its_colours_and_no_names_of_its_own(html: str) -> None:
+    (loss, accuracy) = re.findall(r'<svg class="chart".*?</svg>', html, re.DOTALL)
+    for chart in (loss, accuracy):
+        assert "var(--blue)" in chart and "var(--orange)" in chart
+        assert not re.search('#[0-9a-f]{6}[;"]', chart)
+        assert "<style" not in chart and "metadata" not in chart and "DejaVu" not in chart
+        assert set(re.findall(r' id="([^"]*)"', chart)) <= set(re.findall(r"#(\w+)", chart))
+    assert ">kept: epoch 4</text>" in loss
+    assert 'aria-label="Loss: 5 epochs; training ends at 0.200' in loss
+
+
+def test_words_of_a_chart_are_never_taken_for_its_colours() -> None:
+    name = "#ffffff <b> 0.123456 'DejaVu Sans'"
+    fold = FoldRow(name, 1, 8, None, {"accuracy": estimate(7, 8)}, "fold")
+    chart = folds_chart(FoldsShown((fold,), estimate(7, 8), {}))
+    assert "#ffffff &lt;b&gt; 0.1" in chart.svg()

@@ -13,10 +13,9 @@ import pytest
 
 from actinscope.evaluation import Verdict
 from actinscope.report import (
-    DoubtText,
     LeakRow,
     LeakStep,
-    NetworkCurves,
+    Page,
     PaperCell,
     PaperContent,
     PaperRow,
@@ -25,10 +24,11 @@ from actinscope.report import (
     RunLink,
     write_paper_pages,
 )
-from actinscope.report.leak_chart import leak_bar, leak_floor
+from actinscope.report.drawing import sheet
+from actinscope.report.paper_figures import leak_charts, leak_floor
 from actinscope.report.paper_page import points, render_paper
 from actinscope.report.paper_tables import escaped, latex_text, shown, spreadsheet
-from helpers.pages import Page
+from helpers.pages import Page as ReadPage
 from helpers.report_content import HOSTILE, estimate, evaluation, picture
 
 CLASSES = ("wild type", "knockout")
@@ -58,12 +58,17 @@ def make_table(name: str = "Net") -> PaperTable:
 
 def make_content(text: str = "plain", **changes: Any) -> PaperContent:
     history = {"epoch": [1.0, 2.0], "loss": [1.0, 0.5], "accuracy": [0.5, 0.8]}
-    figures = ProtocolFigures(
-        "published", text, (NetworkCurves(text, history),), ((text, evaluation(CLASSES)),)
-    )
+    figures = ProtocolFigures("published", text, ((text, history),), ((text, evaluation(CLASSES)),))
     values: dict[str, Any] = {
-        "title": text,
-        "question": text,
+        "page": Page(
+            title=text,
+            question=text,
+            notices=(text,),
+            settings={text: {text: text}},
+            environment={text: text},
+            file_problems=((text, text),),
+            command=text,
+        ),
         "verdict": Verdict(text, "caution", (text,)),
         "tables": (make_table(text),),
         "figures": (figures,),
@@ -71,20 +76,15 @@ def make_content(text: str = "plain", **changes: Any) -> PaperContent:
         "leak": (leak_row(network=text, protocol=text),),
         "steps": (LeakStep(text, text, OURS),),
         "leak_note": text,
-        "doubts": (DoubtText(text, text),),
+        "doubts": ((text, text),),
         "not_stated": (text,),
         "links": (RunLink(text, text, 1, "runs/a/published/repeat_1/report.html"),),
-        "notices": (text,),
-        "settings": {text: {text: text}},
-        "environment": {text: text},
-        "file_problems": ((text, text),),
-        "command": text,
     }
     return PaperContent(**{**values, **changes})
 
 
 def test_the_page_is_whole_and_its_verdict_comes_first() -> None:
-    page = Page(render_paper(make_content()))
+    page = ReadPage(render_paper(make_content()))
     ids = [attrs["id"] for attrs in page.all("section")]
     assert ids[0] == "verdict"
     assert {"leak", "tables", "examples", "curves", "confusion", "doubts", "runs"} <= set(ids)
@@ -94,7 +94,7 @@ def test_the_page_is_whole_and_its_verdict_comes_first() -> None:
 
 def test_the_page_asks_for_nothing_from_elsewhere() -> None:
     html = render_paper(make_content())
-    page = Page(html)
+    page = ReadPage(html)
     (policy,) = [m["content"] for m in page.all("meta") if "http-equiv" in m]
     (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -109,7 +109,7 @@ def test_the_page_asks_for_nothing_from_elsewhere() -> None:
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_foreign_text_stays_text(text: str) -> None:
     html = render_paper(make_content(text))
-    page = Page(html)
+    page = ReadPage(html)
     html.encode("utf-8")
     assert "onerror" not in {name for _, attrs in page.tags for name in attrs}
     assert len(page.all("script")) == 1
@@ -117,8 +117,8 @@ def test_foreign_text_stays_text(text: str) -> None:
 
 
 def test_an_experiment_with_nothing_trained_has_a_page() -> None:
-    nothing = make_content(figures=(), examples={}, leak=(), steps=(), links=(), notices=())
-    ids = {attrs["id"] for attrs in Page(render_paper(nothing)).all("section")}
+    nothing = make_content(figures=(), examples={}, leak=(), steps=(), links=())
+    ids = {attrs["id"] for attrs in ReadPage(render_paper(nothing)).all("section")}
     assert {"verdict", "tables", "doubts"} <= ids
     assert not {"leak", "curves", "confusion", "examples", "runs"} & ids
 
@@ -188,13 +188,24 @@ def test_the_scale_begins_below_everything(low: float, floor: float) -> None:
     assert leak_floor([row]) == pytest.approx(floor)
 
 
-def test_the_bar_stands_where_the_numbers_are() -> None:
-    svg = str(leak_bar(leak_row(by_repeat=()), 0.2))
-    # 0.9 and 0.7 on a scale from 0.2 to 1; the interval 0.6 to 0.98.
-    assert 'class="mean own" cx="87.50%"' in svg
-    assert 'class="mean unseen" cx="62.50%"' in svg
-    assert 'x1="50.00%" x2="97.50%"' in svg or 'x2="97.50%"' in svg
-    assert "repeat" not in svg
+def test_the_leak_stands_where_the_numbers_are() -> None:
+    (chart,) = leak_charts([leak_row(by_repeat=())])
+    axes = sheet(85, 24).subplots()
+    chart.draw(axes)
+    reach, own, beyond, unseen = axes.get_lines()
+    # 0.9 and 0.7; the intervals 0.6 to 0.98 and 0.4 to 0.9.
+    assert (list(own.get_xdata()), list(unseen.get_xdata())) == ([90.0], [70.0])
+    assert (tuple(reach.get_xdata()), tuple(beyond.get_xdata())) == ((60.0, 98.0), (40.0, 90.0))
+    assert [one.get_text() for one in axes.texts] == ["as published", "+20.0 points"]
+    assert axes.get_xlim() == pytest.approx((30.0, 100.0))
+
+
+def test_every_repeat_has_its_dot() -> None:
+    (chart,) = leak_charts([leak_row()])
+    axes = sheet(85, 24).subplots()
+    chart.draw(axes)
+    dots = [list(one.get_xdata()) for one in axes.get_lines() if one.get_markersize() < 3]
+    assert dots == [[90.0, 80.0], [70.0, 60.0]]
 
 
 def test_points_without_interval() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from actinscope.report import Checklist, ChecklistItem, ReportContent
 from actinscope.report.content import ExtraTable, LevelSection
-from actinscope.report.page import render_page
+from actinscope.report.report_page import render_report
 from helpers.pages import Page
 from helpers.report_content import HOSTILE, evaluation, make_content
 
@@ -32,7 +32,7 @@ def content(text: str) -> ReportContent:
 
 
 def test_the_sections_are_there_and_in_the_contents() -> None:
-    page = Page(render_page(content("donor")))
+    page = Page(render_report(content("donor")))
     sections = [tag["id"] for tag in page.all("section")]
     mine = ["levels", "methods", "checklists"]
     assert [name for name in sections if name in mine] == mine
@@ -48,7 +48,7 @@ def test_the_sections_are_there_and_in_the_contents() -> None:
 
 @pytest.mark.parametrize("text", [*HOSTILE, NASTY])
 def test_foreign_text_stays_text(text: str) -> None:
-    html = render_page(content(text))
+    html = render_report(content(text))
     page = Page(html)
     assert len(page.all("script")) == 1
     assert not [attrs for _, attrs in page.tags if any(key.startswith("on") for key in attrs)]
@@ -57,5 +57,5 @@ def test_foreign_text_stays_text(text: str) -> None:
 
 
 def test_without_them_nothing_is_said() -> None:
-    page = Page(render_page(make_content()))
+    page = Page(render_report(make_content()))
     assert not {"levels", "methods", "checklists"} & {tag["id"] for tag in page.all("section")}

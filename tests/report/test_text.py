@@ -1,9 +1,8 @@
-"""Words and numbers as printed, and the scales of charts."""
+"""Words and numbers as printed."""
 
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 
 from actinscope.evaluation import METRICS, Estimate
 from actinscope.report import flatten
-from actinscope.report.curves import nice_ticks
 from actinscope.report.text import (
     clean,
     counts,
@@ -95,29 +93,6 @@ def test_short_text_is_short_and_keeps_both_ends(text: str, length: int) -> None
         assert line.startswith(short.split("…")[0]) or "…" in line
     else:
         assert short == line
-
-
-@given(
-    st.floats(-1e9, 1e9, allow_nan=False).flatmap(
-        lambda low: st.tuples(st.just(low), st.floats(low, low + 1e9))
-    )
-)
-def test_ticks_rise_are_few_and_enclose_the_values(ends: tuple[float, float]) -> None:
-    low, high = ends
-    ticks = nice_ticks(low, high)
-    assert 2 <= len(ticks) <= 8
-    assert all(before < after for before, after in pairwise(ticks))
-    slack = 1e-6 * (ticks[1] - ticks[0]) + 1e-9
-    assert ticks[0] <= low + slack
-    assert ticks[-1] >= high - slack
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "ticks"),
-    [(0.0, 1.0, [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]), (0.0, 0.9, [0.0, 0.2, 0.4, 0.6, 0.8, 1.0])],
-)
-def test_ticks_are_round(low: float, high: float, ticks: list[float]) -> None:
-    assert nice_ticks(low, high) == ticks
 
 
 def test_one_group_is_no_groups() -> None:

@@ -297,8 +297,8 @@ def test_the_page_shows_the_contested_cells(result: Path) -> None:
     page = Page(html)
     assert len(page.all("img")) == 5
     assert all(tag["src"].startswith("data:image/") and tag["alt"] for tag in page.all("img"))
-    assert "4 of 24 images get different answers" in page.text
-    assert "1 of 24 images are named rightly by no run" in page.text
+    assert "4 of 24 images get different predictions" in page.text
+    assert "1 of 24 images are wrong in every run" in page.text
     assert "The 3 runs cannot be told apart on these 24 images" in page.text
     ids = [tag["id"] for tag in page.all("section")]
     assert {tag["href"] for tag in page.all("a")} >= {f"#{name}" for name in ids}

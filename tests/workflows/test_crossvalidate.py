@@ -168,8 +168,8 @@ def test_the_report_says_what_kind_of_estimate_it_is(whole: Path) -> None:
     report = (whole / "report.html").read_text("utf-8")
     assert "An estimate over 2 folds: every image was named by a model that was trained" in report
     assert "it and its whole field" in report
-    assert ">Fold by fold<" in report
-    assert report.count('class="fold"') == 2
+    assert ">Results by fold<" in report
+    assert report.count("; fold ") == 2
     assert "no unbiased estimate of that error exists" in report
     assert "tested on none" in report
 

@@ -40,7 +40,6 @@ from actinscope.evaluation.ood import fit_ood_threshold
 from actinscope.evaluation.paired import compare_pairs, exact_mcnemar, mean_difference
 from actinscope.evaluation.sample_size import images_for_half_width
 from actinscope.evaluation.uncertainty_metrics import (
-    ReliabilityPoint,
     UncertaintyEvaluation,
     evaluate_uncertainty,
     uncertainty_estimates,
@@ -60,7 +59,6 @@ __all__ = [
     "Evaluation",
     "LevelEvaluation",
     "LevelRule",
-    "ReliabilityPoint",
     "ResampledTest",
     "RunPair",
     "UncertaintyEvaluation",

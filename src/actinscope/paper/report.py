@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from actinscope import __version__
 from actinscope.bundle import load_bundle
 from actinscope.cells import CropReader
 from actinscope.evaluation import Estimate, evaluation_to_json, typical_examples
@@ -22,10 +21,9 @@ from actinscope.paper.tables import NetworkResults, table_i, table_ii, table_iii
 from actinscope.progress import Progress
 from actinscope.report import (
     CellPicture,
-    DoubtText,
     LeakRow,
     LeakStep,
-    NetworkCurves,
+    Page,
     PaperContent,
     PaperTable,
     ProtocolFigures,
@@ -33,7 +31,7 @@ from actinscope.report import (
     displayed,
     write_paper_pages,
 )
-from actinscope.runs import RunFile, describe_environment, labels_of, now_utc, unreadable
+from actinscope.runs import RunContext, RunFile, labels_of, unreadable
 from actinscope.study import Fingerprints
 from actinscope.training import Recipe, read_recipe
 
@@ -96,8 +94,21 @@ def _content(experiment: Experiment, networks: Sequence[NetworkResults]) -> Pape
     leak = _leak(networks, experiment.protocols)
     steps = _steps(networks)
     return PaperContent(
-        title="The paper's experiment on your cells",
-        question=_question(experiment),
+        page=Page(
+            title="The paper's experiment on your cells",
+            question=_question(experiment),
+            notices=notices_of(networks),
+            settings={
+                "experiment": {
+                    "repeats": len(experiment.repeats),
+                    "images made of each image": experiment.copies,
+                    "protocols": [one.name for one in experiment.protocols],
+                },
+                **experiment.recipe.model_dump(mode="json"),
+            },
+            file_problems=unreadable(experiment.study),
+            **vars(RunContext.now(experiment.command)),
+        ),
         verdict=conclude(experiment.group, len(experiment.repeats), networks),
         tables=_tables(experiment, networks),
         figures=tuple(_figures(networks, protocol) for protocol in experiment.protocols),
@@ -105,23 +116,9 @@ def _content(experiment: Experiment, networks: Sequence[NetworkResults]) -> Pape
         leak=leak,
         steps=steps,
         leak_note=_leak_note(experiment, leak),
-        doubts=tuple(DoubtText(one.claim, one.sentence) for one in all_doubts()),
+        doubts=tuple((one.claim, one.sentence) for one in all_doubts()),
         not_stated=NOT_STATED,
         links=_links(experiment, networks),
-        notices=notices_of(networks),
-        settings={
-            "experiment": {
-                "repeats": len(experiment.repeats),
-                "images made of each image": experiment.copies,
-                "protocols": [one.name for one in experiment.protocols],
-            },
-            **experiment.recipe.model_dump(mode="json"),
-        },
-        environment=describe_environment(),
-        file_problems=unreadable(experiment.study),
-        command=experiment.command,
-        created=now_utc(),
-        version=__version__,
     )
 
 
@@ -160,7 +157,7 @@ def _figures(networks: Sequence[NetworkResults], protocol: Protocol) -> Protocol
     return ProtocolFigures(
         key=protocol.name,
         title=protocol.title,
-        curves=tuple(NetworkCurves(title, result.histories[0]) for title, result in found),
+        curves=tuple((title, result.histories[0]) for title, result in found),
         matrices=tuple((title, result.evaluations["test"]) for title, result in found),
     )
 

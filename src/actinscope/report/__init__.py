@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from actinscope.report.audit_content import AuditContent
-from actinscope.report.comparison import write_comparison
+from actinscope.report.audit_page import write_audit_page
 from actinscope.report.comparison_content import (
     ComparedRun,
     ComparisonContent,
     ContestedImage,
     RunAnswer,
 )
+from actinscope.report.comparison_page import write_comparison
 from actinscope.report.content import (
     CellPicture,
     Checklist,
@@ -19,23 +20,21 @@ from actinscope.report.content import (
     FoldsShown,
     Headline,
     NeighbourShown,
+    Page,
     ReportContent,
     SplitTable,
 )
 from actinscope.report.controls_section import controls_shown
-from actinscope.report.display import displayed
 from actinscope.report.explanation_section import (
     explanation_findings,
     explanation_shown,
     neighbour_words,
 )
-from actinscope.report.gallery import GalleryCard, GalleryContent, write_gallery, write_maps
+from actinscope.report.gallery import GalleryCard, GalleryContent, write_gallery
 from actinscope.report.levels import level_section
 from actinscope.report.paper_content import (
-    DoubtText,
     LeakRow,
     LeakStep,
-    NetworkCurves,
     PaperCell,
     PaperContent,
     PaperRow,
@@ -43,10 +42,12 @@ from actinscope.report.paper_content import (
     ProtocolFigures,
     RunLink,
 )
+from actinscope.report.paper_page import write_paper_pages
+from actinscope.report.pictures import displayed, write_maps
+from actinscope.report.report_page import write_report
 from actinscope.report.text import flatten
-from actinscope.report.tuning import write_tuning_report
 from actinscope.report.tuning_content import TrialLine, TuningContent
-from actinscope.report.write import write_audit_page, write_paper_pages, write_report
+from actinscope.report.tuning_page import write_tuning_report
 
 __all__ = [
     "AuditContent",
@@ -56,7 +57,12 @@ __all__ = [
     "ComparedRun",
     "ComparisonContent",
     "ContestedImage",
-    "DoubtText",
+    "ControlRow",
+    "ControlsShown",
+    "Dots",
+    "ExplanationShown",
+    "ExtraTable",
+    "FeatureMapShown",
     "Finding",
     "FoldRow",
     "FoldsShown",
@@ -66,7 +72,7 @@ __all__ = [
     "LeakRow",
     "LeakStep",
     "NeighbourShown",
-    "NetworkCurves",
+    "Page",
     "PaperCell",
     "PaperContent",
     "PaperRow",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from actinscope.audit import AuditFinding
+from actinscope.report.content import Page
+
+if TYPE_CHECKING:
+    from actinscope.evaluation import Verdict
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,8 +17,7 @@ class AuditContent:
     """The whole page.
 
     Attributes:
-        sentence: what the audit comes to, read first.
-        tone: of the sentence.
+        verdict: what the audit comes to, read first.
         findings: the gravest first.
         counts: rows of (class, images, groups or "").
         checks: rows of the confound tests: name, accuracy, expected, p, in words.
@@ -23,16 +25,11 @@ class AuditContent:
         done: what was looked at and what was not, one sentence each.
     """
 
-    title: str
-    sentence: str
-    tone: Literal["good", "caution", "bad"]
+    page: Page
+    verdict: Verdict
     findings: tuple[AuditFinding, ...]
     counts: tuple[tuple[str, str, str], ...]
     group_name: str | None = None
     checks: tuple[tuple[str, str, str, str], ...] = ()
     reviewed: bool = False
     done: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    command: str = ""
-    created: str = ""
-    version: str = ""

@@ -2,78 +2,37 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from actinscope.audit import Dots
-from actinscope.report import pictures, text
+from actinscope.files import write_text_atomic
+from actinscope.report import text
 from actinscope.report.audit_content import AuditContent
-from actinscope.report.page import environment, frame
-from actinscope.report.svg import join, tag
+from actinscope.report.drawing import BLUE, Chart, rows_of_names
+from actinscope.report.frame import render
 
-_ROW = 26  # height of one class in a drawing of dots, px
-_LEFT = 30.0  # per cent of the width for the names
-
-
-def render_audit(content: AuditContent) -> str:
-    """The page as HTML."""
-    sections = {
-        "verdict": "What the audit found",
-        **{
-            f"finding-{number}": finding.title
-            for number, finding in enumerate(content.findings, start=1)
-        },
-        "checks": "All checks for confounds",
-        "data": "The images",
-        "done": "What was looked at",
-    }
-    if not content.checks:
-        del sections["checks"]
-    view = {
-        "c": content,
-        **frame("page.css"),
-        "sections": sections,
-        "uri": pictures.data_uri,
-        "dots": dots_drawing,
-        "ramp": "",
-        "text": text,
-    }
-    return environment().get_template("audit.html").render(view)
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
-def dots_drawing(dots: Dots) -> Markup:
-    """One row a class, a dot for each value; scaled between the lowest and the highest."""
-    values = [value for row in dots.rows.values() for value in row]
-    low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    span = (high - low) or 1.0
-    pieces = []
-    for place, (name, row) in enumerate(dots.rows.items()):
-        y = _ROW * place + 14
-        words = text.shorten(name, 24)
-        pieces.append(tag("text", words, x="0%", y=y + 4, class_="tick"))
-        pieces.append(tag("line", class_="axis", x1=_at(0.0), x2=_at(1.0), y1=y, y2=y))
-        pieces += [
-            tag("circle", class_="spot", cx=_at((value - low) / span), cy=y, r=4) for value in row
-        ]
-    base = _ROW * len(dots.rows) + 14
-    for share, value in ((0.0, low), (1.0, high)):
-        edge = "start" if share == 0 else "end"
-        pieces.append(
-            tag("text", f"{value:.4g}", class_="tick", x=_at(share), y=base, text_anchor=edge)
-        )
-    pieces.append(
-        tag("text", text.clean(dots.axis), class_="tick", x=_at(0.5), y=base, text_anchor="middle")
-    )
-    label = f"{dots.axis} by class: {', '.join(dots.rows)}"
-    return tag(
-        "svg",
-        join(*pieces),
-        width="100%",
-        height=base + 10,
-        class_="dots",
-        role="img",
-        aria_label=text.clean(label),
-    )
+def write_audit_page(content: AuditContent, path: Path) -> None:
+    """Write the page of an audit; the same content gives the same bytes.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    write_text_atomic(path, render("audit.html", content, dots=dots_chart))
 
 
-def _at(share: float) -> str:
-    return f"{_LEFT + (98 - _LEFT) * share:.2f}%"
+def dots_chart(dots: Dots) -> Chart:
+    """One row a class, a dot for each value."""
+
+    def draw(axes: Axes) -> None:
+        for row, values in enumerate(dots.rows.values()):
+            axes.plot(values, [row] * len(values), "o", color=BLUE, alpha=0.45, ms=5, mew=0)
+        rows_of_names(axes, list(dots.rows))
+        axes.set_xlabel(text.shorten(dots.axis, 60))
+        axes.grid(axis="x")
+
+    return Chart(dots.axis, f"by class: {', '.join(dots.rows)}", draw, 14 + 6 * len(dots.rows))

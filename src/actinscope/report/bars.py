@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from actinscope.report.svg import join, tag
 from actinscope.report.text import clean, groups, percent, whole
 
 if TYPE_CHECKING:
@@ -24,19 +23,19 @@ def headline_bar(headline: Headline) -> Markup:
     """The main number's interval on a scale from 0 to 100 %, against its baseline."""
     estimate = headline.estimate
     words = f"{headline.name} {percent(estimate.value)}"
-    pieces = scale(62)
-    if _has_interval(estimate):
+    pieces = _scale(62)
+    if estimate.has_interval:
         pieces.append(_band(estimate, y=34, height=20, least=0.004))
         words += f", interval {percent(estimate.low)} to {percent(estimate.high)}"
     if headline.baseline is not None:
-        where = along(headline.baseline)
+        where = _along(headline.baseline)
         edge = _anchor(headline.baseline)
         label = f"guessing {percent(headline.baseline)}"
         pieces.append(tag("line", class_="baseline", x1=where, x2=where, y1=20, y2=62))
         pieces.append(tag("text", label, class_="baseline", x=where, y=13, text_anchor=edge))
         words += f"; {headline.baseline_name} {percent(headline.baseline)}"
     if math.isfinite(estimate.value):
-        where = along(estimate.value)
+        where = _along(estimate.value)
         pieces.append(tag("line", class_="point", x1=where, x2=where, y1=29, y2=59))
     return _stretched(pieces, class_="headline-bar", height=84, role="img", aria_label=clean(words))
 
@@ -49,9 +48,9 @@ def small_bar(estimate: Estimate) -> Markup:
     if not math.isfinite(estimate.value):
         return Markup("")
     pieces = [tag("line", class_="axis", x1="0%", x2="100%", y1=6, y2=6)]
-    if _has_interval(estimate):
+    if estimate.has_interval:
         pieces.append(_band(estimate, y=3, height=6, least=0.01))
-    where = along(estimate.value)
+    where = _along(estimate.value)
     pieces.append(tag("line", class_="point", x1=where, x2=where, y1=0.5, y2=11.5))
     return _stretched(pieces, class_="small-bar", height=12, aria_hidden="true")
 
@@ -61,7 +60,7 @@ def share_bar(value: float) -> Markup:
     share = value if math.isfinite(value) else 0.0
     pieces = [
         tag("rect", class_="back", x="0%", width="100%", y=0, height=8, rx=2),
-        tag("rect", class_="fill", x="0%", width=along(share), y=0, height=8, rx=2),
+        tag("rect", class_="fill", x="0%", width=_along(share), y=0, height=8, rx=2),
     ]
     return _stretched(pieces, class_="share-bar", height=8, aria_hidden="true")
 
@@ -74,7 +73,7 @@ def group_strip(members: Mapping[str, int], total: int) -> Markup:
         wide = images / max(1, total)
         title = tag("title", clean(f"{name}: {whole(images)}"))
         look = "block odd" if index % 2 else "block"
-        place = {"x": along(at), "width": along(wide), "y": 0, "height": 20}
+        place = {"x": _along(at), "width": _along(wide), "y": 0, "height": 20}
         pieces.append(tag("rect", title, class_=look, **place))
         at += wide
     words = f"{groups(len(members))}, {whole(sum(members.values()))} images"
@@ -82,10 +81,10 @@ def group_strip(members: Mapping[str, int], total: int) -> Markup:
 
 
 def _stretched(pieces: list[Markup], **attributes: object) -> Markup:
-    return tag("svg", join(*pieces), width="100%", **attributes)
+    return tag("svg", Markup("").join(pieces), width="100%", **attributes)
 
 
-def scale(base: int) -> list[Markup]:
+def _scale(base: int) -> list[Markup]:
     """A line from 0 to 100 % at the height ``base``, with numbers below it."""
     pieces = [tag("line", class_="axis", x1="0%", x2="100%", y1=base, y2=base)]
     for tick in (0, 25, 50, 75, 100):
@@ -98,16 +97,12 @@ def scale(base: int) -> list[Markup]:
 
 
 def _band(estimate: Estimate, *, y: float, height: float, least: float) -> Markup:
-    wide = along(max(least, estimate.high - estimate.low))
-    low = along(estimate.low)
+    wide = _along(max(least, estimate.high - estimate.low))
+    low = _along(estimate.low)
     return tag("rect", class_="band", x=low, width=wide, y=y, height=height, rx=2)
 
 
-def _has_interval(estimate: Estimate) -> bool:
-    return math.isfinite(estimate.low) and math.isfinite(estimate.high)
-
-
-def along(share: float) -> str:
+def _along(share: float) -> str:
     """Where a share 0..1 lies, as SVG writes it."""
     return f"{100 * min(1.0, max(0.0, share)):.2f}%"
 
@@ -116,3 +111,16 @@ def _anchor(share: float) -> str:
     if share < 0.12:
         return "start"
     return "end" if share > 0.88 else "middle"
+
+
+def tag(name: str, content: str = "", **attributes: object) -> Markup:
+    """One SVG element. Values and text are escaped; Markup passes as it is.
+
+    Keyword names become attribute names: ``class_`` is class, ``text_anchor`` is
+    text-anchor; names with capitals (``viewBox``) stay.
+    """
+    pairs = Markup("").join(
+        Markup(' {}="{}"').format(Markup(key.rstrip("_").replace("_", "-")), value)
+        for key, value in attributes.items()
+    )
+    return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), pairs, content)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from actinscope.report.content import Page
+
 if TYPE_CHECKING:
     from actinscope.evaluation import Comparison, Verdict
 
@@ -19,19 +21,19 @@ class RunAnswer:
     Attributes:
         run: its name.
         predicted: the class with the highest probability.
-        chance: that probability, 0..1.
-        chance_of_label: probability of the true class, 0..1.
+        probability: of it, 0..1.
+        probability_of_label: probability of the true class, 0..1.
     """
 
     run: str
     predicted: str
-    chance: float
-    chance_of_label: float
+    probability: float
+    probability_of_label: float
 
 
 @dataclass(frozen=True, eq=False)
 class ContestedImage:
-    """An image that runs answer differently, or that all of them get wrong.
+    """An image that runs predict differently, or that all of them get wrong.
 
     Attributes:
         name: file name as the manifest writes it.
@@ -52,7 +54,7 @@ class ContestedImage:
 
     @property
     def right(self) -> int:
-        """How many runs name it rightly."""
+        """How many runs are correct."""
         return sum(answer.predicted == self.label for answer in self.answers)
 
     @property
@@ -82,36 +84,27 @@ class ComparisonContent:
     """Everything that the report of a comparison says.
 
     Attributes:
-        question: what was asked, in words.
         verdict: the sentence to read first.
-        comparison: all figures.
+        comparison: all metrics.
         runs: in the order of ``comparison.names``.
         sentences: one for each of ``comparison.pairs``.
-        contested: images that runs answer differently, the most contested first.
-        all_wrong: images that no run names rightly.
-        settings: (name, one value a run) of the settings in which the runs differ.
+        contested: images that runs predict differently, the most contested first.
+        all_wrong: images that every run gets wrong.
+        differing: (name, one value a run) of the settings in which the runs differ.
         pictures: sentence on how the pictures were made, or why there are none.
         lost: (why, how many) of the images that were left out.
-        synthetic: the images are phantoms; said on every page.
-        notices: what a reader must know before any number.
         notes: what was decided on the way.
     """
 
-    title: str
-    question: str
+    page: Page
     verdict: Verdict
     comparison: Comparison
     runs: tuple[ComparedRun, ...]
     sentences: tuple[str, ...]
     contested: tuple[ContestedImage, ...]
     all_wrong: tuple[ContestedImage, ...]
-    settings: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    differing: tuple[tuple[str, tuple[str, ...]], ...] = ()
     group: str | None = None
     pictures: str = ""
     lost: tuple[tuple[str, int], ...] = ()
-    synthetic: bool = False
-    notices: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    command: str = ""
-    created: str = ""
-    version: str = ""

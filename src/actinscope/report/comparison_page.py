@@ -1,107 +1,58 @@
-"""The page of a comparison: content in, one HTML text out that needs no other file."""
+"""The report of a comparison: page, figures and tables."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from actinscope.report import bars, pictures, text
+from actinscope.files import make_folder, write_text_atomic
+from actinscope.report import text
 from actinscope.report.comparison_content import ComparisonContent, ContestedImage
-from actinscope.report.page import environment, frame
-from actinscope.wording import p_value, signed
+from actinscope.report.comparison_figures import write_comparison_figures
+from actinscope.report.comparison_tables import write_comparison_tables
+from actinscope.report.fields import Field, Rows, difference_rows
+from actinscope.report.frame import render
+from actinscope.wording import signed
 
 if TYPE_CHECKING:
     from actinscope.evaluation import Comparison, Estimate
 
 _MOST_PICTURES = 36  # of one kind: the page stays small enough to send by mail
 _MOST_ROWS = 60
-_DEEPEST = 0.15  # a difference of this many, or more, gets the full colour
-_MINUS = "\u2212"
 
 
-@dataclass(frozen=True)
-class DifferenceCell:
-    """One field of the matrix of differences: value, interval, and how to draw it."""
+def write_comparison(content: ComparisonContent, folder: Path) -> Path:
+    """Write ``report.html``, ``figures/``, the tables and ``comparison.json`` into ``folder``.
 
-    value: str
-    interval: str
-    look: str
-    strength: float
-    told_apart: bool
+    Returns:
+        The path of ``report.html``.
+
+    Raises:
+        OutputError: the folder cannot be made or written.
+    """
+    make_folder(folder / "figures")
+    write_comparison_tables(content, folder)
+    write_comparison_figures(content, folder / "figures")
+    page = folder / "report.html"
+    write_text_atomic(page, render_comparison(content))
+    return page
 
 
 def render_comparison(content: ComparisonContent) -> str:
-    """The whole report as HTML; the same content gives the same text."""
-    return environment().get_template("compare.html").render(_view(content))
-
-
-def _view(content: ComparisonContent) -> dict[str, Any]:
-    compared = content.comparison
-    return {
-        "c": content,
-        **frame("page.css", "compare.css"),
-        "sections": _sections(content),
-        "text": text,
-        "bars": bars,
-        "metrics": list(compared.evaluations[0].metrics),
-        "differences": difference_rows(compared),
-        "kappas": _kappa_rows(compared),
-        "points": text.points,
-        "p_value": p_value,
-        "decimal": decimal,
-        "shown": _shown(content.contested),
-        "shown_wrong": _shown(content.all_wrong),
-        "most_rows": _MOST_ROWS,
-        "picture_uri": pictures.data_uri,
-        "where": _where,
-    }
-
-
-def _sections(content: ComparisonContent) -> dict[str, str]:
-    """Anchor -> heading of the sections that this content fills, in their order."""
-    sections = (
-        ("notices", "Before you rely on this", content.notices),
-        ("question", "What was asked", True),
-        ("verdict", "The verdict", True),
-        ("pairs", "Each pair of runs", True),
-        ("metrics", "All figures", True),
-        ("contested", "Where they disagree", True),
-        ("wrong", "What all of them get wrong", True),
-        ("agreement", "How far they agree", True),
-        ("images", "Which images were compared", True),
-        ("settings", "How the runs differ", True),
-        ("reading", "How to read this", True),
-        ("reproduce", "How to reproduce this", True),
+    """The whole page as HTML; the same content gives the same text."""
+    return render(
+        "compare.html",
+        content,
+        styles=("compare.css",),
+        metrics=list(content.comparison.evaluations[0].metrics),
+        differences=difference_rows(content.comparison),
+        kappas=_kappa_rows(content.comparison),
+        decimal=decimal,
+        shown=_shown(content.contested),
+        shown_wrong=_shown(content.all_wrong),
+        most_rows=_MOST_ROWS,
     )
-    return {anchor: title for anchor, title, filled in sections if filled}
-
-
-def difference_rows(compared: Comparison) -> list[tuple[str, list[DifferenceCell | None]]]:
-    """(run, cells) of the matrix: accuracy of the row minus that of the column."""
-    rows = []
-    for row, name in enumerate(compared.names):
-        cells = [
-            None if row == column else _difference_cell(compared, row, column)
-            for column in range(len(compared.names))
-        ]
-        rows.append((name, cells))
-    return rows
-
-
-def _difference_cell(compared: Comparison, row: int, column: int) -> DifferenceCell:
-    pair = compared.pair(row, column)
-    found = pair.accuracy.difference
-    sign = 1 if pair.second == row else -1
-    value = sign * found.value
-    interval = ""
-    if found.has_interval:
-        low, high = sorted((sign * found.low, sign * found.high))
-        interval = f"{text.points(low)} to {text.points(high)}"
-    look = "none" if value == 0 else "hit" if value > 0 else "miss"
-    strength = round(0.08 + 0.44 * min(1.0, abs(value) / _DEEPEST), 3)
-    return DifferenceCell(text.points(value), interval, look, strength, pair.told_apart)
 
 
 def decimal(found: Estimate) -> tuple[str, str]:
@@ -110,27 +61,19 @@ def decimal(found: Estimate) -> tuple[str, str]:
     return signed(found.value, 3, undefined=text.UNDEFINED), interval
 
 
-def _kappa_rows(compared: Comparison) -> list[tuple[str, list[tuple[str, str] | None]]]:
-    """(run, [(agreement, kappa)]) of every other run."""
-    rows = []
-    for row, name in enumerate(compared.names):
-        cells: list[tuple[str, str] | None] = []
-        for column in range(len(compared.names)):
-            if row == column:
-                cells.append(None)
-                continue
-            pair = compared.pair(row, column)
-            kappa = f"{pair.kappa:.2f}".replace("-", _MINUS)
-            cells.append(
-                (text.percent(pair.agreement), kappa if math.isfinite(pair.kappa) else "n/a")
-            )
-        rows.append((name, cells))
-    return rows
+def _kappa_rows(compared: Comparison) -> Rows:
+    """Share of images with the same prediction, and Cohen's kappa, of every pair of runs."""
+
+    def field(row: int, column: int) -> Field:
+        pair = compared.pair(row, column)
+        return Field(text.percent(pair.agreement), f"\u03ba {text.decimal(pair.kappa, 2)}")
+
+    places = range(len(compared.names))
+    return [
+        (name, [None if row == one else field(row, one) for one in places])
+        for row, name in enumerate(compared.names)
+    ]
 
 
 def _shown(images: Sequence[ContestedImage]) -> list[ContestedImage]:
     return [image for image in images if image.pixels is not None][:_MOST_PICTURES]
-
-
-def _where(image: ContestedImage) -> str:
-    return text.clean(f"{image.name} · {image.object_id}" if image.object_id else image.name)

@@ -65,29 +65,22 @@ def _metrics(content: ComparisonContent) -> Iterator[tuple[str, ...]]:
 
 
 def _pairs(content: ComparisonContent) -> Iterator[tuple[str, ...]]:
-    compared = content.comparison
-    for pair, sentence in zip(compared.pairs, content.sentences, strict=True):
-        counted = pair.accuracy
-        yield (
-            compared.names[pair.first],
-            compared.names[pair.second],
-            str(compared.n),
-            str(counted.changed),
-            str(counted.only_first_right),
-            str(counted.only_second_right),
-            exact(counted.mcnemar_p),
-            exact(pair.holm_p),
-            "yes" if pair.told_apart else "no",
-            "" if pair.images_needed is None else str(pair.images_needed),
-            exact(pair.agreement),
-            exact(pair.kappa),
-            *(
-                exact(end)
-                for figure in _differences(pair).values()
-                for end in (figure.value, figure.low, figure.high)
-            ),
-            sentence,
+    for pair, sentence in zip(content.comparison.pairs, content.sentences, strict=True):
+        values = {"n": content.comparison.n, **_pair_as_json(content, pair, sentence)}
+        ends = (
+            exact(end)
+            for figure in _differences(pair).values()
+            for end in (figure.value, figure.low, figure.high)
         )
+        yield (*(_cell(values[name]) for name in _PAIR_COLUMNS), *ends, sentence)
+
+
+def _cell(value: str | int | float | bool | None) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return exact(value)
+    return "" if value is None else str(value)
 
 
 def _differences(pair: RunPair) -> dict[str, Estimate]:
@@ -110,8 +103,8 @@ def _images(content: ComparisonContent) -> Iterator[tuple[str, ...]]:
                 for answer in image.answers
                 for cell in (
                     answer.predicted,
-                    exact(answer.chance),
-                    exact(answer.chance_of_label),
+                    exact(answer.probability),
+                    exact(answer.probability_of_label),
                 )
             ),
         )
@@ -127,7 +120,7 @@ def _as_json(content: ComparisonContent) -> dict[str, Any]:
         "groups": compared.groups,
         "group": content.group,
         "left_out": [{"why": why, "images": count} for why, count in content.lost],
-        "notices": list(content.notices),
+        "notices": list(content.page.notices),
         "notes": list(content.notes),
         "runs": {
             run.name: {
@@ -175,11 +168,7 @@ def _pair_as_json(content: ComparisonContent, pair: RunPair, sentence: str) -> d
 
 
 def _place(image: ContestedImage) -> dict[str, str]:
-    return {
-        "path": image.name,
-        "object": image.object_id,
-        "label": image.label,
-    }
+    return {"path": image.name, "object": image.object_id, "label": image.label}
 
 
 def _cleaned(value: Any) -> Any:

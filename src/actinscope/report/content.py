@@ -1,7 +1,7 @@
 """What a report says: plain values, filled in by the caller, drawn by this room.
 
 Every number in a report comes from one of these fields. Nothing here is worked out
-from anything else, so a reader can trace each figure to the file it was taken from.
+from anything else, so a reader can trace each number to the file it was taken from.
 All strings may hold anything (labels and file names are foreign text); they are
 escaped when they are drawn.
 """
@@ -17,19 +17,35 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from actinscope.evaluation import Estimate, Evaluation, UncertaintyEvaluation, Verdict
-    from actinscope.report.explanation import ExplanationShown
 
-PARTS = ("train", "validation", "test")
 
-HISTORY_KEYS = (
-    "epoch",
-    "loss",
-    "accuracy",
-    "validation_loss",
-    "validation_accuracy",
-    "learning_rate",
-    "seconds",
-)
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What every page has beside its subject.
+
+    All strings, here and in the contents that hold a page, may hold anything (labels and file
+    names are foreign text); they are escaped when they are drawn.
+
+    Attributes:
+        question: what was asked, in words.
+        notices: what a reader must know before any number; at the top.
+        synthetic: the images are phantoms; said at the top and on every printed page.
+        settings: values may be mappings, sequences and plain values.
+        file_problems: (file name, message) of the files that could not be read.
+        created, environment, command, version: as in `actinscope.runs.RunContext`; what is
+            empty is left out.
+    """
+
+    title: str
+    question: str = ""
+    notices: tuple[str, ...] = ()
+    synthetic: bool = False
+    settings: Mapping[str, object] = field(default_factory=dict)
+    file_problems: tuple[tuple[str, str], ...] = ()
+    created: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    command: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +121,7 @@ class Headline:
     part: str
     estimate: Estimate
     baseline: float | None = None
-    baseline_name: str = "always answering the most frequent class"
+    baseline_name: str = "always predicting the majority class"
 
 
 @dataclass(frozen=True)
@@ -169,7 +185,7 @@ class ControlsShown:
         rows: one entry a control.
         shuffled: what chance gives, as a sentence.
         resolution: (which images, balanced accuracy of the network on them).
-        batches: rows of column, values, images, named rightly, by chance, Cramer's V.
+        batches: rows of column, values, images, share correct, by chance, Cramer's V.
     """
 
     rows: tuple[ControlRow, ...]
@@ -186,7 +202,7 @@ class FoldRow:
         name: short, for table and chart.
         repeat: from 1.
         images, groups: of its test part; ``groups`` None where there are none.
-        figures: metric -> value with interval, of its test part.
+        metrics: name -> value with interval, of its test part.
         folder: of its own report.
     """
 
@@ -194,7 +210,7 @@ class FoldRow:
     repeat: int
     images: int
     groups: int | None
-    figures: Mapping[str, Estimate]
+    metrics: Mapping[str, Estimate]
     folder: str
 
 
@@ -256,40 +272,118 @@ class Checklist:
 
 
 @dataclass(frozen=True, eq=False)
-class ReportContent:
-    """Everything that one report says.
-
-    Only the first six fields are needed; a report on new data has no history and no
-    split. A section whose field is empty says so in one line or is left out.
+class MeanMapShown:
+    """The mean image of a class under the mean map of its correct or wrong predictions.
 
     Attributes:
-        question: what was asked, in words: which classes, which images, which network.
-        evaluations: part ("test", "validation", "train" or any other name) -> Evaluation.
-            The part that ``headline`` names is drawn first and large.
-        synthetic: the images are phantoms; the report says so on every page.
-        notices: what a reader must know before any number; said at the top.
-        history: keys of ``HISTORY_KEYS``, lists of one value an epoch; other keys are
-            ignored, missing ones are not drawn, NaN leaves a gap.
-        best_epoch: value from ``history["epoch"]`` of the epoch whose weights were kept.
-        errors_total: number of wrong answers in the headline part, of which ``errors`` may
-            hold only some; ``None`` takes it from the part's confusion matrix.
-        methods: (heading, text) of the paragraphs for a paper.
-        settings: the recipe; values may be mappings, sequences and plain values.
-        file_problems: (file name, message) of the files that could not be read.
-        worth: part -> what its probabilities are worth; the part of the headline is shown.
-        command: the command line that made the run.
-        created: date and time as it shall be printed; empty to leave it out.
-        version: version of actinscope; empty to leave it out.
+        pixels: uint8 (H, W) or (H, W, 3).
+        heat: float32 (H, W), 0..1; 1 is the largest value of all mean maps.
+    """
+
+    label: str
+    answers: str
+    images: int
+    pixels: NDArray[np.uint8]
+    heat: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class PrototypeShown:
+    """A training image that stands for its class."""
+
+    name: str
+    group: str
+    pixels: NDArray[np.uint8]
+    stands_for: str
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureMapShown:
+    """Images as points of a plane.
+
+    Attributes:
+        title, note: heading and what a reader must know.
+        axes: what stands along x and y.
+        points: (N, 2) float64.
+        classes, groups: (N,) numbers of ``class_names`` and ``group_names``; groups is
+            empty where there are none.
+        is_test: (N,) test images, drawn as rings.
+        name: of the figure's file.
     """
 
     title: str
-    question: str
+    note: str
+    axes: tuple[str, str]
+    points: NDArray[np.float64]
+    classes: NDArray[np.int64]
+    class_names: tuple[str, ...]
+    groups: NDArray[np.int64]
+    group_names: tuple[str, ...]
+    group_word: str
+    is_test: NDArray[np.bool_]
+    name: str
+
+
+@dataclass(frozen=True, eq=False)
+class ExplanationShown:
+    """The section on what the network looks at.
+
+    Attributes:
+        method: how maps are made, in a sentence or two.
+        attention: (what, estimate) of shares, 0..1.
+        attention_sentence: what they mean; empty where there are none.
+        ahead: how far attention is ahead of even attention, as text.
+        doubtful: the attention is a reason not to trust the network.
+        means: by class.
+        sanity: rows of what was shuffled, rank correlation, of strength, SSIM, images.
+        sanity_sentence: what they mean.
+        sanity_bad: maps hardly change.
+        prototypes: class -> training images.
+        maps: of the features.
+        images: rows of the table explanation_images.csv, the first being its header.
+    """
+
+    method: str
+    attention: tuple[tuple[str, Estimate], ...] = ()
+    attention_sentence: str = ""
+    ahead: str = ""
+    doubtful: bool = False
+    means: tuple[MeanMapShown, ...] = ()
+    sanity: tuple[tuple[str, ...], ...] = ()
+    sanity_sentence: str = ""
+    sanity_bad: bool = False
+    prototypes: Mapping[str, tuple[PrototypeShown, ...]] = field(default_factory=dict)
+    maps: tuple[FeatureMapShown, ...] = ()
+    images: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class ReportContent:
+    """Everything that the report of a run or an evaluation says.
+
+    Only the first five fields are needed; a report on new data has no history and no
+    split. A section whose field is empty says so in one line or is left out.
+
+    Attributes:
+        verdict: the sentence to read first.
+        evaluations: part ("test", "validation", "train" or any other name) -> Evaluation.
+            The part that ``headline`` names is drawn first and large.
+        history: ``epoch``, ``loss``, ``accuracy``, ``validation_loss``, ``validation_accuracy``,
+            ``learning_rate`` and ``seconds``, lists of one value an epoch; other keys are
+            ignored, missing ones are not drawn, NaN leaves a gap.
+        best_epoch: value from ``history["epoch"]`` of the epoch whose weights were kept.
+        errors_total: number of wrong predictions in the headline part, of which ``errors`` may
+            hold only some; ``None`` takes it from the part's confusion matrix.
+        methods: (heading, text) of the paragraphs for a paper.
+        uncertainty: part -> calibration, prediction sets and abstention on it; that of the part
+            of the headline is shown.
+    """
+
+    page: Page
     verdict: Verdict
     headline: Headline
     classes: tuple[str, ...]
     evaluations: Mapping[str, Evaluation]
-    synthetic: bool = False
-    notices: tuple[str, ...] = ()
     history: Mapping[str, Sequence[float]] = field(default_factory=dict)
     best_epoch: int | None = None
     split: SplitTable | None = None
@@ -306,13 +400,7 @@ class ReportContent:
     levels: tuple[LevelSection, ...] = ()
     methods: tuple[tuple[str, str], ...] = ()
     checklists: tuple[Checklist, ...] = ()
-    worth: Mapping[str, UncertaintyEvaluation] = field(default_factory=dict)
-    settings: Mapping[str, object] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
-    file_problems: tuple[tuple[str, str], ...] = ()
+    uncertainty: Mapping[str, UncertaintyEvaluation] = field(default_factory=dict)
     preprocessing: str = ""
     network: str = ""
     timing: str = ""
-    command: str = ""
-    created: str = ""
-    version: str = ""

@@ -52,8 +52,8 @@ def _row(control: Control) -> ControlRow:
 
 def _shuffled(shuffled: PermutedLabels) -> str:
     return (
-        f"Chance: with the labels dealt out anew {shuffled.how}, the same answers reach "
+        f"Chance: with the labels permuted {shuffled.how}, the same predictions reach "
         f"{percent(shuffled.mean)} on average and at most {percent(shuffled.high)} in 95 of "
-        f"100 deals; with the true labels {percent(shuffled.balanced_accuracy)} "
+        f"100 permutations; with the true labels {percent(shuffled.balanced_accuracy)} "
         f"(p = {shuffled.p:.3f})."
     )

@@ -20,14 +20,15 @@ from actinscope.explain import (
     enlarged,
     sanity_sentence,
 )
-from actinscope.report.content import Finding
-from actinscope.report.display import displayed
-from actinscope.report.explanation import (
+from actinscope.report.content import (
     ExplanationShown,
     FeatureMapShown,
+    Finding,
     MeanMapShown,
     PrototypeShown,
 )
+from actinscope.report.pictures import displayed
+from actinscope.report.tables import exact
 from actinscope.study import Record
 from actinscope.wording import points_interval, signed, whole_percent
 
@@ -43,27 +44,28 @@ def explanation_findings(found: Explanation | None) -> tuple[Finding, ...]:
     """Warnings on maps that lie outside the cells, or do not depend on the weights."""
     if found is None:
         return ()
-    told = []
+    findings = []
     if found.attention is not None and found.attention.mostly_outside:
-        told.append(
+        findings.append(
             Finding(
                 "warning",
                 "Most of the evidence lies outside of the cells",
                 attention_sentence(found.attention),
-                "Look at the maps of errors and right answers: background, neighbours or the edge "
-                "of the crop may give the class away. Small cells and coarse maps also cause this",
+                "Look at the maps of errors and correct predictions: background, neighbours or "
+                "the edge of the crop may give the class away. Small cells and coarse maps also "
+                "cause this",
             )
         )
     if any(step.hardly_changes for step in found.sanity):
-        told.append(
+        findings.append(
             Finding(
                 "warning",
-                "The maps hardly depend on what was learnt",
+                "The maps hardly depend on what was learned",
                 sanity_sentence(found.sanity),
                 "Do not argue with these maps",
             )
         )
-    return tuple(told)
+    return tuple(findings)
 
 
 def explanation_shown(
@@ -78,7 +80,7 @@ def explanation_shown(
         attention=()
         if attention is None
         else (
-            ("evidence for the answer", attention.inside),
+            ("evidence for the prediction", attention.inside),
             ("area: what even attention gives", attention.area),
         ),
         attention_sentence="" if attention is None else _attention_words(found),
@@ -108,19 +110,19 @@ def _method(found: Explanation, looks: SaliencySource) -> str:
     if found.method == ACTIVATION:
         total = len(looks.part.records)
         which = f"all {total}" if len(found.rows) == total else f"{len(found.rows)} of the {total}"
-        drawn = "" if len(found.rows) == total else ", drawn by lot"
+        drawn = "" if len(found.rows) == total else ", drawn at random"
         maps = looks.part.output.class_maps
         grid = "" if maps is None else f"{maps.shape[1]} x {maps.shape[2]}"
         return (
-            "Class activation maps show where the image holds evidence for the answer, against "
+            "Class activation maps show where the image holds evidence for the prediction, against "
             f"the mean of the other classes. They have {grid} places, however smooth they look, so "
             f"evidence spills over the edge of small cells. Means and shares rest on {which} "
             f"images{drawn}."
         )
     return (
         "The network has no class activation maps. Occlusion maps were made instead: a patch of "
-        "background covers one place after the other, and the fall of the answer's log odds shows "
-        f"how much depends on that place. They take {POSITIONS**2} predictions an image, so that "
+        "background covers one place after the other, and the fall of the log odds of the "
+        f"prediction shows how much depends on that place. They take {POSITIONS**2} predictions an image, so that "
         f"only the first pictures have one; shares rest on {len(found.rows)} images with "
         f"{COARSE} x {COARSE} places."
     )
@@ -128,10 +130,10 @@ def _method(found: Explanation, looks: SaliencySource) -> str:
 
 def _attention_words(found: Explanation) -> str:
     assert found.attention is not None
-    told = attention_sentence(found.attention)
+    words = attention_sentence(found.attention)
     if found.attention.left_out:
-        told += f" {found.attention.left_out} images had no cell or an empty map."
-    return told
+        words += f" {found.attention.left_out} images had no cell or an empty map."
+    return words
 
 
 def _means(found: Explanation, looks: SaliencySource) -> tuple[MeanMapShown, ...]:
@@ -140,7 +142,7 @@ def _means(found: Explanation, looks: SaliencySource) -> tuple[MeanMapShown, ...
     return tuple(
         MeanMapShown(
             label=classes[one.label],
-            answers="right answers" if one.right else "wrong answers",
+            answers="correct predictions" if one.right else "wrong predictions",
             images=one.images,
             pixels=displayed(one.picture),
             heat=enlarged(one.heat / largest, (one.picture.shape[0], one.picture.shape[1])),
@@ -215,23 +217,23 @@ def _feature_map(one: FeatureMap, looks: SaliencySource, group: str) -> FeatureM
 
 
 def _feature_note(one: FeatureMap) -> str:
-    told = (
+    words = (
         "Each point is an image, placed by the network's features: near means similar to the "
         "network."
     )
     if len(one.training):
-        told += f" Dots: {len(one.training)} training images; rings: {len(one.test)} test images"
-        told += ", which did not shape the map." if one.places.method == "pca" else "."
+        words += f" Dots: {len(one.training)} training images; rings: {len(one.test)} test images"
+        words += ", which did not shape the map." if one.places.method == "pca" else "."
     if one.thinned:
-        told += " Images were drawn by lot; there are more."
+        words += " The images were drawn at random; there are more."
     if one.places.method == "umap":
         return (
-            f"{told} In a UMAP neighbours stay together; distances between clusters mean nothing."
+            f"{words} In a UMAP neighbours stay together; distances between clusters mean nothing."
         )
     assert one.places.explained is not None
     share = 100 * sum(one.places.explained)
     return (
-        f"{told} Principal components: this plane shows {share:.0f} % of the variance, so images "
+        f"{words} Principal components: this plane shows {share:.0f} % of the variance, so images "
         "that overlap here may be far apart in the rest. Groups that lie apart within one class "
         "mean that the network sees where an image comes from."
     )
@@ -247,12 +249,12 @@ def _axes(one: FeatureMap) -> tuple[str, str]:
 def _image_rows(found: Explanation, looks: SaliencySource) -> tuple[tuple[str, ...], ...]:
     """One line an image: what the attention and the map of the features rest on."""
     header = ("path", "object", "part", "label", "predicted")
-    figures = ("attention_inside", "cell_area", "component_1", "component_2")
+    values = ("attention_inside", "cell_area", "component_1", "component_2")
     classes = looks.part.evaluation.classes
     shares = {int(row): place for place, row in enumerate(found.rows)}
     plane = next((one for one in found.features if one.places.method == "pca"), None)
     laid: dict[int, NDArray[np.float64]] = {}
-    rows = [(*header, *figures)]
+    rows = [(*header, *values)]
     if plane is not None:
         training = looks.training
         test = plane.places.others if len(plane.training) else plane.places.fitted
@@ -263,18 +265,14 @@ def _image_rows(found: Explanation, looks: SaliencySource) -> tuple[tuple[str, .
             answer = classes[int(training.output.probabilities[row].argmax())]
             point = plane.places.fitted[place]
             rows.append((record.name, record.object_id, "train", record.label, answer,
-                         "", "", *map(_exact, point)))  # fmt: skip
+                         "", "", *map(exact, point)))  # fmt: skip
     for row in sorted({*shares, *laid}):
         record = looks.part.records[row]
         answer = classes[int(looks.part.output.probabilities[row].argmax())]
         number = shares.get(row)
         own = ("", "") if number is None else (
-            _exact(found.shares[number]), _exact(found.areas[number])
+            exact(found.shares[number]), exact(found.areas[number])
         )  # fmt: skip
-        point = tuple(map(_exact, laid[row])) if row in laid else ("", "")
+        point = tuple(map(exact, laid[row])) if row in laid else ("", "")
         rows.append((record.name, record.object_id, "test", record.label, answer, *own, *point))
     return tuple(rows)
-
-
-def _exact(value: float) -> str:
-    return repr(float(value)) if np.isfinite(value) else ""

@@ -16,11 +16,11 @@ def level_section(level: LevelEvaluation) -> LevelSection:
         "images",
         "true class",
         *(f"share labelled {name}" for name in classes if level.mixed),
-        "answer",
-        *(f"share named {name}" for name in classes),
+        "prediction",
+        *(f"share predicted {name}" for name in classes),
         *(f"mean probability of {name}" for name in classes),
     )
-    note = f"Every {rule.word}: its images, its answer, and what the answer rests on."
+    note = f"Every {rule.word}: its images, its prediction, and what it rests on."
     if len(level.units) > _SHOWN_UNITS:
         note += f" The first {_SHOWN_UNITS} of {len(level.units)}; the CSV holds all."
     return LevelSection(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from actinscope.report import pictures, text
 from actinscope.report.content import CellPicture
-from actinscope.report.sheet import PAGE_MM, sheet
+from actinscope.report.drawing import PAGE_MM, sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +54,7 @@ def errors_figure(errors: Sequence[CellPicture]) -> Figure:
         left, top = 2.2 * column, each * row + _WORDS
         _place(axes, pictures.as_rgb(cell.pixels), left, top)
         if cell.heat is not None:
-            _place(axes, pictures.heat_over(cell), left + 1, top)
+            _place(axes, pictures.overlay(cell.pixels, cell.heat), left + 1, top)
         words = axes.text(left + _GAP / 2, top - 0.03, _answer(cell), va="bottom", size=6.2)
         words.set_linespacing(1.25)
     return figure
@@ -63,7 +63,7 @@ def errors_figure(errors: Sequence[CellPicture]) -> Figure:
 def _answer(cell: CellPicture) -> str:
     chance = text.percent(cell.probabilities.get(cell.predicted, math.nan))
     # The number first: after a name in a right-to-left script it would change its place.
-    answered = f"answered with {chance}: {text.shorten(cell.predicted, 22)}"
+    answered = f"predicted with {chance}: {text.shorten(cell.predicted, 22)}"
     return f"{answered}\nis {text.shorten(cell.label, 34)}" if cell.label else answered
 
 
@@ -74,8 +74,7 @@ def _board(width: float, height: float, side: float, *, left: float) -> tuple[Fi
     axes = figure.add_axes((left / across, 0.0, 1 - left / across, 1.0))
     axes.set(xlim=(0, width), ylim=(height, 0), aspect="equal", xticks=[], yticks=[])
     axes.tick_params(length=0)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)
     return figure, axes
 
 

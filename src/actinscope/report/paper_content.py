@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from actinscope.report.content import CellPicture
+from actinscope.report.content import CellPicture, Page
 
 if TYPE_CHECKING:
     from actinscope.evaluation import Estimate, Evaluation, Verdict
@@ -62,20 +62,17 @@ class PaperTable:
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkCurves:
-    """One run's training: its network, and a history as in the report of a run."""
-
-    title: str
-    history: Mapping[str, list[float]]
-
-
-@dataclass(frozen=True, eq=False)
 class ProtocolFigures:
-    """Figures 4 and 5 under one protocol: curves and confusion matrices of all networks."""
+    """Figures 4 and 5 under one protocol.
+
+    Attributes:
+        curves: (network, history as in the report of a run) of one run of each network.
+        matrices: (network, evaluation of its own test part).
+    """
 
     key: str
     title: str
-    curves: tuple[NetworkCurves, ...]
+    curves: tuple[tuple[str, Mapping[str, list[float]]], ...]
     matrices: tuple[tuple[str, Evaluation], ...]
 
 
@@ -101,14 +98,6 @@ class LeakStep:
 
 
 @dataclass(frozen=True)
-class DoubtText:
-    """A doubtful point of the published numbers: the claim, and what follows on recomputing."""
-
-    claim: str
-    sentence: str
-
-
-@dataclass(frozen=True)
 class RunLink:
     """The report of one run, as an address relative to this report."""
 
@@ -120,10 +109,13 @@ class RunLink:
 
 @dataclass(frozen=True, eq=False)
 class PaperContent:
-    """Everything that the report of the experiment says."""
+    """Everything that the report of the experiment says.
 
-    title: str
-    question: str
+    Attributes:
+        doubts: (claim, what follows on recomputing) of doubtful points of the published numbers.
+    """
+
+    page: Page
     verdict: Verdict
     tables: tuple[PaperTable, ...]
     figures: tuple[ProtocolFigures, ...]
@@ -131,13 +123,6 @@ class PaperContent:
     leak: tuple[LeakRow, ...]
     steps: tuple[LeakStep, ...]
     leak_note: str
-    doubts: tuple[DoubtText, ...]
+    doubts: tuple[tuple[str, str], ...]
     not_stated: tuple[str, ...]
     links: tuple[RunLink, ...]
-    notices: tuple[str, ...] = ()
-    settings: Mapping[str, object] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
-    file_problems: tuple[tuple[str, str], ...] = ()
-    command: str = ""
-    created: str = ""
-    version: str = ""

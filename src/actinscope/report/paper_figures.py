@@ -1,25 +1,39 @@
-"""Figures 1, 4 and 5 in the paper's layout, and the cost of the leak, for print."""
+"""Figures 1, 4 and 5 in the paper's layout, and the cost of the leak."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from actinscope import wording
 from actinscope.report import text
-from actinscope.report.figures import draw_curves, draw_matrix, save_figures
+from actinscope.report.charts import curve_charts
+from actinscope.report.drawing import (
+    BLUE,
+    COLUMN_MM,
+    INK,
+    ORANGE,
+    PAGE_MM,
+    Chart,
+    beside,
+    interval_bar,
+    save_figures,
+    sheet,
+    side_by_side,
+)
+from actinscope.report.figures import MANY_CLASSES, draw_matrix
 from actinscope.report.montages import examples_figure
 from actinscope.report.paper_content import LeakRow, PaperContent, ProtocolFigures
-from actinscope.report.sheet import COLUMN_MM, INK, MUTED, PAGE_MM, sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from actinscope.evaluation import Estimate
-
-_OWN, _UNSEEN, _LINE = "#0b5c94", "#b04e00", "#d5d9da"
 _ACROSS = 3  # confusion matrices in a row
 _MOST_NETWORKS = 8  # of one figure, so that it fits a page
 
@@ -40,37 +54,33 @@ def _figures(content: PaperContent) -> Iterator[tuple[str, Figure]]:
         yield "figure_1", examples_figure(content.examples)
     for protocol in content.figures:
         if protocol.curves:
-            yield f"figure_4_{protocol.key}", _curves(protocol)
+            shown = protocol.curves[:_MOST_NETWORKS]
+            charts = [chart for one in shown for chart in network_charts(*one)]
+            yield f"figure_4_{protocol.key}", side_by_side(charts, title=protocol.title)
             yield f"figure_5_{protocol.key}", _matrices(protocol)
     if content.leak:
-        yield "cost_of_the_leak", _leak(content.leak)
+        yield "cost_of_the_leak", side_by_side(leak_charts(content.leak))
 
 
-def _curves(protocol: ProtocolFigures) -> Figure:
-    shown = protocol.curves[:_MOST_NETWORKS]
-    figure = sheet(PAGE_MM, 8 + 48 * len(shown))
-    figure.suptitle(protocol.title, fontsize=8, color=INK)
-    grid = figure.subplots(len(shown), 2, squeeze=False)
-    for row, one in zip(grid, shown, strict=True):
-        for axes, key in zip(row, ("accuracy", "loss"), strict=True):
-            draw_curves(axes, one.history, key, None)
-            axes.set_title(text.shorten(one.title, 60), fontsize=7.5, loc="left", color=INK)
-    return figure
+def network_charts(network: str, history: Mapping[str, Sequence[float]]) -> tuple[Chart, ...]:
+    """Loss and accuracy of one network over the epochs."""
+    found = curve_charts(history, None)
+    return tuple(replace(chart, title=f"{network}: {chart.title.lower()}") for chart in found)
 
 
 def _matrices(protocol: ProtocolFigures) -> Figure:
     shown = protocol.matrices[:_MOST_NETWORKS]
     classes = len(shown[0][1].classes)
-    across = 1 if classes > 4 else min(_ACROSS, len(shown))
+    dense = classes > MANY_CLASSES - 2
+    across = 1 if dense else min(_ACROSS, len(shown))
     down = math.ceil(len(shown) / across)
-    height = 165 if classes > 4 else 34 + 11 * classes
-    width = PAGE_MM if classes > 4 else min(PAGE_MM, COLUMN_MM * across)
-    figure = sheet(width, 8 + height * down)
+    height = 165 if dense else 34 + 11 * classes
+    figure = sheet(PAGE_MM if dense else min(PAGE_MM, COLUMN_MM * across), 8 + height * down)
     figure.suptitle(f"{protocol.title}: own test part", fontsize=8, color=INK)
     grid = figure.subplots(down, across, squeeze=False).ravel()
     for axes, (title, evaluation) in zip(grid, shown, strict=False):
         draw_matrix(axes, evaluation)
-        axes.set_title(_in_lines(title), fontsize=7.5, color=INK)
+        axes.set_title(_in_lines(title), loc="center")
     for axes in grid[len(shown) :]:
         axes.set_axis_off()
     return figure
@@ -82,45 +92,50 @@ def _in_lines(title: str) -> str:
     return f"{name}\n({rest}" if bracket else name
 
 
-def _leak(rows: Sequence[LeakRow]) -> Figure:
-    """A pair of intervals for each network and protocol: own test part, and unseen groups."""
-    figure = sheet(PAGE_MM, 22 + 11 * len(rows))
-    axes = figure.subplots()
-    names = []
-    for place, row in enumerate(rows):
-        # An earlier row of the same network has told its name.
-        first = place == 0 or rows[place - 1].network != row.network
-        names.append(f"{text.shorten(row.network, 40)}\n{row.protocol}" if first else row.protocol)
-        for estimate, colour, offset, part in (
-            (row.own, _OWN, -0.16, 0),
-            (row.unseen, _UNSEEN, 0.16, 1),
-        ):
-            dots = [100 * pair[part] for pair in row.by_repeat]
-            if len(dots) > 1:
-                axes.plot(dots, [place + offset] * len(dots), "o", color=colour, ms=2, alpha=0.45)
-            label = ("own test part", "groups never seen")[part] if place == 0 else None
-            _interval(axes, estimate, place + offset, colour, label)
-    axes.set_yticks(range(len(rows)), names)
-    axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlabel("accuracy (%), with 95 % interval; small dots: single repeats")
-    axes.grid(axis="x", color=_LINE, lw=0.5)
-    axes.set_axisbelow(True)
-    axes.tick_params(axis="y", length=0)
-    figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=7)
-    return figure
-
-
-def _interval(axes: Axes, one: Estimate, height: float, colour: str, label: str | None) -> None:
-    if math.isfinite(one.low) and math.isfinite(one.high):
-        axes.plot([100 * one.low, 100 * one.high], [height] * 2, "-", color=colour, lw=1.6)
-    axes.plot([100 * one.value], [height], "o", color=colour, ms=4.5, label=label)
-    if not math.isfinite(one.low):
-        axes.annotate(
-            "no interval",
-            (100 * one.value, height),
-            xytext=(5, 0),
-            textcoords="offset points",
-            fontsize=5.5,
-            color=MUTED,
-            va="center",
+def leak_charts(rows: Sequence[LeakRow]) -> tuple[Chart, ...]:
+    """A chart for each network, all on one scale: its own test part and unseen groups."""
+    floor = leak_floor(rows)
+    charts = []
+    for network, own in groupby(rows, key=lambda row: row.network):
+        found = list(own)
+        words = "; ".join(
+            f"{row.protocol}: own test part {text.percent(row.own.value)}, "
+            f"unseen groups {text.percent(row.unseen.value)}"
+            for row in found
         )
+        charts.append(Chart(network, words, partial(_leak, found, floor), 12 + 12 * len(found)))
+    return tuple(charts)
+
+
+def _leak(rows: Sequence[LeakRow], floor: float, axes: Axes) -> None:
+    """Below the name of each protocol its own test part (blue), then unseen groups (orange)."""
+    for place, row in enumerate(rows):
+        axes.text(100 * floor, place - 0.28, text.shorten(row.protocol, 44), va="center", size=6.5)
+        off = f"{wording.points(row.optimism.value)} points"
+        axes.text(100, place - 0.28, off, ha="right", va="center", size=6.5, weight="bold")
+        for part, one, colour, y in (
+            (0, row.own, BLUE, place + 0.04),
+            (1, row.unseen, ORANGE, place + 0.34),
+        ):
+            if len(row.by_repeat) > 1:
+                dots = [100 * pair[part] for pair in row.by_repeat]
+                axes.plot(dots, [y] * len(dots), "o", color=colour, ms=2.2, alpha=0.45, mew=0)
+            interval_bar(axes, one, y, colour)
+            if not one.has_interval:
+                beside(axes, "no interval", (100 * one.value, y))
+    axes.set(xlim=(100 * floor, 100), ylim=(len(rows) - 0.4, -0.6), yticks=[])
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel("accuracy (%); band: 95 % interval; small dots: repeats")
+    axes.grid(axis="x")
+
+
+def leak_floor(rows: Sequence[LeakRow]) -> float:
+    """Where the scale of all rows begins: a tenth below everything that is drawn, 0..0.9."""
+    values = [
+        value
+        for row in rows
+        for one in (row.own, row.unseen)
+        for value in (one.value, one.low, *(share for pair in row.by_repeat for share in pair))
+        if math.isfinite(value)
+    ]
+    return min(0.9, max(0.0, math.floor(10 * min(values, default=0.0) - 0.01) / 10))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from actinscope.files import write_text_atomic
 from actinscope.report.paper_content import PaperCell, PaperContent, PaperRow, PaperTable
-from actinscope.report.tables import write_csv
+from actinscope.report.tables import exact, write_csv
 from actinscope.report.text import clean
 
 _LATEX = {
@@ -118,11 +118,7 @@ def _values(cell: PaperCell, in_percent: bool) -> list[str]:
     if one is None:
         return [cell.text, "", "", ""]
     scale = 100 if in_percent else 1
-    exact = [
-        repr(float(value * scale)) if math.isfinite(value) else ""
-        for value in (one.value, one.low, one.high)
-    ]
-    return [*exact, str(one.n)]
+    return [*(exact(scale * value) for value in (one.value, one.low, one.high)), str(one.n)]
 
 
 def _number(value: float, digits: int) -> str:

@@ -1,19 +1,32 @@
-"""Cells as small embedded pictures: as the network sees them, and under their map."""
+"""Pictures of cells: as the network sees them, under their map, embedded and as files."""
 
 from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.report.content import CellPicture
+from actinscope.files import atomic_path
 
 LARGEST_SIDE = 224  # px; more does not show at the size that the page draws them
 _LOSSLESS_SIDE = 96  # px; pictures this small are kept exact, they are shown enlarged
 _QUALITY = 88
 _STRENGTH = 0.62  # opacity of the map where it is highest
+_GAP = 4  # pixels between the pictures of a strip
+
+
+def displayed(scaled: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """A scaled image (H, W, K), 0..1, as a picture: grey (H, W), or colours (H, W, 3)."""
+    planes = np.round(scaled * 255).astype(np.uint8)
+    if planes.shape[2] == 1:
+        return planes[:, :, 0]
+    if planes.shape[2] == 2:
+        return np.dstack([planes, np.zeros_like(planes[:, :, :1])])
+    return planes[:, :, :3]
 
 
 def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -23,22 +36,11 @@ def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return pixels
 
 
-def heat_over(picture: CellPicture) -> NDArray[np.uint8]:
-    """The class activation map laid over the cell, uint8 (H, W, 3).
-
-    The more a place counts, the more opaque and the brighter the colour; places that
-    do not count show the cell itself.
-
-    Raises:
-        ValueError: the picture has no map, or one of another size.
-    """
-    if picture.heat is None:
-        raise ValueError(f"no map: {picture.name}")
-    return overlay(picture.pixels, picture.heat)
-
-
 def overlay(pixels: NDArray[np.uint8], heat: NDArray[np.floating]) -> NDArray[np.uint8]:
     """A map (H, W), 0..1, laid over a picture of the same size, uint8 (H, W, 3).
+
+    The more a place counts, the more opaque and the brighter the colour; places that
+    do not count show the picture itself.
 
     Raises:
         ValueError: the sizes differ.
@@ -82,6 +84,28 @@ def overlay_uri(pixels: NDArray[np.uint8], heat: NDArray[np.floating]) -> str:
 
 def ramp_uri() -> str:
     """The colours of the map from little to much, as a picture of one row."""
-    grey = np.full((1, 64), 70, np.uint8)
-    heat = np.linspace(0.0, 1.0, 64, dtype=np.float32)[None, :]
-    return data_uri(heat_over(CellPicture("", "", "", {}, grey, heat)))
+    return overlay_uri(np.full((1, 64), 70, np.uint8), np.linspace(0.0, 1.0, 64)[None, :])
+
+
+def write_maps(
+    pixels: NDArray[np.uint8], heats: Sequence[NDArray[np.floating]], path: Path
+) -> None:
+    """Write a PNG: the image, and beside it the same under each map.
+
+    Args:
+        pixels: (H, W) or (H, W, 3).
+        heats: (H, W) each, 0..1.
+        path: the file.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    from PIL import Image
+
+    cell = as_rgb(pixels)
+    gap = np.full((cell.shape[0], _GAP, 3), 255, np.uint8)
+    strips = [cell]
+    for heat in heats:
+        strips += [gap, overlay(pixels, heat)]
+    with atomic_path(path) as temporary:
+        Image.fromarray(np.concatenate(strips, axis=1)).save(temporary, "PNG")

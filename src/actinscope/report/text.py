@@ -20,6 +20,10 @@ _TITLES = {
     "auroc": "AUROC",
     "mcc": "Matthews correlation",
     "ece": "Expected calibration error",
+    "ece_equal_mass": "Expected calibration error, bins of equal numbers",
+    "ece_equal_width": "Expected calibration error, bins of equal width",
+    "calibration_error_debiased": "Calibration error, root mean square, debiased",
+    "brier": "Brier score (0 to 2)",
     "log_loss": "Log loss",
 }
 _PARTS = {
@@ -57,11 +61,6 @@ def percent(value: float) -> str:
     return wording.percent(value, space=_THIN, undefined=UNDEFINED)
 
 
-def points(value: float) -> str:
-    """A difference of shares in points with its sign: -0.0321 -> "−3.2"."""
-    return wording.points(value, undefined=UNDEFINED)
-
-
 def is_share(metric: str) -> bool:
     """True where the metric is a share 0..1 that is printed as per cent."""
     return any(word in metric.lower() for word in _SHARES)
@@ -71,7 +70,12 @@ def number(value: float, metric: str) -> str:
     """One value of ``metric``: per cent for shares, three decimals otherwise."""
     if is_share(metric):
         return percent(value)
-    return f"{value:.3f}".replace("-", "\u2212") if math.isfinite(value) else UNDEFINED
+    return decimal(value, 3)
+
+
+def decimal(value: float, digits: int) -> str:
+    """A number with a true minus sign: -0.25 -> "−0.250"."""
+    return f"{value:.{digits}f}".replace("-", "\u2212") if math.isfinite(value) else UNDEFINED
 
 
 def interval(estimate: Estimate, metric: str) -> str:

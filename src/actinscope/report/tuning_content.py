@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from actinscope.report import text
+from actinscope.report.content import Page
 
 if TYPE_CHECKING:
-    from actinscope.evaluation import Estimate
+    from actinscope.evaluation import Estimate, Verdict
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,13 @@ class TrialLine:
     Attributes:
         state: ``complete``, ``pruned`` or ``diverged``.
         values: dimension -> what was tried.
-        objective: mean log loss; of broken off trials as far as they came, else NaN.
+        objective: mean log loss; of trials that were stopped as far as they came, else NaN.
         fold_losses: log loss of each finished fold.
         accuracy: mean over the finished folds, 0..1, or NaN.
         seconds: it took.
         is_best: it is the one that was chosen.
         difference: of the log loss to the base recipe, over the same images; None for the base
-            and for broken off trials.
+            and for trials that were stopped.
     """
 
     number: int
@@ -42,25 +43,21 @@ class TrialLine:
 
 @dataclass(frozen=True)
 class TuningContent:
-    """Everything that the page of a search says. All strings may hold anything.
+    """Everything that the page of a search says.
 
     Attributes:
-        tone: "good" where the best trial stands out, else "caution".
+        verdict: "good" where the best trial stands out, else "caution".
         dimensions: name -> ("linear" or "log" and both ends, or "choices" and all of them).
         trials: the first is the base recipe.
         importances: dimension -> share; empty where it is not known.
         folds: number of folds; 1 is the validation part.
         base_spread: standard deviation of the base recipe over the folds; NaN if not known.
         best_recipe: as TOML.
-        final: the command that gives the test figure.
+        final: the command that gives the test result.
     """
 
-    title: str
-    question: str
-    sentence: str
-    tone: str
-    reasons: tuple[str, ...]
-    notices: tuple[str, ...]
+    page: Page
+    verdict: Verdict
     dimensions: Mapping[str, tuple[str, tuple[object, ...]]]
     trials: tuple[TrialLine, ...]
     importances: Mapping[str, float]
@@ -68,9 +65,6 @@ class TuningContent:
     base_spread: float
     best_recipe: str
     final: str
-    command: str = ""
-    created: str = ""
-    version: str = ""
 
 
 def short(value: object) -> str:

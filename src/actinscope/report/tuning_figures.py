@@ -1,77 +1,83 @@
-"""Figures of a search, for print and for its page."""
+"""The charts of a search."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from actinscope.report import text
-from actinscope.report.figures import save_figures
-from actinscope.report.sheet import COLUMN_MM, INK, MUTED, PAGE_MM, sheet
+from actinscope.report.drawing import (
+    BAND,
+    BLUE,
+    INK,
+    MUTED,
+    ORANGE,
+    Chart,
+    rows_of_names,
+)
 from actinscope.report.tuning_content import TrialLine, TuningContent, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-_LINE, _BLUE, _ORANGE, _BAND = "#d5d9da", "#0b5c94", "#b04e00", "#9cc3e0"
-_PANELS_A_ROW = 4
-_LABEL = 30
 
 
-def write_tuning_figures(content: TuningContent, folder: Path) -> dict[str, Path]:
-    """Draw what there are values for, as ``.png`` and ``.svg``; name -> SVG file.
-
-    Raises:
-        OutputError: a file cannot be written.
-    """
-    return save_figures(lambda: _figures(content), folder)
-
-
-def _figures(content: TuningContent) -> Iterator[tuple[str, Figure]]:
-    yield "history", _history(content)
+def tuning_charts(content: TuningContent) -> dict[str, tuple[Chart, ...]]:
+    """``history``, ``slices``, ``parallel`` and ``importances``, as far as there are values."""
+    trials = f"{len(content.trials)} trials"
+    drawn: dict[str, tuple[Chart, ...]] = {}
+    drawn["history"] = (Chart("Trials", trials, partial(_history, content), 60, wide=True),)
     if content.dimensions:
-        yield "slices", _slices(content)
+        drawn["slices"] = tuple(
+            Chart(_spoken(name), f"log loss of {trials}", partial(_slice, content, name), 55)
+            for name in content.dimensions
+        )
     complete = [one for one in content.trials if one.state == "complete"]
     if len(content.dimensions) > 1 and len(complete) > 2:
-        yield "parallel", _parallel(content, complete)
+        draw = partial(_parallel, content, complete)
+        drawn["parallel"] = (Chart("Complete trials", trials, draw, 80, wide=True),)
     if content.importances:
-        yield "importances", _importances(content)
+        ranked = (f"{name} {text.percent(one)}" for name, one in content.importances.items())
+        height = 14 + 7 * len(content.importances)
+        chart = Chart(
+            "Share of each setting", "; ".join(ranked), partial(_importances, content), height
+        )
+        drawn["importances"] = (chart,)
+    return drawn
 
 
-def _history(content: TuningContent) -> Figure:
-    from matplotlib.ticker import MaxNLocator
+def _spoken(name: str) -> str:
+    """The last part of a setting's name, in words."""
+    return name.rpartition(".")[2].replace("_", " ")
 
-    figure = sheet(PAGE_MM, 72)
-    axes = figure.subplots()
+
+def _history(content: TuningContent, axes: Axes) -> None:
     complete = [one for one in content.trials if one.state == "complete"]
     base = content.trials[0].objective
     if math.isfinite(content.base_spread):
         low, high = base - content.base_spread, base + content.base_spread
-        axes.axhspan(low, high, color=_BAND, alpha=0.3, lw=0)
-    axes.axhline(base, color=_ORANGE, lw=0.9, ls=(0, (4, 3)), label="base recipe")
+        axes.axhspan(low, high, color=BAND, alpha=0.3, lw=0)
+    axes.axhline(base, color=ORANGE, lw=0.9, ls=(0, (4, 3)), label="base recipe")
     numbers = [one.number for one in complete]
     best = np.minimum.accumulate([one.objective for one in complete])
-    axes.step(numbers, best, where="post", color=_BLUE, lw=1.2, label="best so far")
+    axes.step(numbers, best, where="post", color=BLUE, lw=1.2, label="best so far")
     _dots(axes, [(one.number, one) for one in content.trials])
     axes.set_xlabel("trial")
     _loss_axis(axes, content)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "ncols": 2}
-    axes.legend(frameon=False, fontsize=6.5, **place)
-    return figure
+    ticks: Any = axes.xaxis.get_major_locator()
+    ticks.set_params(integer=True)
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2)
 
 
 def _dots(axes: Axes, places: Sequence[tuple[float, TrialLine]]) -> None:
     for x, one in places:
         if not math.isfinite(one.objective):
             continue
-        colour = _ORANGE if one.number == 0 else _BLUE
-        fill = colour if one.state == "complete" else "white"
+        colour = ORANGE if one.number == 0 else BLUE
+        fill = colour if one.state == "complete" else "#ffffff"
         size = 6.5 if one.is_best else 4.0
         axes.plot(x, one.objective, "o", ms=size, mec=colour, mfc=fill, mew=0.9, clip_on=True)
 
@@ -86,8 +92,7 @@ def _loss_axis(axes: Axes, content: TuningContent) -> None:
     pad = 0.07 * max(high - low, 1e-3)
     axes.set_ylim(low - pad, high + pad)
     axes.set_ylabel("log loss, held out")
-    axes.grid(axis="y", color=_LINE, lw=0.5)
-    axes.set_axisbelow(True)
+    axes.grid(axis="y")
     above = int((losses > high + pad).sum())
     if above:
         axes.text(
@@ -106,30 +111,19 @@ def _position(scale: tuple[str, tuple[object, ...]], value: object) -> float | N
     return math.log10(value) if kind == "log" else float(value)
 
 
-def _slices(content: TuningContent) -> Figure:
-    names = list(content.dimensions)
-    rows = -(-len(names) // _PANELS_A_ROW)
-    figure = sheet(PAGE_MM, 8 + 46 * rows)
-    columns = min(_PANELS_A_ROW, len(names))
-    panels: Any = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    for axes in panels.flat[len(names) :]:
-        axes.set_visible(False)
-    for axes, name in zip(panels.flat, names, strict=False):
-        scale = content.dimensions[name]
-        found = [(_position(scale, one.values.get(name)), one) for one in content.trials]
-        # Dots of one choice would cover each other: they are set side by side.
-        shift = 0.3 if scale[0] == "choices" else 0.0
-        count = max(1, len(content.trials) - 1)
-        _dots(
-            axes,
-            [(x + shift * (2 * one.number / count - 1), one) for x, one in found if x is not None],
-        )
-        _loss_axis(axes, content)
-        if axes is not panels[0, 0] and axes not in panels[:, 0]:
-            axes.set_ylabel("")
-        axes.set_xlabel(text.shorten(name.rpartition(".")[2].replace("_", " "), _LABEL))
-        _value_axis(axes, scale)
-    return figure
+def _slice(content: TuningContent, name: str, axes: Axes) -> None:
+    scale = content.dimensions[name]
+    found = [(_position(scale, one.values.get(name)), one) for one in content.trials]
+    # Dots of one choice would cover each other: they are set side by side.
+    shift = 0.3 if scale[0] == "choices" else 0.0
+    count = max(1, len(content.trials) - 1)
+    _dots(
+        axes,
+        [(x + shift * (2 * one.number / count - 1), one) for x, one in found if x is not None],
+    )
+    _loss_axis(axes, content)
+    axes.set_xlabel(text.shorten(_spoken(name), 40))
+    _value_axis(axes, scale)
 
 
 def _value_axis(axes: Axes, scale: tuple[str, tuple[object, ...]]) -> None:
@@ -150,34 +144,30 @@ def _value_axis(axes: Axes, scale: tuple[str, tuple[object, ...]]) -> None:
         axes.set_xticks(ticks, [short(10.0**tick) for tick in ticks])
 
 
-def _parallel(content: TuningContent, complete: Sequence[TrialLine]) -> Figure:
+def _parallel(content: TuningContent, complete: Sequence[TrialLine], axes: Axes) -> None:
     names = list(content.dimensions)
-    figure = sheet(PAGE_MM, 80)
-    axes = figure.subplots()
     order = sorted(complete, key=lambda one: -one.objective)  # the best on top
     for rank, one in enumerate(order):
         heights = [_share(content.dimensions[name], one.values.get(name)) for name in names]
         strength = 0.12 + 0.88 * (rank / max(1, len(order) - 1)) ** 2
-        look: dict[str, Any] = {"color": _BLUE, "alpha": strength, "lw": 0.8 + strength}
+        look: dict[str, Any] = {"color": BLUE, "alpha": strength, "lw": 0.8 + strength}
         if one.number == 0:
-            look = {"color": _ORANGE, "alpha": 1.0, "lw": 1.4, "ls": (0, (4, 2))}
+            look = {"color": ORANGE, "alpha": 1.0, "lw": 1.4, "ls": (0, (4, 2))}
         axes.plot(range(len(names)), heights, **look)
     for place, name in enumerate(names):
         axes.axvline(place, color=MUTED, lw=0.6)
         kind, ends = content.dimensions[name]
         marks = ends if kind == "choices" else (ends[0], ends[-1])
-        box = {"fc": "white", "ec": "none", "pad": 0.6, "alpha": 0.8}
+        box = {"fc": "#ffffff", "ec": "none", "pad": 0.6, "alpha": 0.8}
         for value in marks:
             height, words = _share((kind, ends), value), text.shorten(short(value), 14)
             axes.text(place + 0.03, height, words, size=6, color=INK, va="center", bbox=box)
-    labels = [text.shorten(name.rpartition(".")[2].replace("_", " "), _LABEL) for name in names]
+    labels = [text.shorten(_spoken(name), 30) for name in names]
     axes.set_xticks(range(len(names)), labels, rotation=20 if len(names) > 5 else 0)
     axes.set_yticks([])
     axes.set_ylim(-0.06, 1.06)
     axes.set_xlim(-0.1, len(names) - 0.7)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    return figure
+    axes.spines[:].set_visible(False)
 
 
 def _share(scale: tuple[str, tuple[object, ...]], value: object) -> float:
@@ -193,16 +183,9 @@ def _share(scale: tuple[str, tuple[object, ...]], value: object) -> float:
     return (place - low) / (high - low)
 
 
-def _importances(content: TuningContent) -> Figure:
-    names = list(content.importances)
-    figure = sheet(COLUMN_MM, 14 + 7 * len(names))
-    axes = figure.subplots()
-    shares = [100 * content.importances[name] for name in names]
-    axes.barh(range(len(names)), shares, height=0.55, color=_BLUE)
-    axes.set_yticks(range(len(names)), [text.shorten(name, _LABEL) for name in names])
-    axes.set_ylim(len(names) - 0.4, -0.6)
+def _importances(content: TuningContent, axes: Axes) -> None:
+    shares = [100 * share for share in content.importances.values()]
+    axes.barh(range(len(shares)), shares, height=0.55, color=BLUE)
+    rows_of_names(axes, list(content.importances))
     axes.set_xlabel("share of the differences explained (%)")
-    axes.grid(axis="x", color=_LINE, lw=0.5)
-    axes.set_axisbelow(True)
-    axes.tick_params(axis="y", length=0)
-    return figure
+    axes.grid(axis="x")

@@ -17,7 +17,7 @@ from actinscope.runs.crossvalidate_request import (
     question_of,
     require_same_question,
 )
-from actinscope.runs.environment import RunContext, describe_environment, now_utc
+from actinscope.runs.environment import RunContext, now_utc
 from actinscope.runs.evaluation import (
     EvaluatedPredictions,
     evaluate_predictions,
@@ -129,7 +129,6 @@ __all__ = [
     "check_labels",
     "choose_network",
     "common_images",
-    "describe_environment",
     "evaluate_predictions",
     "export_run_bundle",
     "familiar_groups",

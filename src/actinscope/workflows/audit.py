@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from actinscope import __version__
 from actinscope.audit import (
     COPIES_SEARCHED,
     Audited,
@@ -25,15 +24,15 @@ from actinscope.audit import (
 )
 from actinscope.cells import CropReader
 from actinscope.errors import ImageError, SplitError, StudyError, WeightsError
+from actinscope.evaluation import Verdict
 from actinscope.files import make_folder
 from actinscope.networks import default_network, resolve_weights
 from actinscope.progress import Progress
-from actinscope.report import AuditContent, write_audit_page
+from actinscope.report import AuditContent, Page, write_audit_page
 from actinscope.runs import (
+    RunContext,
     StudySource,
-    describe_environment,
     fingerprint_study,
-    now_utc,
     read_study,
     require_new_folder,
     unreadable,
@@ -146,9 +145,8 @@ def _content(
     if worst - {"info"}:
         tone = "bad" if "error" in worst else "caution"
     return AuditContent(
-        title=f"Audit of {manifest.root.name}",
-        sentence=verdict_sentence(findings),
-        tone=tone,
+        page=Page(title=f"Audit of {manifest.root.name}", **vars(RunContext.now(request.command))),
+        verdict=Verdict(verdict_sentence(findings), tone, ()),
         findings=findings,
         counts=tuple(_counts(manifest)),
         group_name=manifest.group,
@@ -168,10 +166,6 @@ def _content(
             "Blank, saturated, unsharp and wrongly exposed images were looked for in each class.",
             said,
         ),
-        environment=describe_environment(),
-        command=request.command,
-        created=now_utc(),
-        version=__version__,
     )
 
 

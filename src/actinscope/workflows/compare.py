@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope import __version__
 from actinscope.bundle import BundleInfo
 from actinscope.cells import CropReader
 from actinscope.errors import ImageError, SettingsError, UsageError
@@ -27,6 +26,7 @@ from actinscope.report import (
     ComparedRun,
     ComparisonContent,
     ContestedImage,
+    Page,
     RunAnswer,
     displayed,
     flatten,
@@ -36,11 +36,11 @@ from actinscope.runs import (
     AlignedRuns,
     Candidate,
     ImageKey,
+    RunContext,
     RunFile,
     RunFolder,
     StudySource,
     align,
-    now_utc,
     read_run,
     recipe_of,
     require_empty_folder,
@@ -298,8 +298,13 @@ def _content(
     contested = _images(aligned, compared.contested.tolist(), material.gallery, progress)
     wrong = _images(aligned, compared.all_wrong.tolist(), material.gallery, progress)
     return ComparisonContent(
-        title=f"{' or '.join(aligned.classes[:3])}: {len(aligned.names)} runs compared",
-        question=_question(request, aligned),
+        page=Page(
+            title=f"{' or '.join(aligned.classes[:3])}: {len(aligned.names)} runs compared",
+            question=_question(request, aligned),
+            synthetic=synthetic,
+            notices=_notices(material.infos),
+            **vars(RunContext.now(request.command)),
+        ),
         verdict=comparison_verdict(
             compared,
             synthetic=synthetic,
@@ -322,16 +327,11 @@ def _content(
         sentences=tuple(pair_sentence(compared, pair) for pair in compared.pairs),
         contested=contested,
         all_wrong=wrong,
-        settings=differing_settings(list(material.recipes.values())),
+        differing=differing_settings(list(material.recipes.values())),
         group=aligned.group,
         pictures=material.gallery.sentence,
         lost=aligned.lost,
-        synthetic=synthetic,
-        notices=_notices(material.infos),
         notes=aligned.notes,
-        command=request.command,
-        created=now_utc(),
-        version=__version__,
     )
 
 
@@ -381,8 +381,8 @@ def _answer(aligned: AlignedRuns, run: int, place: int) -> RunAnswer:
     return RunAnswer(
         run=aligned.names[run],
         predicted=aligned.classes[best],
-        chance=float(chances[best]),
-        chance_of_label=float(chances[aligned.labels[place]]),
+        probability=float(chances[best]),
+        probability_of_label=float(chances[aligned.labels[place]]),
     )
 
 

@@ -18,6 +18,7 @@ from actinscope.report import (
     CellPicture,
     FoldRow,
     FoldsShown,
+    Page,
     ReportContent,
     SplitTable,
     displayed,
@@ -50,8 +51,15 @@ def write_folds_report(story: FoldsResult, reader: CropReader, folder: Path) -> 
     examples, errors = _pictures(story, reader)
     paperwork = write_folds_writeup(facts, folder)
     content = ReportContent(
-        title="Synthetic actin cells" if story.synthetic else title_of(story.manifest),
-        question=_question(story),
+        page=Page(
+            title="Synthetic actin cells" if story.synthetic else title_of(story.manifest),
+            question=_question(story),
+            synthetic=story.synthetic,
+            notices=tuple(_notices(story)),
+            settings=story.recipe.model_dump(mode="json"),
+            file_problems=story.problems,
+            **vars(story.context),
+        ),
         verdict=judged,
         headline=headline(story.evaluation, OUT_OF_FOLD),
         classes=story.manifest.classes,
@@ -59,8 +67,6 @@ def write_folds_report(story: FoldsResult, reader: CropReader, folder: Path) -> 
             OUT_OF_FOLD if one.repeat == 1 else f"repeat {one.repeat}": one.evaluation
             for one in story.pooled
         },
-        synthetic=story.synthetic,
-        notices=tuple(_notices(story)),
         folds=_folds_shown(story),
         split=_split_table(story),
         split_notes=(*story.manifest.notes, *story.notes),
@@ -71,14 +77,8 @@ def write_folds_report(story: FoldsResult, reader: CropReader, folder: Path) -> 
         levels=tuple(map(level_section, story.levels)),
         methods=paperwork.methods,
         checklists=paperwork.checklists,
-        settings=story.recipe.model_dump(mode="json"),
-        environment=story.context.environment,
-        file_problems=story.problems,
         network=f"{story.network.entry.title}; every fold fits its own scaling of intensities.",
         timing=f"{story.seconds / 60:.1f} minutes since the last start",
-        command=story.context.command,
-        created=story.context.created,
-        version=story.context.version,
     )
     write_report(content, folder)
     return judged.sentence
@@ -170,7 +170,7 @@ def _folds_shown(story: FoldsResult) -> FoldsShown:
             repeat=fold.repeat,
             images=len(fold.run.predictions.rows_of("test")),
             groups=group_count(fold),
-            figures={name: fold.test[name] for name in _SHOWN if name in fold.test},
+            metrics={name: fold.test[name] for name in _SHOWN if name in fold.test},
             folder=fold.name,
         )
         for fold in story.folds

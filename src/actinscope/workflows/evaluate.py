@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from actinscope import __version__
 from actinscope.bundle import load_bundle
 from actinscope.cells import CropReader
 from actinscope.evaluation import Conditions, Evaluation, level_words, verdict
@@ -21,6 +20,7 @@ from actinscope.predict import Predictor
 from actinscope.progress import Progress
 from actinscope.report import (
     Finding,
+    Page,
     ReportContent,
     explanation_findings,
     explanation_shown,
@@ -28,14 +28,13 @@ from actinscope.report import (
     write_report,
 )
 from actinscope.runs import (
+    RunContext,
     RunFile,
     StudySource,
     TrainingProvenance,
-    describe_environment,
     familiar_groups,
     fingerprint_study,
     level_rules,
-    now_utc,
     predict_and_evaluate,
     read_labelled,
     require_new_folder,
@@ -168,18 +167,23 @@ def _write_report(
     reader = CropReader(request.options or info.read_options)
     pictures = Pictures(result, info.preprocess, reader, looks if explained else None)
     content = ReportContent(
-        title=f"{' or '.join(info.classes[:3])}: a delivered model on other images",
-        question=(
-            f"How well does the model in {request.bundle.name} name the class of "
-            f"{len(result.records)} labelled images? {seen_before(known)}"
+        page=Page(
+            title=f"{' or '.join(info.classes[:3])}: a delivered model on other images",
+            question=(
+                f"How well does the model in {request.bundle.name} name the class of "
+                f"{len(result.records)} labelled images? {seen_before(known)}"
+            ),
+            synthetic=info.synthetic,
+            notices=info.notices,
+            settings={"bundle": info.training, "network": info.network.model_dump()},
+            file_problems=problems,
+            **vars(RunContext.now(request.command)),
         ),
         verdict=judged,
         headline=headline(result.evaluation, _PART),
         classes=info.classes,
         evaluations={_PART: result.evaluation},
-        worth={_PART: result.uncertainty} if result.uncertainty else {},
-        synthetic=info.synthetic,
-        notices=info.notices,
+        uncertainty={_PART: result.uncertainty} if result.uncertainty else {},
         findings=(
             *_findings(group is not None, notes),
             *(explanation_findings(explained) if explained else ()),
@@ -192,16 +196,10 @@ def _write_report(
         errors_total=pictures.error_count(),
         right=pictures.right(request.seed),
         levels=tuple(map(level_section, result.levels)),
-        settings={"bundle": info.training, "network": info.network.model_dump()},
-        environment=describe_environment(),
-        file_problems=problems,
         preprocessing=" ".join(
             dict.fromkeys(one.info.preprocess.description for one in bundle.networks)
         ),
         network=f"{info.network.title}. {info.network.weights}",
-        command=request.command,
-        created=now_utc(),
-        version=__version__,
     )
     write_report(content, request.output)
     return judged.sentence

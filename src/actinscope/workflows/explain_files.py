@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope import __version__
 from actinscope.bundle import load_bundle
 from actinscope.cells import CropReader, MaskReader
 from actinscope.errors import UsageError
@@ -45,11 +44,12 @@ from actinscope.report import (
     CellPicture,
     GalleryCard,
     GalleryContent,
+    Page,
     displayed,
     write_gallery,
     write_maps,
 )
-from actinscope.runs import now_utc, require_empty_folder
+from actinscope.runs import RunContext, require_empty_folder
 
 CHOICES: tuple[str, ...] = ("auto", "activation", "occlusion", "both")
 
@@ -136,17 +136,17 @@ def explain_files(request: ExplainRequest, progress: Progress) -> ExplainOutcome
     header, *rows = results.rows
     write_csv(request.output / _TABLE, header, rows)
     content = GalleryContent(
-        title=_title(bundle.info.classes),
-        question=_question(request, len(results.shares)),
+        page=Page(
+            title=_title(bundle.info.classes),
+            question=_question(request, len(results.shares)),
+            synthetic=bundle.info.synthetic,
+            notices=notices,
+            file_problems=tuple(results.problems),
+            **vars(RunContext.now(request.command)),
+        ),
         sentence=sentence,
-        notices=notices,
         cards=tuple(results.cards),
         total=len(results.shares),
-        problems=tuple(results.problems),
-        command=request.command,
-        synthetic=bundle.info.synthetic,
-        created=now_utc(),
-        version=__version__,
     )
     write_gallery(content, request.output / "gallery.html")
     notes = (*notices, *plan.notes)

@@ -26,6 +26,7 @@ from actinscope.report import (
     Finding,
     Headline,
     NeighbourShown,
+    Page,
     ReportContent,
     SplitTable,
     controls_shown,
@@ -86,15 +87,20 @@ def write_run_report(
     paperwork = write_run_writeup(facts, folder)
     pictures = Pictures(test, story.prepared.preprocess, reader, story.looks)
     content = ReportContent(
-        title="Synthetic actin cells" if story.synthetic else title_of(manifest),
-        question=_question(manifest, story.recipe),
+        page=Page(
+            title="Synthetic actin cells" if story.synthetic else title_of(manifest),
+            question=_question(manifest, story.recipe),
+            synthetic=story.synthetic,
+            notices=story.notices,
+            settings=story.recipe.model_dump(mode="json"),
+            file_problems=problems,
+            **vars(story.context),
+        ),
         verdict=judged,
         headline=headline(test.evaluation),
         classes=manifest.classes,
         evaluations={part: one.evaluation for part, one in assessments.items()},
-        worth={part: one.uncertainty for part, one in assessments.items() if one.uncertainty},
-        synthetic=story.synthetic,
-        notices=story.notices,
+        uncertainty={part: one.uncertainty for part, one in assessments.items() if one.uncertainty},
         history=_history(story.fitted),
         best_epoch=story.fitted.kept_epoch,
         split=split_table(manifest),
@@ -111,15 +117,9 @@ def write_run_report(
         levels=tuple(map(level_section, test.levels)),
         methods=paperwork.methods,
         checklists=paperwork.checklists,
-        settings=story.recipe.model_dump(mode="json"),
-        environment=story.context.environment,
-        file_problems=problems,
         preprocessing=story.prepared.preprocess.description,
         network=story.network,
         timing=_timing(story),
-        command=story.context.command,
-        created=story.context.created,
-        version=story.context.version,
     )
     write_report(content, folder)
     return judged.sentence

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from actinscope import __version__
-from actinscope.evaluation import Estimate, mean_difference
+from actinscope.evaluation import Estimate, Verdict, mean_difference
 from actinscope.files import write_csv
-from actinscope.report import TrialLine, TuningContent, write_tuning_report
-from actinscope.runs import now_utc
+from actinscope.report import Page, TrialLine, TuningContent, write_tuning_report
+from actinscope.runs import RunContext
 from actinscope.study import Manifest
 from actinscope.training import (
     FEWEST_FOR_IMPORTANCE,
@@ -126,14 +125,14 @@ def write_tuning(result: TuneResult, folder: Path) -> str:
     write_trials(folder, result.space, result.recipe, result.trials)
     best = result.best
     differences = {one.number: result.to_base(one) for one in result.trials}
-    sentence, tone = _verdict(result, differences[best.number])
     content = TuningContent(
-        title=f"Search of {result.known.root.name}",
-        question=_question(result),
-        sentence=sentence,
-        tone=tone,
-        reasons=tuple(_reasons(result, differences[best.number])),
-        notices=tuple(_notices(result)),
+        page=Page(
+            title=f"Search of {result.known.root.name}",
+            question=_question(result),
+            notices=tuple(_notices(result)),
+            **vars(RunContext.now(result.command)),
+        ),
+        verdict=_verdict(result, differences[best.number]),
         dimensions={name: _scale(one) for name, one in result.space.dimensions.items()},
         trials=tuple(
             TrialLine(
@@ -154,12 +153,9 @@ def write_tuning(result: TuneResult, folder: Path) -> str:
         base_spread=_spread(result.base),
         best_recipe=recipe_text(best_recipe(result.recipe, result.trials)),
         final=f"actinscope train {result.known.root.name} ... --recipe {BEST} -o RUN",
-        command=result.command,
-        created=now_utc(),
-        version=__version__,
     )
     write_tuning_report(content, folder)
-    return sentence
+    return content.verdict.sentence
 
 
 def _values(one: TrialResult, space: SearchSpace, base: Recipe) -> dict[str, object]:
@@ -184,27 +180,31 @@ def _spread(trial: TrialResult) -> float:
     return statistics.stdev(losses) if len(losses) > 1 else math.nan
 
 
-def _verdict(result: TuneResult, gain: Estimate | None) -> tuple[str, str]:
+def _verdict(result: TuneResult, gain: Estimate | None) -> Verdict:
     count, best = len(result.trials), result.best
+    reasons = tuple(_reasons(result, gain))
     if gain is None:
-        return (
+        return Verdict(
             f"Of {count} trials none has a lower log loss than the base recipe: keep it.",
             "caution",
+            reasons,
         )
     found = (
         f"The best of {count} trials (number {best.number}) has a log loss of "
         f"{best.objective:.3f}, the base recipe one of {result.base.objective:.3f}"
     )
     if not gain.has_interval or gain.high >= 0:
-        return (
+        return Verdict(
             f"{found}; on so few images the two cannot be told apart: the base recipe is as "
             "good a choice.",
             "caution",
+            reasons,
         )
-    return (
+    return Verdict(
         f"{found}; the difference is larger than chance among the images explains, but it is "
         "the best of many and will shrink on new ones.",
         "good",
+        reasons,
     )
 
 

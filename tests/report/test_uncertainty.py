@@ -1,10 +1,8 @@
-"""The section on what the probabilities are worth: words, tables, drawings."""
+"""The section on calibration and uncertainty: words, tables, charts."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,14 +11,15 @@ from actinscope.bundle import AbstainRule, NetworkOutput, OodRule, Reliability, 
 from actinscope.evaluation import UncertaintyEvaluation, evaluate_uncertainty
 from actinscope.predict import DecisionRules
 from actinscope.predict.decision import decision_cells
-from actinscope.report.probabilities import (
+from actinscope.report import text
+from actinscope.report.charts import calibration_charts
+from actinscope.report.drawing import sheet
+from actinscope.report.uncertainty import (
     calibration_rows,
-    main_worth,
+    main_uncertainty,
     set_rows,
-    worth_panels,
-    worth_sentences,
+    uncertainty_sentences,
 )
-from actinscope.report.probability_figure import probability_figure
 
 CLASSES = ("flat <b>", "round")
 
@@ -50,9 +49,9 @@ def example(rule: Reliability, *, n: int = 60) -> UncertaintyEvaluation:
 
 def test_the_sentences_say_what_was_measured() -> None:
     found = example(rules())
-    told = " ".join(worth_sentences(found))
+    told = " ".join(uncertainty_sentences(found))
     assert "temperature, 1.25, which was fitted on 40 validation images from 6 groups" in told
-    assert "surer than it should be" in told
+    assert "overconfident" in told
     held = found.coverage[""]
     assert f"({held.count} of 60)" in told
     assert "where its prediction set is not a single class" in told
@@ -69,9 +68,9 @@ def test_what_could_not_be_fitted_is_said() -> None:
         effective=(3.0, 3.0),
         note="every prediction set holds all classes: too few",
     )
-    told = worth_sentences(example(rules(sets=sets)))
+    told = uncertainty_sentences(example(rules(sets=sets)))
     assert "Note: every prediction set holds all classes: too few." in told
-    assert any("No rule of abstaining could be fitted" in sentence for sentence in told)
+    assert any("No abstention rule could be fitted" in sentence for sentence in told)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +81,7 @@ def test_what_could_not_be_fitted_is_said() -> None:
     ],
 )
 def test_each_rule_has_its_words(rule: AbstainRule, words: str) -> None:
-    assert words in " ".join(worth_sentences(example(rules(abstain=rule))))
+    assert words in " ".join(uncertainty_sentences(example(rules(abstain=rule))))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +108,7 @@ def test_unfamiliar_images_are_counted_as_they_are_delivered(rule: AbstainRule, 
     assert sum(held) == 7 and written[:3] == ["", "", ""]
     ood = OodRule(neighbours=5, threshold=1.0, share=0.01, references=50, images=40, golden=())
     known = rules(abstain=rule, ood=ood)
-    told = " ".join(worth_sentences(replace(found, rules=(known,))))
+    told = " ".join(uncertainty_sentences(replace(found, rules=(known,))))
     assert "(7 of 10; the 3 unfamiliar among them have an empty set), with 0.70" in told
     assert words in told
 
@@ -118,7 +117,7 @@ def test_the_sentences_of_an_ensemble() -> None:
     note = "no abstaining: too few images"
     members = (rules(), rules(temperature=1.5), rules(notes=(note,)))
     found = replace(example(rules()), rules=members)
-    told = worth_sentences(found)
+    told = uncertainty_sentences(found)
     assert "mean of those of 3 networks" in told[0] and "(1.25 to 1.50)" in told[0]
     assert "at least 80.0\u202f% (Gasparin and Ramdas, 2024), mostly in nearly as many." in told[1]
     assert f"({found.coverage[''].count} of 60)" in told[1]
@@ -126,9 +125,9 @@ def test_the_sentences_of_an_ensemble() -> None:
     assert "Not every member knows what is unfamiliar" in told[3]
     assert told[4:] == [f"Note: member 3: {note}."]
     mixed = replace(found, rules=(rules(), rules(abstain=AbstainRule(by="never"))))
-    assert "its answer alone" not in " ".join(worth_sentences(mixed))
+    assert "its answer alone" not in " ".join(uncertainty_sentences(mixed))
     share = found.coverage[""]
-    odd = " ".join(worth_sentences(replace(found, unfamiliar=share)))
+    odd = " ".join(uncertainty_sentences(replace(found, unfamiliar=share)))
     assert "where more than half of the members find it so. Of these images" in odd
     assert "members do, where its prediction set is not its answer alone and where the" in odd
 
@@ -137,29 +136,25 @@ def test_the_rows_hold_all_figures() -> None:
     found = example(rules())
     assert len(calibration_rows(found)) == 5
     assert [name for name, _, _ in set_rows(found)] == ["all images", *CLASSES]
-    assert main_worth({}, "test") is None
-    assert main_worth({"validation": found}, "test") is found
+    assert main_uncertainty({}, "test") is None
+    assert main_uncertainty({"validation": found}, "test") is found
 
 
-def test_the_drawings_hold_every_bin_inside_of_the_frame() -> None:
+def test_the_charts_hold_every_bin_and_the_rule_as_delivered() -> None:
     found = example(rules())
-    reliability, answered = (str(drawing) for _, drawing in worth_panels(found))
-    assert reliability.count('class="dot validation"') == len(found.points) == 6
-    assert reliability.count('class="hollow"') == 6
-    for name, most in (("cx", 440), ("cy", 330)):
-        places = [float(value) for value in re.findall(rf'{name}="([\d.]+)"', reliability)]
-        assert places and all(0 <= place <= most for place in places)
-    assert 'class="mark"' in answered
-    points = re.findall(r'points="([^"]+)"', answered)[0].split()
-    assert len(points) == len(found.curve.answered)
-    assert "<b>" not in reliability + answered
-
-
-def test_the_figure_for_print_is_drawn(tmp_path: Path) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    figure = probability_figure(example(rules()))
-    FigureCanvasAgg(figure)
-    figure.savefig(tmp_path / "one.png", dpi=50)
-    assert (tmp_path / "one.png").stat().st_size > 2000
-    assert len(figure.axes) == 2
+    reliability, answered = calibration_charts(found)
+    axes = sheet(85, 70).subplots()
+    reliability.draw(axes)
+    after = axes.get_lines()[-1]
+    assert len(found.points) == len(found.points_before) == 6
+    assert list(after.get_xdata()) == [100 * one.confidence for one in found.points]
+    assert list(after.get_ydata()) == [100 * one.accuracy.value for one in found.points]
+    assert [one.get_text() for one in axes.texts] == [str(one.accuracy.n) for one in found.points]
+    axes = sheet(85, 70).subplots()
+    answered.draw(axes)
+    curve, mark = axes.get_lines()
+    assert len(curve.get_xdata()) == len(found.curve.answered)
+    assert found.answered is not None and found.accuracy_answered is not None
+    assert list(mark.get_xdata()) == [100 * found.answered.value]
+    assert list(mark.get_ydata()) == [100 * found.accuracy_answered.value]
+    assert f"{text.percent(found.answered.value)}" in answered.words

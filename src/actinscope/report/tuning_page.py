@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from markupsafe import Markup
+from typing import Any
 
 from actinscope.files import make_folder, write_text_atomic
 from actinscope.report import text
+from actinscope.report.drawing import Chart, save_figures, side_by_side
+from actinscope.report.frame import render
 from actinscope.report.tuning_content import TrialLine, TuningContent, short
+from actinscope.report.tuning_figures import tuning_charts
 from actinscope.wording import signed
-
-if TYPE_CHECKING:
-    pass
 
 #: Figure -> heading and words under it.
 _FIGURES = {
     "history": (
         "The trials in their order",
-        "Each dot is a trial; lower is better. Hollow: broken off. The stepped line is the best so "
-        "far, the dashed one the base recipe. Where the band is drawn it is one standard deviation "
-        "of the base recipe over the folds to either side: differences that are small beside it "
-        "are small beside the noise of a single fold.",
+        "Each dot is a trial; lower is better. Hollow: stopped early. The stepped line is the best "
+        "so far, the dashed one the base recipe. Where the band is drawn it is one standard "
+        "deviation of the base recipe over the folds to either side: differences that are small "
+        "beside it are small beside the noise of a single fold.",
     ),
     "slices": (
         "Each setting against the result",
@@ -47,33 +44,36 @@ _FIGURES = {
 def write_tuning_report(content: TuningContent, folder: Path) -> Path:
     """Write ``report.html`` and ``figures/`` into ``folder``; the same content, the same bytes.
 
+    Returns:
+        The path of ``report.html``.
+
     Raises:
         OutputError: the folder cannot be made or written.
     """
-    from actinscope.report.tuning_figures import write_tuning_figures
-
+    charts = tuning_charts(content)
     make_folder(folder / "figures")
-    drawn = write_tuning_figures(content, folder / "figures")
+    save_figures(
+        lambda: ((name, side_by_side(drawn)) for name, drawn in charts.items()), folder / "figures"
+    )
     page = folder / "report.html"
-    write_text_atomic(page, render_tuning(content, drawn))
+    write_text_atomic(page, render_tuning(content, charts))
     return page
 
 
-def render_tuning(content: TuningContent, figures: Mapping[str, Path]) -> str:
-    """The page as HTML; ``figures`` are SVG files that it takes in."""
-    from actinscope.report.page import environment, frame
-
-    view = {
-        "c": content,
-        "text": text,
-        "complete": sum(one.state == "complete" for one in content.trials),
-        "figures": [(*_FIGURES[name], _svg_uri(path)) for name, path in figures.items()],
-        "importances": [(name, text.percent(share)) for name, share in content.importances.items()],
-        "names": list(content.dimensions),
-        "rows": [_row(content, one) for one in content.trials],
-        **frame("page.css"),
-    }
-    return environment().get_template("tuning.html").render(view)
+def render_tuning(content: TuningContent, charts: Mapping[str, Sequence[Chart]]) -> str:
+    """The page as HTML."""
+    figures = [
+        (f"figure-{number}", *_FIGURES[name], drawn)
+        for number, (name, drawn) in enumerate(charts.items(), start=1)
+    ]
+    return render(
+        "tuning.html",
+        content,
+        complete=sum(one.state == "complete" for one in content.trials),
+        figures=figures,
+        importances=[(name, text.percent(share)) for name, share in content.importances.items()],
+        rows=[_row(content, one) for one in content.trials],
+    )
 
 
 def _row(content: TuningContent, one: TrialLine) -> dict[str, Any]:
@@ -94,8 +94,3 @@ def _row(content: TuningContent, one: TrialLine) -> dict[str, Any]:
         "values": [short(one.values.get(name)) for name in content.dimensions],
         "seconds": f"{one.seconds:.0f}",
     }
-
-
-def _svg_uri(path: Path) -> Markup:
-    code = base64.b64encode(path.read_bytes()).decode("ascii")
-    return Markup("data:image/svg+xml;base64,{}").format(Markup(code))
