@@ -20,7 +20,8 @@ from actinscope.study import Record
 from actinscope.training import Fitted, Recipe, forest_sentence, tree_ensemble_to_onnx
 
 if TYPE_CHECKING:
-    from actinscope.runs.request import ChosenNetwork, TrainRequest
+    from actinscope.requests import TrainRequest
+    from actinscope.runs.chosen_network import ChosenNetwork
 
 _GOLDEN_IMAGES = 6
 
