@@ -22,7 +22,8 @@ from actinscope.audit import LEVEL, Confound
 from actinscope.audit.confounds import run_checks
 from actinscope.cells import CropReader
 from actinscope.progress import Silent
-from actinscope.runs import StudySource, fingerprint_study, read_study
+from actinscope.requests import StudySource
+from actinscope.runs import fingerprint_study, read_study
 from actinscope.study import MEASURES, ImageStatistics, Manifest
 from actinscope.training import Recipe
 from record import DATA_SETS, command_line, data_folder, write_record

@@ -18,7 +18,8 @@ from actinscope.audit.labels import review_study
 from actinscope.cells import CropReader
 from actinscope.networks import network_entry, resolve_weights
 from actinscope.progress import Silent
-from actinscope.runs import StudySource, fingerprint_study, read_study
+from actinscope.requests import StudySource
+from actinscope.runs import fingerprint_study, read_study
 from actinscope.training import Recipe
 from record import DATA_SETS, command_line, data_folder, write_record
 

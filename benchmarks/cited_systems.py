@@ -25,19 +25,18 @@ from actinscope.cells import CropReader
 from actinscope.evaluation import Evaluation
 from actinscope.predict import Predictor
 from actinscope.progress import Silent
+from actinscope.requests import JoinRequest, PatchRequest, StudySource, TrainRequest
 from actinscope.runs import (
-    StudySource,
-    TrainRequest,
     choose_network,
     fingerprint_study,
     predict_and_evaluate,
     read_study,
     records_of,
 )
-from actinscope.study import PatchSettings, Split, grouped_folds
+from actinscope.study import Split, grouped_folds
 from actinscope.training import Recipe, change_recipe, load_recipe
 from actinscope.workflows.ensemble import make_ensemble
-from actinscope.workflows.patches import PatchRequest, write_patches
+from actinscope.workflows.patches import write_patches
 from actinscope.workflows.train import train_on_parts, train_study
 from record import DATA_SETS, command_line, data_folder, write_record
 
@@ -115,7 +114,7 @@ class _Bench:
             if not (self._folder / member).exists():
                 self._trained(member)
         target = self._folder / "ensemble"
-        make_ensemble([self._folder / member for member in _ENSEMBLE], target)
+        make_ensemble(JoinRequest(tuple(self._folder / one for one in _ENSEMBLE), target))
         manifest = self._parts.manifest
         return predict_and_evaluate(
             Predictor(load_bundle(target)),
@@ -130,7 +129,7 @@ class _Bench:
         data = self._source.data
         listed = self._folder / "patches.csv"
         write_patches(
-            PatchRequest(data / "fields.csv", data, listed, PatchSettings(seed=self._seed))
+            PatchRequest(data, fields=data / "fields.csv", output=listed, seed=self._seed)
         )
         source = StudySource(data=data, manifest=listed, group="field")
         request = TrainRequest(source, self._recipe("patches"), self._folder / "patches")

@@ -25,14 +25,8 @@ from actinscope.evaluation import fit_sets, fit_temperature
 from actinscope.networks import build_network, embedding_of
 from actinscope.preprocess import fit_preprocess
 from actinscope.progress import Silent
-from actinscope.runs import (
-    StudySource,
-    choose_network,
-    images_of,
-    labels_of,
-    network_input,
-    read_study,
-)
+from actinscope.requests import StudySource
+from actinscope.runs import choose_network, images_of, labels_of, network_input, read_study
 from actinscope.training import change_recipe, load_recipe
 from record import DATA_SETS, command_line, data_folder, write_record
 

@@ -22,9 +22,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from actinscope.paper.runs import PaperRequest, run_paper
+from actinscope.paper.runs import run_paper
 from actinscope.progress import Silent
-from actinscope.runs import StudySource
+from actinscope.requests import PaperRequest, StudySource
 from actinscope.training import change_recipe, load_recipe
 from record import DATA_SETS, HERE, command_line, data_folder, write_record
 

@@ -32,9 +32,8 @@ from actinscope.cells import CropReader
 from actinscope.networks import build_network, embedding_of
 from actinscope.preprocess import fit_preprocess
 from actinscope.progress import Silent
+from actinscope.requests import StudySource, TrainRequest
 from actinscope.runs import (
-    StudySource,
-    TrainRequest,
     choose_network,
     fingerprint_study,
     images_of,

@@ -1,4 +1,4 @@
-"""What INT8 costs and gains: `actinscope quantize` on runs over grouped folds of real cells.
+"""What INT8 costs and gains: `actinscope bundle quantize` on runs over grouped folds of real cells.
 
     python benchmarks/int8.py mef_actin
     python benchmarks/int8.py mef_actin --folds 0 1 --untimed
@@ -21,10 +21,11 @@ from typing import Any
 
 from actinscope.cells import CropReader
 from actinscope.progress import Silent
-from actinscope.runs import StudySource, TrainRequest, choose_network, fingerprint_study, read_study
+from actinscope.requests import QuantizeRequest, StudySource, TrainRequest
+from actinscope.runs import choose_network, fingerprint_study, read_study
 from actinscope.study import Fingerprints, Split, grouped_folds
 from actinscope.training import change_recipe, load_recipe
-from actinscope.workflows.quantize import QuantizeRequest, quantize_run
+from actinscope.workflows.quantize import quantize_run
 from actinscope.workflows.train import train_on_parts
 from record import DATA_SETS, command_line, data_folder, write_record
 

@@ -16,14 +16,8 @@ from actinscope.cells import CropReader
 from actinscope.networks import network_entry
 from actinscope.preprocess import fit_preprocess
 from actinscope.progress import Silent
-from actinscope.runs import (
-    StudySource,
-    fingerprint_study,
-    images_of,
-    network_input,
-    read_study,
-    records_of,
-)
+from actinscope.requests import StudySource
+from actinscope.runs import fingerprint_study, images_of, network_input, read_study, records_of
 from actinscope.study import Split, grouped_folds, write_manifest
 from actinscope.training import load_recipe
 from record import DATA_SETS, data_folder

@@ -31,8 +31,8 @@ from actinscope.networks import (
 )
 from actinscope.preprocess import fit_preprocess
 from actinscope.progress import Silent
+from actinscope.requests import StudySource
 from actinscope.runs import (
-    StudySource,
     fingerprint_study,
     images_of,
     labelled_images,

@@ -31,7 +31,7 @@ from actinscope.bundle import NetworkOutput, load_bundle
 from actinscope.images import Image, read_image
 from actinscope.predict import Predictor
 from actinscope.progress import Silent
-from actinscope.runs import StudySource, TrainRequest
+from actinscope.requests import StudySource, TrainRequest
 from actinscope.training import change_recipe, load_recipe
 from actinscope.workflows.train import train_study
 from record import DATA_SETS, command_line, data_folder, write_record

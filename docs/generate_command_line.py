@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from actinscope import errors
-from actinscope.cli.arguments import build_parser
+from actinscope.cli.main import command_line
 from actinscope.files import write_text_atomic
 from actinscope.networks import REGISTRY, NetworkEntry
 from actinscope.networks.weight_sources import PackageFile
@@ -57,10 +57,16 @@ def commands() -> str:
 
 def command_parsers() -> dict[str, argparse.ArgumentParser]:
     """The parser of every command, by its name."""
-    for action in build_parser()._actions:
+    return dict(_within(command_line()))
+
+
+def _within(parser: argparse.ArgumentParser, group: str = "") -> Iterator[tuple[str, Any]]:
+    """The commands of a parser, and those of the groups in it."""
+    for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            return dict(action.choices)
-    raise AssertionError("there are no commands")
+            for name, command in action.choices.items():
+                within = list(_within(command, f"{name} "))
+                yield from within or [(f"{group}{name}", command)]
 
 
 def _command(name: str, parser: argparse.ArgumentParser) -> str:
@@ -73,6 +79,8 @@ def _command(name: str, parser: argparse.ArgumentParser) -> str:
             f"`{_synopsis(name, actions)}`",
             "",
             *textwrap.wrap(_text(parser.description), 100),
+            "",
+            f"`{(parser.epilog or '').partition(': ')[2]}`",
             "",
             "| | |",
             "|---|---|",

@@ -293,12 +293,12 @@ def test_what_trained_any_member_is_left_out(
     runs: list[Path], tmp_path: Path, capsys: Shown
 ) -> None:
     both = tmp_path / "both"
-    assert main(["ensemble", *map(str, runs), "-o", str(both)]) == 0
+    assert main(["bundle", "join", *map(str, runs), "-o", str(both)]) == 0
     shown = capsys.readouterr().out
     assert "mean of the probabilities of 2 networks for bundled, flat, round" in shown
     assert "4 images are known to have trained them" in shown
     assert "note" not in shown
-    assert main(["verify", str(both)]) == 0
+    assert main(["bundle", "verify", str(both)]) == 0
     assert evaluate(both, tmp_path) == 0
     told = capsys.readouterr().err
     assert "the model was trained on 4 of the 12 images" in told
@@ -317,7 +317,7 @@ def test_a_member_away_from_its_run_is_told(
 ) -> None:
     away = shutil.copytree(runs[1] / "bundle", tmp_path / "away")
     both = tmp_path / "both"
-    assert main(["ensemble", str(runs[0]), str(away), "-o", str(both)]) == 0
+    assert main(["bundle", "join", str(runs[0]), str(away), "-o", str(both)]) == 0
     assert f"what trained {away} is not known" in capsys.readouterr().out
     assert evaluate(both, tmp_path) == 0
     report = (tmp_path / "result" / "report.html").read_text("utf-8")
@@ -326,7 +326,7 @@ def test_a_member_away_from_its_run_is_told(
 
 
 def test_groups_are_carried_without_their_names(runs: list[Path], tmp_path: Path) -> None:
-    main(["ensemble", *map(str, runs), "-o", str(tmp_path / "both")])
+    main(["bundle", "join", *map(str, runs), "-o", str(tmp_path / "both")])
     seen = load_bundle(tmp_path / "both").training_hashes
     assert seen is not None
     assert set(seen.groups) == {"s"}
@@ -341,7 +341,7 @@ def test_units_of_a_run_and_of_an_ensemble(runs: list[Path], tmp_path: Path) -> 
     assert alone.units(("s",), slides) == {("0",), ("1",)}
     wells = [("0", "bundled"), ("0", "round"), ("5", "bundled")]
     assert alone.units(("s", "label"), wells) == {("0", "bundled")}
-    main(["ensemble", *map(str, runs), "-o", str(tmp_path / "both")])
+    main(["bundle", "join", *map(str, runs), "-o", str(tmp_path / "both")])
     both = training_provenance(load_bundle(tmp_path / "both"))
     assert both.units(("s",), slides) == {("0",), ("1",), ("2",)}
     assert both.complete
@@ -350,7 +350,7 @@ def test_units_of_a_run_and_of_an_ensemble(runs: list[Path], tmp_path: Path) -> 
 
 
 def test_predict_writes_one_row_an_image(runs: list[Path], tmp_path: Path) -> None:
-    main(["ensemble", *map(str, runs), "-o", str(tmp_path / "both")])
+    main(["bundle", "join", *map(str, runs), "-o", str(tmp_path / "both")])
     target = tmp_path / "out.csv"
     images = tmp_path / "images"
     assert main(["predict", str(tmp_path / "both"), str(images), "-o", str(target)]) == 0
@@ -365,5 +365,5 @@ def test_predict_writes_one_row_an_image(runs: list[Path], tmp_path: Path) -> No
 
 
 def test_the_command_refuses_a_folder_in_use(runs: list[Path], capsys: Shown) -> None:
-    assert main(["ensemble", *map(str, runs), "-o", str(runs[0])]) == 2
+    assert main(["bundle", "join", *map(str, runs), "-o", str(runs[0])]) == 2
     assert "is not empty" in capsys.readouterr().err

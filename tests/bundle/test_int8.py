@@ -209,7 +209,7 @@ def test_a_bundle_without_figures_offers_no_int8(tmp_path: Path, quantized: byte
     assert again.int8_model is None
     with pytest.raises(UsageError, match="no INT8 network with measured accuracy") as caught:
         Predictor(again, precision="int8")
-    assert "actinscope quantize RUN IMAGES" in str(caught.value)
+    assert "actinscope bundle quantize RUN IMAGES" in str(caught.value)
 
 
 def test_unknown_precision(folder: Path) -> None:

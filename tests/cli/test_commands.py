@@ -176,7 +176,7 @@ def test_predict_and_verify(bundle: Path, tmp_path: Path, capsys: Shown) -> None
     rows = rows_of(target)
     assert [Path(row["path"]).name for row in rows] == [f"{number}.tif" for number in range(5)]
     assert f"5 predicted, 0 not: {target}" in capsys.readouterr().out
-    assert main(["verify", str(bundle)]) == 0
+    assert main(["bundle", "verify", str(bundle)]) == 0
     shown = capsys.readouterr()
     assert f"{bundle}: verified with " in shown.out
     assert shown.err == ""
@@ -200,6 +200,50 @@ def test_a_batch_with_bad_files_ends_with_3_and_everything_else(
     assert "1.tif: the file is empty" in shown.err
 
 
+def test_predict_sums_cells_up_to_levels(bundle: Path, tmp_path: Path, capsys: Shown) -> None:
+    images = tmp_path / "new"
+    lines = ["path,well"]
+    for number in range(4):
+        write_image(images / f"{number}.tif", number)
+        lines.append(f"{number}.tif,w{number // 2}")
+    (images / "wells.csv").write_text("\n".join(lines))
+    target = tmp_path / "predictions.csv"
+    given = [
+        "predict",
+        str(bundle),
+        str(images),
+        "--manifest",
+        str(images / "wells.csv"),
+        "--quiet",
+    ]
+    assert main([*given, "-o", str(target), "--level", "well:vote", "--level", "path"]) == 0
+    wells = rows_of(tmp_path / "predictions_level_well.csv")
+    assert [(row["well"], row["cells"]) for row in wells] == [("w0", "2"), ("w1", "2")]
+    assert len(rows_of(tmp_path / "predictions_level_path.csv")) == len(rows_of(target)) == 4
+    assert "predictions_level_well.csv: 2 wells from 4 cells." in capsys.readouterr().out
+    # The same as of the table afterwards.
+    later = tmp_path / "later.csv"
+    assert main(["cells", "summarise", str(target), "--level", "well:vote", "-o", str(later)]) == 0
+    assert later.read_bytes() == (tmp_path / "predictions_level_well.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--level", "donor"], "there is no column 'donor' to sum cells up by"),
+        (["--agreement", "0.5"], "--agreement does nothing without --level"),
+    ],
+)
+def test_predict_refuses_levels_before_it_reads_images(
+    options: list[str], message: str, bundle: Path, tmp_path: Path, capsys: Shown
+) -> None:
+    image = write_image(tmp_path / "a.tif", 1)
+    target = tmp_path / "p.csv"
+    assert main(["predict", str(bundle), str(image), "-o", str(target), *options]) in {2, 3}
+    assert message in capsys.readouterr().err
+    assert not target.exists()
+
+
 def test_predict_shows_the_notices_of_the_bundle(tmp_path: Path, capsys: Shown) -> None:
     path = make_bundle(tmp_path / "model", notices=("Trained on SYNTHETIC images.",)).path
     image = write_image(tmp_path / "a.tif", 1)
@@ -210,7 +254,7 @@ def test_predict_shows_the_notices_of_the_bundle(tmp_path: Path, capsys: Shown) 
 def test_verify_a_changed_bundle(bundle: Path, capsys: Shown) -> None:
     model = bundle / "model.onnx"
     model.write_bytes(model.read_bytes() + b"\0")
-    assert main(["verify", str(bundle)]) == 6
+    assert main(["bundle", "verify", str(bundle)]) == 6
     assert "model.onnx: the file is not the one that was saved" in capsys.readouterr().err
 
 

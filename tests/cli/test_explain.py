@@ -11,11 +11,8 @@ import tifffile
 from PIL import Image
 
 from actinscope.bundle import read_bundle_info
-from actinscope.cli.arguments import build_parser
-from actinscope.cli.explain_command import _METHODS
 from actinscope.cli.main import main
 from actinscope.images import read_image
-from actinscope.workflows.explain_files import CHOICES
 from helpers.bundles import CLASSES, by_hand, make_bundle
 from helpers.explained_runs import cell_pixels, without_class_maps
 from helpers.pages import Page
@@ -133,12 +130,6 @@ def test_cells_of_a_field_are_counted_inside_their_masks(place: Path, tmp_path: 
     (row,) = rows_of(output)
     assert (row["object"], row["cell_from"]) == ("3", "mask")
     assert float(row["cell_area"]) == 0.25
-
-
-def test_the_methods_are_those_of_the_work() -> None:
-    assert _METHODS == CHOICES
-    parsed = build_parser().parse_args(["explain", "bundle", "a.tif", "-o", "out"])
-    assert parsed.method == "auto"
 
 
 def test_an_interrupted_run_says_what_is_left(

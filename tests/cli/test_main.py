@@ -4,48 +4,44 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import subprocess
 import sys
-from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from actinscope import __version__, errors
-from actinscope.cli import options as cli_options
-from actinscope.cli.arguments import build_parser
-from actinscope.cli.main import main
+from actinscope.cli.commands import COMMANDS
+from actinscope.cli.main import command_line, main
+from actinscope.cli.parser import Command
 
-COMMANDS = (
-    "scan",
-    "patches",
-    "audit",
-    "train",
-    "crossvalidate",
-    "evaluate",
-    "compare",
-    "predict",
-    "explain",
-    "summarise",
-    "verify",
-    "ensemble",
-    "quantize",
-    "paper",
-    "demo",
-    "recipe",
-    "networks",
-    "tune",
-)
+#: Those that a person meets first stand alone, the others in groups.
+FIRST = ("demo", "scan", "audit", "train", "evaluate", "predict", "explain", "compare", "paper")
+GROUPED = {
+    "bundle": ("verify", "quantize", "join"),
+    "recipe": ("show", "networks", "tune", "space"),
+    "cells": ("patches", "summarise"),
+}
+NAMES = (*FIRST, *(f"{group} {name}" for group, names in GROUPED.items() for name in names))
 
 Stub = Callable[[BaseException], None]
 
 
-def command_parsers() -> dict[str, argparse.ArgumentParser]:
-    for action in build_parser()._actions:
+def choices(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The commands and groups of a parser."""
+    for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             return dict(action.choices)
     raise AssertionError("there are no commands")
+
+
+def parser_of(name: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = command_line()
+    for word in name.split():
+        parser = choices(parser)[word]
+    return parser
 
 
 @pytest.fixture
@@ -53,34 +49,49 @@ def command_that_raises(monkeypatch: pytest.MonkeyPatch) -> Stub:
     """Replaces the work of every command."""
 
     def install(error: BaseException) -> None:
-        def run(arguments: Namespace) -> int:
+        def carry_out(*_: object) -> int:
             raise error
 
-        monkeypatch.setattr(cli_options, "late", lambda name, module: run)
+        monkeypatch.setattr("actinscope.cli.main.carry_out", carry_out)
 
     return install
 
 
 def test_all_commands_are_known() -> None:
-    assert tuple(command_parsers()) == COMMANDS
+    assert tuple(choices(command_line())) == (*FIRST, *GROUPED)
+    for group, names in GROUPED.items():
+        assert tuple(choices(parser_of(group))) == names
+    assert tuple(command.name for command in COMMANDS) == NAMES
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", NAMES)
 def test_help_of_a_command(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
-        main([command, "--help"])
+        main([*command.split(), "--help"])
     assert left.value.code == 0
     assert f"usage: actinscope {command}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", NAMES)
 def test_every_option_says_what_it_is(command: str) -> None:
-    parser = command_parsers()[command]
+    parser = parser_of(command)
     assert parser.description
     assert ".." not in parser.description
     for action in parser._actions:
         assert action.help, f"{command} {action.dest} has no help"
         assert action.help != argparse.SUPPRESS
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: str(command.name))
+def test_help_ends_with_an_example_that_can_be_parsed(
+    command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([*command.name.split(), "--help"])
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == f"Example: actinscope {command.example}"
+    given = command_line().parse_args(shlex.split(command.example))
+    assert given.command is command
 
 
 def test_help_of_the_program_names_commands_and_exit_codes(
@@ -90,7 +101,7 @@ def test_help_of_the_program_names_commands_and_exit_codes(
         main(["--help"])
     assert left.value.code == 0
     text = capsys.readouterr().out
-    for command in COMMANDS:
+    for command in (*FIRST, *GROUPED):
         assert f"\n    {command} " in text or f"\n    {command}\n" in text
     listed = " ".join(text.split()).partition("Exit codes:")[2]
     for code in {kind.exit_code for kind in error_classes()} | {0, 130}:
@@ -121,7 +132,12 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "x", "-o", "y", "--time", "1.5"], "--time: '1.5' is no whole number"),
         (["predict", "b", "x"], "the following arguments are required: -o/--output"),
         (["predict", "b", "x", "-o", "y", "--batch-size", "none"], "--batch-size: 'none'"),
-        (["preddict"], "invalid choice: 'preddict'"),
+        (["preddict"], "there is no command 'preddict'. Did you mean 'predict'?"),
+        (["bundle", "verfy", "b"], "there is no command 'verfy'. Did you mean 'verify'?"),
+        (["xyz"], "there is no command 'xyz'. See 'actinscope --help'."),
+        (["train", "x", "--ouput", "y"], "no option '--ouput'. Did you mean '--output'?"),
+        (["train", "x", "-o", "y", "--fold=3"], "no option '--fold'. Did you mean '--folds'?"),
+        (["predict", "b", "x", "-o", "y", "--precision", "int4"], "invalid choice: 'int4'"),
     ],
 )
 def test_bad_options_are_named(
@@ -148,7 +164,7 @@ def test_every_error_becomes_its_exit_code_and_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     command_that_raises(kind("broken", where="here", remedy="Mend it"))
-    assert main(["recipe"]) == kind.exit_code
+    assert main(["recipe", "show"]) == kind.exit_code
     shown = capsys.readouterr()
     assert shown.err == "actinscope: here: broken. Mend it.\n"
     assert shown.out == ""
@@ -158,7 +174,7 @@ def test_debug_shows_where_an_error_was_raised(
     command_that_raises: Stub, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command_that_raises(errors.StudyError("broken"))
-    assert main(["recipe", "--debug"]) == 3
+    assert main(["recipe", "show", "--debug"]) == 3
     shown = capsys.readouterr().err
     assert "Traceback (most recent call last)" in shown
     assert shown.endswith("actinscope: broken.\n")
@@ -168,12 +184,12 @@ def test_an_unexpected_error_asks_for_a_report(
     command_that_raises: Stub, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command_that_raises(ZeroDivisionError("division by zero"))
-    assert main(["recipe"]) == 1
+    assert main(["recipe", "show"]) == 1
     shown = capsys.readouterr().err
     assert shown.startswith("actinscope: unexpected ZeroDivisionError: division by zero.")
     assert "--debug" in shown
     assert "Traceback" not in shown
-    assert main(["recipe", "--debug"]) == 1
+    assert main(["recipe", "show", "--debug"]) == 1
     assert "Traceback" in capsys.readouterr().err
 
 
@@ -181,7 +197,7 @@ def test_a_failing_disk_is_not_called_a_fault_of_the_program(
     command_that_raises: Stub, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command_that_raises(OSError(28, "No space left on device", "/tmp/x"))
-    assert main(["recipe"]) == 1
+    assert main(["recipe", "show"]) == 1
     shown = capsys.readouterr().err
     assert shown.startswith("actinscope: /tmp/x: No space left on device.")
     assert "fault" not in shown
@@ -191,7 +207,7 @@ def test_out_of_memory_says_what_to_make_smaller(
     command_that_raises: Stub, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command_that_raises(MemoryError())
-    assert main(["recipe"]) == 1
+    assert main(["recipe", "show"]) == 1
     assert "split large images" in capsys.readouterr().err
 
 
@@ -199,7 +215,7 @@ def test_interrupted_with_nothing_to_go_on_with(
     command_that_raises: Stub, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command_that_raises(KeyboardInterrupt())
-    assert main(["recipe"]) == 130
+    assert main(["recipe", "show"]) == 130
     assert capsys.readouterr().err == "\nStopped.\n"
 
 
@@ -207,6 +223,7 @@ def test_interrupted_with_nothing_to_go_on_with(
     ("files", "hint"),
     [
         ((), "Nothing was written yet"),
+        (("recipe.toml", "crossvalidation.json"), "The finished folds and epochs are kept"),
         (("recipe.toml",), "No epoch was finished: the same command with --resume starts over"),
         (("recipe.toml", "checkpoint/last.npz"), "The finished epochs are kept"),
     ],
@@ -237,24 +254,19 @@ def test_interrupted_work_that_goes_on_by_itself(
 
 
 def test_the_command_line_is_kept_for_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[str] = []
-
-    def run(arguments: Namespace) -> int:
-        seen.append(arguments.command_line)
-        return 0
-
-    monkeypatch.setattr(cli_options, "late", lambda name, module: run)
-    assert main(["recipe", "my recipe.toml"]) == 0
-    assert seen == ["actinscope recipe 'my recipe.toml'"]
+    seen: list[object] = []
+    monkeypatch.setattr("actinscope.cli.main.carry_out", lambda *given: seen.append(given[2]) or 0)
+    assert main(["recipe", "show", "my recipe.toml"]) == 0
+    assert seen == ["actinscope recipe show 'my recipe.toml'"]
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
-    """As in ``actinscope recipe | head -1``: no message, no broken pipe at exit."""
+    """As in ``actinscope recipe show | head -1``: no message, no broken pipe at exit."""
     reading, writing = os.pipe()
     os.close(reading)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "actinscope.cli.main", "recipe"],
+            [sys.executable, "-m", "actinscope.cli.main", "recipe", "show"],
             stdout=writing,
             stderr=subprocess.PIPE,
             check=False,

@@ -1,4 +1,4 @@
-"""``actinscope networks``: what there is and how to get its weights."""
+"""``actinscope recipe networks``: what there is and how to get its weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_all_networks_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["networks"]) == 0
+    assert main(["recipe", "networks"]) == 0
     lines = capsys.readouterr().out.splitlines()
     rows = {line.split()[0]: line for line in lines[1 : len(REGISTRY) + 1]}
     assert list(rows) == list(REGISTRY)
@@ -37,10 +37,10 @@ def test_all_networks_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_one_network_is_told(name: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["networks", name]) == 0
+    assert main(["recipe", "networks", name]) == 0
     assert told in capsys.readouterr().out
 
 
 def test_an_unknown_network_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["networks", "vgg17"]) == 2
+    assert main(["recipe", "networks", "vgg17"]) == 2
     assert "Did you mean 'vgg1" in capsys.readouterr().err

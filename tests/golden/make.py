@@ -40,7 +40,7 @@ SMALLEST = "smallest"
 
 _CELLS = "cells --manifest cells/groups.csv --group field"
 _TRAIN = f"train {_CELLS} --recipe"
-_FOLDS = f"crossvalidate {_CELLS} --folds 2 --recipe bare.toml"
+_FOLDS = f"train {_CELLS} --folds 2 --recipe bare.toml"
 _SEARCH = "--recipe search.toml --space space.toml --trials 2"
 
 #: Name -> command lines, run one after the other in a folder with the inputs of ``write_inputs``.
@@ -54,15 +54,15 @@ CASES: dict[str, list[str]] = {
     ],
     "default": [
         f"{_TRAIN} default.toml --level slide --level field:vote -o default/run",
-        "verify default/run/bundle",
+        "bundle verify default/run/bundle",
         "evaluate default/run/bundle others --manifest others/groups.csv --group field"
         " --level slide -o default/evaluation",
         "predict default/run/bundle others/cells broken -o default/predictions.csv",
-        "summarise default/run/predictions.csv --level field:vote --fewest-cells 2"
+        "cells summarise default/run/predictions.csv --level field:vote --fewest-cells 2"
         " -o default/summary.csv",
         "explain default/run/bundle cells/cells/clustered broken --method both"
         " -o default/explanation",
-        "quantize default/run cells --images 20 --force",
+        "bundle quantize default/run cells --images 20 --force",
         "evaluate default/run/bundle others --manifest others/groups.csv --group field"
         " --precision int8 -o default/int8",
     ],
@@ -79,7 +79,7 @@ CASES: dict[str, list[str]] = {
     ],
     "masks": [
         "scan fields --group-level 2 -o masks/scan.csv",
-        "patches fields --manifest fields/fields.csv --crop-size 64 -o masks/patches.csv",
+        "cells patches fields --manifest fields/fields.csv --crop-size 64 -o masks/patches.csv",
         "train fields --manifest fields/fields.csv --group field --recipe bare.toml"
         " --crop-size 64 --level field:vote -o masks/run",
         "predict masks/run/bundle fields/fields --masks fields/masks -o masks/predictions.csv",
@@ -88,12 +88,12 @@ CASES: dict[str, list[str]] = {
     ],
     "folds": [
         f"{_FOLDS} --level slide -o folds/refit",
-        f"{_FOLDS} --deploy ensemble --epochs 3 -o folds/ensemble",
-        f"{_FOLDS} --deploy none --repeats 2 -o folds/none",
+        f"{_FOLDS} --deliver ensemble --epochs 3 -o folds/ensemble",
+        f"{_FOLDS} --deliver none --repeats 2 -o folds/none",
         "compare folds/refit folds/ensemble -o folds/comparison",
     ],
     "folds-tune": [
-        f"crossvalidate {_CELLS} --folds 2 --deploy none --tune {_SEARCH} --inner-folds 1"
+        f"train {_CELLS} --folds 2 --deliver none --tune {_SEARCH} --inner-folds 1"
         " -o folds-tune/run",
     ],
     "compare": [
@@ -102,21 +102,21 @@ CASES: dict[str, list[str]] = {
         "compare compare/one compare/two --images cells -o compare/stored",
         "compare compare/one compare/two --data others --manifest others/groups.csv"
         " --group field -o compare/others",
-        "ensemble compare/one compare/two -o compare/ensemble",
+        "bundle join compare/one compare/two -o compare/ensemble",
     ],
     "audit": [f"audit {_CELLS} -o audit/audit"],
     "tune": [
-        f"tune {_CELLS} {_SEARCH} --folds 2 -o tune/run",
+        f"recipe tune {_CELLS} {_SEARCH} --folds 2 -o tune/run",
     ],
     "paper": [
         f"paper {_CELLS} --recipe paper.toml --networks small-cnn --repeats 1 --copies 2"
         " -o paper/experiment",
     ],
     "settings": [
-        *(f"recipe {name}" for name in ("default", "paper", "scratch", "boosted-trees")),
-        "networks",
-        "networks efficientnet-lite0",
-        "tune --print-space",
+        *(f"recipe show {name}" for name in ("default", "paper", "scratch", "boosted-trees")),
+        "recipe networks",
+        "recipe networks efficientnet-lite0",
+        "recipe space",
         "train nowhere -o settings/run",
         "train cells --recipe unknown -o settings/run",
     ],

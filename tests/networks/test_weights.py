@@ -291,7 +291,7 @@ def test_the_default_is_the_papers_network_only_with_its_weights(home: Path) -> 
 def test_the_nearest_network_is_suggested() -> None:
     with pytest.raises(SettingsError, match="Did you mean 'efficientnetv2-b0'"):
         network_entry("EfficientNetV2B0")
-    with pytest.raises(SettingsError, match="'actinscope networks' lists all"):
+    with pytest.raises(SettingsError, match="'actinscope recipe networks' lists all"):
         network_entry("zzz")
 
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actinscope.evaluation import Estimate
+from actinscope.names import PAPER_NETWORKS
 from actinscope.networks import REGISTRY
 from actinscope.paper import doubts
 from actinscope.paper.published import PUBLISHED, SETTINGS, Printed
@@ -31,7 +32,7 @@ def test_the_networks_of_the_paper_are_registered() -> None:
     missing = set(PUBLISHED) - set(REGISTRY)
     if missing:
         pytest.skip(f"not registered in this version: {', '.join(sorted(missing))}")
-    assert set(PUBLISHED) <= set(REGISTRY)
+    assert set(PUBLISHED) == set(PAPER_NETWORKS) <= set(REGISTRY)
 
 
 @pytest.mark.parametrize(

@@ -439,14 +439,14 @@ def joined(tmp_path: Path) -> Path:
 
         runs.append(make_run(tmp_path / name, make, images, [0]))
     both = tmp_path / "both"
-    assert main(["ensemble", *map(str, runs), "-o", str(both)]) == 0
+    assert main(["bundle", "join", *map(str, runs), "-o", str(both)]) == 0
     return both
 
 
 def test_predict_writes_what_the_vote_gave(
     joined: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["verify", str(joined)]) == 0
+    assert main(["bundle", "verify", str(joined)]) == 0
     assert "Unfamiliarity: " in capsys.readouterr().out
     images, table = tmp_path / "images", tmp_path / "out.csv"
     (images / "2.tif").write_bytes(b"broken")

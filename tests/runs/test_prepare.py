@@ -14,9 +14,9 @@ from actinscope.errors import ImageError, ManifestError, OutputError, ResumeErro
 from actinscope.files import make_folder
 from actinscope.networks import network_entry
 from actinscope.progress import Silent
+from actinscope.requests import DemoRequest, StudySource
 from actinscope.runs import (
     PreparedStudy,
-    StudySource,
     choose_network,
     fingerprint_study,
     prepare,
@@ -168,7 +168,7 @@ def test_auto_means_the_network_that_the_run_began_with(tmp_path: Path) -> None:
 
 
 def draw(folder: Path, *, seed: int = 0, difficulty: float = 0.5) -> None:
-    demo.run_demo(folder, seed=seed, difficulty=difficulty, command="", progress=Silent())
+    demo.run_demo(DemoRequest(folder, seed, difficulty), Silent())
 
 
 @pytest.fixture

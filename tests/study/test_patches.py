@@ -171,7 +171,7 @@ def test_the_command_writes_what_train_reads(
     listed = write_fields(tmp_path / "data", 6)
     target = tmp_path / "patches.csv"
     options = ["--crop-size", "8", "--object-label", "nucleus", "-o", str(target)]
-    command = ["patches", str(listed.parent), "--manifest", str(listed), *options]
+    command = ["cells", "patches", str(listed.parent), "--manifest", str(listed), *options]
     assert main(command) == 0
     shown = capsys.readouterr().out
     assert "24 patches of 8 pixels from 6 fields" in shown
@@ -193,7 +193,7 @@ def test_predict_takes_the_same_centres(
 ) -> None:
     """From the folder of the data the names in the table are those of the files."""
     monkeypatch.chdir(listed.parent)
-    command = ["patches", ".", "--manifest", "fields.csv", "--crop-size", "8"]
+    command = ["cells", "patches", ".", "--manifest", "fields.csv", "--crop-size", "8"]
     assert main([*command, "-o", "patches.csv"]) == 0
     bundle = make_bundle(tmp_path / "bundle", crop_size=SIDE)
     command = ["predict", str(bundle.path), "fields", "--objects", "patches.csv"]

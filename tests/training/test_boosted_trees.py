@@ -432,4 +432,4 @@ def test_trees_that_do_not_fit_the_network(place: Path) -> None:
 def test_trees_have_no_int8(place: Path) -> None:
     with pytest.raises(UsageError, match="no INT8 network"):
         Predictor(load_bundle(place / "run" / "bundle"), precision="int8")
-    assert main(["quantize", str(place / "run"), str(place / "images")]) == 2
+    assert main(["bundle", "quantize", str(place / "run"), str(place / "images")]) == 2

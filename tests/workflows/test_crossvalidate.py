@@ -1,4 +1,4 @@
-"""``actinscope crossvalidate`` as a whole, on synthetic cells and a small network."""
+"""``actinscope train --folds`` as a whole, on synthetic cells and a small network."""
 
 from __future__ import annotations
 
@@ -19,11 +19,9 @@ from actinscope.cli.main import main
 from actinscope.errors import ResumeError, SplitError, StudyError, UsageError
 from actinscope.evaluation import evaluate
 from actinscope.progress import Silent
+from actinscope.requests import CompareRequest, NestedSearch, StudySource, TrainRequest
 from actinscope.runs import (
-    CrossvalidateRequest,
-    NestedSearch,
     Pooled,
-    StudySource,
     metrics_json,
     pool,
     read_fold,
@@ -83,15 +81,15 @@ def source(place: Path) -> StudySource:
     return StudySource(images, manifest=images / "groups.csv", group="field")
 
 
-def request(place: Path, output: Path, **changes: Any) -> CrossvalidateRequest:
+def request(place: Path, output: Path, **changes: Any) -> TrainRequest:
     recipe = load_recipe(place / "small.toml")
-    return CrossvalidateRequest(source(place), recipe, output, folds=2, **changes)
+    return TrainRequest(source(place), recipe, output, folds=2, **changes)
 
 
 def run(place: Path, output: Path, *options: str) -> int:
     images = place / "images"
     return main(
-        ["crossvalidate", str(images), "--manifest", str(images / "groups.csv"),
+        ["train", str(images), "--manifest", str(images / "groups.csv"),
          "--group", "field", "--recipe", str(place / "small.toml"), "--folds", "2",
          "-o", str(output), "--quiet", *options]
     )  # fmt: skip
@@ -177,7 +175,7 @@ def test_the_report_says_what_kind_of_estimate_it_is(whole: Path) -> None:
 def test_the_model_to_deliver_proves_itself_and_says_how_it_was_tested(
     whole: Path, capsys: Shown
 ) -> None:
-    assert main(["verify", str(whole / "refit" / "bundle")]) == 0
+    assert main(["bundle", "verify", str(whole / "refit" / "bundle")]) == 0
     assert "verified with" in capsys.readouterr().out
     info = read_bundle_info(whole / "refit" / "bundle")
     assert info.metrics == json.loads((whole / "metrics.json").read_text())["out_of_fold"]
@@ -230,8 +228,8 @@ def test_the_folds_can_be_joined_to_an_ensemble_later(
     output = tmp_path / "cross"
     shutil.copytree(whole, output, ignore=shutil.ignore_patterns("refit"))
     for _ in range(2):  # it is made anew, as folds may have come since
-        assert run(place, output, "--resume", "--deploy", "ensemble") == 0
-    assert main(["verify", str(output / "ensemble")]) == 0
+        assert run(place, output, "--resume", "--deliver", "ensemble") == 0
+    assert main(["bundle", "verify", str(output / "ensemble")]) == 0
     assert "verified with" in capsys.readouterr().out
     info = read_bundle_info(output / "ensemble")
     assert len(info.members) == 2
@@ -243,7 +241,7 @@ def test_the_folds_can_be_joined_to_an_ensemble_later(
     assert "refit" not in methods
     assert info.metrics == {}
     assert (output / "metrics.json").read_bytes() == (whole / "metrics.json").read_bytes()
-    assert run(place, tmp_path / "many", "--repeats", "9", "--deploy", "ensemble") == 2
+    assert run(place, tmp_path / "many", "--repeats", "9", "--deliver", "ensemble") == 2
     assert "an ensemble of 18 models was asked for" in capsys.readouterr().err
 
 
@@ -265,7 +263,7 @@ def test_folds_of_a_later_repeat_that_cannot_be_made_are_refused_first(
     )
     output = tmp_path / "cross"
     code = main(
-        ["crossvalidate", str(tmp_path), "--manifest", str(tmp_path / "m.csv"), "--group", "plate",
+        ["train", str(tmp_path), "--manifest", str(tmp_path / "m.csv"), "--group", "plate",
          "--recipe", str(tmp_path / "r.toml"), "--folds", "2", "--repeats", "2",
          "-o", str(output), "--quiet"]
     )  # fmt: skip
@@ -296,7 +294,7 @@ def test_an_interrupted_fold_goes_on_and_a_finished_one_is_kept(
     kept = output / "fold-1-1" / "report.html"
     assert kept.exists() and not (output / "fold-1-2" / "report.html").exists()
     written = kept.stat().st_mtime_ns
-    outcome = crossvalidate(request(place, output, resume=True, deploy="none"), Silent())
+    outcome = crossvalidate(request(place, output, resume=True, deliver="none"), Silent())
     assert outcome.bundle is None and not (output / "refit").exists()
     assert kept.stat().st_mtime_ns == written
     for name in SAME:
@@ -325,9 +323,7 @@ def test_going_on_with_other_labels_is_refused(place: Path, whole: Path, tmp_pat
     lines = (place / "images" / "groups.csv").read_text().splitlines()
     (tmp_path / "fewer.csv").write_text("\n".join(lines[:-1]))
     study = StudySource(tmp_path / "images", manifest=tmp_path / "fewer.csv", group="field")
-    asked = CrossvalidateRequest(
-        study, load_recipe(place / "small.toml"), whole, folds=2, resume=True
-    )
+    asked = TrainRequest(study, load_recipe(place / "small.toml"), whole, folds=2, resume=True)
     with pytest.raises(ResumeError, match="images, labels, groups or parts are not those"):
         crossvalidate(asked, Silent())
 
@@ -347,6 +343,10 @@ def test_repeats_may_be_added_but_not_taken_away(tmp_path: Path) -> None:
 def test_options_of_the_search_need_the_search(place: Path, tmp_path: Path, capsys: Shown) -> None:
     assert run(place, tmp_path / "cross", "--trials", "3") == 2
     assert "--trials does nothing without --tune" in capsys.readouterr().err
+    images = str(place / "images")
+    for options in (["--tune"], ["--repeats", "2"], ["--deliver", "none"], ["--fold-extras"]):
+        assert main(["train", images, "-o", str(tmp_path / "cross"), *options]) == 2
+        assert f"{options[0]} does nothing without --folds" in capsys.readouterr().err
     assert run(place, tmp_path / "cross", "--folds", "1") == 2
     assert "at least 2" in capsys.readouterr().err
     assert not (tmp_path / "cross").exists()
@@ -377,7 +377,7 @@ def test_each_fold_trains_with_what_its_own_search_found(
     monkeypatch.setattr(module, "tune_on_parts", found)
     monkeypatch.setattr(module, "train_on_parts", trained)
     monkeypatch.setattr(module, "require_searchable", lambda recipe: None)
-    asked = request(place, tmp_path / "cross", deploy="none", search=NestedSearch(trials=2))
+    asked = request(place, tmp_path / "cross", deliver="none", search=NestedSearch(trials=2))
     outcome = crossvalidate(asked, Silent())
     assert searched == [tmp_path / "cross" / f"search-1-{number}" for number in (1, 2)]
     for number in (1, 2):
@@ -465,12 +465,12 @@ def test_other_folds_are_not_compared(whole: Path, tmp_path: Path) -> None:
     (other / "fold-1-2").rename(other / "fold-1-1")
     (other / "kept").rename(other / "fold-1-2")
     with pytest.raises(StudyError, match="fold-1-1 does not test the same images in both"):
-        compare_folds([whole, other], tmp_path / "compared")
+        compare_folds(CompareRequest((whole, other), tmp_path / "compared"))
     with pytest.raises(UsageError, match="two at a time"):
-        compare_folds([whole, whole / "fold-1-1"], tmp_path / "compared")
+        compare_folds(CompareRequest((whole, whole / "fold-1-1"), tmp_path / "compared"))
     (other / "folds.csv").unlink()
     with pytest.raises(StudyError, match="not finished"):
-        compare_folds([whole, other], tmp_path / "compared")
+        compare_folds(CompareRequest((whole, other), tmp_path / "compared"))
 
 
 def study(groups: int) -> Manifest:

@@ -13,7 +13,6 @@ import tifffile
 
 from actinscope.bundle import INT8_FILE, load_bundle
 from actinscope.bundle.session import InferenceSession
-from actinscope.cli import options
 from actinscope.cli.main import main
 from actinscope.predict import PredictOptions, predict_files
 from actinscope.study import Record
@@ -37,7 +36,9 @@ def place(original: Path, tmp_path: Path) -> Path:
 
 
 def quantize(place: Path, *options: str) -> int:
-    return main(["quantize", str(place / "run"), str(place / "data"), "--quiet", *options])
+    return main(
+        ["bundle", "quantize", str(place / "run"), str(place / "data"), "--quiet", *options]
+    )
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def test_quantize_measures_stores_and_tells(place: Path, capsys: Shown) -> None:
     )
     assert both.changed == int((exact.argmax(axis=1) != coarse.argmax(axis=1)).sum())
     assert both.largest_probability_difference == pytest.approx(np.abs(exact - coarse).max())
-    assert main(["verify", str(bundle.path)]) == 0
+    assert main(["bundle", "verify", str(bundle.path)]) == 0
     assert " INT8: " in capsys.readouterr().out
 
 
@@ -123,7 +124,7 @@ def test_int8_goes_not_on_with_rows_of_float32(place: Path, tmp_path: Path) -> N
 def test_int8_that_was_never_made(place: Path, tmp_path: Path, capsys: Shown) -> None:
     command = ["predict", str(place / "run" / "bundle"), str(place / "data")]
     assert main([*command, "--precision", "int8", "-o", str(tmp_path / "out.csv")]) == 2
-    assert "Make one with `actinscope quantize RUN IMAGES`" in capsys.readouterr().err
+    assert "Make one with `actinscope bundle quantize RUN IMAGES`" in capsys.readouterr().err
     assert not (tmp_path / "out.csv").exists()
 
 
@@ -159,7 +160,7 @@ def test_a_run_must_be_whole(place: Path, capsys: Shown, name: str) -> None:
 
 
 def test_no_run_at_all(place: Path, capsys: Shown) -> None:
-    assert main(["quantize", str(place / "nothing"), str(place / "data")]) == 2
+    assert main(["bundle", "quantize", str(place / "nothing"), str(place / "data")]) == 2
     assert "holds no finished run" in capsys.readouterr().err
 
 
@@ -242,12 +243,6 @@ def test_calibration_images_are_balanced(
     assert chosen == job._choose(records(**counts), wanted, seed=3)
     if sum(expected.values()) < sum(counts.values()):
         assert chosen != job._choose(records(**counts), wanted, seed=4)
-
-
-def test_the_command_line_knows_the_precisions() -> None:
-    from actinscope.bundle.int8 import PRECISIONS
-
-    assert options._PRECISIONS == PRECISIONS
 
 
 def test_the_figures_are_in_bundle_json(place: Path) -> None:

@@ -1,4 +1,4 @@
-"""``summarise``: predictions of cells to a CSV of units, and broken tables."""
+"""``cells summarise``: predictions of cells to a CSV of units, and broken tables."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 def run(table: Path, *options: str) -> tuple[int, Path]:
     target = table.with_name("units.csv")
-    return main(["summarise", str(table), *options, "-o", str(target)]), target
+    return main(["cells", "summarise", str(table), *options, "-o", str(target)]), target
 
 
 def test_units_of_new_images(table: Path, capsys: Shown) -> None:

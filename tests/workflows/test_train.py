@@ -218,7 +218,15 @@ def test_a_level_that_is_no_column_stops_before_training(
 
 def test_summarise_takes_the_test_part_of_a_run(run: Path, tmp_path: Path, capsys: Shown) -> None:
     target = tmp_path / "fields.csv"
-    given = ["summarise", str(run / "predictions.csv"), "--level", "field:vote", "-o", str(target)]
+    given = [
+        "cells",
+        "summarise",
+        str(run / "predictions.csv"),
+        "--level",
+        "field:vote",
+        "-o",
+        str(target),
+    ]
     assert main(given) == 0
     assert "cells of the test part" in capsys.readouterr().out
     ours = [row for row in rows_of(run / "level_field.csv") if row.pop("part") == "test"]
@@ -250,7 +258,7 @@ def test_the_bundle_says_nothing_about_this_computer(run: Path, place: Path) -> 
 
 
 def test_the_bundle_proves_itself(run: Path, capsys: Shown) -> None:
-    assert main(["verify", str(run / "bundle")]) == 0
+    assert main(["bundle", "verify", str(run / "bundle")]) == 0
     assert "verified with" in capsys.readouterr().out
 
 

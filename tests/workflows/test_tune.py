@@ -1,4 +1,4 @@
-"""``actinscope tune`` as a whole, on toy images and a toy network."""
+"""``actinscope recipe tune`` as a whole, on toy images and a toy network."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from actinscope.cli.main import main
 from actinscope.evaluation import mean_difference
 from actinscope.networks import keras_backend
 from actinscope.progress import Silent
-from actinscope.runs import StudySource, fingerprint_study, read_study
+from actinscope.requests import StudySource
+from actinscope.runs import fingerprint_study, read_study
 from actinscope.study import split
 from actinscope.training import load_recipe
 from actinscope.workflows import tune
@@ -108,7 +109,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def search(output: str, *options: str, trials: int = 3, images: str = "images") -> int:
     return main(
-        ["tune", images, "--manifest", f"{images}/study.csv", "--group", "field",
+        ["recipe", "tune", images, "--manifest", f"{images}/study.csv", "--group", "field",
          "--recipe", "small.toml", "--space", "space.toml", "--folds", "2",
          "--trials", str(trials), "-o", output, "--quiet", *options]
     )  # fmt: skip
@@ -458,10 +459,8 @@ def test_the_commands_of_the_documentation(place: Path, capsys: Shown) -> None:
         words = shlex.split(command)
         assert words[0] == "actinscope"
         words = [word for word in words if word != ">"]
-        if "--print-space" in words:
-            with pytest.raises(SystemExit) as ended:
-                main(["tune", "--print-space"])
-            assert ended.value.code == 0
+        if "space" in words:
+            assert main(["recipe", "space"]) == 0
             assert tomllib.loads(capsys.readouterr().out)["search"]["freeze_points"] == "auto"
             continue
         trials = "2" if "--resume" in words else "1"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from actinscope.runs import NestedSearch
+from actinscope.requests import NestedSearch
 from actinscope.training import Recipe, change_recipe, load_recipe
 from actinscope.writeup import AuditFacts
 from actinscope.writeup.checklist_items import DOME_ITEMS, REFORMS_ITEMS

@@ -115,6 +115,11 @@ class BundleInfo(StoredModel):
     golden: tuple[GoldenImage, ...] = ()
     files: dict[str, Sha256] = Field(default_factory=dict)
 
+    def reading(self, options: ReadOptions | None) -> ReadOptions:
+        """How to read files: what ``options`` sets, and else as for training."""
+        given = {} if options is None else options.model_dump(exclude_unset=True)
+        return self.read_options.model_copy(update=given)
+
     @field_validator("classes")
     @classmethod
     def _classes_differ(cls, value: tuple[str, ...]) -> tuple[str, ...]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import get_args
 
 from pydantic import Field, model_validator
 
 from actinscope.bundle.reliability import Reliability, StoredModel
+from actinscope.names import Precision
 from actinscope.wording import percent
 
-Precision = Literal["float32", "int8"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 #: The part of :attr:`Int8Summary.parts` that holds validation and test together.

@@ -116,8 +116,8 @@ class Bundle:
             raise UsageError(
                 "the bundle holds no INT8 network with measured accuracy",
                 where=self.path,
-                remedy="Make one with `actinscope quantize RUN IMAGES` in the run that the bundle "
-                "comes from, or leave the precision at float32",
+                remedy="Make one with `actinscope bundle quantize RUN IMAGES` in the run that the "
+                "bundle comes from, or leave the precision at float32",
             )
         return self.int8_model
 

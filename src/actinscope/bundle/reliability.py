@@ -91,7 +91,7 @@ class OodRule(_Rule):
         share: share of validation images that was to be flagged.
         references: stored embeddings of training images.
         images: validation images behind the threshold.
-        golden: unfamiliarity of each golden image, replayed by ``verify``.
+        golden: unfamiliarity of each golden image, replayed by ``bundle verify``.
         note: what the threshold rests on where there were few images; else empty.
     """
 

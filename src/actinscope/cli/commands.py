@@ -1,168 +1,403 @@
-"""What each command does: settings together, one call, a few lines printed."""
+"""The commands: which request each of them fills, what does the work, what is printed."""
 
 from __future__ import annotations
 
 import sys
-from argparse import Namespace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from actinscope import requests
+from actinscope.cli.parser import Command
 from actinscope.cli.progress_bar import TerminalProgress
-from actinscope.cli.requests import (
-    level_settings_of,
-    print_levels,
-    print_results,
-    read_options_of,
-    reading_of,
-    recipe_of,
-    report_problems,
-    source_of,
-)
+from actinscope.cli.requests import Given, request_of
+from actinscope.names import EXPERIMENT_FILE, LAST_EPOCH, SEARCH_FILE, RunFile
+
+if TYPE_CHECKING:
+    from actinscope.paper.runs import PaperOutcome
+    from actinscope.workflows.audit import AuditOutcome
+    from actinscope.workflows.compare import CompareOutcome
+    from actinscope.workflows.demo import DemoOutcome
+    from actinscope.workflows.evaluate import EvaluateOutcome
+    from actinscope.workflows.explain_files import ExplainOutcome
+    from actinscope.workflows.predict import PredictOutcome
+    from actinscope.workflows.quantize import QuantizeOutcome
+    from actinscope.workflows.train import TrainOutcome
+    from actinscope.workflows.tune import TuneOutcome
+
+_BAD_FILES = 3
+_NO_WEIGHTS = 4  # exit code, after everything else has been written
+_SHOWN_PROBLEMS = 20
 
 
-def scan(arguments: Namespace) -> int:
-    """``actinscope scan``."""
-    from actinscope.workflows.scan import scan_study
+def carry_out(command: Command, given: Given, command_line: str) -> int:
+    """Do the work of a command, print what came of it, return the exit code."""
+    request = request_of(command.request, given)
+    if hasattr(request, "command"):
+        request = replace(request, command=command_line)
+    module, _, name = command.work.partition(":")
+    work = getattr(import_module(module), name)
+    if command.quick:
+        return command.show(work(request))
+    with TerminalProgress(quiet="quiet" in given) as progress:
+        outcome = work(request, progress)
+    return command.show(outcome)
 
-    options = read_options_of(arguments)
-    with TerminalProgress(quiet=arguments.quiet) as progress:
-        found = scan_study(
-            source_of(arguments), arguments.output, options, seed=arguments.seed, progress=progress
-        )
-    for line in found.lines:
-        print(line)
-    return report_problems(found.problems)
+
+# What is printed ------------------------------------------------------------------------------
 
 
-def train(arguments: Namespace) -> int:
-    """``actinscope train``."""
-    from actinscope.runs import TrainRequest
-    from actinscope.workflows.train import train_study
-
-    request = TrainRequest(
-        source=source_of(arguments),
-        recipe=recipe_of(arguments),
-        output=arguments.output,
-        resume=arguments.resume,
-        command=arguments.command_line,
-    )
-    with TerminalProgress(quiet=arguments.quiet) as progress:
-        outcome = train_study(request, progress)
+def _train(outcome: TrainOutcome) -> int:
     print(outcome.verdict)
-    print_levels(outcome.levels)
-    print_results(outcome.folder, "report.html", "metrics.json", "predictions.csv", "bundle")
-    return report_problems(outcome.problems)
+    _print_levels(outcome.levels)
+    own = ("bundle",) if outcome.folds is None else ("folds.csv",)
+    _print_results(outcome.folder, "report.html", "metrics.json", "predictions.csv", *own)
+    if outcome.folds is not None and outcome.bundle is not None:
+        print(f"  {outcome.bundle} (to be used; tested on none of these images)")
+    return _problems(outcome.problems)
 
 
-def evaluate(arguments: Namespace) -> int:
-    """``actinscope evaluate``."""
-    from actinscope.workflows.evaluate import EvaluateRequest, evaluate_bundle
-
-    changed = reading_of(arguments)
-    request = EvaluateRequest(
-        bundle=arguments.bundle,
-        source=source_of(arguments),
-        output=arguments.output,
-        seed=arguments.seed,
-        options=read_options_of(arguments) if changed else None,
-        precision=arguments.precision,
-        levels=level_settings_of(arguments),
-        command=arguments.command_line,
-    )
-    with TerminalProgress(quiet=arguments.quiet) as progress:
-        outcome = evaluate_bundle(request, progress)
+def _evaluate(outcome: EvaluateOutcome) -> int:
     print(outcome.verdict)
-    print_levels(outcome.levels)
-    print_results(outcome.folder, "report.html", "metrics.json", "predictions.csv")
-    return report_problems(outcome.problems)
+    _print_levels(outcome.levels)
+    _print_results(outcome.folder, "report.html", "metrics.json", "predictions.csv")
+    return _problems(outcome.problems)
 
 
-def predict(arguments: Namespace) -> int:
-    """``actinscope predict``."""
-    from actinscope.bundle import load_bundle
-    from actinscope.predict import PredictOptions, predict_files
-    from actinscope.progress import StepCounter
-
-    bundle = load_bundle(arguments.bundle)
-    with TerminalProgress(quiet=arguments.quiet) as progress:
-        summary = predict_files(
-            bundle,
-            arguments.images,
-            arguments.output,
-            options=PredictOptions(
-                masks=arguments.masks,
-                objects=arguments.objects,
-                manifest=arguments.manifest,
-                crop_size=arguments.crop_size,
-                batch_size=arguments.batch_size,
-                precision=arguments.precision,
-                read_options=read_options_of(arguments, bundle.info.read_options),
-                progress=StepCounter(progress, "Predicting"),
-            ),
-        )
+def _predict(outcome: PredictOutcome) -> int:
+    summary = outcome.summary
     for note in summary.notes:
         print(note, file=sys.stderr)
     print(f"{summary.done} predicted, {summary.failed} not: {summary.output}")
-    return report_problems(summary.problems, "not predicted")
-
-
-def verify(arguments: Namespace) -> int:
-    """``actinscope verify``."""
-    from actinscope.bundle import load_bundle, verify_bundle
-
-    result = verify_bundle(load_bundle(arguments.bundle))
-    print(
-        f"{arguments.bundle}: verified with {result.backend}. Largest difference of the "
-        f"probabilities {result.probability_difference:.1e}, of the network's input "
-        f"{result.input_difference:.1e}."
-        + ("" if result.int8_difference is None else f" INT8: {result.int8_difference:.1e}.")
-        + (
-            ""
-            if result.unfamiliarity_difference is None
-            else f" Unfamiliarity: {result.unfamiliarity_difference:.1e}."
-        )
-    )
-    return 0
-
-
-def quantize(arguments: Namespace) -> int:
-    """``actinscope quantize``."""
-    from actinscope.workflows.quantize import QuantizeRequest, quantize_run
-
-    request = QuantizeRequest(
-        run=arguments.run_folder,
-        data=arguments.data,
-        images=arguments.images,
-        seed=arguments.seed,
-        force=arguments.force,
-    )
-    with TerminalProgress(quiet=arguments.quiet) as progress:
-        outcome = quantize_run(request, progress)
     for line in outcome.lines:
         print(line)
-    print(f"  {outcome.file}")
-    return 0
+    return _problems(summary.problems, "not predicted")
 
 
-def demo(arguments: Namespace) -> int:
-    """``actinscope demo``."""
-    from actinscope.workflows.demo import run_demo
+def _explain(outcome: ExplainOutcome) -> int:
+    for note in outcome.notes:
+        print(note, file=sys.stderr)
+    print(f"{outcome.done} explained, {len(outcome.problems)} not. {outcome.sentence}")
+    _print_results(outcome.folder, "gallery.html", "explanation.csv", "maps")
+    return _problems(outcome.problems, "not explained")
 
-    with TerminalProgress(quiet=arguments.quiet) as progress:
-        outcome = run_demo(
-            arguments.output,
-            seed=arguments.seed,
-            difficulty=arguments.difficulty,
-            command=arguments.command_line,
-            progress=progress,
-        )
+
+def _compare(outcome: CompareOutcome) -> int:
+    for line in outcome.lines:
+        print(line)
+    _print_results(outcome.folder, *outcome.files)
+    return _problems(outcome.problems)
+
+
+def _audit(outcome: AuditOutcome) -> int:
+    from actinscope.audit import verdict_sentence
+
+    print(verdict_sentence(outcome.findings))
+    for finding in outcome.findings:
+        print(f"{finding.severity}: {finding.title}")
+        if finding.severity != "info" and finding.remedy:
+            print(f"    {finding.remedy}.")
+    _print_results(outcome.folder, "report.html", "findings.csv", "duplicates.csv", "audit.json")
+    return _problems(outcome.problems)
+
+
+def _tune(outcome: TuneOutcome) -> int:
+    print(outcome.sentence)
+    _print_results(outcome.folder, "report.html", "trials.csv", "best_recipe.toml", SEARCH_FILE)
+    return _problems(outcome.problems)
+
+
+def _paper(outcome: PaperOutcome) -> int:
+    print(outcome.sentence)
+    _print_results(outcome.folder, "report.html", "results.json", "tables", "figures", "runs")
+    for title, problem in outcome.untrained:
+        print(f"actinscope: not trained: {title}: {problem}", file=sys.stderr)
+    return _problems(outcome.problems) or (_NO_WEIGHTS if outcome.untrained else 0)
+
+
+def _demo(outcome: DemoOutcome) -> int:
     print(outcome.verdict)
     print(f"Predictions for a new field: {outcome.predictions}")
     print(f"Report: {outcome.report.resolve()}")
     return 0
 
 
-def recipe(arguments: Namespace) -> int:
-    """``actinscope recipe``."""
-    from actinscope.training import load_recipe, recipe_text
-
-    print(recipe_text(load_recipe(arguments.name)), end="")
+def _quantize(outcome: QuantizeOutcome) -> int:
+    for line in outcome.lines:
+        print(line)
+    print(f"  {outcome.file}")
     return 0
+
+
+def _lines(outcome: Any) -> int:
+    """Of commands whose outcome is ready lines, and images that cannot be used."""
+    for line in outcome.lines:
+        print(line)
+    return _problems(getattr(outcome, "problems", ()))
+
+
+def _text(outcome: str) -> int:
+    print(outcome, end="")
+    return 0
+
+
+def _print_levels(levels: Iterable[Iterable[str]]) -> None:
+    for sentences in levels:
+        print(" ".join(sentences))
+
+
+def _print_results(folder: Path, *names: str) -> None:
+    for name in names:
+        print(f"  {folder / name}")
+
+
+def _problems(problems: tuple[tuple[str, str], ...], fate: str = "left out") -> int:
+    """Say which images could not be used; returns the exit code."""
+    for name, message in problems[:_SHOWN_PROBLEMS]:
+        print(f"actinscope: {fate}: {name}: {message}", file=sys.stderr)
+    more = len(problems) - _SHOWN_PROBLEMS
+    if more > 0:
+        print(f"actinscope: {fate}: {more} more", file=sys.stderr)
+    return _BAD_FILES if problems else 0
+
+
+# What is left of an interrupted command ---------------------------------------------------------
+
+_NOTHING = " Nothing was written yet: start the same command again."
+
+
+def _goes_on(output: Path) -> str:
+    return " The same command goes on where it was cut off."
+
+
+def _kept_by(mark: str) -> Callable[[Path], str]:
+    """Of a command that goes on with what is finished, once the file ``mark`` is there."""
+
+    def kept(output: Path) -> str:
+        if (output / mark).exists():
+            return " What is finished is kept: the same command with --resume goes on."
+        return _NOTHING
+
+    return kept
+
+
+def _kept_training(output: Path) -> str:
+    if (output / RunFile.QUESTION).exists():
+        return " The finished folds and epochs are kept: the same command with --resume goes on."
+    if (output / LAST_EPOCH).exists():
+        return " The finished epochs are kept: the same command with --resume goes on."
+    if (output / RunFile.RECIPE).exists():
+        return " No epoch was finished: the same command with --resume starts over."
+    return _NOTHING
+
+
+def _kept_pictures(output: Path) -> str:
+    if (output / "maps").is_dir():
+        return f" Only pictures were written: delete {output} and start again."
+    return ""
+
+
+# The table ------------------------------------------------------------------------------------
+
+#: Name of a group of commands -> what they are for.
+GROUPS = {
+    "bundle": "check a trained model, make it faster, join several",
+    "recipe": "print settings and networks, search for better settings",
+    "cells": "list patches of fields, sum cells up to wells or donors",
+}
+
+#: Those that a person meets first, in the order in which they are needed; then the groups.
+COMMANDS = (
+    Command(
+        "demo",
+        requests.DemoRequest,
+        "actinscope.workflows.demo:run_demo",
+        _demo,
+        "draw synthetic actin cells and run the whole job on them",
+        "Takes a few minutes; the images are synthetic and prove nothing about real cells.",
+        "demo -o demo",
+        kept=_goes_on,
+    ),
+    Command(
+        "scan",
+        requests.ScanRequest,
+        "actinscope.workflows.scan:scan_study",
+        _lines,
+        "list images with label and group in a CSV to look at and edit",
+        "The label is the name of the first folder level; give `train --manifest` the edited CSV.",
+        "scan images --group-level 2 -o images/study.csv",
+    ),
+    Command(
+        "audit",
+        requests.AuditRequest,
+        "actinscope.api:audit",
+        _audit,
+        "find what is wrong with the images before training: copies, confounds, bad labels",
+        "Reads every image once; writes report.html, findings.csv, duplicates.csv, "
+        "review_queue.csv and audit.json. Findings do not change the exit code.",
+        "audit images --manifest images/study.csv --group field -o runs/audit",
+    ),
+    Command(
+        "train",
+        requests.TrainRequest,
+        "actinscope.api:train",
+        _train,
+        "train a network, test it on images it never saw, write a report and a bundle",
+        "With --folds every image is tested once, by networks trained without its group, and a "
+        "model is delivered besides: for studies of which a single test part says too little.",
+        "train images --manifest images/study.csv --group field -o runs/first",
+        kept=_kept_training,
+    ),
+    Command(
+        "evaluate",
+        requests.EvaluateRequest,
+        "actinscope.api:evaluate",
+        _evaluate,
+        "test a bundle on labelled images that it has never seen",
+        "Writes predictions.csv, metrics.json and report.html.",
+        "evaluate runs/first/bundle other_images -o runs/evaluation",
+    ),
+    Command(
+        "predict",
+        requests.PredictRequest,
+        "actinscope.api:predict",
+        _predict,
+        "name the class of new images, with every probability, in a CSV",
+        "Folders are searched for images. A broken image gets a row with its error. With --level "
+        "a second CSV has one row a well or donor; `cells summarise` does so later.",
+        "predict runs/first/bundle new_images -o predictions.csv",
+        kept=_goes_on,
+    ),
+    Command(
+        "explain",
+        requests.ExplainRequest,
+        "actinscope.api:explain",
+        _explain,
+        "show where in new images a model finds evidence for its answers",
+        "Writes gallery.html, a picture for each image and explanation.csv with the share of the "
+        "evidence that lies inside the cell. Folders are searched for images. A broken image gets "
+        "a row with its error.",
+        "explain runs/first/bundle new_images -o explanation",
+        kept=_kept_pictures,
+    ),
+    Command(
+        "compare",
+        requests.CompareRequest,
+        "actinscope.api:compare",
+        _compare,
+        "show which of several trained runs is better, and whether that may be chance",
+        "Takes the test images that all runs have in common and none was trained on, or with "
+        "--data lets every bundle predict the images that you give. Writes report.html, tables "
+        "and the images on which the runs disagree. Two runs of `train --folds` are compared fold "
+        "by fold.",
+        "compare runs/first runs/second -o runs/comparison",
+    ),
+    Command(
+        "paper",
+        requests.PaperRequest,
+        "actinscope.paper.runs:run_paper",
+        _paper,
+        "run the paper's whole experiment on your images, beside its published numbers",
+        "Trains each network under the paper's protocol (augment, then divide) and under honest "
+        "ones (divide, then augment), asks all of them about groups that none has seen, and "
+        "writes Tables I to IV, Figures 1, 4 and 5, and the cost of the leak. Weights that are "
+        "not at hand are downloaded, as with `train --network NAME`; a network without weights is "
+        "left out, and its rows say so.",
+        "paper images --manifest images/study.csv --group field -o runs/paper",
+        kept=_kept_by(EXPERIMENT_FILE),
+    ),
+    Command(
+        "bundle verify",
+        requests.VerifyRequest,
+        "actinscope.cli.printed:verify",
+        _text,
+        "prove that a bundle still gives the outputs stored with it",
+        "Replays the golden images of the bundle through scaling and network.",
+        "bundle verify runs/first/bundle",
+        quick=True,
+    ),
+    Command(
+        "bundle quantize",
+        requests.QuantizeRequest,
+        "actinscope.workflows.quantize:quantize_run",
+        _quantize,
+        "give the bundle of a run a faster 8-bit network, with the accuracy that it costs",
+        "Ranges are taken from training images; the accuracy is measured on the validation and "
+        "test images and stored with the network. Where it falls too far nothing is stored.",
+        "bundle quantize runs/first images",
+    ),
+    Command(
+        "bundle join",
+        requests.JoinRequest,
+        "actinscope.workflows.ensemble:make_ensemble",
+        _lines,
+        "make one bundle of several, which gives the mean of their probabilities",
+        "The members keep their own scaling and input size; they must name the same classes.",
+        "bundle join runs/first runs/second -o runs/both",
+        quick=True,
+    ),
+    Command(
+        "recipe show",
+        requests.ShowRequest,
+        "actinscope.cli.printed:show",
+        _text,
+        "print all settings of a recipe as TOML, to edit and give to `train --recipe`",
+        "",
+        "recipe show paper",
+        quick=True,
+    ),
+    Command(
+        "recipe networks",
+        requests.NetworksRequest,
+        "actinscope.cli.printed:networks",
+        _text,
+        "list the networks, their input and whether their weights are on this computer",
+        "With a NAME, all that is known of one, and how to get its weights.",
+        "recipe networks efficientnet-lite0",
+        quick=True,
+    ),
+    Command(
+        "recipe tune",
+        requests.TuneRequest,
+        "actinscope.workflows.tune:tune_study",
+        _tune,
+        "search for better settings, judged on folds outside the test part",
+        "Trial 0 is the recipe as it is. The test part is not used; give the best_recipe.toml that "
+        "it writes to `train --recipe` for the one test result.",
+        "recipe tune images --manifest images/study.csv --group field -o runs/search",
+        kept=_kept_by(SEARCH_FILE),
+    ),
+    Command(
+        "recipe space",
+        requests.SpaceRequest,
+        "actinscope.cli.printed:space",
+        _text,
+        "print what `recipe tune` searches as TOML, to edit and give to `--space`",
+        "",
+        "recipe space",
+        quick=True,
+    ),
+    Command(
+        "cells patches",
+        requests.PatchRequest,
+        "actinscope.workflows.patches:write_patches",
+        _lines,
+        "list patches around objects and of the background, from fields and label masks",
+        "Give the CSV to `train --manifest`: the network then tells object from background. "
+        "No pixels are copied.",
+        "cells patches data --manifest data/fields.csv -o data/patches.csv",
+        quick=True,
+    ),
+    Command(
+        "cells summarise",
+        requests.SummariseRequest,
+        "actinscope.workflows.summarise:summarise_predictions",
+        _lines,
+        "sum the predictions of single cells up to fields, wells or donors",
+        "Takes a predictions.csv of predict, evaluate or train; one row a unit.",
+        "cells summarise predictions.csv --level donor -o donors.csv",
+        quick=True,
+    ),
+)

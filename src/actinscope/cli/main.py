@@ -7,12 +7,19 @@ import shlex
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
-from actinscope.cli.arguments import build_parser
+from actinscope.cli.commands import COMMANDS, GROUPS, carry_out
+from actinscope.cli.parser import Command, Parser, build_parser
 from actinscope.errors import ActinscopeError
 
 EXIT_UNEXPECTED = 1
 EXIT_INTERRUPTED = 130
+
+
+def command_line() -> Parser:
+    """The parser of all commands."""
+    return build_parser(COMMANDS, GROUPS)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,23 +28,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     The codes are listed in :mod:`actinscope.errors` and in ``docs/command-line.md``.
     """
     given = sys.argv[1:] if argv is None else list(argv)
-    parser = build_parser()
+    parser = command_line()
     if not given:
         parser.print_help(sys.stderr)
         return 2
-    arguments = parser.parse_args(given)
-    arguments.command_line = shlex.join(["actinscope", *given])
+    options = vars(parser.parse_args(given))
+    command: Command = options.pop("command")
     try:
-        code = int(arguments.run(arguments))
+        code = carry_out(command, options, shlex.join(["actinscope", *given]))
         sys.stdout.flush()  # a reader that has gone must show here, not when Python ends
     except KeyboardInterrupt:
-        print(f"\nStopped.{arguments.interrupt_hint(arguments)}", file=sys.stderr)
+        output = options.get("output", Path(getattr(command.request, "output", "")))
+        print(f"\nStopped.{command.kept(output)}", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         _discard_output()
         return 0
     except Exception as error:
-        if arguments.debug:
+        if "debug" in options:
             traceback.print_exc()
         message, code = _explain(error)
         print(f"actinscope: {message}", file=sys.stderr)

@@ -1,169 +1,139 @@
-"""From parsed options to what the work needs, and the lines that every command prints."""
+"""From what was given on the command line to the request of a command."""
 
 from __future__ import annotations
 
-import sys
-from argparse import Namespace
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from actinscope.cli.parser import options_of, slots_of, value_name
 from actinscope.errors import UsageError
+from actinscope.options import OptionGroup
+from actinscope.requests import StudySource
 
 if TYPE_CHECKING:
     from actinscope.images import ReadOptions
-    from actinscope.runs import StudySource
     from actinscope.training import LevelSettings, Recipe
 
-_BAD_FILES = 3
-_SHOWN_PROBLEMS = 20
+#: Name of an option without dashes -> its value; what was not given is not there.
+Given = Mapping[str, Any]
 _NO_GROUP = "none"
 
 
-def source_of(arguments: Namespace) -> StudySource:
-    """Where images, labels and groups come from.
+def request_of(kind: type, given: Given) -> Any:
+    """A request of the class ``kind``; what was not given has the default of its field.
 
     Raises:
-        UsageError: options contradict each other.
+        UsageError: an option that does nothing, or options that contradict each other.
+        SettingsError: no such recipe, or a bad value.
     """
-    from actinscope.runs import StudySource
+    for option, slot in options_of(kind):
+        idle = option.needs.strip("-").replace("-", "_") not in given
+        if option.needs and idle and value_name(option, slot.name) in given:
+            raise UsageError(
+                f"{option.flags} does nothing without {option.needs}",
+                remedy=f"Add {option.needs}, or leave it out",
+            )
+    return _filled(kind, given)
 
-    scanning = {
-        "--group-level": arguments.group_level,
-        "--group-pattern": arguments.group_pattern,
-    }
-    if arguments.manifest is None and arguments.crop_size is not None:
+
+def _filled(kind: type, given: Given) -> Any:
+    values: dict[str, Any] = {}
+    for slot in slots_of(kind):
+        option = slot.filled
+        if isinstance(option, OptionGroup):
+            names = [value_name(one) for one in option.options]
+            part = {name: given[name] for name in names if name in given}
+            if part or slot.required:
+                values[slot.name] = _BUILDERS[option.build](part)
+            continue
+        name = "" if option is None else value_name(option, slot.name)
+        if slot.nested:
+            if option is None or name in given:
+                values[slot.name] = _filled(slot.kind, given)
+        elif name in given:
+            value = given[name]
+            if slot.kind is bool:
+                value = not slot.default
+            values[slot.name] = tuple(value) if isinstance(value, list) else value
+    if kind is StudySource:
+        _require_consistent(given)
+    return kind(**values)
+
+
+def _require_consistent(given: Given) -> None:
+    """Refuse options of a study that contradict each other, or do nothing.
+
+    Raises:
+        UsageError: they do.
+    """
+    ways = {"group_level": "--group-level", "group_pattern": "--group-pattern"}
+    scanning = [flag for name, flag in ways.items() if name in given]
+    if "manifest" not in given and "crop_size" in given:
         raise UsageError(
             "--crop-size needs a --manifest that says where the cells are",
             remedy="Give --manifest CSV with a column mask, objects, or y and x; images of one "
             "cell each are taken whole",
         )
-    if arguments.group == _NO_GROUP:
-        for name, value in scanning.items():
-            if value is not None:
-                raise UsageError(
-                    f"--group {_NO_GROUP} and {name} contradict each other",
-                    remedy="Leave one of them out",
-                )
-    elif (
-        arguments.manifest is None
-        and arguments.group is not None
-        and all(value is None for value in scanning.values())
-    ):
+    if given.get("group") == _NO_GROUP and scanning:
+        raise UsageError(
+            f"--group {_NO_GROUP} and {scanning[0]} contradict each other",
+            remedy="Leave one of them out",
+        )
+    if given.get("group", _NO_GROUP) != _NO_GROUP and "manifest" not in given and not scanning:
         raise UsageError(
             "--group names a column, and there is no --manifest that has columns",
             remedy="Give --manifest CSV, or find the group in the folders with --group-level N "
             "or --group-pattern REGEX",
         )
-    return StudySource(
-        data=arguments.data,
-        manifest=arguments.manifest,
-        group=arguments.group,
-        group_level=arguments.group_level,
-        group_pattern=arguments.group_pattern,
-        crop_size=arguments.crop_size,
-    )
 
 
-def recipe_of(arguments: Namespace) -> Recipe:
-    """The recipe with what the command line changes in it.
-
-    Not every command has every one of the options that change a recipe.
-
-    Raises:
-        SettingsError, UsageError: no such recipe, or a bad value.
-    """
+def _recipe_of(given: Given) -> Recipe:
+    """The recipe that was named, with what the command line changes in it."""
     from actinscope.training import change_recipe, load_recipe
 
-    given = vars(arguments)
-    changes: dict[str, dict[str, Any]] = {}
-    for section, key, value in (
-        ("network", "name", given.get("network")),
-        ("network", "weights", given.get("weights")),
-        ("training", "epochs", given.get("epochs")),
-    ):
-        if value is not None:
-            changes.setdefault(section, {})[key] = value
-    levels = levels_of(arguments)
-    if levels:
-        changes["levels"] = levels
-    reading = reading_of(arguments)
-    if reading:
-        read_options_of(arguments)  # says what is wrong in the words of the command line
-        changes["images"] = reading
-    return change_recipe(load_recipe(arguments.recipe), changes, seed=arguments.seed)
-
-
-def levels_of(arguments: Namespace) -> dict[str, Any]:
-    """The settings of the section [levels] that were given on the command line."""
-    options = vars(arguments)
-    given = {
-        "by": tuple(options.get("level") or ()) or None,
-        "fewest_cells": options.get("fewest_cells"),
-        "agreement": options.get("agreement"),
+    changes: dict[str, dict[str, Any]] = {
+        "network": _renamed(given, network="name", weights="weights"),
+        "training": _renamed(given, epochs="epochs"),
+        "levels": _levels(given),
+        "images": _renamed(given, z="z", time="time", scene="scene", axes="axes"),
     }
-    return {name: value for name, value in given.items() if value is not None}
+    _reading_of(changes["images"])  # says what is wrong in the words of the command line
+    changes = {section: values for section, values in changes.items() if values}
+    return change_recipe(load_recipe(given["recipe"]), changes, seed=given.get("seed"))
 
 
-def level_settings_of(arguments: Namespace) -> LevelSettings:
-    """The levels of the command line alone.
+def _renamed(given: Given, **settings: str) -> dict[str, Any]:
+    """Name of an option -> name of a setting, as far as it was given."""
+    return {setting: given[name] for name, setting in settings.items() if name in given}
 
-    Raises:
-        UsageError: an option that does nothing without --level.
-    """
+
+def _levels(given: Given) -> dict[str, Any]:
+    found = _renamed(given, level="by", fewest_cells="fewest_cells", agreement="agreement")
+    return found | ({"by": tuple(found["by"])} if "by" in found else {})
+
+
+def _levels_of(given: Given) -> LevelSettings:
     from actinscope.training import LevelSettings
 
-    given = levels_of(arguments)
-    if given and "by" not in given:
-        raise UsageError(
-            "--fewest-cells and --agreement do nothing without --level",
-            remedy="Add --level COLUMN, or leave them out",
-        )
-    return LevelSettings(**given)
+    return LevelSettings(**_levels(given))
 
 
-def print_levels(levels: Sequence[Sequence[str]]) -> None:
-    """Print what is to be said of each level."""
-    for sentences in levels:
-        print(" ".join(sentences))
-
-
-def reading_of(arguments: Namespace) -> dict[str, Any]:
-    """The reading options that were given on the command line."""
-    given = {name: getattr(arguments, name) for name in ("z", "time", "scene", "axes")}
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def read_options_of(arguments: Namespace, base: ReadOptions | None = None) -> ReadOptions:
-    """``base`` with the reading options of the command line.
-
-    Raises:
-        UsageError: they contradict each other.
-    """
+def _reading_of(given: Given) -> ReadOptions:
+    """The reading options; none of those that were not given is set."""
     from pydantic import ValidationError
 
     from actinscope.images import ReadOptions
 
-    settings = (base or ReadOptions()).model_dump() | reading_of(arguments)
     try:
-        return ReadOptions.model_validate(settings)
+        return ReadOptions.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
         message = str(first["msg"]).removeprefix("Value error, ")
         raise UsageError(f"--{first['loc'][0]}: {message}") from error
 
 
-def print_results(folder: Path, *names: str) -> None:
-    """Say which files were written."""
-    for name in names:
-        print(f"  {folder / name}")
-
-
-def report_problems(problems: tuple[tuple[str, str], ...], fate: str = "left out") -> int:
-    """Say which images could not be used; returns the exit code."""
-    for name, message in problems[:_SHOWN_PROBLEMS]:
-        print(f"actinscope: {fate}: {name}: {message}", file=sys.stderr)
-    more = len(problems) - _SHOWN_PROBLEMS
-    if more > 0:
-        print(f"actinscope: {fate}: {more} more", file=sys.stderr)
-    return _BAD_FILES if problems else 0
+_BUILDERS: dict[str, Callable[[Given], Any]] = {
+    "recipe": _recipe_of,
+    "reading": _reading_of,
+    "levels": _levels_of,
+}

@@ -10,12 +10,7 @@ from actinscope.explain.attention import (
 )
 from actinscope.explain.class_activation import contrast_map, enlarged, heat_map
 from actinscope.explain.control_models import TITLES, Control, PermutedLabels
-from actinscope.explain.controls import (
-    MOST_IMAGES,
-    ControlResults,
-    control_warnings,
-    run_controls,
-)
+from actinscope.explain.controls import MOST_IMAGES, ControlResults, control_warnings, run_controls
 from actinscope.explain.explanation import (
     COARSE,
     Explanation,

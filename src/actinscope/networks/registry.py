@@ -134,7 +134,7 @@ def network_entry(name: str) -> NetworkEntry:
     if name in REGISTRY:
         return REGISTRY[name]
     near = difflib.get_close_matches(name.lower(), REGISTRY, n=1, cutoff=0.5)
-    everywhere = f"'actinscope networks' lists all {len(REGISTRY)}"
+    everywhere = f"'actinscope recipe networks' lists all {len(REGISTRY)}"
     raise SettingsError(
         f"there is no network called {name!r}",
         where="network",

@@ -10,6 +10,7 @@ from actinscope.bundle import load_bundle
 from actinscope.cells import CropReader
 from actinscope.evaluation import Estimate, evaluation_to_json, typical_examples
 from actinscope.files import write_json_atomic
+from actinscope.names import RunFile
 from actinscope.paper.conclusions import conclude, notices_of
 from actinscope.paper.copies import COPY_OF
 from actinscope.paper.doubts import all_doubts
@@ -31,7 +32,7 @@ from actinscope.report import (
     displayed,
     write_paper_pages,
 )
-from actinscope.runs import RunContext, RunFile, labels_of, unreadable
+from actinscope.runs import RunContext, labels_of, unreadable
 from actinscope.study import Fingerprints
 from actinscope.training import Recipe, read_recipe
 

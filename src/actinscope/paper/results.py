@@ -16,9 +16,10 @@ import numpy as np
 
 from actinscope.errors import StudyError
 from actinscope.evaluation import Estimate, Evaluation, evaluate, linear_contrast
+from actinscope.names import RunFile
 from actinscope.paper.copies import COPY
 from actinscope.predict import PredictionsTable, read_predictions
-from actinscope.runs import RunFile, read_history
+from actinscope.runs import read_history
 
 UNSEEN = "unseen"
 """Name of the held-out images among the parts, and of their folder in a run. They are of the

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,19 +17,18 @@ from actinscope.bundle import load_bundle
 from actinscope.cells import CropReader
 from actinscope.errors import ResumeError, UsageError
 from actinscope.files import make_folder, write_json_atomic
+from actinscope.names import EXPERIMENT_FILE, RunFile
 from actinscope.networks import import_in_background, one_of_many_networks
 from actinscope.paper.copies import READ_COPIES, list_copies, write_copies
-from actinscope.paper.networks import PlannedNetwork, plan_networks
+from actinscope.paper.networks import PlannedNetwork, plan_networks, weights_by_network
 from actinscope.paper.protocols import Protocol, Repeat, chosen_protocols, plan_repeats
 from actinscope.paper.report import Experiment, write_paper_report
 from actinscope.paper.results import UNSEEN, run_folder
 from actinscope.predict import Predictor
 from actinscope.progress import Progress, StepCounter
+from actinscope.requests import PaperRequest, StudySource, TrainRequest
 from actinscope.runs import (
     ChosenNetwork,
-    RunFile,
-    StudySource,
-    TrainRequest,
     fingerprint_study,
     predict_and_evaluate,
     read_study,
@@ -44,39 +42,7 @@ from actinscope.study import Fingerprints, Manifest
 from actinscope.training import Recipe, change_recipe
 from actinscope.workflows.train import train_on_parts
 
-_IDENTITY = "experiment.json"
 COPIES_FOLDER = "copies"
-
-
-@dataclass(frozen=True)
-class PaperRequest:
-    """What the experiment shall do.
-
-    Attributes:
-        source: where images, labels and groups come from.
-        recipe: the settings of all runs, before each network's own are put in.
-        output: folder for the runs, tables, figures and the report.
-        networks: registry names, in the order of the tables.
-        protocol: ``published``, ``honest`` or ``both``.
-        repeats: how many times other groups are held out, at least 1.
-        copies: images made of each image, the first of them unchanged.
-        weights: network name -> a weights file, or ``none``; others take their own.
-        vgg_epochs: epochs of networks called VGG; None for as many as the others.
-        resume: go on with the experiment found in ``output``.
-        command: the command line, for the report.
-    """
-
-    source: StudySource
-    recipe: Recipe
-    output: Path
-    networks: tuple[str, ...]
-    protocol: str = "both"
-    repeats: int = 3
-    copies: int = 4
-    weights: Mapping[str, str] | None = None
-    vgg_epochs: int | None = None
-    resume: bool = False
-    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,7 +65,7 @@ def run_paper(request: PaperRequest, progress: Progress) -> PaperOutcome:
     networks = plan_networks(
         request.networks,
         request.recipe,
-        weights=request.weights or {},
+        weights=weights_by_network(request.weights, request.networks),
         vgg_epochs=request.vgg_epochs,
     )
     for one in networks:
@@ -180,7 +146,11 @@ def _check_output(request: PaperRequest) -> None:
     if request.repeats < 1:
         raise UsageError(f"{request.repeats} repeats", remedy="Ask for at least 1")
     require_output(
-        request.output, request.source, resume=request.resume, mark=_IDENTITY, what="experiment"
+        request.output,
+        request.source,
+        resume=request.resume,
+        mark=EXPERIMENT_FILE,
+        what="experiment",
     )
 
 
@@ -198,7 +168,7 @@ def _claim(request: PaperRequest, found: Fingerprints) -> None:
         "images": len(found.manifest.records),
         "study_sha256": _study_hash(found.manifest),
     }
-    path = request.output / _IDENTITY
+    path = request.output / EXPERIMENT_FILE
     if path.exists():
         begun = _read_identity(path)
         changed = [name for name in identity if begun.get(name) != _as_json(identity[name])]

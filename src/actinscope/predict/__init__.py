@@ -5,10 +5,12 @@ from __future__ import annotations
 from actinscope.predict.decision import DecisionRules, Decisions
 from actinscope.predict.files import (
     PredictOptions,
+    PredictSummary,
     TaskReader,
     plan_rows,
     predict_files,
 )
+from actinscope.predict.groups import read_group_columns
 from actinscope.predict.predictor import Predictor
 from actinscope.predict.records import predict_records
 from actinscope.predict.table import (
@@ -28,6 +30,7 @@ __all__ = [
     "DecisionRules",
     "Decisions",
     "PredictOptions",
+    "PredictSummary",
     "PredictionsTable",
     "Predictor",
     "Task",
@@ -39,6 +42,7 @@ __all__ = [
     "predict_files",
     "predict_records",
     "promised_coverage",
+    "read_group_columns",
     "read_predictions",
     "record_header",
     "record_rows",

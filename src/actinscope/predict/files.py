@@ -41,7 +41,7 @@ class PredictOptions:
             such a batch. Neither memory nor speed depend on it.
         backend: ``auto``, ``openvino`` or ``onnxruntime``.
         precision: ``float32``, or ``int8`` where the bundle offers it.
-        read_options: how to read files with z, time or scenes; None as in training.
+        read_options: how to read files with z, time or scenes; what is not set is as in training.
         progress: called with (rows done, rows in all) after each batch.
     """
 
@@ -152,7 +152,7 @@ def _write(
         expected = identity(plan.tasks[place], plan.groups)
         return row[: len(expected)] == expected
 
-    reading = options.read_options or predictor.bundle.info.read_options
+    reading = predictor.bundle.info.reading(options.read_options)
     with PartialOutput(
         output,
         csv_text([columns]).encode(),

@@ -1,7 +1,7 @@
 """Predictions tables: their columns, their rows, and reading them back.
 
 ``predict`` writes a row for every file or cell, ``train`` and ``evaluate`` one for every labelled
-image with its part, and ``crossvalidate`` the same with the fold before it. All of them have
+image with its part, and ``train --folds`` the same with the fold before it. All of them have
 ``path``, ``object``, ``predicted``, ``probability_CLASS``, the columns of the study, and
 ``DECISION_COLUMNS`` where the bundle has rules.
 """

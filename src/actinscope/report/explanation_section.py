@@ -122,9 +122,9 @@ def _method(found: Explanation, looks: SaliencySource) -> str:
     return (
         "The network has no class activation maps. Occlusion maps were made instead: a patch of "
         "background covers one place after the other, and the fall of the log odds of the "
-        f"prediction shows how much depends on that place. They take {POSITIONS**2} predictions an image, so that "
-        f"only the first pictures have one; shares rest on {len(found.rows)} images with "
-        f"{COARSE} x {COARSE} places."
+        f"prediction shows how much depends on that place. They take {POSITIONS**2} predictions an "
+        f"image, so that only the first pictures have one; shares rest on {len(found.rows)} images "
+        f"with {COARSE} x {COARSE} places."
     )
 
 

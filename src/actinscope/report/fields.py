@@ -103,7 +103,7 @@ def draw_fields(axes: Axes, rows: Rows, columns: Sequence[str], size: float) -> 
             colours[row, column] = field.strength * _HUES[field.look] + (1 - field.strength)
         drawn = axes.text(column, row, f"{field.value}\n{field.below}".strip(), size=size)
         drawn.set(ha="center", va="center", color=MUTED if field.value == "0" else INK)
-        drawn.set_weight("bold" if field.framed else "normal")
+        drawn.set_fontweight("bold" if field.framed else "normal")
         drawn.set_in_layout(False)  # it lies within the axes; measuring hundreds takes seconds
     axes.imshow(colours, aspect="auto")
     axes.set_yticks(range(len(rows)), [name for name, _ in rows])

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from actinscope.runs.calibrate import fit_reliability, refit_reliability
+from actinscope.runs.chosen_network import (
+    ChosenNetwork,
+    choose_network,
+    head_of,
+    recipe_as_used,
+    require_buildable,
+)
 from actinscope.runs.common_images import (
     AlignedRuns,
     Candidate,
@@ -10,16 +17,10 @@ from actinscope.runs.common_images import (
     common_images,
     require_same_classes,
 )
-from actinscope.runs.crossvalidate_request import (
-    CrossvalidateRequest,
-    Deploy,
-    NestedSearch,
-    question_of,
-    require_same_question,
-)
 from actinscope.runs.environment import RunContext, now_utc
 from actinscope.runs.evaluation import (
     EvaluatedPredictions,
+    LabelledPredictions,
     evaluate_predictions,
     predict_and_evaluate,
     predict_labelled,
@@ -30,7 +31,6 @@ from actinscope.runs.export_bundle import export_run_bundle, network_sentence, p
 from actinscope.runs.folder import (
     ImageKey,
     ListedImage,
-    RunFile,
     RunFolder,
     bundle_of,
     read_history,
@@ -55,6 +55,7 @@ from actinscope.runs.folds import (
     write_results,
 )
 from actinscope.runs.levels import (
+    level_file,
     level_rule,
     level_rules,
     unit_header,
@@ -70,7 +71,6 @@ from actinscope.runs.output_folder import (
 )
 from actinscope.runs.prepare import (
     PreparedStudy,
-    StudySource,
     fingerprint_study,
     images_of,
     labelled_images,
@@ -89,17 +89,11 @@ from actinscope.runs.provenance import (
     training_provenance,
     without_training_images,
 )
-from actinscope.runs.request import (
-    ChosenNetwork,
-    TrainRequest,
-    choose_network,
-    head_of,
-    recipe_as_used,
-    require_buildable,
-)
 from actinscope.runs.resume import (
     is_started,
+    question_of,
     require_same_images,
+    require_same_question,
     require_same_settings,
     with_network_of_run,
 )
@@ -109,20 +103,15 @@ __all__ = [
     "AlignedRuns",
     "Candidate",
     "ChosenNetwork",
-    "CrossvalidateRequest",
-    "Deploy",
     "EvaluatedPredictions",
     "FoldResult",
     "ImageKey",
+    "LabelledPredictions",
     "ListedImage",
-    "NestedSearch",
     "Pooled",
     "PreparedStudy",
     "RunContext",
-    "RunFile",
     "RunFolder",
-    "StudySource",
-    "TrainRequest",
     "TrainingProvenance",
     "align",
     "bundle_of",
@@ -143,6 +132,7 @@ __all__ = [
     "is_started",
     "labelled_images",
     "labels_of",
+    "level_file",
     "level_rule",
     "level_rules",
     "mean_over_repeats",

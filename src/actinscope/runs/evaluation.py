@@ -25,6 +25,7 @@ from actinscope.evaluation import (
     uncertainty_estimates,
 )
 from actinscope.files import write_csv, write_json_atomic
+from actinscope.names import RunFile
 from actinscope.predict import (
     DecisionRules,
     Decisions,
@@ -34,7 +35,6 @@ from actinscope.predict import (
     record_rows,
 )
 from actinscope.progress import Progress, StepCounter
-from actinscope.runs.folder import RunFile
 from actinscope.runs.levels import evaluate_levels
 from actinscope.runs.prepare import labels_of
 from actinscope.study import Manifest, Record

@@ -9,7 +9,8 @@ from pathlib import Path
 from actinscope.bundle import BundleInfo
 from actinscope.errors import SettingsError, StudyError
 from actinscope.images import ReadOptions
-from actinscope.runs.prepare import StudySource, read_study, records_of
+from actinscope.requests import StudySource
+from actinscope.runs.prepare import read_study, records_of
 from actinscope.study import TEST, Manifest, Record
 from actinscope.training import Recipe
 

@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 
 from actinscope.bundle import Bundle, BundleInfo, NetworkSummary, save_bundle
 from actinscope.cells import CropReader
+from actinscope.names import RunFile
 from actinscope.networks import EMBEDDING, PROBABILITIES, as_float32, embedding_model, export_onnx
 from actinscope.runs.environment import RunContext
-from actinscope.runs.folder import RunFile
 from actinscope.runs.prepare import PreparedStudy, records_of
 from actinscope.study import Record
 from actinscope.training import Fitted, Recipe, forest_sentence, tree_ensemble_to_onnx
 
 if TYPE_CHECKING:
-    from actinscope.runs.request import ChosenNetwork, TrainRequest
+    from actinscope.requests import TrainRequest
+    from actinscope.runs.chosen_network import ChosenNetwork
 
 _GOLDEN_IMAGES = 6
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from actinscope.bundle import BundleInfo, read_bundle_info
 from actinscope.errors import ManifestError, StudyError, UsageError
 from actinscope.evaluation import Estimate
+from actinscope.names import RunFile
 from actinscope.predict import PredictionsTable, is_own_column, read_predictions
 from actinscope.study import (
     RESERVED_COLUMNS,
@@ -31,21 +31,6 @@ ImageKey = tuple[str, str]
 
 _LARGEST = 1 << 30  # bytes
 _AGAIN = "Give the folder as actinscope wrote it"
-
-
-class RunFile(StrEnum):
-    """What lies in the folder of a run, of an evaluation or of a cross-validation, by name."""
-
-    RECIPE = "recipe.toml"
-    MANIFEST = "manifest.csv"
-    ENVIRONMENT = "environment.json"
-    HISTORY = "history.csv"
-    BUNDLE = "bundle"
-    PREDICTIONS = "predictions.csv"
-    METRICS = "metrics.json"
-    REPORT = "report.html"
-    FOLDS = "folds.csv"
-    QUESTION = "crossvalidation.json"
 
 
 @dataclass(frozen=True)

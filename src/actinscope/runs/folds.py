@@ -29,8 +29,9 @@ from actinscope.evaluation import (
     level_to_json,
 )
 from actinscope.files import write_csv, write_json_atomic
+from actinscope.names import RunFile
 from actinscope.predict import FOLD_COLUMNS
-from actinscope.runs.folder import RunFile, RunFolder, read_run
+from actinscope.runs.folder import RunFolder, read_run
 from actinscope.runs.levels import evaluate_levels, unit_of, with_familiar
 from actinscope.study import TEST, TRAIN, VALIDATION, Manifest, Record
 

@@ -197,6 +197,11 @@ def unit_row(unit: Unit, classes: Sequence[str]) -> list[str]:
     ]
 
 
+def level_file(level: str) -> str:
+    """Name of the CSV of a level."""
+    return f"level_{re.sub(r'[^A-Za-z0-9_.-]+', '_', level)[:60]}.csv"
+
+
 def write_levels(folder: Path, levels: Mapping[str, Sequence[LevelEvaluation]]) -> tuple[str, ...]:
     """Write one CSV a level with all units of all parts; returns the names of the files.
 
@@ -205,8 +210,8 @@ def write_levels(folder: Path, levels: Mapping[str, Sequence[LevelEvaluation]]) 
     """
     names: list[str] = []
     for place, first in enumerate(next(iter(levels.values()), ())):
-        slug = re.sub(r"[^A-Za-z0-9_.-]+", "_", first.rule.name)[:60]
-        name = f"level_{slug}.csv" if f"level_{slug}.csv" not in names else f"level_{place}.csv"
+        name = level_file(first.rule.name)
+        name = f"level_{place}.csv" if name in names else name
         rows = [
             [part, *unit_row(unit, first.classes)]
             for part, own in levels.items()

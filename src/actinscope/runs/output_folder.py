@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from actinscope.errors import OutputError, UsageError
-from actinscope.runs.folder import RunFile
-from actinscope.runs.prepare import StudySource
+from actinscope.names import RunFile
+from actinscope.requests import StudySource
 
 
 def require_new_folder(folder: Path, source: StudySource) -> None:

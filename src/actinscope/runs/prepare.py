@@ -19,6 +19,7 @@ from actinscope.networks import NetworkEntry
 from actinscope.predict import require_free_columns
 from actinscope.preprocess import NetworkInput, Preprocess, fit_preprocess
 from actinscope.progress import Progress, StepCounter
+from actinscope.requests import StudySource
 from actinscope.study import (
     Fingerprints,
     Manifest,
@@ -32,29 +33,6 @@ from actinscope.study import (
 from actinscope.training import LabelledImages, Recipe, Releaser, TrainingData, temporary_array
 
 _READERS = 2
-
-
-@dataclass(frozen=True)
-class StudySource:
-    """Where labels and groups come from.
-
-    Attributes:
-        data: folder of images (one sub-folder a class), or the folder that the
-            manifest's paths are relative to.
-        manifest: CSV with path, label and any other columns; None scans the folder.
-            With ``group_level`` or ``group_pattern`` only its labels are taken.
-        group: column of the manifest that keeps images together, or None.
-        group_level: folder level below ``data`` that names the group, when scanning.
-        group_pattern: regular expression on the path that names the group, when scanning.
-        crop_size: side in pixels of single-cell crops from fields; None chooses it.
-    """
-
-    data: Path
-    manifest: Path | None = None
-    group: str | None = None
-    group_level: int | None = None
-    group_pattern: str | None = None
-    crop_size: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from actinscope.bundle import Bundle, TrainingHashes, group_digest
 from actinscope.errors import StudyError
-from actinscope.runs.folder import ListedImage, RunFile, read_listed_images
+from actinscope.names import RunFile
+from actinscope.runs.folder import ListedImage, read_listed_images
 from actinscope.study import TEST, Manifest
 
 

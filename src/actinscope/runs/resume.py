@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from actinscope.errors import ResumeError
+from actinscope.names import RunFile
 from actinscope.networks import network_entry
-from actinscope.runs.folder import RunFile
-from actinscope.runs.request import recipe_as_used
+from actinscope.requests import TrainRequest
+from actinscope.runs.chosen_network import recipe_as_used
 from actinscope.study import Manifest, manifest_csv
-from actinscope.training import Recipe, change_recipe, read_recipe
+from actinscope.training import Recipe, SearchSpace, change_recipe, read_recipe
 
 
 def is_started(folder: Path, recipe: Recipe, manifest: Manifest) -> bool:
@@ -80,3 +82,53 @@ def _differences(started: dict[str, Any], asked: dict[str, Any], prefix: str = "
         elif value != other:
             found.append(f"{prefix}{key} was {value!r} and is now {other!r}")
     return found
+
+
+def question_of(request: TrainRequest, space: SearchSpace | None) -> dict[str, Any]:
+    """What decides the results besides recipe and images."""
+    search: dict[str, Any] | None = None
+    if request.search is not None and space is not None:
+        search = {
+            "space": space.described(),
+            "trials": request.search.trials,
+            "minutes": request.search.minutes,
+            "folds": request.search.folds,
+        }
+    return {
+        "folds": request.folds,
+        "repeats": request.repeats,
+        "extras": request.fold_extras,
+        "search": search,
+    }
+
+
+def require_same_question(path: Path, asked: dict[str, Any]) -> None:
+    """Folds and search must be those of the first start; repeats may have been added.
+
+    Raises:
+        ResumeError: they are not, or the first start's file is broken.
+    """
+    try:
+        started = json.loads(path.read_text("utf-8"))
+        repeats = int(started["repeats"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ResumeError(
+            f"cannot be read ({type(error).__name__})",
+            where=path,
+            remedy="Start again in another folder",
+        ) from error
+    asked = json.loads(json.dumps(asked))
+    changed = [
+        f"{name} was {started.get(name)!r} and is now {value!r}"
+        for name, value in asked.items()
+        if name != "repeats" and started.get(name) != value
+    ]
+    if repeats > asked["repeats"]:
+        changed.append(f"repeats was {repeats} and is now {asked['repeats']}; it may only grow")
+    if changed:
+        raise ResumeError(
+            f"the cross-validation was started with other options: {'; '.join(changed)}",
+            where=path,
+            remedy="Repeat the command that started it with --resume, or start again in another "
+            "folder",
+        )

@@ -26,7 +26,7 @@ FREEZE = "freeze_points"
 STRENGTH = "augmentation_strength"
 AUTO = "auto"
 _MOST_CHOICES = 50
-_SEE = "See what `actinscope tune --print-space` prints"
+_SEE = "See what `actinscope recipe space` prints"
 #: Settings that a search must not touch, and why.
 _FIXED = {
     "images": "it decides what the images are",

@@ -29,36 +29,16 @@ from actinscope.files import make_folder
 from actinscope.networks import default_network, resolve_weights
 from actinscope.progress import Progress
 from actinscope.report import AuditContent, Page, write_audit_page
+from actinscope.requests import AuditRequest
 from actinscope.runs import (
     RunContext,
-    StudySource,
     fingerprint_study,
     read_study,
     require_new_folder,
     unreadable,
 )
 from actinscope.study import Fingerprints, Manifest, summarise
-from actinscope.training import Recipe
 from actinscope.wording import percent
-
-
-@dataclass(frozen=True)
-class AuditRequest:
-    """What to look at.
-
-    Attributes:
-        source: where images, labels and groups come from.
-        recipe: how images are read, the split and the seed.
-        output: folder for the results.
-        network: also ask a pretrained network which labels look wrong.
-        command: the command line, for the page.
-    """
-
-    source: StudySource
-    recipe: Recipe
-    output: Path
-    network: bool = True
-    command: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ from actinscope.evaluation import (
     pair_sentence,
 )
 from actinscope.files import make_folder
-from actinscope.images import ReadOptions
+from actinscope.names import RunFile
 from actinscope.progress import Progress
 from actinscope.report import (
     ComparedRun,
@@ -32,14 +32,13 @@ from actinscope.report import (
     flatten,
     write_comparison,
 )
+from actinscope.requests import CompareRequest, StudySource
 from actinscope.runs import (
     AlignedRuns,
     Candidate,
     ImageKey,
     RunContext,
-    RunFile,
     RunFolder,
-    StudySource,
     align,
     read_run,
     recipe_of,
@@ -53,31 +52,6 @@ from actinscope.workflows.compare_folds import FOLD_TABLES, compare_folds, is_cr
 _ONE_POINT = 0.01
 _PICTURES = 36  # of one kind
 _TABLES = ("report.html", "comparison.csv", "pairs.csv", "disagreements.csv")
-
-
-@dataclass(frozen=True)
-class CompareRequest:
-    """Which models, on which images, into which folder.
-
-    Attributes:
-        runs: folders that ``train`` or ``evaluate`` wrote; with ``source`` also bundles; or
-            two folders of ``crossvalidate``, which are compared fold by fold.
-        source: labelled images that all bundles predict anew; None takes the test images
-            that the runs have in common, as they were predicted then.
-        images: folder that the runs' manifests are relative to, for pictures.
-        group: column that groups the images, or "none"; None as the runs were split.
-        options: how to read files; None as in training.
-        seed: of the intervals.
-    """
-
-    runs: tuple[Path, ...]
-    output: Path
-    source: StudySource | None = None
-    images: Path | None = None
-    group: str | None = None
-    options: ReadOptions | None = None
-    seed: int = 0
-    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,6 +91,11 @@ def compare_runs(request: CompareRequest, progress: Progress) -> CompareOutcome:
             cross-validations do not have the same folds.
         BundleError: a bundle is broken.
     """
+    if request.source is not None and request.images is not None:
+        raise UsageError(
+            "--images and --data contradict each other",
+            remedy="Leave out --images: pictures are made of the images of --data",
+        )
     named = name_runs(request.runs)
     require_empty_folder(request.output)
     if any(map(is_crossvalidation, request.runs)):
@@ -176,7 +155,7 @@ def _fold_by_fold(request: CompareRequest) -> CompareOutcome:
         if getattr(request, option) is not None:
             name = "data" if option == "source" else option
             raise UsageError(
-                f"--{name} does nothing with folders of `crossvalidate`", remedy="Leave it out"
+                f"--{name} does nothing with folders of `train --folds`", remedy="Leave it out"
             )
     return CompareOutcome(request.output, FOLD_TABLES, compare_folds(request.runs, request.output))
 
@@ -204,7 +183,7 @@ def _anew(
         gallery=_Gallery(
             run=first,
             info=bundle.info,
-            reader=CropReader(request.options or bundle.info.read_options),
+            reader=CropReader(bundle.info.reading(request.options)),
             records=done.records,
         ),
         problems=done.problems,

@@ -13,12 +13,12 @@ from actinscope.cells import CropReader
 from actinscope.images import ReadOptions
 from actinscope.predict import Predictor, predict_records
 from actinscope.progress import Progress, StepCounter
+from actinscope.requests import StudySource
 from actinscope.runs import (
     AlignedRuns,
     Candidate,
     ImageKey,
     ListedImage,
-    StudySource,
     TrainingProvenance,
     align,
     bundle_of,
@@ -71,8 +71,7 @@ def predict_anew(
     require_same_classes({name: bundle.info.classes for name, bundle in bundles.items()})
     studies = _Studies(source, progress)
     manifests = {
-        name: studies.read(bundle, options or bundle.info.read_options)
-        for name, bundle in bundles.items()
+        name: studies.read(bundle, bundle.info.reading(options)) for name, bundle in bundles.items()
     }
     everything = {one.key: one for manifest in manifests.values() for one in manifest.records}
     candidates = [
@@ -83,7 +82,7 @@ def predict_anew(
     for number, (name, bundle) in enumerate(bundles.items()):
         records = {record.key: record for record in manifests[name].records}
         counter = StepCounter(progress, f"Predicting with {name}")
-        reader = CropReader(options or bundle.info.read_options)
+        reader = CropReader(bundle.info.reading(options))
         predictor = Predictor(bundle)
         found = predict_records(predictor, [records[key] for key in keys], reader, progress=counter)
         errors = {key: error for key, error in zip(keys, found.errors, strict=True) if error}

@@ -9,8 +9,9 @@ from pathlib import Path
 from actinscope.errors import StudyError, UsageError
 from actinscope.evaluation import ResampledTest, corrected_resampled_t
 from actinscope.files import make_folder, write_csv
+from actinscope.names import RunFile
 from actinscope.predict import FOLD_COLUMNS
-from actinscope.runs import FoldResult, RunFile, is_defined, read_fold
+from actinscope.runs import FoldResult, is_defined, read_fold
 from actinscope.study import TEST
 
 #: The tables that :func:`compare_folds` writes.
@@ -19,12 +20,12 @@ _METRICS = ("accuracy", "balanced_accuracy", "f1_macro", "mcc", "auroc", "log_lo
 
 
 def is_crossvalidation(folder: Path) -> bool:
-    """True where ``actinscope crossvalidate`` wrote the folder."""
+    """True where ``actinscope train --folds`` wrote the folder."""
     return (folder / RunFile.QUESTION).is_file()
 
 
 def compare_folds(runs: Sequence[Path], output: Path) -> tuple[str, ...]:
-    """Compare two folders of ``actinscope crossvalidate`` fold by fold and write ``FOLD_TABLES``.
+    """Compare two folders of ``actinscope train --folds`` fold by fold and write ``FOLD_TABLES``.
 
     The folds of all repeats are taken together; the test allows for the training images that they
     share, also between repeats (Bouckaert and Frank, PAKDD 2004). Differences are the second
@@ -39,7 +40,7 @@ def compare_folds(runs: Sequence[Path], output: Path) -> tuple[str, ...]:
     """
     if len(runs) != 2 or not all(map(is_crossvalidation, runs)):
         raise UsageError(
-            "folders of `crossvalidate` can only be compared two at a time, with each other",
+            "folders of `train --folds` can only be compared two at a time, with each other",
             remedy="Give two of them; single runs are compared without them",
         )
     first, second = (_folds_of(Path(run)) for run in runs)

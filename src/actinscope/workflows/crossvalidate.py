@@ -1,6 +1,6 @@
-"""The whole job of ``actinscope crossvalidate``: every image tested once by a model without it.
+"""The whole job of ``actinscope train --folds``: every image tested once by a model without it.
 
-Each fold is a run like that of ``train``, in a folder of its own, so that what is finished is
+Each fold is a run like that of one split, in a folder of its own, so that what is finished is
 kept and what was interrupted goes on.
 """
 
@@ -17,20 +17,18 @@ from actinscope.audit import Audited, audit_before
 from actinscope.bundle import MOST_MEMBERS
 from actinscope.cells import CropReader
 from actinscope.errors import UsageError
-from actinscope.evaluation import Evaluation, LevelRule, level_words
+from actinscope.evaluation import LevelRule, level_words
 from actinscope.files import make_folder, write_json_atomic
+from actinscope.names import RunFile
 from actinscope.networks import import_in_background
 from actinscope.predict import require_free_columns
 from actinscope.progress import Progress
+from actinscope.requests import TrainRequest, TuneRequest
 from actinscope.runs import (
     OUT_OF_FOLD,
     ChosenNetwork,
-    CrossvalidateRequest,
     FoldResult,
     RunContext,
-    RunFile,
-    TrainRequest,
-    choose_network,
     fingerprint_study,
     is_finished,
     is_started,
@@ -42,13 +40,10 @@ from actinscope.runs import (
     read_fold,
     read_study,
     recipe_as_used,
-    require_output,
     require_same_images,
     require_same_question,
-    require_same_settings,
     unpredicted,
     unreadable,
-    with_network_of_run,
     write_levels,
     write_results,
 )
@@ -70,33 +65,18 @@ from actinscope.training import (
 )
 from actinscope.workflows.crossvalidate_report import write_folds_report
 from actinscope.workflows.ensemble import join_bundles
-from actinscope.workflows.refit import refit
-from actinscope.workflows.train import train_on_parts
-from actinscope.workflows.tune import TuneRequest, require_searchable, tune_on_parts
+from actinscope.workflows.train import TrainOutcome, refit, settle_network, train_on_parts
+from actinscope.workflows.tune import require_searchable, tune_on_parts
 from actinscope.workflows.tune_report import BEST
 from actinscope.writeup import FoldsResult
-
-
-@dataclass(frozen=True, eq=False)
-class CrossvalidateOutcome:
-    """What cross-validation gave.
-
-    ``evaluation`` is of the first repeat; ``bundle`` is None where nothing was deployed.
-    """
-
-    folder: Path
-    verdict: str
-    evaluation: Evaluation
-    bundle: Path | None
-    problems: tuple[tuple[str, str], ...] = ()
-    levels: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class _Work:
     """What all folds share: ``request`` with its recipe as used, the images read once."""
 
-    request: CrossvalidateRequest
+    request: TrainRequest
+    folds: int
     network: ChosenNetwork
     space: SearchSpace | None
     fingerprints: Fingerprints
@@ -113,7 +93,7 @@ class _Work:
         return self.fingerprints.manifest
 
 
-def crossvalidate(request: CrossvalidateRequest, progress: Progress) -> CrossvalidateOutcome:
+def crossvalidate(request: TrainRequest, progress: Progress) -> TrainOutcome:
     """Train and test every fold, pool the predictions, report, and deliver a model.
 
     Raises:
@@ -138,7 +118,7 @@ def crossvalidate(request: CrossvalidateRequest, progress: Progress) -> Crossval
     figures = metrics_json(pooled, folds, levels)
     write_results(request.output, folds, figures)
     write_levels(request.output, {OUT_OF_FOLD: levels})
-    bundle = _deployed(work, folds, figures[OUT_OF_FOLD])
+    bundle = _delivered(work, folds, figures[OUT_OF_FOLD])
     problems = (*unreadable(work.fingerprints), *unpredicted(pooled))
     story = FoldsResult(
         recipe=request.recipe,
@@ -152,44 +132,38 @@ def crossvalidate(request: CrossvalidateRequest, progress: Progress) -> Crossval
         notes=tuple(dict.fromkeys(note for _, splits in plan for p in splits for note in p.notes)),
         network=work.network,
         search=request.search,
-        extras=request.extras,
-        deployed=request.deploy,
+        extras=request.fold_extras,
+        deployed=request.deliver,
         synthetic=request.synthetic,
         problems=problems,
         context=work.context,
         seconds=time.perf_counter() - started,
     )
     verdict = write_folds_report(story, work.reader, request.output)
-    return CrossvalidateOutcome(
+    return TrainOutcome(
         request.output,
         verdict,
-        pooled[0].evaluation,
+        {OUT_OF_FOLD: pooled[0].evaluation},
         bundle,
-        problems,
-        tuple(map(level_words, levels)),
+        folds=request.folds,
+        problems=problems,
+        levels=tuple(map(level_words, levels)),
     )
 
 
-def _begin(request: CrossvalidateRequest, progress: Progress) -> _Work:
+def _begin(request: TrainRequest, progress: Progress) -> _Work:
     """Check everything that can be checked, read the images and write what was asked."""
-    require_output(
-        request.output,
-        request.source,
-        resume=request.resume,
-        mark=RunFile.QUESTION,
-        what="cross-validation",
-    )
-    automatic = request.recipe.network.name == "auto"
-    if request.resume:
-        recipe = with_network_of_run(request.recipe, request.output)
-        request = replace(request, recipe=recipe)
-    models = request.folds * request.repeats
-    if request.deploy == "ensemble" and models > MOST_MEMBERS:
+    folds = request.folds
+    assert folds is not None  # or else there is one split
+    models = folds * request.repeats
+    if request.deliver == "ensemble" and models > MOST_MEMBERS:
         raise UsageError(
             f"an ensemble of {models} models was asked for, and {MOST_MEMBERS} are the most",
-            remedy="Ask for fewer folds or repeats, or for --deploy refit",
+            remedy="Ask for fewer folds or repeats, or for --deliver refit",
         )
-    network = choose_network(request.recipe, automatic=automatic)
+    request, network = settle_network(
+        request, progress, mark=RunFile.QUESTION, what="cross-validation"
+    )
     recipe = recipe_as_used(request.recipe, network.entry)
     request = replace(request, recipe=recipe)
     space = None
@@ -198,10 +172,7 @@ def _begin(request: CrossvalidateRequest, progress: Progress) -> _Work:
         space = load_space(request.search.space, recipe)
     question = question_of(request, space)
     if request.resume:
-        require_same_settings(request.output, recipe)
         require_same_question(request.output / RunFile.QUESTION, question)
-    for notice in network.notices:
-        progress.say(notice)
     manifest = read_study(request.source, recipe)
     require_free_columns(manifest.group_columns, manifest.root, folds=True)
     rules = level_rules(recipe.levels, manifest)
@@ -220,11 +191,12 @@ def _begin(request: CrossvalidateRequest, progress: Progress) -> _Work:
         fingerprints = replace(fingerprints, observations=())
     work = _Work(
         request,
+        folds,
         network,
         space,
         fingerprints,
         # Of all repeats: folds that cannot be made are refused before anything is written.
-        tuple(_plan(request, fingerprints.manifest)),
+        tuple(_plan(request, folds, fingerprints.manifest)),
         audited if recipe.audit else None,
         rules,
         reader,
@@ -252,7 +224,7 @@ def _validation_share(recipe: Recipe) -> float:
 
 
 def _plan(
-    request: CrossvalidateRequest, manifest: Manifest
+    request: TrainRequest, folds: int, manifest: Manifest
 ) -> Iterator[tuple[int, tuple[Split, ...]]]:
     """The splits of each repeat, from 1."""
     for repeat in range(1, request.repeats + 1):
@@ -260,21 +232,21 @@ def _plan(
             repeat,
             grouped_folds(
                 manifest,
-                folds=request.folds,
+                folds=folds,
                 seed=_seed_of(request, repeat),
                 validation_fraction=_validation_share(request.recipe),
             ),
         )
 
 
-def _seed_of(request: CrossvalidateRequest, repeat: int) -> int:
+def _seed_of(request: TrainRequest, repeat: int) -> int:
     return request.recipe.seed + repeat - 1
 
 
 def _run_fold(work: _Work, repeat: int, number: int, parts: Split) -> FoldResult:
     """Train and test one fold, or take what an earlier start has left."""
     request = work.request
-    title = f"fold {number} of {request.folds}"
+    title = f"fold {number} of {work.folds}"
     if request.repeats > 1:
         title = f"repeat {repeat}, {title}"
     folder = request.output / f"fold-{repeat}-{number}"
@@ -282,8 +254,8 @@ def _run_fold(work: _Work, repeat: int, number: int, parts: Split) -> FoldResult
     base = base.model_copy(
         update={
             "audit": False,  # made once, for all folds
-            "controls": base.controls and request.extras,
-            "explanation": base.explanation and request.extras,
+            "controls": base.controls and request.fold_extras,
+            "explanation": base.explanation and request.fold_extras,
         }
     )
     recipe = base
@@ -295,14 +267,7 @@ def _run_fold(work: _Work, repeat: int, number: int, parts: Split) -> FoldResult
     if not is_finished(folder):
         work.progress.say(f"{title}: training")
         train_on_parts(
-            TrainRequest(
-                source=request.source,
-                recipe=recipe,
-                output=folder,
-                resume=started,
-                synthetic=request.synthetic,
-                command=request.command,
-            ),
+            replace(request, recipe=recipe, output=folder, resume=started),
             work.network,
             work.fingerprints,
             parts,
@@ -345,11 +310,11 @@ def _searched(work: _Work, base: Recipe, parts: Split, folder: Path) -> Recipe:
     return read_recipe(folder / BEST)
 
 
-def _deployed(work: _Work, folds: Sequence[FoldResult], metrics: dict[str, Any]) -> Path | None:
+def _delivered(work: _Work, folds: Sequence[FoldResult], metrics: dict[str, Any]) -> Path | None:
     """The bundle that was asked for."""
-    if work.request.deploy == "none":
+    if work.request.deliver == "none":
         return None
-    if work.request.deploy == "refit":
+    if work.request.deliver == "refit":
         return _refit(work, metrics)
     notice = (
         f"This ensemble joins the {len(folds)} models of a cross-validation. The figures of the "
@@ -376,20 +341,13 @@ def _refit(work: _Work, metrics: dict[str, Any]) -> Path:
     work.progress.say("model to deliver: training on all images")
     procedure = "training and search of settings" if request.search else "training"
     notice = (
-        f"The figures of this model were estimated by {request.folds}-fold cross-validation of its "
+        f"The figures of this model were estimated by {work.folds}-fold cross-validation of its "
         f"{procedure}, with models trained on fewer images; this very model was trained on all "
         "images and tested on none."
     )
     folder = request.output / "refit"
     bundle = refit(
-        TrainRequest(
-            source=request.source,
-            recipe=recipe,
-            output=folder,
-            synthetic=request.synthetic,
-            command=request.command,
-            notices=(notice,),
-        ),
+        replace(request, recipe=recipe, output=folder, notices=(notice,)),
         work.network,
         work.fingerprints,
         parts,

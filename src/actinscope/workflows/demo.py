@@ -10,10 +10,12 @@ from pathlib import Path
 from actinscope.bundle import load_bundle, verify_bundle
 from actinscope.errors import UsageError
 from actinscope.files import make_folder, write_json_atomic
+from actinscope.names import RunFile
 from actinscope.phantoms import write_phantom_study
 from actinscope.predict import PredictOptions, predict_files
 from actinscope.progress import Progress, StepCounter
-from actinscope.runs import RunFile, StudySource, TrainRequest, require_empty_folder
+from actinscope.requests import DemoRequest, StudySource, TrainRequest
+from actinscope.runs import require_empty_folder
 from actinscope.training import change_recipe, load_recipe
 from actinscope.workflows.train import train_study
 
@@ -33,17 +35,16 @@ class DemoOutcome:
     verdict: str
 
 
-def run_demo(
-    folder: Path, *, seed: int, difficulty: float, command: str, progress: Progress
-) -> DemoOutcome:
+def run_demo(request: DemoRequest, progress: Progress) -> DemoOutcome:
     """Draw a synthetic study, train on it, verify the bundle, predict a new field.
 
     A demonstration that was cut off is gone on with.
 
     Raises:
-        UsageError: ``folder`` holds a finished demonstration, another one, or other files.
+        UsageError: the folder holds a finished demonstration, another one, or other files.
         ActinscopeError: as the rooms say.
     """
+    folder, seed, difficulty = request.output, request.seed, request.difficulty
     images, new, run = folder / "images", folder / "new_images", folder / "run"
     if (run / RunFile.REPORT).exists():
         raise UsageError(
@@ -56,15 +57,15 @@ def run_demo(
     _draw(images, _FIELDS, difficulty, seed, progress)
     _draw(new, 1, difficulty, seed + 1, progress)
     changes = {"training": {"epochs": _EPOCHS, "views": _VIEWS, "warmup_epochs": 1.0}}
-    request = TrainRequest(
+    training = TrainRequest(
         source=StudySource(data=images, manifest=images / "fields.csv", group="field"),
         recipe=change_recipe(load_recipe("default"), changes, seed=seed),
         output=run,
         resume=(run / RunFile.RECIPE).exists(),
         synthetic=True,
-        command=command,
+        command=request.command,
     )
-    outcome = train_study(request, progress)
+    outcome = train_study(training, progress)
     bundle = load_bundle(run / RunFile.BUNDLE)
     checked = verify_bundle(bundle)
     progress.say(f"Bundle verified with {checked.backend}")

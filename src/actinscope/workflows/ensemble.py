@@ -1,4 +1,4 @@
-"""The whole job of ``actinscope ensemble``: several delivered models as one."""
+"""The whole job of ``actinscope bundle join``: several delivered models as one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from actinscope import __version__
 from actinscope.bundle import Bundle, TrainingHashes, load_bundle, save_ensemble, verify_bundle
+from actinscope.requests import JoinRequest
 from actinscope.runs import bundle_of, now_utc, require_empty_folder, training_hashes
 
 
@@ -19,20 +20,17 @@ class EnsembleOutcome:
     lines: tuple[str, ...]
 
 
-def make_ensemble(sources: Sequence[Path], output: Path) -> EnsembleOutcome:
+def make_ensemble(request: JoinRequest) -> EnsembleOutcome:
     """Write a bundle that gives the mean of the probabilities of several bundles.
 
-    Args:
-        sources: bundles (folders or zips), or the folders of runs, whose bundle is taken.
-        output: folder for the bundle.
-
     Raises:
-        UsageError: too few or too many, one twice, or ``output`` is in use.
-        BundleError: a source is no bundle, or they do not belong together.
-        OutputError: ``output`` cannot be written.
+        UsageError: too few or too many, one twice, or the output is in use.
+        BundleError: a member is no bundle, or they do not belong together.
+        OutputError: the output cannot be written.
     """
+    output = request.output
     require_empty_folder(output)
-    places = [bundle_of(Path(source)) for source in sources]
+    places = [bundle_of(Path(member)) for member in request.members]
     bundle, members, seen = join_bundles(places, output, created=now_utc())
     lines = [
         f"{output}: mean of the probabilities of {len(members)} networks for "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from actinscope.bundle import load_bundle
@@ -15,7 +15,7 @@ from actinscope.explain import (
     explain,
 )
 from actinscope.files import make_folder
-from actinscope.images import ReadOptions
+from actinscope.names import RunFile
 from actinscope.predict import Predictor
 from actinscope.progress import Progress
 from actinscope.report import (
@@ -27,10 +27,9 @@ from actinscope.report import (
     level_section,
     write_report,
 )
+from actinscope.requests import EvaluateRequest
 from actinscope.runs import (
     RunContext,
-    RunFile,
-    StudySource,
     TrainingProvenance,
     familiar_groups,
     fingerprint_study,
@@ -54,26 +53,6 @@ from actinscope.writeup import majority_rate
 _PART = TEST
 
 
-@dataclass(frozen=True)
-class EvaluateRequest:
-    """Which bundle, on which labelled images, into which folder.
-
-    Attributes:
-        options: how to read files with z, time or scenes; None as in training.
-        levels: that are evaluated besides the single image.
-        precision: ``float32``, or ``int8`` where the bundle offers it.
-    """
-
-    bundle: Path
-    source: StudySource
-    output: Path
-    seed: int = 0
-    options: ReadOptions | None = None
-    precision: str = "float32"
-    levels: LevelSettings = field(default_factory=LevelSettings)
-    command: str = ""
-
-
 @dataclass(frozen=True, eq=False)
 class EvaluateOutcome:
     """The metrics, the verdict in a sentence, and the images that were left out."""
@@ -95,10 +74,10 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     """
     bundle = load_bundle(request.bundle)
     predictor = Predictor(bundle, precision=request.precision)
-    options = request.options or bundle.info.read_options
+    options = bundle.info.reading(request.options)
     require_new_folder(request.output, request.source)
     listed, note = read_labelled(request.source, bundle.info, options)
-    rules = level_rules(request.levels, listed, bundle.info.classes)
+    rules = level_rules(request.levels or LevelSettings(), listed, bundle.info.classes)
     make_folder(request.output)
     reader = CropReader(options)
     found = fingerprint_study(listed, reader, progress)
@@ -164,7 +143,7 @@ def _write_report(
         baseline=majority_rate(result.evaluation),
         controls=attention_warnings(explained) if explained else (),
     )
-    reader = CropReader(request.options or info.read_options)
+    reader = CropReader(info.reading(request.options))
     pictures = Pictures(result, info.preprocess, reader, looks if explained else None)
     content = ReportContent(
         page=Page(

@@ -49,38 +49,14 @@ from actinscope.report import (
     write_gallery,
     write_maps,
 )
+from actinscope.requests import ExplainRequest
 from actinscope.runs import RunContext, require_empty_folder
-
-CHOICES: tuple[str, ...] = ("auto", "activation", "occlusion", "both")
 
 #: Cards in the gallery; all images are in the table and have their picture.
 MOST_CARDS = 200
 _MAPS = "maps"
 _TABLE = "explanation.csv"
 _NAME = 60
-
-
-@dataclass(frozen=True)
-class ExplainRequest:
-    """Which bundle, on which images, into which folder.
-
-    Attributes:
-        paths: files and folders.
-        output: a new or empty folder.
-        method: ``auto`` takes class activation maps, or occlusion where there are none.
-        masks, crop_size: where the cells of fields are, as for ``predict``.
-        options: how to read files with z, time or scenes; None as in training.
-    """
-
-    bundle: Path
-    paths: tuple[Path, ...]
-    output: Path
-    method: str = "auto"
-    masks: Path | None = None
-    crop_size: int | None = None
-    options: ReadOptions | None = None
-    precision: str = "float32"
-    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,13 +91,9 @@ def explain_files(request: ExplainRequest, progress: Progress) -> ExplainOutcome
         BundleError: the bundle is broken.
         OutputError: the folder cannot be written.
     """
-    if request.method not in CHOICES:
-        raise UsageError(
-            f"there is no method {request.method!r}", remedy=f"Choose one of {', '.join(CHOICES)}"
-        )
     bundle = load_bundle(request.bundle)
     options = PredictOptions(masks=request.masks, crop_size=request.crop_size)
-    plan = plan_rows(bundle, request.paths, options)
+    plan = plan_rows(bundle, request.images, options)
     require_empty_folder(request.output)
     predictor = Predictor(bundle, precision=request.precision)
     explainer = _Explainer(predictor, _methods(request, predictor), request.options)
@@ -227,7 +199,7 @@ class _Explainer:
     ) -> None:
         self.predictor = predictor
         self.methods = methods
-        reading = options or predictor.bundle.info.read_options
+        reading = predictor.bundle.info.reading(options)
         self._read = TaskReader(CropReader(reading))
         self._masks = MaskReader()
 

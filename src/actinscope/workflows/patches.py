@@ -1,36 +1,14 @@
-"""The whole job of ``actinscope patches``: fields and masks into a manifest of two classes."""
+"""The whole job of ``actinscope cells patches``: fields, masks into a manifest of two classes."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 
 from actinscope.images import ReadOptions
+from actinscope.requests import PatchRequest
 from actinscope.runs import require_new_file
 from actinscope.study import Manifest, PatchSettings, patches_of_fields, write_manifest
-
-_SETTINGS = PatchSettings()
-_READING = ReadOptions()
-
-
-@dataclass(frozen=True)
-class PatchRequest:
-    """Which fields, and where the manifest goes.
-
-    Attributes:
-        fields: CSV with the columns path and mask.
-        data: folder that its paths are relative to.
-        output: the CSV to write.
-        settings: what becomes a patch.
-        options: how to read files with z, time or scenes.
-    """
-
-    fields: Path
-    data: Path
-    output: Path
-    settings: PatchSettings = _SETTINGS
-    options: ReadOptions = _READING
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,9 +28,15 @@ def write_patches(request: PatchRequest) -> PatchOutcome:
         OutputError: ``output`` cannot be written.
     """
     require_new_file(request.output)
-    manifest = patches_of_fields(
-        request.fields, request.data, request.settings, options=request.options
+    settings = PatchSettings(
+        crop_size=request.crop_size,
+        object_label=request.object_label,
+        background_label=request.background_label,
+        most_object=request.most_object,
+        seed=request.seed,
     )
+    options = request.options or ReadOptions()
+    manifest = patches_of_fields(request.fields, request.data, settings, options=options)
     write_manifest(manifest, request.output)
     counts = Counter(record.label for record in manifest.records)
     fields = len({record.name for record in manifest.records})

@@ -1,4 +1,4 @@
-"""The whole job of ``actinscope quantize``: an 8-bit network, and what it costs, measured."""
+"""The whole job of ``actinscope bundle quantize``: an 8-bit network, and its measured cost."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ from actinscope.bundle import (
 from actinscope.cells import CropReader
 from actinscope.errors import BundleError, StudyError, UsageError
 from actinscope.evaluation import Estimate, compare_pairs, evaluate
+from actinscope.names import RunFile
 from actinscope.predict import Predictor, predict_records
 from actinscope.progress import Progress, StepCounter
+from actinscope.requests import QuantizeRequest
 from actinscope.runs import (
-    RunFile,
     check_labels,
     fingerprint_study,
     images_of,
@@ -44,25 +45,6 @@ _PARTS = (VALIDATION, TEST)
 _NO_GROUP = "none"
 _SPEED_IMAGES = 48
 _SPEED_ROUNDS = 7
-
-
-@dataclass(frozen=True)
-class QuantizeRequest:
-    """Which run's bundle gets an 8-bit network.
-
-    Attributes:
-        run: folder of a finished run.
-        data: folder that the paths of its manifest are relative to.
-        images: training images to take the ranges of the layers from, at most.
-        seed: of their choice and of the intervals.
-        force: store the network with a warning where it costs too much.
-    """
-
-    run: Path
-    data: Path
-    images: int = 200
-    seed: int = 0
-    force: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +162,7 @@ def _read_run(request: QuantizeRequest) -> tuple[Bundle, Manifest]:
             f"holds no finished run ({', '.join(missing)} missing)",
             where=run,
             remedy="Give the folder that `actinscope train -o` wrote, or the folder `refit` of "
-            "`actinscope crossvalidate -o`, with its bundle",
+            "`actinscope train --folds -o`, with its bundle",
         )
     bundle = load_bundle(run / RunFile.BUNDLE)
     if bundle.info.head != "softmax":
@@ -201,7 +183,7 @@ def _read_run(request: QuantizeRequest) -> tuple[Bundle, Manifest]:
                 f"no image is marked as {part}",
                 where=run / RunFile.MANIFEST,
                 remedy="Give the run as `actinscope train` wrote it, or the folder `refit` of "
-                "`actinscope crossvalidate`",
+                "`actinscope train --folds`",
             )
     return bundle, manifest
 

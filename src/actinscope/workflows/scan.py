@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from actinscope.cells import CropReader
 from actinscope.errors import SplitError
 from actinscope.images import ReadOptions
 from actinscope.progress import Progress
-from actinscope.runs import StudySource, fingerprint_study, read_study, require_new_file, unreadable
+from actinscope.requests import ScanRequest
+from actinscope.runs import fingerprint_study, read_study, require_new_file, unreadable
 from actinscope.study import Manifest, split, summarise, write_manifest
 from actinscope.training import Recipe
 
@@ -23,9 +23,7 @@ class ScanOutcome:
     problems: tuple[tuple[str, str], ...]
 
 
-def scan_study(
-    source: StudySource, output: Path, options: ReadOptions, *, seed: int, progress: Progress
-) -> ScanOutcome:
+def scan_study(request: ScanRequest, progress: Progress) -> ScanOutcome:
     """Read every image, try the split, write the manifest.
 
     The parts of the split are shown but not written: `train` splits with its own seed,
@@ -33,18 +31,19 @@ def scan_study(
 
     Raises:
         StudyError: labels, groups or folders are not usable.
-        UsageError: ``output`` is there already.
-        OutputError: ``output`` cannot be written.
+        UsageError: the output is there already.
+        OutputError: it cannot be written.
     """
+    output, options = request.output, request.options or ReadOptions()
     require_new_file(output)
-    manifest = read_study(source, Recipe(images=options))
+    manifest = read_study(request.source, Recipe(images=options))
     found = fingerprint_study(manifest, CropReader(options), progress)
     write_manifest(found.manifest, output)
     lines = [f"{output}: {len(found.manifest.records)} images", *_count_lines(found.manifest)]
     lines += [f"note: {note}" for note in found.manifest.notes]
     lines += [f"same pixels: {', '.join(names)}" for names in found.duplicates]
     try:
-        parts = split(found.manifest, seed=seed)
+        parts = split(found.manifest, seed=request.seed)
     except SplitError as error:
         lines.append(f"not ready for training: {error}")
     else:

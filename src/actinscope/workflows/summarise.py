@@ -1,36 +1,20 @@
-"""The whole job of ``actinscope summarise``: a CSV of cells to a CSV of their units."""
+"""The whole job of ``actinscope cells summarise``: a CSV of cells to a CSV of their units."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from actinscope.errors import UsageError
 from actinscope.evaluation import LevelRule, evaluate_level, level_words, sum_up
 from actinscope.files import write_csv
 from actinscope.predict import PredictionsTable, is_own_column, read_predictions
+from actinscope.requests import SummariseRequest
 from actinscope.runs import level_rule, require_new_file, unit_header, unit_row, with_familiar
 from actinscope.study import PARTS, TEST, TRAIN, VALIDATION, Row
-from actinscope.training import LevelSettings
 from actinscope.wording import counted
 
 # What was found out about a cell names no unit that it comes from.
 _NO_LEVEL = frozenset({"label", "part", "y", "x", "sha256"})
-
-
-@dataclass(frozen=True)
-class SummariseRequest:
-    """Which predictions, to which level, into which file.
-
-    Attributes:
-        predictions: CSV of ``predict``, ``evaluate``, ``train`` or ``crossvalidate``.
-        part: of a run, or ``all``; None takes the test part where there are several.
-    """
-
-    predictions: Path
-    levels: LevelSettings
-    output: Path
-    part: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The whole job of ``actinscope train``: from images to a tested, reported, delivered model."""
+"""The whole job of ``actinscope train`` on one split; the steps are those of folds, too."""
 
 from __future__ import annotations
 
@@ -6,22 +6,31 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from actinscope.audit import audit_before
-from actinscope.bundle import Bundle, store_metrics, store_reliability
+from actinscope.bundle import (
+    Bundle,
+    load_bundle,
+    read_bundle_info,
+    store_metrics,
+    store_reliability,
+)
 from actinscope.cells import CropReader
 from actinscope.evaluation import Evaluation, LevelRule, level_words
 from actinscope.explain import ControlResults, Explanation, SaliencySource, explain, run_controls
 from actinscope.files import make_folder, write_json_atomic
+from actinscope.names import RunFile
 from actinscope.networks import build_network, freeze, freeze_batch_norm, import_in_background
 from actinscope.predict import DecisionRules, Predictor
 from actinscope.progress import Progress
+from actinscope.requests import TrainRequest
 from actinscope.runs import (
     ChosenNetwork,
     EvaluatedPredictions,
+    LabelledPredictions,
     PreparedStudy,
     RunContext,
-    TrainRequest,
     choose_network,
     evaluate_predictions,
     export_run_bundle,
@@ -43,7 +52,7 @@ from actinscope.runs import (
     write_evaluation,
     write_levels,
 )
-from actinscope.study import Fingerprints, Split, write_manifest
+from actinscope.study import TEST, TRAIN, VALIDATION, Fingerprints, Split, write_manifest
 from actinscope.training import Fitted, Recipe, fit, fit_boosted_trees, write_recipe
 from actinscope.workflows.train_report import file_problems, write_run_report
 from actinscope.writeup import RunResult
@@ -51,18 +60,39 @@ from actinscope.writeup import RunResult
 
 @dataclass(frozen=True, eq=False)
 class TrainOutcome:
-    """What a run gave: its folder, its evaluations and the sentence that sums it up.
+    """What training gave.
 
-    ``problems`` are the (name, message) of images that were left out, ``levels`` what is
-    to be said of each level that was asked for.
+    Attributes:
+        folder: of all results.
+        verdict: the sentence that sums the result up.
+        evaluations: of each part; of a cross-validation ``out_of_fold``, in its first repeat.
+        bundle: the model to use, or None where none was asked for.
+        fitted: the trained network, of one split.
+        folds: their number, or None for one split.
+        problems: (name, message) of images that were left out.
+        levels: what is to be said of each level that was asked for.
     """
 
     folder: Path
-    evaluations: dict[str, Evaluation]
     verdict: str
-    fitted: Fitted
+    evaluations: dict[str, Evaluation]
+    bundle: Path | None
+    fitted: Fitted | None = None
+    folds: int | None = None
     problems: tuple[tuple[str, str], ...] = ()
     levels: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class _Trained:
+    """A network that was trained, and the bundle that it was exported to."""
+
+    recipe: Recipe
+    context: RunContext
+    prepared: PreparedStudy
+    fitted: Fitted
+    bundle: Bundle
+    predictor: Predictor
 
 
 def train_study(request: TrainRequest, progress: Progress) -> TrainOutcome:
@@ -72,18 +102,7 @@ def train_study(request: TrainRequest, progress: Progress) -> TrainOutcome:
         ActinscopeError: what any room says; what was finished stays in the folder.
     """
     started = time.perf_counter()
-    require_output(
-        request.output, request.source, resume=request.resume, mark="recipe.toml", what="run"
-    )
-    automatic = request.recipe.network.name == "auto"
-    if request.resume:
-        recipe = with_network_of_run(request.recipe, request.output)
-        request = replace(request, recipe=recipe)
-    network = choose_network(request.recipe, automatic=automatic)
-    if request.resume:
-        require_same_settings(request.output, recipe_as_used(request.recipe, network.entry))
-    for notice in network.notices:
-        progress.say(notice)
+    request, network = settle_network(request, progress, mark=RunFile.RECIPE, what="run")
     manifest = read_study(request.source, request.recipe)
     import_in_background()
     reader = CropReader(request.recipe.images)
@@ -92,6 +111,34 @@ def train_study(request: TrainRequest, progress: Progress) -> TrainOutcome:
     return train_on_parts(
         request, network, fingerprints, None, reader=reader, progress=progress, started=started
     )
+
+
+def settle_network(
+    request: TrainRequest, progress: Progress, *, mark: str, what: str
+) -> tuple[TrainRequest, ChosenNetwork]:
+    """Check the folder for the results, and settle which network is trained, before any work.
+
+    Args:
+        request: as it was given.
+        progress: hears what is to be said of the network.
+        mark: the file by which a folder is known that ``resume`` can go on with.
+        what: such a folder, in words.
+
+    Raises:
+        UsageError, ResumeError: the folder cannot be used, or was begun with other settings.
+        SettingsError, WeightsError: as :func:`actinscope.runs.choose_network` does.
+    """
+    output = request.output
+    require_output(output, request.source, resume=request.resume, mark=mark, what=what)
+    automatic = request.recipe.network.name == "auto"
+    if request.resume:
+        request = replace(request, recipe=with_network_of_run(request.recipe, output))
+    network = choose_network(request.recipe, automatic=automatic)
+    if request.resume:
+        require_same_settings(output, recipe_as_used(request.recipe, network.entry))
+    for notice in network.notices:
+        progress.say(notice)
+    return request, network
 
 
 def train_on_parts(
@@ -107,38 +154,18 @@ def train_on_parts(
     """As :func:`train_study`, for images already read; ``parts`` fixes the split."""
     started = time.perf_counter() if started is None else started
     context = RunContext.now(request.command)
-    entry = network.entry
-    recipe = recipe_as_used(request.recipe, entry)
-    request = replace(request, recipe=recipe)
+    recipe = recipe_as_used(request.recipe, network.entry)
     rules = level_rules(recipe.levels, fingerprints.manifest)  # a wrong column shows at once
     make_folder(request.output.parent)  # large studies put temporary files there
     audited = None
     if fingerprints.observations:
         fingerprints, audited = audit_before(fingerprints, recipe, parts, progress)
-    prepared = prepare(
-        fingerprints,
-        entry,
-        recipe,
-        reader=reader,
-        progress=progress,
-        parts=parts,
-        folder=request.output.parent,
+    trained = _train_and_export(
+        request, network, fingerprints, parts, reader=reader, progress=progress, context=context
     )
-    announce(prepared, progress)
-    if request.resume:
-        require_same_images(request.output, prepared.split.manifest)
-    make_folder(request.output)
-    write_recipe(recipe, request.output / "recipe.toml")
-    write_manifest(prepared.split.manifest, request.output / "manifest.csv")
-    write_json_atomic(request.output / "environment.json", context.environment)
-    fitted = fit_network(request, network, prepared, progress)
-    bundle = export_run_bundle(request, network, prepared, fitted, reader=reader, context=context)
-    predictor = Predictor(bundle)
-    assessments = _judge_parts(
-        request, bundle, predictor, prepared, rules=rules, reader=reader, progress=progress
-    )
+    assessments = _judge_parts(request, trained, rules=rules, reader=reader, progress=progress)
     controls, looks, explanation = _look_closer(
-        request.recipe, predictor, assessments, prepared, reader=reader, progress=progress
+        recipe, trained.predictor, assessments, trained.prepared, reader=reader, progress=progress
     )
     story = RunResult(
         recipe=recipe,
@@ -148,66 +175,166 @@ def train_on_parts(
         notices=network.notices,
         entry=network.entry,
         weights=network.weights,
-        prepared=prepared,
+        prepared=trained.prepared,
         audited=audited if recipe.audit else None,
-        fitted=fitted,
-        network=network_sentence(network, fitted),
+        fitted=trained.fitted,
+        network=network_sentence(network, trained.fitted),
         seconds=time.perf_counter() - started,
         controls=controls,
         looks=looks,
         explanation=explanation,
     )
     verdict = write_run_report(story, assessments, reader, request.output)
-    evaluations = {part: assessment.evaluation for part, assessment in assessments.items()}
-    problems = file_problems(fingerprints, assessments)
-    levels = tuple(map(level_words, assessments["test"].levels))
-    return TrainOutcome(request.output, evaluations, verdict, fitted, problems, levels)
+    return TrainOutcome(
+        request.output,
+        verdict,
+        {part: one.evaluation for part, one in assessments.items()},
+        trained.bundle.path,
+        trained.fitted,
+        problems=file_problems(fingerprints, assessments),
+        levels=tuple(map(level_words, assessments[TEST].levels)),
+    )
+
+
+def refit(
+    request: TrainRequest,
+    network: ChosenNetwork,
+    fingerprints: Fingerprints,
+    parts: Split,
+    *,
+    metrics: Mapping[str, Any],
+    reader: CropReader,
+    progress: Progress,
+    context: RunContext,
+) -> Bundle:
+    """Train on ``parts``, which has no test part, and deliver.
+
+    No image is left to test this model: its metrics are those of the procedure, which was
+    cross-validated, and the bundle says so. Goes on where an earlier start was interrupted, and
+    leaves what is finished alone.
+
+    Args:
+        request: ``output`` becomes a folder like that of a run, without test results.
+        metrics: of the procedure, for bundle.json; they are written last of all.
+        context: the moment and the machine of the cross-validation that delivers the model.
+
+    Raises:
+        ResumeError: the folder was begun with other settings or images.
+        ActinscopeError: what the rooms below say.
+    """
+    folder = request.output
+    begun = (folder / RunFile.RECIPE).exists()
+    if begun:
+        require_same_settings(folder, recipe_as_used(request.recipe, network.entry))
+        require_same_images(folder, parts.manifest)
+        bundle = folder / RunFile.BUNDLE
+        if bundle.is_dir() and read_bundle_info(bundle).metrics:
+            return store_metrics(load_bundle(bundle), metrics)  # more repeats may have come since
+    trained = _train_and_export(
+        replace(request, resume=begun),
+        network,
+        fingerprints,
+        parts,
+        reader=reader,
+        progress=progress,
+        context=context,
+    )
+    _, delivered, _ = _calibrate(trained, reader, progress, parts=(VALIDATION, TRAIN))
+    return store_metrics(delivered, metrics)
+
+
+def _train_and_export(
+    request: TrainRequest,
+    network: ChosenNetwork,
+    fingerprints: Fingerprints,
+    parts: Split | None,
+    *,
+    reader: CropReader,
+    progress: Progress,
+    context: RunContext,
+) -> _Trained:
+    """Prepare the images, train, and write the folder of the run as far as its bundle."""
+    folder = request.output
+    recipe = recipe_as_used(request.recipe, network.entry)
+    request = replace(request, recipe=recipe)
+    prepared = prepare(
+        fingerprints,
+        network.entry,
+        recipe,
+        reader=reader,
+        progress=progress,
+        parts=parts,
+        folder=folder.parent,
+    )
+    _announce(prepared, progress)
+    if request.resume:
+        require_same_images(folder, prepared.split.manifest)
+    make_folder(folder)
+    write_recipe(recipe, folder / RunFile.RECIPE)
+    write_manifest(prepared.split.manifest, folder / RunFile.MANIFEST)
+    write_json_atomic(folder / RunFile.ENVIRONMENT, context.environment)
+    fitted = _fit_network(request, network, prepared, progress)
+    bundle = export_run_bundle(request, network, prepared, fitted, reader=reader, context=context)
+    return _Trained(recipe, context, prepared, fitted, bundle, Predictor(bundle))
+
+
+def _calibrate(
+    trained: _Trained, reader: CropReader, progress: Progress, *, parts: Sequence[str]
+) -> tuple[dict[str, LabelledPredictions], Bundle, DecisionRules]:
+    """Predict ``parts``, fit temperature, thresholds and the limit of unfamiliarity, store them."""
+    manifest, recipe = trained.prepared.split.manifest, trained.recipe
+    answers = {
+        part: predict_labelled(
+            trained.predictor,
+            records_of(manifest, part),
+            manifest,
+            reader=reader,
+            progress=progress,
+        )
+        for part in parts
+    }
+    reliability, references = fit_reliability(
+        trained.predictor,
+        recipe.probabilities,
+        validation=answers[VALIDATION],
+        training=answers[TRAIN],
+        seed=recipe.seed,
+    )
+    bundle = store_reliability(trained.bundle, reliability, references)
+    rules = DecisionRules(reliability, references)
+    for note in rules.notes:
+        progress.say(f"note: {note}")
+    return answers, bundle, rules
 
 
 def _judge_parts(
     request: TrainRequest,
-    bundle: Bundle,
-    predictor: Predictor,
-    prepared: PreparedStudy,
+    trained: _Trained,
     *,
     rules: Sequence[LevelRule],
     reader: CropReader,
     progress: Progress,
 ) -> dict[str, EvaluatedPredictions]:
-    """Predict all parts, calibrate on the validation part, judge; writes the figures."""
-    recipe, manifest = request.recipe, prepared.split.manifest
-    answers = {
-        part: predict_labelled(
-            predictor, records_of(manifest, part), manifest, reader=reader, progress=progress
-        )
-        for part in ("test", "validation", "train")
-    }
-    reliability, references = fit_reliability(
-        predictor,
-        recipe.probabilities,
-        validation=answers["validation"],
-        training=answers["train"],
-        seed=recipe.seed,
+    """Predict all parts, calibrate on the validation part, evaluate; writes the results."""
+    manifest = trained.prepared.split.manifest
+    answers, bundle, decisions = _calibrate(
+        trained, reader, progress, parts=(TEST, VALIDATION, TRAIN)
     )
-    bundle = store_reliability(bundle, reliability, references)
-    judge = DecisionRules(reliability, references)
-    for note in judge.notes:
-        progress.say(f"note: {note}")
     assessments = {
         part: evaluate_predictions(
             one,
-            judge,
-            predictor.classes,
+            decisions,
+            trained.predictor.classes,
             manifest,
             rules=rules,
-            seed=recipe.seed,
-            trained=part == "train",
+            seed=trained.recipe.seed,
+            trained=part == TRAIN,
         )
         for part, one in answers.items()
     }
     write_evaluation(request.output, assessments, manifest)
     write_levels(request.output, {part: one.levels for part, one in assessments.items()})
-    store_metrics(bundle, assessments["test"].to_json())
+    store_metrics(bundle, assessments[TEST].to_json())
     return assessments
 
 
@@ -221,7 +348,7 @@ def _look_closer(
     progress: Progress,
 ) -> tuple[ControlResults | None, SaliencySource | None, Explanation | None]:
     """Controls and explanation, as far as the recipe wants them."""
-    test, training = assessments["test"], assessments["train"]
+    test, training = assessments[TEST], assessments[TRAIN]
     controls = None
     if recipe.controls:
         controls = run_controls(
@@ -239,7 +366,7 @@ def _look_closer(
     return controls, looks, explain(looks, reader=reader, seed=recipe.seed, progress=progress)
 
 
-def announce(prepared: PreparedStudy, progress: Progress) -> None:
+def _announce(prepared: PreparedStudy, progress: Progress) -> None:
     """Say what was left out, and what was decided on splitting and reading."""
     for name, message in unreadable(prepared.fingerprints):
         progress.say(f"left out: {name}: {message}")
@@ -248,7 +375,7 @@ def announce(prepared: PreparedStudy, progress: Progress) -> None:
     progress.say(prepared.preprocess.description)
 
 
-def fit_network(
+def _fit_network(
     request: TrainRequest, network: ChosenNetwork, prepared: PreparedStudy, progress: Progress
 ) -> Fitted:
     """Build the network that a recipe (as used) asks for, and train it."""

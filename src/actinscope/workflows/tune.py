@@ -1,4 +1,4 @@
-"""The whole job of ``actinscope tune``: a search that never touches the test part.
+"""The whole job of ``actinscope recipe tune``: a search that never touches the test part.
 
 Of the test images only hashes are taken, and with ``split.keep_copies`` sketches to find copies
 by, with those of all others, so that the split is the one that ``train`` makes. They are not
@@ -23,12 +23,13 @@ from actinscope.cells import CropReader
 from actinscope.errors import SettingsError, SplitError, TrainingError, UsageError
 from actinscope.files import make_folder
 from actinscope.images import Image
+from actinscope.names import SEARCH_FILE, RunFile
 from actinscope.networks import build_network, freeze, freeze_points
 from actinscope.preprocess import fit_preprocess
 from actinscope.progress import Progress, Silent
+from actinscope.requests import TuneRequest
 from actinscope.runs import (
     ChosenNetwork,
-    StudySource,
     choose_network,
     fingerprint_study,
     head_of,
@@ -67,35 +68,6 @@ from actinscope.training import (
 )
 from actinscope.workflows.tune_report import TuneResult, write_trials, write_tuning
 
-_RECIPE = "recipe.toml"
-
-
-@dataclass(frozen=True)
-class TuneRequest:
-    """What one search shall do.
-
-    Attributes:
-        source: where images, labels and groups come from.
-        recipe: the base recipe: trial 0, and all that is not searched.
-        output: folder for the results.
-        space: TOML file of the space, or None for the default.
-        trials: how many are finished in the end, the base recipe included.
-        minutes: no trial is started after so many, and a running one ends with its epoch.
-        folds: of the images outside the test part; 1 evaluates on the validation part alone.
-        resume: continue the search found in ``output``.
-        command: the command line, for the report.
-    """
-
-    source: StudySource
-    recipe: Recipe
-    output: Path
-    space: Path | None = None
-    trials: int = 20
-    minutes: float | None = None
-    folds: int = 3
-    resume: bool = False
-    command: str = ""
-
 
 @dataclass(frozen=True, eq=False)
 class TuneOutcome:
@@ -116,7 +88,7 @@ def tune_study(request: TuneRequest, progress: Progress) -> TuneOutcome:
     ends = math.inf if request.minutes is None else time.monotonic() + 60 * request.minutes
     _check(request)
     # A search that was cut off at its start has its record, and perhaps not yet its recipe.
-    started = request.resume and (request.output / _RECIPE).exists()
+    started = request.resume and (request.output / RunFile.RECIPE).exists()
     if started:
         recipe = with_network_of_run(request.recipe, request.output)
         request = replace(request, recipe=recipe)
@@ -172,7 +144,7 @@ def tune_on_parts(
         The sentence that sums the search up, and its finished trials.
     """
     recipe, folder = request.recipe, request.output
-    if request.resume and (folder / "manifest.csv").exists():
+    if request.resume and (folder / RunFile.MANIFEST).exists():
         require_same_images(folder, parts.manifest)
     known = replace(
         parts.manifest,
@@ -182,10 +154,10 @@ def tune_on_parts(
     space = _with_freeze_points(space, _builder(network, known, 3), recipe)
     make_folder(folder)
     settings = {"space": space.described(), "folds": request.folds, "seed": recipe.seed}
-    with Search(folder / "study.db", space, recipe, seed=recipe.seed, settings=settings) as search:
+    with Search(folder / SEARCH_FILE, space, recipe, seed=recipe.seed, settings=settings) as search:
         # Behind the record: --resume continues wherever there is one, also from here.
-        write_recipe(recipe, folder / _RECIPE)
-        write_manifest(parts.manifest, folder / "manifest.csv")
+        write_recipe(recipe, folder / RunFile.RECIPE)
+        write_manifest(parts.manifest, folder / RunFile.MANIFEST)
         images = _Images(known, network, reader, folder, progress)
         cache = ActivationCache(folder / "stored", recipe.training.storage_gb)
         runner = TrialRunner(
@@ -225,14 +197,14 @@ def tune_on_parts(
 
 
 def _check(request: TuneRequest) -> None:
-    if not request.resume and (request.output / "study.db").exists():
+    if not request.resume and (request.output / SEARCH_FILE).exists():
         raise UsageError(
             "holds a search already",
             where=request.output,
             remedy="Go on with it with --resume, or give -o another folder",
         )
     require_output(
-        request.output, request.source, resume=request.resume, mark="study.db", what="search"
+        request.output, request.source, resume=request.resume, mark=SEARCH_FILE, what="search"
     )
     require_searchable(request.recipe)
 

@@ -20,7 +20,7 @@ _OVERALL = ("accuracy", "balanced_accuracy", "f1_macro", "mcc", "auroc", "log_lo
 
 
 VERIFY = (
-    "`actinscope verify BUNDLE` checks the hashes of all files that bundle.json names and "
+    "`actinscope bundle verify BUNDLE` checks the hashes of all files that bundle.json names and "
     "replays the golden images. This card is not among them: the figures that count are those "
     "in bundle.json."
 )

@@ -112,8 +112,8 @@ def _card(facts: FoldsFacts, preprocess: Preprocess, untested: str, own: dict[st
 
 
 _VERIFY_ENSEMBLE = (
-    "`actinscope verify BUNDLE` checks the hashes of all files that bundle.json names and replays "
-    "the golden images. This card is not among them."
+    "`actinscope bundle verify BUNDLE` checks the hashes of all files that bundle.json names and "
+    "replays the golden images. This card is not among them."
 )
 
 

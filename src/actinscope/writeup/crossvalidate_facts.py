@@ -18,7 +18,8 @@ from actinscope.bundle import BundleInfo, read_bundle_info
 from actinscope.errors import StudyError
 from actinscope.evaluation import Estimate, Evaluation, LevelEvaluation
 from actinscope.networks import has_gpu
-from actinscope.runs import Deploy, ListedImage, NestedSearch, read_listed_images
+from actinscope.requests import Deliver, NestedSearch
+from actinscope.runs import ListedImage, read_listed_images
 from actinscope.study import TEST, TRAIN, VALIDATION
 from actinscope.training import Recipe, read_recipe
 from actinscope.writeup.diagnostics import AuditFacts, Diagnostics
@@ -78,7 +79,7 @@ class FoldsFacts(StudyFacts):
     notes: tuple[str, ...]
     search: NestedSearch | None
     extras: bool
-    deployed: Deploy
+    deployed: Deliver
     refit: Model | None
     validation_share: float
     other_environments: int = 0

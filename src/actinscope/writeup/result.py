@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from actinscope.audit import Audited
 from actinscope.evaluation import Evaluation, LevelEvaluation
-from actinscope.runs import Deploy, FoldResult, NestedSearch, Pooled, RunContext
+from actinscope.requests import Deliver, NestedSearch
+from actinscope.runs import FoldResult, Pooled, RunContext
 from actinscope.study import Fingerprints, Manifest
 from actinscope.training import Recipe
 
@@ -74,7 +75,7 @@ class FoldsResult:
     network: ChosenNetwork
     search: NestedSearch | None
     extras: bool
-    deployed: Deploy
+    deployed: Deliver
     synthetic: bool
     problems: tuple[tuple[str, str], ...]
     context: RunContext

@@ -1,46 +1,64 @@
-"""``actinscope networks``: what can be trained, and whose weights are on this computer."""
+"""Commands that only print: a recipe, the space of a search, the networks, a verification."""
 
 from __future__ import annotations
 
-from argparse import Namespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from actinscope.cli.options import new_command
+from actinscope.requests import NetworksRequest, ShowRequest, SpaceRequest, VerifyRequest
 
 if TYPE_CHECKING:
     from actinscope.networks import NetworkEntry
 
 
-def add_networks(commands: Any) -> None:
-    """The options of ``actinscope networks``."""
-    parser = new_command(
-        commands,
-        "networks",
-        "list the networks, their input and whether their weights are on this computer",
-        "With a NAME, all that is known of one, and how to get its weights.",
-        quick=True,
-        module="networks_command",
+def show(request: ShowRequest) -> str:
+    """A recipe as TOML."""
+    from actinscope.training import load_recipe, recipe_text
+
+    return recipe_text(load_recipe(request.name))
+
+
+def space(request: SpaceRequest) -> str:
+    """The default space of a search as TOML."""
+    from actinscope.training import default_space_text
+
+    return default_space_text()
+
+
+def verify(request: VerifyRequest) -> str:
+    """How far a bundle's outputs are from those stored with it."""
+    from actinscope.bundle import load_bundle, verify_bundle
+
+    result = verify_bundle(load_bundle(request.bundle))
+    further = [
+        f" {name}: {value:.1e}."
+        for name, value in (
+            ("INT8", result.int8_difference),
+            ("Unfamiliarity", result.unfamiliarity_difference),
+        )
+        if value is not None
+    ]
+    return (
+        f"{request.bundle}: verified with {result.backend}. Largest difference of the "
+        f"probabilities {result.probability_difference:.1e}, of the network's input "
+        f"{result.input_difference:.1e}.{''.join(further)}\n"
     )
-    parser.add_argument("name", nargs="?", metavar="NAME", help="one network to tell all about")
 
 
-def networks(arguments: Namespace) -> int:
-    """``actinscope networks``."""
+def networks(request: NetworksRequest) -> str:
+    """All networks in a table, or one of them in full."""
     from actinscope.networks import REGISTRY, network_entry
 
-    if arguments.name is not None:
-        for line in _told(network_entry(arguments.name)):
-            print(line)
-        return 0
+    if request.name is not None:
+        return "\n".join([*_described(network_entry(request.name)), ""])
     width = max(map(len, REGISTRY))
-    print(f"{'name':<{width}}  input  layers  frozen  weights")
-    for entry in REGISTRY.values():
-        print(
-            f"{entry.name:<{width}}  {entry.input.size:>5}  {entry.layer_count:>6}  "
-            f"{entry.frozen_layers:>6}  {_weights(entry)}"
-        )
-    print("\n'actinscope networks NAME' says how to get the weights of one.")
-    return 0
+    lines = [
+        f"{entry.name:<{width}}  {entry.input.size:>5}  {entry.layer_count:>6}  "
+        f"{entry.frozen_layers:>6}  {_weights(entry)}\n"
+        for entry in REGISTRY.values()
+    ]
+    head = f"{'name':<{width}}  input  layers  frozen  weights\n"
+    tail = "\n'actinscope recipe networks NAME' says how to get the weights of one.\n"
+    return "".join([head, *lines, tail])
 
 
 def _weights(entry: NetworkEntry) -> str:
@@ -56,7 +74,7 @@ def _weights(entry: NetworkEntry) -> str:
     return "pip install"
 
 
-def _told(entry: NetworkEntry) -> list[str]:
+def _described(entry: NetworkEntry) -> list[str]:
     head = entry.head
     dense = f"fully connected {', '.join(map(str, head.units))}, then softmax"
     order = {"rgb": "red first", "bgr": "blue first"}[entry.input.order]

@@ -1,9 +1,8 @@
-"""What a training run is asked to do, and the network and settings that follow from it."""
+"""The network that a run trains, and the settings that follow from it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from actinscope.errors import SettingsError
@@ -18,31 +17,7 @@ from actinscope.networks import (
     resolve_weights,
     settle_head,
 )
-from actinscope.runs.prepare import StudySource
 from actinscope.training import Recipe, change_recipe, require_xgboost
-
-
-@dataclass(frozen=True)
-class TrainRequest:
-    """What one training run shall do.
-
-    Attributes:
-        source: where images, labels and groups come from.
-        recipe: all settings.
-        output: the run's folder.
-        resume: go on after the last finished epoch found in ``output``.
-        synthetic: the images are phantoms; said wherever a result is shown.
-        command: the command line, for the report.
-        notices: further sentences that go with the bundle.
-    """
-
-    source: StudySource
-    recipe: Recipe
-    output: Path
-    resume: bool = False
-    synthetic: bool = False
-    command: str = ""
-    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

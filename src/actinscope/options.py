@@ -1,0 +1,93 @@
+"""How the command line fills a field of a request, and the kinds of values that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Option:
+    """How the command line fills a field.
+
+    Attributes:
+        flags: ``"-o --output"``; empty for a value that is known by its place.
+        metavar: the value in the help; empty for a switch, or for the choices of a ``Literal``.
+        help: what it means. The default of the field is added.
+        parse: text -> value; raises ValueError with what is wrong. None goes by the field's type,
+            where an int is from 1 on.
+        default: where an option of a group has one.
+        needs: flag without which this one does nothing, and is refused.
+        section: heading of the help that it stands under.
+        many: may be given again.
+    """
+
+    flags: str
+    metavar: str
+    help: str
+    parse: Callable[[str], Any] | None = None
+    default: Any = None
+    needs: str = ""
+    section: str = ""
+    many: bool = False
+
+
+@dataclass(frozen=True)
+class OptionGroup:
+    """Options that fill one field together; ``build`` names the function that does it."""
+
+    build: Literal["recipe", "reading", "levels"]
+    options: tuple[Option, ...]
+
+    def needing(self, flag: str) -> OptionGroup:
+        """The same options, which do nothing without ``flag``."""
+        return replace(self, options=tuple(replace(one, needs=flag) for one in self.options))
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise ValueError(f"{text!r} is no share between 0 and 1")
+    return value
+
+
+def minutes(text: str) -> float:
+    """Minutes, above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1e6:
+        raise ValueError(f"{text!r} is no number of minutes above 0")
+    return value
+
+
+def z_planes(text: str) -> str | int:
+    """A projection of a z-stack, or the number of a plane."""
+    projections = ("max", "mean", "sum", "middle")
+    if text in projections:
+        return text
+    if text.strip().isdecimal():
+        return int(text)
+    raise ValueError(
+        f"{text!r} is neither {', '.join(projections)} nor the number of a plane, from 0 on"
+    )
+
+
+def whole(text: str) -> int:
+    """A whole number from 0."""
+    if not text.strip().isdecimal():
+        raise ValueError(f"{text!r} is no whole number from 0 on")
+    return int(text)
+
+
+def positive(text: str) -> int:
+    """A whole number from 1."""
+    if not text.strip().isdecimal() or not int(text):
+        raise ValueError(f"{text!r} is no whole number from 1 on")
+    return int(text)

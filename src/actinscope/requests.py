@@ -1,0 +1,600 @@
+"""What each job is asked to do: one class a job, with the options of the command line that fill it.
+
+An :class:`Option` beside a field is all that the command line knows of it, and says what the
+field means. The recipe, the reading options and the levels are each filled by several options
+together, an :class:`OptionGroup`. Nothing heavy is imported, so that ``--help`` answers at once:
+classes of other rooms are named in quotes, and ``from __future__ import annotations`` is left out
+so that the options can be read without looking these names up.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from actinscope.names import PAPER_NETWORKS, Precision
+from actinscope.options import Option, OptionGroup, minutes, positive, share, whole, z_planes
+
+if TYPE_CHECKING:
+    from actinscope.images import ReadOptions
+    from actinscope.training import LevelSettings, Recipe
+
+_READING = "reading images that hold more than one picture"
+READING = OptionGroup(
+    "reading",
+    tuple(
+        replace(one, section=_READING)
+        for one in (
+            Option(
+                "--z",
+                "max|mean|sum|middle|N",
+                "projection of a z-stack, or one plane, from 0 (default: max)",
+                parse=z_planes,
+            ),
+            Option("--time", "N", "time point, from 0", parse=whole),
+            Option("--scene", "N", "scene or series, from 0", parse=whole),
+            Option("--axes", "LETTERS", "order of axes such as ZYX or CYX", parse=str),
+        )
+    ),
+)
+_LEVEL = Option(
+    "--level",
+    "COLUMN[:RULE]",
+    "sum cells up to the values of this column (donor, plate+well, ...); RULE is mean (of the "
+    "probabilities, the default), vote or pool; may be given again",
+    many=True,
+)
+_LEVEL_RULES = (
+    Option("--fewest-cells", "N", "no answer from fewer cells (default: 1)", parse=positive),
+    Option(
+        "--agreement",
+        "SHARE",
+        "no answer unless this share of the cells names it (default: 0)",
+        parse=share,
+    ),
+)
+LEVELS = OptionGroup("levels", (_LEVEL, *(replace(one, needs="--level") for one in _LEVEL_RULES)))
+
+_RECIPE = Option(
+    "--recipe",
+    "NAME|FILE.toml",
+    "default, paper, scratch, boosted-trees, or a TOML file with your settings",
+    default="default",
+)
+_NETWORK = (
+    Option("--network", "NAME", "a name that `actinscope recipe networks` lists, or auto"),
+    Option("--weights", "imagenet|none|FILE", "pretrained weights (default: imagenet)"),
+)
+_EPOCHS = Option("--epochs", "N", "epochs at most", parse=positive)
+
+
+def _recipe(*options: Option, seed: str) -> OptionGroup:
+    last = Option("--seed", "N", seed, parse=whole)
+    return OptionGroup("recipe", (*options, last, *READING.options))
+
+
+def _seed(what: str) -> Option:
+    return Option("--seed", "N", f"seed of {what}", parse=whole)
+
+
+_BUNDLE = Option("", "BUNDLE", "bundle folder or .zip")
+_FOLDER = Option("-o --output", "FOLDER", "folder for the results")
+_CSV = Option("-o --output", "FILE.csv", "the CSV to write")
+_IMAGES = Option("", "PATH", "files or folders")
+_CROP_SIZE = Option("--crop-size", "PX", "side of single-cell crops")
+_PRECISION = Option(
+    "--precision",
+    "",
+    "int8 is faster and less exact; for bundles that `bundle quantize` prepared",
+)
+_SPACE = "what to search (default: what `recipe space` prints)"
+
+# Studies --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StudySource:
+    """Where images, labels and groups come from.
+
+    Without ``manifest`` the folders are searched: one folder a class. With ``group_level`` or
+    ``group_pattern`` only the labels of a manifest are taken. A ``crop_size`` of None is chosen.
+    """
+
+    data: Annotated[Path, Option("", "DATA", "folder of images, one folder a class")]
+    manifest: Annotated[
+        Path | None, Option("--manifest", "CSV", "CSV with path, label and other columns")
+    ] = None
+    group: Annotated[
+        str | None,
+        Option(
+            "--group",
+            "COLUMN",
+            "column whose values stay together in one part (field, slide, donor, ...)",
+        ),
+    ] = None
+    group_level: Annotated[
+        int | None, Option("--group-level", "N", "folder level below DATA that is the group")
+    ] = None
+    group_pattern: Annotated[
+        str | None,
+        Option(
+            "--group-pattern",
+            "PATTERN",
+            "regular expression for the file name (for the path, if it holds a /) whose first "
+            "group is the group, or a template such as {field}_cell{}",
+        ),
+    ] = None
+    crop_size: Annotated[int | None, _CROP_SIZE] = None
+
+
+@dataclass(frozen=True)
+class ScanRequest:
+    """List the images of a study in a CSV."""
+
+    source: StudySource
+    output: Annotated[Path, _CSV]
+    seed: Annotated[int, _seed("the split that is tried")] = 0
+    options: Annotated["ReadOptions | None", READING] = None
+
+
+@dataclass(frozen=True)
+class AuditRequest:
+    """Look for what is wrong with the images. ``command`` is the command line, for the page."""
+
+    source: StudySource
+    recipe: Annotated[
+        "Recipe",
+        _recipe(
+            replace(_RECIPE, help="whose split and preprocessing is looked at"),
+            seed="seed of the split and of the checks",
+        ),
+    ]
+    output: Annotated[Path, _FOLDER]
+    network: Annotated[
+        bool,
+        Option("--no-network", "", "do not ask a pretrained network which labels look wrong"),
+    ] = True
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class PatchRequest:
+    """List patches around objects and of the background, from fields and label masks."""
+
+    data: Annotated[Path, Option("", "DATA", "folder of the fields and masks")]
+    fields: Annotated[
+        Path,
+        Option("--manifest", "CSV", "CSV with the columns path (a field) and mask (its labels)"),
+    ]
+    output: Annotated[Path, _CSV]
+    crop_size: Annotated[int | None, Option("--crop-size", "PX", "side of the patches")] = None
+    object_label: Annotated[
+        str,
+        Option("--object-label", "NAME", "class of the patches around objects, such as nucleus"),
+    ] = "cell"
+    background_label: Annotated[
+        str, Option("--background-label", "NAME", "class of the others")
+    ] = "background"
+    most_object: Annotated[
+        float,
+        Option("--most-object", "SHARE", "largest share of object pixels in a background patch"),
+    ] = 0.0
+    seed: Annotated[int, _seed("the choice of background patches")] = 0
+    options: Annotated["ReadOptions | None", READING] = None
+
+
+# Training -------------------------------------------------------------------------------------
+
+_FOLDS = "cross-validation"
+_SEARCH = "searching settings inside every fold"
+Deliver = Literal["refit", "ensemble", "none"]
+
+
+@dataclass(frozen=True)
+class NestedSearch:
+    """A search of settings inside every fold, on what the fold does not test."""
+
+    space: Annotated[Path | None, Option("--space", "FILE.toml", _SPACE, section=_SEARCH)] = None
+    trials: Annotated[int, Option("--trials", "N", "trials of each search", section=_SEARCH)] = 20
+    minutes: Annotated[
+        float | None,
+        Option("--minutes", "M", "of each search at most", parse=minutes, section=_SEARCH),
+    ] = None
+    folds: Annotated[
+        int,
+        Option(
+            "--inner-folds",
+            "K",
+            "folds that judge a trial; 1: the validation part alone",
+            section=_SEARCH,
+        ),
+    ] = 3
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """Train and test: on one split, or with ``folds`` in a cross-validation.
+
+    Repeat r of a cross-validation takes the recipe's seed + r - 1. ``synthetic`` images are
+    phantoms, which is said wherever a result is shown; ``command`` is the command line, for the
+    report; ``notices`` are further sentences that go with the bundle.
+    """
+
+    source: StudySource
+    recipe: Annotated[
+        "Recipe",
+        _recipe(
+            *_NETWORK,
+            _RECIPE,
+            _EPOCHS,
+            _LEVEL,
+            *_LEVEL_RULES,
+            seed="seed of split, views and training; every further repeat takes the next one",
+        ),
+    ]
+    output: Annotated[Path, Option("-o --output", "RUN", "folder for the results")]
+    folds: Annotated[
+        int | None,
+        Option(
+            "--folds",
+            "K",
+            "test every image once, by networks trained on the other folds; as many as there are "
+            "groups leaves out one at a time",
+            section=_FOLDS,
+        ),
+    ] = None
+    repeats: Annotated[
+        int,
+        Option(
+            "--repeats",
+            "R",
+            "draw and train all folds so many times",
+            needs="--folds",
+            section=_FOLDS,
+        ),
+    ] = 1
+    deliver: Annotated[
+        Deliver,
+        Option(
+            "--deliver",
+            "",
+            "refit: train one more model, on all images, to be used; ensemble: join the models of "
+            "the folds; none: only test",
+            needs="--folds",
+            section=_FOLDS,
+        ),
+    ] = "refit"
+    fold_extras: Annotated[
+        bool,
+        Option(
+            "--fold-extras",
+            "",
+            "also make the controls and the explanation in every fold",
+            needs="--folds",
+            section=_FOLDS,
+        ),
+    ] = False
+    search: Annotated[
+        NestedSearch | None,
+        Option(
+            "--tune",
+            "",
+            "search settings in every fold, as `recipe tune` does, on what the fold does not test",
+            needs="--folds",
+            section=_SEARCH,
+        ),
+    ] = None
+    resume: Annotated[
+        bool, Option("--resume", "", "go on after the last epoch, or the last fold, of RUN")
+    ] = False
+    synthetic: bool = False
+    command: str = ""
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TuneRequest:
+    """Search for better settings; trial 0 is the recipe as it is."""
+
+    source: StudySource
+    recipe: Annotated[
+        "Recipe",
+        _recipe(
+            *_NETWORK,
+            replace(_RECIPE, help="the recipe to start from, and all that is not searched"),
+            replace(
+                _EPOCHS, help="epochs of the base recipe, and of all where they are not searched"
+            ),
+            seed="seed of split, views, training and search",
+        ),
+    ]
+    output: Annotated[Path, _FOLDER]
+    space: Annotated[Path | None, Option("--space", "FILE.toml", _SPACE)] = None
+    trials: Annotated[
+        int, Option("--trials", "N", "trials in the end, the base recipe included")
+    ] = 20
+    minutes: Annotated[
+        float | None,
+        Option(
+            "--minutes",
+            "M",
+            "begin no trial after so many minutes, and stop a running one when its epoch ends",
+            parse=minutes,
+        ),
+    ] = None
+    folds: Annotated[
+        int,
+        Option(
+            "--folds",
+            "K",
+            "folds of the images outside the test part that judge a trial; 1: the validation "
+            "part alone, which is faster and noisier",
+        ),
+    ] = 3
+    resume: Annotated[
+        bool, Option("--resume", "", "go on after the last finished trial of FOLDER")
+    ] = False
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class PaperRequest:
+    """Run the paper's experiment. ``weights`` are words such as ``vgg16=FILE`` or ``none``."""
+
+    source: StudySource
+    recipe: Annotated[
+        "Recipe",
+        _recipe(
+            replace(
+                _RECIPE,
+                help="paper, default, or a TOML file with your settings",
+                default="paper",
+            ),
+            _EPOCHS,
+            seed="seed of copies, divisions and training",
+        ),
+    ]
+    output: Annotated[Path, _FOLDER]
+    networks: Annotated[
+        tuple[str, ...], Option("--networks", "NAME", "which networks to compare")
+    ] = PAPER_NETWORKS
+    protocol: Annotated[
+        Literal["published", "honest", "both"],
+        Option("--protocol", "", "order of augmenting and dividing; both adds a step between them"),
+    ] = "both"
+    repeats: Annotated[
+        int, Option("--repeats", "N", "how many times other groups are held out")
+    ] = 3
+    copies: Annotated[
+        int,
+        Option(
+            "--copies",
+            "N",
+            "images made of each image, itself included; the paper does not state it",
+        ),
+    ] = 4
+    weights: Annotated[
+        tuple[str, ...],
+        Option(
+            "--weights",
+            "NAME=FILE|none",
+            "weights file of a network; none starts all from RANDOM weights (NAME=none only that "
+            "one), and every row and figure says so",
+        ),
+    ] = ()
+    vgg_epochs: Annotated[
+        int | None,
+        Option(
+            "--vgg-epochs",
+            "N",
+            "epochs of VGG networks (default: as of the others; the paper trained 1000)",
+        ),
+    ] = None
+    resume: Annotated[
+        bool, Option("--resume", "", "go on: finished runs are kept, the others resumed")
+    ] = False
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class DemoRequest:
+    """Draw synthetic cells and run the whole job on them."""
+
+    output: Annotated[Path, Option("-o --output", "FOLDER", "folder for images and results")] = (
+        Path("demo")
+    )
+    seed: Annotated[int, _seed("everything")] = 0
+    difficulty: Annotated[
+        float, Option("--difficulty", "D", "0 clearly different cells to 1 no difference")
+    ] = 0.5
+    command: str = ""
+
+
+# Using a model --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class EvaluateRequest:
+    """Test a bundle on labelled images. ``options`` that are not set are those of training."""
+
+    bundle: Annotated[Path, _BUNDLE]
+    source: StudySource
+    output: Annotated[Path, _FOLDER]
+    seed: Annotated[int, _seed("the intervals")] = 0
+    options: Annotated["ReadOptions | None", READING] = None
+    precision: Annotated[Precision, _PRECISION] = "float32"
+    levels: Annotated["LevelSettings | None", LEVELS] = None
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class PredictRequest:
+    """Predict images into a CSV. ``options`` that are not set are those of training."""
+
+    bundle: Annotated[Path, _BUNDLE]
+    images: Annotated[tuple[Path, ...], _IMAGES]
+    output: Annotated[Path, _CSV]
+    masks: Annotated[
+        Path | None,
+        Option(
+            "--masks",
+            "PATH",
+            "label mask, or folder of masks named like images: one row a cell",
+        ),
+    ] = None
+    objects: Annotated[
+        Path | None, Option("--objects", "CSV", "cell centres, e.g. from CellProfiler")
+    ] = None
+    manifest: Annotated[
+        Path | None, Option("--manifest", "CSV", "CSV whose columns are added to the rows")
+    ] = None
+    crop_size: Annotated[int | None, _CROP_SIZE] = None
+    batch_size: Annotated[int, Option("--batch-size", "N", "rows written at a time")] = 32
+    precision: Annotated[Precision, _PRECISION] = "float32"
+    options: Annotated["ReadOptions | None", READING] = None
+    levels: Annotated["LevelSettings | None", LEVELS] = None
+
+
+@dataclass(frozen=True)
+class SummariseRequest:
+    """Sum the predictions of cells up to one level."""
+
+    predictions: Annotated[Path, Option("", "PREDICTIONS.csv", "the predictions of cells")]
+    levels: Annotated["LevelSettings", LEVELS]
+    output: Annotated[Path, _CSV]
+    part: Annotated[
+        Literal["train", "validation", "test", "all"] | None,
+        Option(
+            "--part",
+            "",
+            "which part, where the CSV is of a run (default: test, as the model knows the others)",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class ExplainRequest:
+    """Show the evidence in images. ``options`` that are not set are those of training."""
+
+    bundle: Annotated[Path, _BUNDLE]
+    images: Annotated[tuple[Path, ...], _IMAGES]
+    output: Annotated[Path, _FOLDER]
+    method: Annotated[
+        Literal["auto", "activation", "occlusion", "both"],
+        Option(
+            "--method",
+            "",
+            "activation: class activation maps, of networks that have them; occlusion: cover one "
+            "place after the other, for every network, 145 predictions an image; both; auto: "
+            "activation where there is one",
+        ),
+    ] = "auto"
+    masks: Annotated[
+        Path | None,
+        Option(
+            "--masks",
+            "PATH",
+            "label mask, or folder of masks named like the images: one row a cell, and evidence "
+            "is counted inside the cell's mask",
+        ),
+    ] = None
+    crop_size: Annotated[int | None, _CROP_SIZE] = None
+    precision: Annotated[Precision, _PRECISION] = "float32"
+    options: Annotated["ReadOptions | None", READING] = None
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class CompareRequest:
+    """Compare runs on the test images that they have in common, or anew on those of ``source``."""
+
+    runs: Annotated[
+        tuple[Path, ...],
+        Option("", "RUN", "folders that `train` or `evaluate` wrote; with --data also bundles"),
+    ]
+    output: Annotated[Path, _FOLDER]
+    source: Annotated[
+        StudySource | None,
+        Option(
+            "--data", "DATA", "labelled images (one folder a class) that all bundles shall predict"
+        ),
+    ] = None
+    images: Annotated[
+        Path | None,
+        Option(
+            "--images",
+            "DATA",
+            "folder of images that the runs were trained on, for pictures in the report",
+        ),
+    ] = None
+    group: Annotated[
+        str | None,
+        Option(
+            "--group",
+            "COLUMN",
+            "column that says which images belong together (field, slide, donor, ...), or none; "
+            "unless given, the one that the runs were split by",
+        ),
+    ] = None
+    options: Annotated["ReadOptions | None", READING.needing("--data")] = None
+    seed: Annotated[int, _seed("the intervals")] = 0
+    command: str = ""
+
+
+# Bundles and recipes --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class VerifyRequest:
+    """Check a bundle."""
+
+    bundle: Annotated[Path, _BUNDLE]
+
+
+@dataclass(frozen=True)
+class QuantizeRequest:
+    """Give the bundle of a run an 8-bit network."""
+
+    run: Annotated[
+        Path, Option("", "RUN", "folder of a finished run, or `refit` of a cross-validation")
+    ]
+    data: Annotated[Path, Option("", "DATA", "folder of images that the run was trained on")]
+    images: Annotated[
+        int, Option("--images", "N", "training images to take the ranges from, at most")
+    ] = 200
+    seed: Annotated[int, _seed("their choice and of the intervals")] = 0
+    force: Annotated[
+        bool, Option("--force", "", "store it with a warning where it costs too much")
+    ] = False
+
+
+@dataclass(frozen=True)
+class JoinRequest:
+    """Make one bundle of several."""
+
+    members: Annotated[
+        tuple[Path, ...],
+        Option("", "BUNDLE|RUN", "bundle folders or .zip files, or folders of runs; two or more"),
+    ]
+    output: Annotated[Path, Option("-o --output", "BUNDLE", "folder for the bundle")]
+
+
+@dataclass(frozen=True)
+class ShowRequest:
+    """Print a recipe."""
+
+    name: Annotated[
+        str,
+        Option("", "NAME|FILE.toml", "default, paper, scratch, boosted-trees, or a TOML file"),
+    ] = "default"
+
+
+@dataclass(frozen=True)
+class NetworksRequest:
+    """List the networks, or describe one."""
+
+    name: Annotated[str | None, Option("", "NAME", "one network to describe in full")] = None
+
+
+@dataclass(frozen=True)
+class SpaceRequest:
+    """Print what a search searches."""

@@ -1,0 +1,77 @@
+"""The whole job of ``actinscope predict``: new images into a CSV, and their levels into others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from actinscope.bundle import Bundle, load_bundle
+from actinscope.predict import PredictOptions, PredictSummary, predict_files, read_group_columns
+from actinscope.progress import Progress, StepCounter
+from actinscope.requests import PredictRequest, SummariseRequest
+from actinscope.runs import level_file, level_rule, require_new_file, unit_header
+from actinscope.training import LevelSettings
+from actinscope.workflows.summarise import summarise_predictions
+
+
+@dataclass(frozen=True)
+class PredictOutcome:
+    """What came of the images, and lines on the levels that they were summed up to."""
+
+    summary: PredictSummary
+    lines: tuple[str, ...] = ()
+
+
+def predict(request: PredictRequest, progress: Progress) -> PredictOutcome:
+    """Write a row for each image or cell, and a CSV for each level.
+
+    Raises:
+        UsageError, OutputError, BundleError, ManifestError: as
+            :func:`actinscope.predict.predict_files` does.
+        StudyError: a level that is no column of the predictions.
+    """
+    levels = request.levels or LevelSettings()
+    bundle = load_bundle(request.bundle)
+    tables = _level_tables(request, levels, bundle)
+    summary = predict_files(
+        bundle,
+        request.images,
+        request.output,
+        options=PredictOptions(
+            masks=request.masks,
+            objects=request.objects,
+            manifest=request.manifest,
+            crop_size=request.crop_size,
+            batch_size=request.batch_size,
+            precision=request.precision,
+            read_options=request.options,
+            progress=StepCounter(progress, "Predicting"),
+        ),
+    )
+    lines: list[str] = []
+    for level, table in tables.items():
+        one = levels.model_copy(update={"by": (level,)})
+        lines += summarise_predictions(SummariseRequest(request.output, one, table)).lines
+    return PredictOutcome(summary, tuple(lines))
+
+
+def _level_tables(
+    request: PredictRequest, levels: LevelSettings, bundle: Bundle
+) -> dict[str, Path]:
+    """Level -> its CSV, beside that of the cells; what cannot be shows before any image is read."""
+    columns: tuple[str, ...] = ()
+    if request.manifest is not None and levels.by:
+        columns = read_group_columns(request.manifest, request.images).columns
+    tables: dict[str, Path] = {}
+    for level in levels.by:
+        rule = level_rule(
+            level,
+            levels,
+            columns=("path", *columns),
+            header=lambda rule: unit_header(rule, bundle.info.classes, labelled=False),
+            where=request.manifest or request.images[0],
+        )
+        name = f"{request.output.stem}_{level_file(rule.name)}"
+        tables[level] = request.output.with_name(name)
+        require_new_file(tables[level])
+    return tables
