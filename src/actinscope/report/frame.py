@@ -47,7 +47,7 @@ def render(
     """
     sheets = [(_TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", *styles)]
     digest = hashlib.sha256(_OPEN_FOR_PRINT.encode()).digest()
-    context = {
+    context: dict[str, object] = {
         "c": content,
         "page": content.page,
         "sections": [],  # filled by the headings while the page is drawn
