@@ -217,7 +217,9 @@ def _points(shown: FeatureMapShown, numbers: Any, names: Sequence[str], axes: Ax
         axes.plot([], [], " ", label=words)
     else:
         for number, name in enumerate(short):
-            axes.plot([], [], "o", ms=3.5, color=colour_of(number), label=name)
+            # A legend leaves out names that begin with an underscore.
+            label = f" {name}" if name.startswith("_") else name
+            axes.plot([], [], "o", ms=3.5, color=colour_of(number), label=label)
     axes.legend(
         fontsize=6.5, loc="upper center", bbox_to_anchor=(0.5, -0.08), handletextpad=0.2,
         columnspacing=1.0, ncols=2 if max(map(len, short)) > 14 else 3,
