@@ -26,7 +26,7 @@ from actinscope.report import (
 )
 from actinscope.report.drawing import sheet
 from actinscope.report.paper_figures import leak_charts, leak_floor
-from actinscope.report.paper_page import points, render_paper
+from actinscope.report.paper_page import render_paper
 from actinscope.report.paper_tables import escaped, latex_text, shown, spreadsheet
 from helpers.pages import Page as ReadPage
 from helpers.report_content import HOSTILE, estimate, evaluation, picture
@@ -127,7 +127,7 @@ def test_published_and_own_numbers_are_told_apart() -> None:
     html = render_paper(make_content())
     assert '<tr class="published">' in html
     assert "90.0 (60.0 to 98.0)" in html
-    assert "+20.0 (\u22125.0 to 40.0)" in html
+    assert "+20.0 points (\u22125.0 to +40.0)" in html
 
 
 @pytest.mark.parametrize(
@@ -206,10 +206,6 @@ def test_every_repeat_has_its_dot() -> None:
     chart.draw(axes)
     dots = [list(one.get_xdata()) for one in axes.get_lines() if one.get_markersize() < 3]
     assert dots == [[90.0, 80.0], [70.0, 60.0]]
-
-
-def test_points_without_interval() -> None:
-    assert points(-0.034, math.nan, math.nan) == "\u22123.4"
 
 
 def test_files_are_the_same_each_time(tmp_path: Path) -> None:

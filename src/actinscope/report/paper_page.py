@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from itertools import groupby
 from pathlib import Path
 
-from actinscope import wording
 from actinscope.files import make_folder, write_text_atomic
 from actinscope.report import text
 from actinscope.report.frame import render
@@ -48,19 +46,9 @@ def render_paper(content: PaperContent) -> str:
             (network, list(rows))
             for network, rows in groupby(content.leak, key=lambda row: row.network)
         ],
-        points=points,
         share=_share,
         settings=setting_groups(content.page.settings),
     )
-
-
-def points(value: float, low: float, high: float) -> str:
-    """A difference of accuracies in points with its interval: "+12.3 (5.0 to 19.1)"."""
-    words = wording.points(value)
-    if math.isfinite(low) and math.isfinite(high):
-        low_words, high_words = (wording.points(end).removeprefix("+") for end in (low, high))
-        words += f" ({low_words} to {high_words})"
-    return words
 
 
 def _share(row: LeakRow, part: str) -> str:
