@@ -120,9 +120,7 @@ def _kind_of_start(path: Path, start: bytes) -> str:
             f"{named}the file holds text", where=path, remedy="Name an image file"
         )
     raise ImageUnreadable(
-        f"{named}the content is not an image of a known kind"
-        if claimed
-        else "the content is not an image of a known kind",
+        f"{named}the content is not an image of a known kind",
         where=path,
         remedy="Readable are TIFF, PNG, JPEG, BMP and NPY; with the extra 'formats' also CZI, "
         "ND2, LIF and OME-Zarr",

@@ -62,7 +62,7 @@ def check_size(path: Path, shape: Sequence[int], max_pixels: int) -> None:
         ImageTooLarge: more values than ``max_pixels``.
         ImageUnreadable: a negative length.
     """
-    sides = " x ".join(str(length) for length in shape)
+    sides = _sizes(shape)
     if any(length < 0 for length in shape):
         raise ImageUnreadable(
             f"the header gives impossible sizes ({sides})",

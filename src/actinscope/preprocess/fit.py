@@ -56,7 +56,7 @@ def fit_preprocess(
         )
     low, high = _ranges(study, pool, settings)
     channels, mean, std, order = _network_side(len(study.planes), settings, network)
-    return Preprocess(
+    fitted = Preprocess(
         channel_names=study.names,
         planes=study.planes,
         joint_colour=study.joint_colour,
@@ -72,8 +72,9 @@ def fit_preprocess(
         mean=mean,
         std=std,
         order=order,
-        description=_describe(study, settings, (low, high), size=network.size, channels=channels),
+        description="",
     )
+    return fitted.model_copy(update={"description": _describe(fitted)})
 
 
 def _first(image: Image, settings: PreprocessSettings) -> _Study:
@@ -175,55 +176,39 @@ def _network_side(
     return channels, (mean,) * channels, (std,) * channels, "rgb"
 
 
-def _describe(
-    study: _Study,
-    settings: PreprocessSettings,
-    ranges: tuple[tuple[float, ...], tuple[float, ...]],
-    *,
-    size: int,
-    channels: int,
-) -> str:
-    chosen = [study.names[plane] for plane in study.planes]
+def _describe(fitted: Preprocess) -> str:
+    how = "stretched" if fitted.resize == "stretch" else "resized and padded"
     return (
-        f"{_describe_channels(chosen, channels)}; "
-        f"{_describe_intensity(study, settings, ranges)}; "
-        + (
-            f"stretched to {size} x {size} pixels"
-            if settings.resize == "stretch"
-            else f"resized and padded to {size} x {size} pixels"
-        )
-        + "."
+        f"{_describe_channels(fitted)}; {_describe_intensity(fitted)}; "
+        f"{how} to {fitted.size} x {fitted.size} pixels."
     )
 
 
-def _describe_channels(chosen: list[str], channels: int) -> str:
-    text = ", ".join(chosen)
+def _describe_channels(fitted: Preprocess) -> str:
+    count, channels = len(fitted.planes), fitted.network_channels
+    text = ", ".join(fitted.channel_names[plane] for plane in fitted.planes)
     if text.startswith("channel "):  # the reader's own name for a channel without one
         text = text[0].upper() + text[1:]
     else:
-        text = f"Channel{'s' if len(chosen) > 1 else ''} {text}"
-    if len(chosen) == 1 and channels > 1:
+        text = f"Channel{'s' if count > 1 else ''} {text}"
+    if count == 1 and channels > 1:
         return f"{text} repeated to {channels} network channels"
-    if len(chosen) < channels:
-        return f"{text} as the first {len(chosen)} of {channels} network channels, the rest 0"
-    if len(chosen) == MOST_PLANES == channels:
+    if count < channels:
+        return f"{text} as the first {count} of {channels} network channels, the rest 0"
+    if count == MOST_PLANES == channels:
         return f"{text} as the network's three channels"
     return f"{text}, one network channel each"
 
 
-def _describe_intensity(
-    study: _Study,
-    settings: PreprocessSettings,
-    ranges: tuple[tuple[float, ...], tuple[float, ...]],
-) -> str:
-    percentiles = f"percentiles {settings.low_percentile:g} and {settings.high_percentile:g}"
-    if study.policy == "per_image":
+def _describe_intensity(fitted: Preprocess) -> str:
+    percentiles = f"percentiles {fitted.low_percentile:g} and {fitted.high_percentile:g}"
+    if fitted.intensity == "per_image":
         return f"{percentiles} of each image mapped to 0 and 1"
-    if study.policy == "divide":
-        return f"pixel values divided by {ranges[1][0]:g}"
-    pairs = sorted(set(zip(*ranges, strict=True)))
-    if len(pairs) > 1:
-        pairs = list(zip(*ranges, strict=True))
+    if fitted.intensity == "divide":
+        return f"pixel values divided by {fitted.high[0]:g}"
+    pairs = list(zip(fitted.low, fitted.high, strict=True))
+    if len(set(pairs)) == 1:
+        pairs = pairs[:1]
     text = ", ".join(f"{low:g} to {high:g}" for low, high in pairs)
-    source = "fixed" if study.policy == "fixed" else f"{percentiles} of the training part"
+    source = "fixed" if fitted.intensity == "fixed" else f"{percentiles} of the training part"
     return f"pixel values {text} ({source}) mapped to 0..1"

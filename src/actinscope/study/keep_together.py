@@ -47,17 +47,15 @@ def find_keep_together_sets(manifest: Manifest) -> KeepTogetherSets:
         )
     records = tuple(sorted(manifest.records, key=lambda record: record.key))
     group_of = [manifest.group_of(record) for record in records]
-    root_of = _join(
+    set_of = _join(
         [
             group_of,
             [r.pixel_hash or f"row {i}" for i, r in enumerate(records)],
             [r.copy_set or f"row {i}" for i, r in enumerate(records)],
         ]
     )
-    _, first, inverse = np.unique(root_of, return_index=True, return_inverse=True)
-    # The smallest index is the root of its set, so the sets come in the order of `records`.
-    assert np.all(np.diff(first) > 0)
-    set_of = inverse.reshape(-1)
+    _, first = np.unique(set_of, return_index=True)
+    assert np.all(np.diff(first) > 0)  # in the order of `records`
     number = {label: k for k, label in enumerate(classes)}
     label_of = np.asarray([number[record.label] for record in records])
     counts = np.zeros((len(first), len(classes)), dtype=np.int64)
@@ -67,22 +65,19 @@ def find_keep_together_sets(manifest: Manifest) -> KeepTogetherSets:
 
 
 def _join(keys: Sequence[Sequence[str]]) -> NDArray[np.intp]:
-    """Union-find: records with an equal value in any of ``keys`` have an equal root."""
-    parent = list(range(len(keys[0])))
+    """(N,) set of each record: those with an equal value in any of ``keys`` share one."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
-
+    count = len(keys[0])
+    pairs: list[tuple[int, int]] = []
     for values in keys:
         first: dict[str, int] = {}
-        for index, value in enumerate(values):
-            other = first.setdefault(value, index)
-            a, b = root(index), root(other)
-            parent[max(a, b)] = min(a, b)
-    return np.asarray([root(index) for index in range(len(parent))], dtype=np.intp)
+        pairs += [(first.setdefault(value, index), index) for index, value in enumerate(values)]
+    ends = tuple(np.transpose(pairs))
+    graph = coo_array((np.ones(len(pairs)), ends), shape=(count, count))
+    number: NDArray[np.intp] = connected_components(graph, directed=False)[1].astype(np.intp)
+    return number
 
 
 def same_pixels(records: Sequence[Record]) -> list[list[Record]]:
