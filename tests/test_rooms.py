@@ -59,7 +59,7 @@ ONLY_IN = {
     "tensorflow": ("networks/", "training/"),
     "tf2onnx": ("networks/",),
     "matplotlib": ("report/",),
-    "jinja2": ("report/",),
+    "jinja2": ("report/", "writeup/"),
     "openvino": ("runtimes/imports.py",),
     "onnxruntime": ("runtimes/imports.py",),
     "bioio": ("images/",),

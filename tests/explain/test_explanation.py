@@ -35,7 +35,7 @@ from actinscope.report.figures import write_figures
 from actinscope.report.report_page import render_report
 from actinscope.report.tables import write_tables
 from actinscope.study import read_manifest
-from actinscope.workflows.train_report import Pictures
+from actinscope.workflows.report import Pictures, scaling
 from helpers.explained_runs import READER, cell_pixels, toy_looks
 from helpers.pages import Page
 from helpers.report_content import HOSTILE, make_content
@@ -57,7 +57,7 @@ def dense(tmp_path_factory: pytest.TempPathFactory) -> SaliencySource:
 
 
 def pictures_of(looks: SaliencySource) -> Pictures:
-    return Pictures(looks.part, looks.predictor.bundle.info.preprocess, READER, looks)
+    return Pictures(looks.part, scaling(looks.predictor.bundle.info.preprocess, READER), looks)
 
 
 def shown_of(found: Explanation, looks: SaliencySource) -> ExplanationShown:
@@ -149,7 +149,7 @@ def test_a_network_without_maps_is_asked_by_occlusion(dense: SaliencySource) -> 
     # The tiny network looks at the mean brightness: the bright cell is what counts.
     assert found.attention is not None
     assert found.attention.inside.value > found.attention.area.value
-    right = pictures_of(dense).right(0)
+    right = pictures_of(dense).correct(0)
     with_maps = [picture.heat is not None for picture in right]
     assert with_maps == [number < 4 for number in range(len(right))]
     assert right[0].map_name == OCCLUSION

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 from typing import Any
 
@@ -21,18 +21,35 @@ from actinscope.evaluation import (
 )
 from actinscope.explain import ControlResults
 from actinscope.explain.control_models import ControlPredictions, judge_control, permuted_labels
-from actinscope.networks import network_entry
+from actinscope.networks import ResolvedWeights, network_entry
 from actinscope.predict import DecisionRules
-from actinscope.preprocess import Preprocess
+from actinscope.report import ChecklistItem
+from actinscope.runs import RunContext
 from actinscope.training import Recipe
-from actinscope.writeup import AuditFacts
-from actinscope.writeup.crossvalidate_facts import FoldsFacts, Model
-from actinscope.writeup.diagnostics import Diagnostics, ExplanationFacts
-from actinscope.writeup.facts import PartFacts, RunFacts, StudyFacts, Trained
+from actinscope.writeup import Facts
+from actinscope.writeup.diagnostics import AuditFacts, Diagnostics, ExplanationFacts
+from actinscope.writeup.documents import checklists, methods_paragraphs, model_card
+from actinscope.writeup.facts import (
+    FoldsFacts,
+    ModelFacts,
+    PartFacts,
+    SplitFacts,
+    TrainingSummary,
+)
 from helpers.bundles import bundle_info
 from helpers.tiny_training import tiny_preprocess
 
 CLASSES = ("control", "treated")
+PARTS = ("train", "validation", "test")
+SUMMARY = [one.name for one in fields(TrainingSummary)]
+ENVIRONMENT = {
+    "actinscope": "1.2.3",
+    "python": "3.11.7",
+    "platform": "Linux x86_64",
+    "cores": "2",
+    "backend": "tensorflow",
+    "keras": "3.15",
+}
 
 
 def predictions(
@@ -55,14 +72,37 @@ def evaluated(seed: int, n: int, groups: int | None) -> Evaluation:
     return evaluate(labels, chances, classes=CLASSES, groups=own, seed=0, resamples=50)
 
 
+def toy_model(name: str, *, recipe: Recipe | None = None, **changes: Any) -> ModelFacts:
+    """A model that was right for 8 of 10 in every part, with any facts changed."""
+    summary = {one: changes.pop(one) for one in SUMMARY if one in changes}
+    info = bundle_info(
+        changes.pop("preprocess", tiny_preprocess()),
+        classes=CLASSES,
+        actinscope_version="1.2.3",
+        reliability=changes.pop("reliability", None),
+    )
+    counts = dict.fromkeys(CLASSES, 5)
+    accuracy = {"accuracy": Estimate(changes.pop("right", 0.8), 0.6, 0.9, 10, 8, "")}
+    values: dict[str, Any] = {
+        "name": name,
+        "recipe": recipe or Recipe(),
+        "info": info,
+        "parts": tuple(PartFacts(part, 10, 4, counts) for part in PARTS),
+        "training": replace(TrainingSummary(95, 49, 3_415_586, 2_646_946, 12, 9), **summary),
+        "seconds": 60.0,
+        "metrics": dict.fromkeys(PARTS, accuracy),
+    }
+    return ModelFacts(**(values | changes))
+
+
 def toy_facts(
     recipe: Recipe | None = None,
     *,
     group: str | None = "donor",
     test_groups: int = 8,
     **changes: Any,
-) -> RunFacts:
-    """A run on 24 donors (or ungrouped), with any facts changed."""
+) -> Facts:
+    """A run on 24 donors (or ungrouped), with any facts of it or of its model changed."""
     evaluations, parts = {}, []
     for number, (name, n, groups) in enumerate(
         (("test", 41, test_groups), ("validation", 30, 4), ("train", 160, 12))
@@ -70,12 +110,21 @@ def toy_facts(
         labels = np.arange(n) % 2
         evaluations[name] = evaluated(number, n, groups if group else None)
         counts = {label: int((labels == k).sum()) for k, label in enumerate(CLASSES)}
-        parts.append(PartFacts(name, n, groups if group else None, counts))
+        parts.insert(0, PartFacts(name, n, groups if group else None, counts))
+    of_model = {one: changes.pop(one) for one in (*SUMMARY, "preprocess") if one in changes}
+    model = toy_model(
+        "run",
+        recipe=recipe,
+        parts=tuple(parts),
+        metrics={name: one.metrics for name, one in evaluations.items()},
+        seconds=90.0,
+        **of_model,
+    )
     labels, chances, names = predictions(41, seed=0, groups=test_groups)
     level = evaluate_level(
         labels, chances, [(name,) for name in names], LevelRule(("donor",)), classes=CLASSES
     )
-    entry = network_entry("efficientnet-lite0")
+    weights = changes.pop("weights", "imagenet")
     values: dict[str, Any] = {
         "classes": CLASSES,
         "by_class": {name: sum(part.by_class[name] for part in parts) for name in CLASSES},
@@ -84,39 +133,75 @@ def toy_facts(
         "group": group,
         "groups": test_groups + 16 if group else None,
         "crop_size": None,
-        "parts": tuple(parts),
-        "split_origin": "seed",
         "by_image": group is None,
-        "leak": False,
-        "recipe": recipe or Recipe(),
-        "preprocess": tiny_preprocess(),
-        "reading": (),
-        "network": entry,
-        "weights": "imagenet",
-        "weights_text": "EfficientNet-Lite0 with ImageNet weights from a package",
-        "weights_sha256": "ab" * 32,
-        "frozen_layers": 95,
-        "trained_layers": 49,
-        "parameters": 3_415_586,
-        "trained_parameters": 2_646_946,
-        "epochs": 12,
-        "kept_epoch": 9,
-        "history": ({"seconds": 30.0}, {"seconds": 60.0}),
-        "evaluations": evaluations,
-        "levels": (level,),
         "synthetic": False,
-        "environment": {
-            "actinscope": "1.2.3",
-            "python": "3.11.7",
-            "platform": "Linux x86_64",
-            "cores": "2",
-            "backend": "tensorflow",
-            "keras": "3.15",
-        },
+        "reading": (),
+        "recipe": recipe or Recipe(),
+        "network": network_entry("efficientnet-lite0"),
+        "weights": ResolvedWeights(
+            weights,
+            None,
+            None if weights in {"none", "scratch"} else "ab" * 32,
+            "EfficientNet-Lite0 with ImageNet weights from a package",
+        ),
+        "context": RunContext("2026-01-01T00:00:00+00:00", ENVIRONMENT, "", "1.2.3"),
         "gpu": False,
-        "created": "2026-01-01T00:00:00+00:00",
+        "design": SplitFacts(changes.pop("split_origin", "seed"), changes.pop("leak", False)),
+        "models": (model,),
+        "result": evaluations["test"],
+        "levels": (level,),
     }
-    return RunFacts(**(values | changes))
+    return Facts(**(values | changes))
+
+
+def toy_folds(recipe: Recipe | None = None, **changes: Any) -> Facts:
+    """Two folds of 40 images from 12 donors (or ungrouped), with any facts changed."""
+    group = changes.pop("group", "donor")
+    labels, chances, names = predictions(40, seed=3, groups=12)
+    groups = names if group else None
+    found = evaluate(labels, chances, classes=CLASSES, groups=groups, seed=0, resamples=50)
+    pooled = (found,) * changes.pop("repeats", 1)
+    design: dict[str, Any] = {
+        "count": 2,
+        "pooled": pooled,
+        "missing": 0,
+        "notes": (),
+        "search": None,
+        "extras": False,
+        "deployed": "refit",
+        "refit": toy_model("refit", recipe=recipe, kept_epoch=11),
+        "validation_share": 0.1,
+    }
+    design |= {one.name: changes.pop(one.name) for one in fields(FoldsFacts) if one.name in changes}
+    values = {
+        "groups": 12 if group else None,
+        "design": FoldsFacts(**design),
+        "models": (
+            toy_model("fold-1-1", recipe=recipe),
+            toy_model("fold-1-2", recipe=recipe, kept_epoch=4, right=0.9),
+        ),
+        "result": found,
+        "levels": (),
+    }
+    return toy_facts(recipe, group=group, **(values | changes))
+
+
+def answers_of(facts: Facts) -> dict[str, ChecklistItem]:
+    """Every item of both checklists by its number."""
+    lists = checklists(facts, methods_paragraphs(facts))
+    return {item.number: item for one in lists for item in one.items}
+
+
+def card_of(facts: Facts) -> str:
+    """The card of the run's model, or of that which was trained on all images."""
+    model = facts.models[0] if facts.folds is None else facts.folds.refit
+    assert model is not None
+    return model_card(facts, methods_paragraphs(facts), model.info, model)
+
+
+def paragraph(facts: Facts, heading: str) -> str:
+    """One paragraph of the methods."""
+    return methods_paragraphs(facts)[heading]
 
 
 def toy_controls(*, strong: bool = False) -> ControlResults:
@@ -166,56 +251,6 @@ def toy_checks(**changes: Any) -> Diagnostics:
             copies=3,
         ),
         "explanation": ExplanationFacts("occlusion map"),
-        "worth": toy_worth(),
+        "uncertainty": toy_worth(),
     }
     return Diagnostics(**(values | changes))
-
-
-SHARED = list(StudyFacts.__dataclass_fields__)
-
-
-def toy_model(name: str, *, recipe: Recipe | None = None, kept: int = 9, **changes: Any) -> Model:
-    """A fold that was right for 8 of 10, or with ``parts`` another model."""
-    preprocess: Preprocess = changes.pop("preprocess", tiny_preprocess())
-    reliability = changes.pop("reliability", None)
-    info = bundle_info(preprocess, classes=CLASSES)
-    info = info.model_copy(update={"reliability": reliability})
-    counts = dict.fromkeys(CLASSES, 5)
-    accuracy = {"accuracy": Estimate(changes.pop("right", 0.8), 0.6, 0.9, 10, 8, "")}
-    values: dict[str, Any] = {
-        "name": name,
-        "recipe": recipe or Recipe(),
-        "info": info,
-        "parts": tuple(PartFacts(part, 10, 4, counts) for part in ("train", "validation", "test")),
-        "trained": Trained(95, 49, 3_415_586, 2_646_946, 12, kept),
-        "seconds": 60.0,
-        "metrics": dict.fromkeys(("train", "validation", "test"), accuracy),
-    }
-    return Model(**(values | changes))
-
-
-def toy_folds(recipe: Recipe | None = None, **changes: Any) -> FoldsFacts:
-    """Two folds of 40 images from 12 donors (or ungrouped), with any facts changed."""
-    group = changes.pop("group", "donor")
-    run = toy_facts(recipe, group=group)
-    labels, chances, names = predictions(40, seed=3, groups=12)
-    groups = names if group else None
-    found = evaluate(labels, chances, classes=CLASSES, groups=groups, seed=0, resamples=50)
-    values = {name: getattr(run, name) for name in SHARED} | {
-        "groups": 12 if group else None,
-        "count": 2,
-        "folds": (
-            toy_model("fold-1-1", recipe=recipe),
-            toy_model("fold-1-2", recipe=recipe, kept=4, right=0.9),
-        ),
-        "pooled": (found,),
-        "missing": 0,
-        "levels": (),
-        "notes": (),
-        "search": None,
-        "extras": False,
-        "deployed": "refit",
-        "refit": toy_model("refit", recipe=recipe, kept=11),
-        "validation_share": 0.1,
-    }
-    return FoldsFacts(**(values | changes))

@@ -9,37 +9,43 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jinja2 import Environment, nodes
 
 from actinscope.audit import Confound
-from actinscope.evaluation import evaluation_to_json
-from actinscope.training import Recipe, TreeEnsemble, change_recipe, load_recipe
-from actinscope.training.tree_onnx import Tree
+from actinscope.evaluation import estimates_to_json, evaluation_to_json
+from actinscope.training import Recipe, change_recipe, load_recipe
 from actinscope.wording import escaped, percent
-from actinscope.writeup import AuditFacts, write_run_writeup
-from actinscope.writeup.card import model_card
-from actinscope.writeup.checklist_items import DOME_ITEMS, REFORMS_ITEMS
-from actinscope.writeup.checklists import checklists
-from actinscope.writeup.diagnostics import Diagnostics
-from actinscope.writeup.facts import RunFacts
-from actinscope.writeup.methods import cautions, methods_markdown, methods_paragraphs
-from helpers.run_facts import toy_checks, toy_controls, toy_facts, toy_worth
+from actinscope.writeup import Facts, phrases, write_writeup
+from actinscope.writeup.diagnostics import AuditFacts, Diagnostics
+from actinscope.writeup.documents import (
+    checklist_data,
+    methods_markdown,
+    methods_paragraphs,
+)
+from actinscope.writeup.facts import FoldsFacts, ModelFacts, SplitFacts, TrainingSummary
+from actinscope.writeup.phrases import cautions
+from helpers.run_facts import (
+    answers_of,
+    card_of,
+    paragraph,
+    toy_checks,
+    toy_controls,
+    toy_facts,
+    toy_worth,
+)
+from helpers.tiny_training import tiny_preprocess
 
 #: Words that claim independence of the test part.
 CLAIMS = ("took no part in training", "independent test", "held-out", "stayed in one part")
 
 
-def everything(facts: RunFacts) -> str:
+def everything(facts: Facts) -> str:
     """All that is written about a run, as one text."""
-    answers = [item.answer for one in checklists(facts) for item in one.items]
-    return "\n".join([methods_markdown(methods_paragraphs(facts)), model_card(facts), *answers])
-
-
-def paragraph(facts: RunFacts, heading: str) -> str:
-    return dict(methods_paragraphs(facts))[heading]
+    answers = [item.answer for item in answers_of(facts).values()]
+    return "\n".join([methods_markdown(methods_paragraphs(facts)), card_of(facts), *answers])
 
 
 def shown(value: float, metric: str) -> str:
@@ -54,11 +60,15 @@ def test_every_number_of_the_evaluation_is_one_of_metrics_json(
     seed: int, groups: int, grouped: bool
 ) -> None:
     facts = toy_facts(Recipe(seed=seed), group="donor" if grouped else None, test_groups=groups)
-    text = paragraph(facts, "Evaluation").replace(facts.test.interval_method, "")
-    allowed = {"95", "1", str(facts.test.n), str(facts.test.groups), percent(facts.baseline)[:-2]}
-    for part, evaluation in facts.evaluations.items():
-        allowed.add(str(evaluation.n))
-        for name, figure in evaluation_to_json(evaluation).items():
+    text = paragraph(facts, "Evaluation").replace(facts.result.interval_method, "")
+    tested, groups_tested = facts.result.n, facts.result.groups
+    allowed = {"95", "1", str(tested), str(groups_tested), percent(facts.baseline)[:-2]}
+    for part, metrics in facts.models[0].metrics.items():
+        allowed.add(str(metrics["accuracy"].n))
+        figures = estimates_to_json(metrics)
+        if part == "test":
+            figures = evaluation_to_json(facts.result)
+        for name, figure in figures.items():
             if part == "test" or name == "accuracy":
                 values = [figure[key] for key in ("value", "low", "high")]
                 allowed |= {shown(float(one), name) for one in values if one is not None}
@@ -70,15 +80,15 @@ def test_every_number_of_the_evaluation_is_one_of_metrics_json(
 
 def test_the_accuracy_is_the_one_of_metrics_json_everywhere() -> None:
     facts = toy_facts()
-    figure = evaluation_to_json(facts.test)["accuracy"]
+    figure = evaluation_to_json(facts.result)["accuracy"]
     value, low, high = (f"{100 * float(figure[key]):.1f} %" for key in ("value", "low", "high"))  # type: ignore[arg-type]
     written = f"{value} ({figure['count']} of 41; 95 % interval {low} to {high})"
-    evaluated = {item.number: item.answer for one in checklists(facts) for item in one.items}
+    answers = answers_of(facts)
     for text in (
         paragraph(facts, "Evaluation"),
-        model_card(facts),
-        evaluated["E1 evaluation"],
-        evaluated["5c"],
+        card_of(facts),
+        answers["E1 evaluation"].answer,
+        answers["5c"].answer,
     ):
         assert written in text
 
@@ -91,7 +101,7 @@ def test_no_claim_of_independence_where_images_were_split_one_by_one(origin: Any
         assert claim not in text, claim
     assert "upper bound" in paragraph(facts, "Caution")
     assert "NOT independent" in text
-    assert "> **No sample" in model_card(facts)
+    assert "> **No sample" in card_of(facts)
 
 
 def test_no_claim_of_independence_where_parts_leak() -> None:
@@ -126,13 +136,13 @@ def test_few_test_groups_are_a_caution() -> None:
 
 
 def test_synthetic_and_random_come_first() -> None:
-    facts = toy_facts(synthetic=True, weights="none", weights_sha256=None)
+    facts = toy_facts(synthetic=True, weights="none")
     first, second = cautions(facts)
     assert first.startswith("The images are SYNTHETIC") and "RANDOM weights" in second
     assert methods_markdown(methods_paragraphs(facts)).startswith(
         f"# Methods\n\n**Caution.** {first}"
     )
-    assert model_card(facts).split("\n\n")[1] == f"> **{first}**"
+    assert card_of(facts).split("\n\n")[1] == f"> **{first}**"
     text = everything(facts)
     assert "Russakovsky" not in text, "no ImageNet where no such weights were used"
     assert "licence Apache" not in text
@@ -193,8 +203,7 @@ def test_nothing_is_said_of_what_was_switched_off() -> None:
     ],
 )
 def test_intensity_is_told_as_it_was(changed: dict[str, Any], words: str) -> None:
-    facts = toy_facts()
-    facts = replace(facts, preprocess=facts.preprocess.model_copy(update=changed))
+    facts = toy_facts(preprocess=tiny_preprocess().model_copy(update=changed))
     assert words in paragraph(facts, "Preprocessing")
     fitted = "taken from training images" in everything(facts)
     assert fitted == (changed["intensity"] == "percentile")
@@ -211,27 +220,18 @@ def test_a_loss_term_is_told_with_its_figures() -> None:
 
 
 def test_boosted_trees_are_told_as_such() -> None:
-    leaf = Tree(
-        target=0,
-        feature=np.array([-1]),
-        threshold=np.zeros(1, np.float32),
-        left=np.array([-1]),
-        right=np.array([-1]),
-        missing_left=np.array([False]),
-        value=np.ones(1, np.float32),
-    )
-    forest = TreeEnsemble((leaf,) * 6, np.zeros(2, np.float32), features=1280)
+    recipe = load_recipe("boosted-trees")
     facts = toy_facts(
-        load_recipe("boosted-trees"), forest=forest, trained_parameters=0, kept_epoch=3, epochs=9
+        recipe, trees=6, nodes=7, features=1280, trained_parameters=0, kept_epoch=3, epochs=9
     )
     assert "6 trees in 3 rounds" in paragraph(facts, "Network")
     trained = paragraph(facts, "Training")
     assert "depth of at most 3" in trained and "Of 9 rounds the first 3 were kept" in trained
-    text = " ".join(words for _, words in methods_paragraphs(facts))
-    answers = " ".join(one.answer for checklist in checklists(facts) for one in checklist.items)
+    text = " ".join(methods_paragraphs(facts).values())
+    answers = " ".join(item.answer for item in answers_of(facts).values())
     for words in ("epoch", "Adam", "frozen", "softmax", "  "):
         assert words not in text and words not in answers, words
-    assert "6 nodes of 6 trees" in answers
+    assert "7 nodes of 6 trees" in answers
 
 
 augmentations = st.fixed_dictionaries(
@@ -291,7 +291,7 @@ def test_the_text_follows_the_recipe(
         ("lowest loss on the validation", recipe.training.keep == "best"),
     ):
         assert (words in trained) == used, words
-    assert "  " not in "".join(text for _, text in methods_paragraphs(facts))
+    assert "  " not in "".join(methods_paragraphs(facts).values())
 
 
 @pytest.mark.parametrize(
@@ -300,30 +300,34 @@ def test_the_text_follows_the_recipe(
         toy_facts(),
         toy_facts(group=None),
         toy_facts(leak=True, split_origin="manifest", test_groups=2),
-        toy_facts(load_recipe("paper"), weights="none", weights_sha256=None, synthetic=True),
+        toy_facts(load_recipe("paper"), weights="none", synthetic=True),
         toy_facts(split_origin="caller", crop_size=64, levels=()),
-        toy_facts(checks=toy_checks()),
+        toy_facts(diagnostics=toy_checks()),
     ],
 )
-def test_every_item_is_answered_or_left_to_someone(facts: RunFacts) -> None:
-    dome, reforms = checklists(facts)
-    assert [item.number for item in dome.items] == list(DOME_ITEMS)
-    assert [item.number for item in reforms.items] == list(REFORMS_ITEMS)
-    for item in (*dome.items, *reforms.items):
+def test_every_item_is_answered_or_left_to_someone(facts: Facts) -> None:
+    found = answers_of(facts)
+    assert len(found) == 21 + 32
+    for item in found.values():
         assert item.source in {"run", "author", "not done"}, item.number
         assert len(item.answer) > 15, item.number
         assert "  " not in item.answer, item.number
 
 
 def test_the_checklists_are_whole() -> None:
-    assert len(DOME_ITEMS) == 21
-    assert len(REFORMS_ITEMS) == 32
-    modules = [number[0] for number in REFORMS_ITEMS]
+    dome, reforms = (content["items"] for content in checklist_data().values())
+    assert len(dome) == 21
+    assert len(reforms) == 32
+    modules = [number[0] for number in reforms]
     assert [modules.count(str(one)) for one in range(1, 9)] == [3, 5, 7, 3, 6, 3, 3, 2]
+    for number, item in (dome | reforms).items():
+        assert item["source"] in {"run", "author", "not done"}, number
+        answers = set(item) - {"question", "source", "done"}
+        assert answers in ({"answer"}, {"split", "folds"}), number
 
 
 def test_what_only_an_author_knows_is_left_to_the_author() -> None:
-    found = {item.number: item.source for one in checklists(toy_facts()) for item in one.items}
+    found = {number: item.source for number, item in answers_of(toy_facts()).items()}
     for number in ("1a", "1b", "1c", "2a", "3a", "3b", "3c", "3g", "6c", "8b", "D1 provenance"):
         assert found[number] == "author", number
     for number in ("5e", "5f", "7c", "E3 comparison", "M3 execution time"):
@@ -341,19 +345,19 @@ def test_foreign_names_bring_no_markup() -> None:
 def test_the_files(tmp_path: Path) -> None:
     (tmp_path / "bundle").mkdir()
     facts = toy_facts()
-    paperwork = write_run_writeup(facts, tmp_path)
+    written = write_writeup(facts, tmp_path)
     assert (tmp_path / "methods.md").read_text("utf-8") == methods_markdown(
         methods_paragraphs(facts)
     )
-    assert (tmp_path / "bundle" / "MODEL_CARD.md").read_text("utf-8") == model_card(facts)
+    assert (tmp_path / "bundle" / "MODEL_CARD.md").read_text("utf-8") == card_of(facts)
     rows = list(csv.reader(io.StringIO((tmp_path / "checklists.csv").read_text("utf-8"))))
     assert rows[0] == ["checklist", "item", "question", "answer", "source"]
     assert len(rows) == 1 + 21 + 32
-    assert paperwork.methods == methods_paragraphs(facts)
+    assert written.methods == methods_paragraphs(facts)
 
 
 def test_the_card_has_the_sections_of_model_cards() -> None:
-    headings = re.findall(r"^## (.+)$", model_card(toy_facts()), re.M)
+    headings = re.findall(r"^## (.+)$", card_of(toy_facts()), re.M)
     assert headings == [
         "Model details",
         "Intended use",
@@ -369,18 +373,11 @@ def test_the_card_has_the_sections_of_model_cards() -> None:
     ]
 
 
-def answers_of(facts: RunFacts) -> dict[str, tuple[str, str]]:
-    """Item -> source and answer."""
-    return {
-        item.number: (item.source, item.answer) for one in checklists(facts) for item in one.items
-    }
-
-
 def test_what_was_run_is_not_called_not_done() -> None:
-    facts = toy_facts(checks=toy_checks())
+    facts = toy_facts(diagnostics=toy_checks())
     found = answers_of(facts)
     for number in ("E3 comparison", "5f", "7c"):
-        assert found[number][0] == "run", number
+        assert found[number].source == "run", number
     text = everything(facts)
     for false in (
         "No other method was run",
@@ -392,48 +389,48 @@ def test_what_was_run_is_not_called_not_done() -> None:
         "Other factors (day",
     ):
         assert false not in text, false
-    control = facts.checks.controls.controls[0]  # type: ignore[union-attr]
+    control = facts.diagnostics.controls.controls[0]  # type: ignore[union-attr]
     reached = f"brightness {100 * control.balanced_accuracy.value:.1f} % (95 % interval"
-    assert reached in found["E3 comparison"][1] and reached in paragraph(facts, "Checks")
-    assert "labels dealt out anew within groups (999 times)" in found["7c"][1]
-    assert "The audit made 2 permutation tests for confounds" in found["7c"][1]
-    assert "these do: brightness (balanced accuracy 90.0 %, by chance 50.0 %" in found["6c"][1]
-    assert "these do: brightness" in model_card(facts)
-    assert "Occlusion maps of right and wrong" in found["M1 interpretability"][1]
+    assert reached in found["E3 comparison"].answer and reached in paragraph(facts, "Checks")
+    assert "labels dealt out anew within groups (999 times)" in found["7c"].answer
+    assert "The audit made 2 permutation tests for confounds" in found["7c"].answer
+    assert "these do: brightness (balanced accuracy 90.0 %, by chance 50.0 %" in found["6c"].answer
+    assert "these do: brightness" in card_of(facts)
+    assert "Occlusion maps of right and wrong" in found["M1 interpretability"].answer
 
 
 def test_what_was_switched_off_is_called_so() -> None:
-    facts = toy_facts(checks=Diagnostics())
+    facts = toy_facts(diagnostics=Diagnostics())
     found = answers_of(facts)
-    assert "the recipe switched the controls off" in found["E3 comparison"][1]
-    assert "No statistical test was made of the network's result" in found["7c"][1]
-    assert "which still get one of them" in found["8b"][1]
-    assert "Near copies were not looked for." in found["D3 redundancy"][1]
-    assert "The run did not look for that." in found["6c"][1]
-    assert "They were not tested." in found["M1 interpretability"][1]
-    assert not {"Probabilities", "Checks"} & set(dict(methods_paragraphs(facts)))
-    only_audit = answers_of(toy_facts(checks=toy_checks(controls=None)))
-    assert only_audit["7c"][0] == "not done"
-    assert "2 permutation tests for confounds" in only_audit["7c"][1]
+    assert "the recipe switched the controls off" in found["E3 comparison"].answer
+    assert "No statistical test was made of the network's result" in found["7c"].answer
+    assert "which still get one of them" in found["8b"].answer
+    assert "Near copies were not looked for." in found["D3 redundancy"].answer
+    assert "The run did not look for that." in found["6c"].answer
+    assert "They were not tested." in found["M1 interpretability"].answer
+    assert not {"Probabilities", "Checks"} & set(methods_paragraphs(facts))
+    only_audit = answers_of(toy_facts(diagnostics=toy_checks(controls=None)))
+    assert only_audit["7c"].source == "not done"
+    assert "2 permutation tests for confounds" in only_audit["7c"].answer
 
 
 def test_a_control_that_explains_the_result_is_said() -> None:
     controls = toy_controls(strong=True)
-    found = answers_of(toy_facts(checks=toy_checks(controls=controls)))
-    assert "NOT shown to be ahead of: brightness." in found["E3 comparison"][1]
-    facts = toy_facts(checks=toy_checks(doubts=("Brightness alone reaches 100 %.",)))
+    found = answers_of(toy_facts(diagnostics=toy_checks(controls=controls)))
+    assert "NOT shown to be ahead of: brightness." in found["E3 comparison"].answer
+    facts = toy_facts(diagnostics=toy_checks(warnings=("Brightness alone reaches 100 %.",)))
     assert cautions(facts) == ("Brightness alone reaches 100 %.",)
 
 
 def test_the_methods_tell_of_calibration_sets_and_abstaining() -> None:
-    text = paragraph(toy_facts(checks=toy_checks()), "Probabilities")
+    text = paragraph(toy_facts(diagnostics=toy_checks()), "Probabilities")
     assert "one temperature, 1.25, fitted on 30 validation images from 4 donors" in text
     assert "meant to hold the true class in 90.0 % of the images" in text
     assert "where the set was not a single class or the image was unfamiliar" in text
     assert "4.9 % (2 of 41; " in text
     assert "classes on average (the set of an unfamiliar image is empty)." in text
-    plain = toy_checks(worth=toy_worth(ood=False))
-    text = everything(toy_facts(checks=plain))
+    plain = toy_checks(uncertainty=toy_worth(ood=False))
+    text = everything(toy_facts(diagnostics=plain))
     assert "where the set was not a single class:" in text
     assert "unfamiliar and are left unnamed" not in text
     assert "which still get one of them" in text
@@ -443,39 +440,73 @@ def test_what_could_not_be_calibrated_or_told_is_not_claimed() -> None:
     worth = toy_worth()
     rules = worth.rules[0].model_copy(update={"temperature": 1.0})
     few = AuditFacts((Confound("brightness", 0.9, 0.5, 0.4, 0.2),))
-    facts = toy_facts(checks=toy_checks(worth=replace(worth, rules=(rules,)), audit=few))
+    facts = toy_facts(diagnostics=toy_checks(uncertainty=replace(worth, rules=(rules,)), audit=few))
     assert "those that the network gives" in paragraph(facts, "Probabilities")
     assert "logits" not in everything(facts)
-    assert "The probabilities are not calibrated" in answers_of(facts)["M2 output"][1]
-    assert "none was shown to; with so few groups only" in answers_of(facts)["6c"][1]
-    enough = answers_of(toy_facts(checks=toy_checks()))
-    assert "so few groups" not in enough["6c"][1]
-    assert "The probabilities are calibrated" in enough["M2 output"][1]
+    assert "The probabilities are not calibrated" in answers_of(facts)["M2 output"].answer
+    assert "none was shown to; with so few groups only" in answers_of(facts)["6c"].answer
+    enough = answers_of(toy_facts(diagnostics=toy_checks()))
+    assert "so few groups" not in enough["6c"].answer
+    assert "The probabilities are calibrated" in enough["M2 output"].answer
 
 
 def test_copies_between_the_parts_are_no_secret() -> None:
     audit = AuditFacts(copies=5, apart=3, apart_from_test=2)
-    facts = toy_facts(checks=toy_checks(audit=audit))
+    facts = toy_facts(diagnostics=toy_checks(audit=audit))
     found = answers_of(facts)
     for number in ("D3 redundancy", "6b"):
-        assert "5 pairs, of which 3 in two parts (2 with one image in the test" in found[number][1]
+        assert (
+            "5 pairs, of which 3 in two parts (2 with one image in the test" in found[number].answer
+        )
     assert cautions(facts)[0].startswith("2 pairs of images of the same cells")
     together = change_recipe(Recipe(), {"split": {"keep_copies": True}})
-    kept = answers_of(toy_facts(together, checks=Diagnostics()))["6b"][1]
+    kept = answers_of(toy_facts(together, diagnostics=Diagnostics()))["6b"].answer
     assert "Near copies (turned, shifted, recompressed) stay together, too." in kept
-    given = toy_facts(together, split_origin="manifest", checks=Diagnostics())
-    assert "stay together" not in answers_of(given)["6b"][1]
+    given = toy_facts(together, split_origin="manifest", diagnostics=Diagnostics())
+    assert "stay together" not in answers_of(given)["6b"].answer
 
 
 def test_dropout_of_the_head_is_regularisation() -> None:
     recipe = change_recipe(Recipe(), {"network": {"head_dropout": 0.3}})
-    assert "dropout 0.3 in the new layers" in answers_of(toy_facts(recipe))["O7 regularisation"][1]
-    assert "ropout" not in answers_of(toy_facts())["O7 regularisation"][1]
+    assert (
+        "dropout 0.3 in the new layers" in answers_of(toy_facts(recipe))["O7 regularisation"].answer
+    )
+    assert "ropout" not in answers_of(toy_facts())["O7 regularisation"].answer
 
 
 def test_intervals_are_cited_by_what_they_are_made_of() -> None:
     found = paragraph(toy_facts(), "References")
-    method = toy_facts().test.interval_method
+    method = toy_facts().result.interval_method
     assert "effective number" in method
     for author in ("Wilson EB", "Korn EL", "Hesterberg TC"):
         assert author in found
+
+
+def test_templates_name_only_what_there_is() -> None:
+    """Also in branches that no test renders: a misspelt fact would stop a finished run."""
+    known: dict[str, object] = {
+        "facts": Facts,
+        "folds": FoldsFacts,
+        "split": SplitFacts,
+        "common": TrainingSummary,
+        "checks": Diagnostics,
+        "model": ModelFacts,
+        "say": phrases,
+    }
+    folder = Path(phrases.__file__).parent
+    sources = {path.name: path.read_text("utf-8") for path in folder.glob("templates/*.j2")}
+    assert len(sources) == 4
+    for content in checklist_data().values():
+        for number, item in content["items"].items():
+            for part in ("answer", "split", "folds"):
+                sources[f"{number} {part}"] = item.get(part, "")
+            sources[f"{number} done"] = f"{{{{ {item.get('done', 'true')} }}}}"
+    found = 0
+    for name, source in sources.items():
+        for node in Environment().parse(source).find_all(nodes.Getattr):
+            if isinstance(node.node, nodes.Name) and node.node.name in known:
+                owner = known[node.node.name]
+                names = {*dir(owner), *getattr(owner, "__dataclass_fields__", ())}
+                assert node.attr in names, f"{name}: {node.node.name}.{node.attr}"
+                found += 1
+    assert found > 150

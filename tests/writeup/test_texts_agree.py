@@ -14,17 +14,11 @@ import pytest
 import actinscope
 from actinscope.cli.main import main
 from actinscope.wording import percent
-from actinscope.writeup import AuditFacts
-from actinscope.writeup.card import model_card
-from actinscope.writeup.checklists import checklists
-from actinscope.writeup.crossvalidate_checklists import folds_checklists
-from actinscope.writeup.crossvalidate_facts import FoldsFacts
-from actinscope.writeup.crossvalidate_methods import folds_paragraphs
-from actinscope.writeup.diagnostics import Diagnostics
-from actinscope.writeup.facts import RunFacts
-from actinscope.writeup.methods import methods_markdown, methods_paragraphs
+from actinscope.writeup import Facts
+from actinscope.writeup.diagnostics import AuditFacts, Diagnostics
+from actinscope.writeup.documents import methods_markdown, methods_paragraphs
 from helpers.phantom_crops import write_phantom_crops
-from helpers.run_facts import toy_checks, toy_controls, toy_facts, toy_folds
+from helpers.run_facts import answers_of, card_of, toy_checks, toy_controls, toy_facts, toy_folds
 
 REPOSITORY = Path(actinscope.__file__).parents[2]
 RECIPE = """\
@@ -72,15 +66,12 @@ def texts_of(run: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("facts", [toy_facts(checks=toy_checks()), toy_folds(checks=toy_checks())])
-def test_only_exact_copies_are_said_to_be_looked_for_everywhere(
-    facts: RunFacts | FoldsFacts,
-) -> None:
-    if isinstance(facts, RunFacts):
-        paragraphs, lists = methods_paragraphs(facts), checklists(facts)
-    else:
-        paragraphs, lists = folds_paragraphs(facts), folds_checklists(facts)
-    answers = {item.number: item.answer for one in lists for item in one.items}
+@pytest.mark.parametrize(
+    "facts", [toy_facts(diagnostics=toy_checks()), toy_folds(diagnostics=toy_checks())]
+)
+def test_only_exact_copies_are_said_to_be_looked_for_everywhere(facts: Facts) -> None:
+    paragraphs = methods_paragraphs(facts)
+    answers = {number: item.answer for number, item in answers_of(facts).items()}
     told = [answers[key] for key in answers if "copies" in answers[key].lower()]
     assert len(told) >= 2
     for text in (plain(methods_markdown(paragraphs)), *told):
@@ -104,7 +95,7 @@ def test_the_search_for_copies_is_the_same_in_run_and_docs(run: Path) -> None:
 
 
 def test_none_found_is_not_said_to_be_none_there() -> None:
-    facts = toy_facts(checks=Diagnostics(audit=AuditFacts((), copies=0)))
+    facts = toy_facts(diagnostics=Diagnostics(audit=AuditFacts((), copies=0)))
     assert "some may have been missed" in plain(methods_markdown(methods_paragraphs(facts)))
 
 
@@ -132,7 +123,7 @@ def test_the_accuracy_is_the_same_everywhere(run: Path) -> None:
 def test_a_share_next_to_none_is_not_called_none() -> None:
     controls = toy_controls()
     controls = replace(controls, shuffled=replace(controls.shuffled, mean=0.0004))
-    facts = toy_facts(checks=toy_checks(controls=controls))
+    facts = toy_facts(diagnostics=toy_checks(controls=controls))
     text = plain(methods_markdown(methods_paragraphs(facts)))
     assert "balanced accuracy of <0.1 % on average" in text
 
@@ -145,4 +136,4 @@ def test_the_tool_is_cited_as_citation_cff_asks(run: Path) -> None:
     assert asked_version[1] == actinscope.__version__
     methods = texts_of(run)["methods.md"]
     assert f"{author[1]}. actinscope, version {asked_version[1]}." in methods
-    assert "as its repository asks" not in methods + model_card(toy_facts())
+    assert "as its repository asks" not in methods + card_of(toy_facts())

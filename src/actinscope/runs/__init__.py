@@ -27,7 +27,7 @@ from actinscope.runs.evaluation import (
     write_evaluation,
 )
 from actinscope.runs.evaluation_data import check_labels, read_labelled
-from actinscope.runs.export_bundle import export_run_bundle, network_sentence, parameter_counts
+from actinscope.runs.export_bundle import export_run_bundle, network_sentence
 from actinscope.runs.folder import (
     ImageKey,
     ListedImage,
@@ -140,7 +140,6 @@ __all__ = [
     "network_input",
     "network_sentence",
     "now_utc",
-    "parameter_counts",
     "pool",
     "pooled_levels",
     "predict_and_evaluate",

@@ -123,6 +123,7 @@ def _training_facts(
     forest = {} if fitted.forest is None else {
         "features": fitted.forest.features,
         "trees": len(fitted.forest.trees),
+        "nodes": sum(len(tree.feature) for tree in fitted.forest.trees),
     }  # fmt: skip
     return {
         "recipe": recipe.name,

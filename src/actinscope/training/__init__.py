@@ -37,7 +37,7 @@ from actinscope.training.search_space import (
     recipe_with,
 )
 from actinscope.training.setup import TrainingData
-from actinscope.training.tree_onnx import TreeEnsemble, tree_ensemble_to_onnx
+from actinscope.training.tree_onnx import tree_ensemble_to_onnx
 from actinscope.training.trial import Fold, TrialRunner
 
 __all__ = [
@@ -58,7 +58,6 @@ __all__ = [
     "SearchImages",
     "SearchSpace",
     "TrainingData",
-    "TreeEnsemble",
     "TrialResult",
     "TrialRunner",
     "change_recipe",

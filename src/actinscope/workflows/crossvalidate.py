@@ -63,12 +63,12 @@ from actinscope.training import (
     read_recipe,
     write_recipe,
 )
-from actinscope.workflows.crossvalidate_report import write_folds_report
 from actinscope.workflows.ensemble import join_bundles
+from actinscope.workflows.report import write_study_report
 from actinscope.workflows.train import TrainOutcome, refit, settle_network, train_on_parts
 from actinscope.workflows.tune import require_searchable, tune_on_parts
 from actinscope.workflows.tune_report import BEST
-from actinscope.writeup import FoldsResult
+from actinscope.writeup import FoldsResult, StudyResult
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,26 +120,25 @@ def crossvalidate(request: TrainRequest, progress: Progress) -> TrainOutcome:
     write_levels(request.output, {OUT_OF_FOLD: levels})
     bundle = _delivered(work, folds, figures[OUT_OF_FOLD])
     problems = (*unreadable(work.fingerprints), *unpredicted(pooled))
-    story = FoldsResult(
+    result = StudyResult(
+        folder=request.output,
         recipe=request.recipe,
-        folds=tuple(folds),
-        pooled=tuple(pooled),
-        levels=levels,
+        network=work.network,
+        context=work.context,
+        synthetic=request.synthetic,
         manifest=manifest,
         fingerprints=work.fingerprints,
         audited=work.audited,
         by_image=plan[0][1][0].by_image,
         notes=tuple(dict.fromkeys(note for _, splits in plan for p in splits for note in p.notes)),
-        network=work.network,
-        search=request.search,
-        extras=request.fold_extras,
-        deployed=request.deliver,
-        synthetic=request.synthetic,
         problems=problems,
-        context=work.context,
+        levels=levels,
         seconds=time.perf_counter() - started,
+        outcome=FoldsResult(
+            tuple(folds), tuple(pooled), request.search, request.fold_extras, request.deliver
+        ),
     )
-    verdict = write_folds_report(story, work.reader, request.output)
+    verdict = write_study_report(result, work.reader)
     return TrainOutcome(
         request.output,
         verdict,

@@ -47,7 +47,7 @@ from actinscope.runs import (
 )
 from actinscope.study import TEST, write_manifest
 from actinscope.training import LevelSettings
-from actinscope.workflows.train_report import Pictures, headline
+from actinscope.workflows.report import Pictures, headline, scaling
 from actinscope.writeup import majority_rate
 
 _PART = TEST
@@ -144,7 +144,7 @@ def _write_report(
         controls=attention_warnings(explained) if explained else (),
     )
     reader = CropReader(info.reading(request.options))
-    pictures = Pictures(result, info.preprocess, reader, looks if explained else None)
+    pictures = Pictures(result, scaling(info.preprocess, reader), looks if explained else None)
     content = ReportContent(
         page=Page(
             title=f"{' or '.join(info.classes[:3])}: a delivered model on other images",
@@ -173,7 +173,7 @@ def _write_report(
         examples=pictures.examples(request.seed),
         errors=pictures.errors(),
         errors_total=pictures.error_count(),
-        right=pictures.right(request.seed),
+        right=pictures.correct(request.seed),
         levels=tuple(map(level_section, result.levels)),
         preprocessing=" ".join(
             dict.fromkeys(one.info.preprocess.description for one in bundle.networks)

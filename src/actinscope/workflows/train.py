@@ -54,8 +54,8 @@ from actinscope.runs import (
 )
 from actinscope.study import TEST, TRAIN, VALIDATION, Fingerprints, Split, write_manifest
 from actinscope.training import Fitted, Recipe, fit, fit_boosted_trees, write_recipe
-from actinscope.workflows.train_report import file_problems, write_run_report
-from actinscope.writeup import RunResult
+from actinscope.workflows.report import write_study_report
+from actinscope.writeup import SplitResult, StudyResult
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,31 +167,43 @@ def train_on_parts(
     controls, looks, explanation = _look_closer(
         recipe, trained.predictor, assessments, trained.prepared, reader=reader, progress=progress
     )
-    story = RunResult(
-        recipe=recipe,
-        synthetic=request.synthetic,
-        random_weights=network.weights.random,
-        context=context,
-        notices=network.notices,
-        entry=network.entry,
-        weights=network.weights,
-        prepared=trained.prepared,
-        audited=audited if recipe.audit else None,
-        fitted=trained.fitted,
-        network=network_sentence(network, trained.fitted),
-        seconds=time.perf_counter() - started,
-        controls=controls,
-        looks=looks,
-        explanation=explanation,
+    prepared = trained.prepared
+    problems = (
+        *unreadable(prepared.fingerprints),
+        *(problem for one in assessments.values() for problem in one.problems),
     )
-    verdict = write_run_report(story, assessments, reader, request.output)
+    result = StudyResult(
+        folder=request.output,
+        recipe=recipe,
+        network=network,
+        context=context,
+        synthetic=request.synthetic,
+        manifest=prepared.split.manifest,
+        fingerprints=prepared.fingerprints,
+        audited=audited if recipe.audit else None,
+        by_image=prepared.split.by_image,
+        notes=prepared.split.notes,
+        problems=problems,
+        levels=assessments[TEST].levels,
+        seconds=time.perf_counter() - started,
+        outcome=SplitResult(
+            prepared,
+            trained.fitted,
+            assessments,
+            network_sentence(network, trained.fitted),
+            controls,
+            looks,
+            explanation,
+        ),
+    )
+    verdict = write_study_report(result, reader)
     return TrainOutcome(
         request.output,
         verdict,
         {part: one.evaluation for part, one in assessments.items()},
         trained.bundle.path,
         trained.fitted,
-        problems=file_problems(fingerprints, assessments),
+        problems=problems,
         levels=tuple(map(level_words, assessments[TEST].levels)),
     )
 

@@ -1,21 +1,17 @@
-"""Methods text, checklists and model card of a run."""
+"""Methods text, checklists and model card of a run or a cross-validation."""
 
 from __future__ import annotations
 
-from actinscope.writeup.crossvalidate_facts import folds_facts
-from actinscope.writeup.crossvalidate_paperwork import write_folds_writeup
-from actinscope.writeup.diagnostics import AuditFacts
-from actinscope.writeup.facts import majority_rate, run_facts
-from actinscope.writeup.paperwork import write_run_writeup
-from actinscope.writeup.result import FoldsResult, RunResult
+from actinscope.writeup.documents import write_writeup
+from actinscope.writeup.facts import Facts, gather_facts, majority_rate
+from actinscope.writeup.result import FoldsResult, SplitResult, StudyResult
 
 __all__ = [
-    "AuditFacts",
+    "Facts",
     "FoldsResult",
-    "RunResult",
-    "folds_facts",
+    "SplitResult",
+    "StudyResult",
+    "gather_facts",
     "majority_rate",
-    "run_facts",
-    "write_folds_writeup",
-    "write_run_writeup",
+    "write_writeup",
 ]

@@ -1,29 +1,23 @@
-"""What a run asked besides its accuracy, for the texts that are written about it.
+"""What a run asked besides its accuracy: audit, controls, saliency, uncertainty.
 
 Whatever was switched off, or could not be done, is None here, so that the texts can say so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from actinscope.audit import LEVEL, Audited, Confound, sentence_of
 from actinscope.evaluation import UncertaintyEvaluation
 from actinscope.explain import (
     Attention,
     ControlResults,
-    Explanation,
     SanityStep,
     attention_warnings,
     control_warnings,
 )
-from actinscope.runs import EvaluatedPredictions
 from actinscope.study import TEST, Manifest
-
-if TYPE_CHECKING:
-    from actinscope.writeup.result import RunResult
+from actinscope.writeup.result import FoldsResult, StudyResult
 
 
 @dataclass(frozen=True)
@@ -33,8 +27,8 @@ class AuditFacts:
     Attributes:
         confounds: every check of what tells the classes besides the cells.
         copies: pairs of images that are copies, exact or changed.
-        apart: pairs of them in two parts of the split that was used.
-        apart_from_test: pairs of them with one image in the test part.
+        apart: pairs of them in two parts of the split that was used, or in two folds.
+        apart_from_test: pairs of them with one image tested by a model that met the other.
     """
 
     confounds: tuple[Confound, ...] = ()
@@ -43,19 +37,19 @@ class AuditFacts:
     apart_from_test: int = 0
 
     @property
-    def telling(self) -> tuple[Confound, ...]:
+    def significant(self) -> tuple[Confound, ...]:
         """The checks that tell the classes, as the audit's own findings have it."""
         return tuple(one for one in self.confounds if one.p <= LEVEL and one.strength > 0)
 
 
 @dataclass(frozen=True)
 class ExplanationFacts:
-    """How maps of the test images were made and judged.
+    """How saliency maps of the test images were made and judged.
 
     Attributes:
         method: the kind of map.
         attention: how much of them lies inside the cells, where that could be told.
-        sanity: maps of shuffled networks against those of the network.
+        sanity: maps of networks with shuffled weights against those of the network.
     """
 
     method: str
@@ -68,60 +62,79 @@ class Diagnostics:
     """Everything beside the accuracy; None where it was switched off.
 
     Attributes:
-        controls: simpler models, shuffled labels, coarser images, batches.
+        controls: simpler models, permuted labels, coarser images, batches.
         audit: what was wrong with the images.
-        explanation: maps of the test images.
-        worth: of the test part's probabilities, with the rules of the bundle.
+        explanation: saliency maps of the test images.
+        uncertainty: of the test part's probabilities, with the rules of the bundle.
         class_maps: the report shows class activation maps, with or without the explanation.
-        doubts: sentences that limit the result, as the report's verdict has them.
+        unanswerable: why these images cannot answer the question; empty where they can.
+        warnings: what controls and saliency maps hold against the result, in sentences.
     """
 
     controls: ControlResults | None = None
     audit: AuditFacts | None = None
     explanation: ExplanationFacts | None = None
-    worth: UncertaintyEvaluation | None = None
+    uncertainty: UncertaintyEvaluation | None = None
     class_maps: bool = True
-    doubts: tuple[str, ...] = ()
+    unanswerable: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether a temperature other than 1 was found; too few images leave it at 1."""
+        found = self.uncertainty
+        return found is not None and any(rules.temperature != 1 for rules in found.rules)
 
     @property
     def leaves_unfamiliar_unnamed(self) -> bool:
         """Whether ``predict`` gives no name to what is far from all training images."""
-        if self.worth is None:
-            return False
-        return all(rules.ood is not None for rules in self.worth.rules)
+        found = self.uncertainty
+        return found is not None and all(rules.ood is not None for rules in found.rules)
 
 
-def diagnostics_of(
-    story: RunResult, assessments: Mapping[str, EvaluatedPredictions]
-) -> Diagnostics:
-    """Sum up what a finished run holds."""
-    test, audited = assessments[TEST], story.audited
+def diagnostics_of(result: StudyResult) -> Diagnostics:
+    """Sum up what a finished run, or the audit before a cross-validation, found."""
+    audited, outcome = result.audited, result.outcome
     unanswerable = sentence_of(audited.findings) if audited else ""
+    if isinstance(outcome, FoldsResult):
+        audit = _audit_of_folds(audited, outcome) if audited else None
+        return Diagnostics(audit=audit, unanswerable=unanswerable)
+    test, controls, explanation = outcome.evaluated[TEST], outcome.controls, outcome.explanation
     return Diagnostics(
-        controls=story.controls,
-        audit=_audit(audited, story.prepared.split.manifest) if audited else None,
-        explanation=_explanation(story.explanation) if story.explanation else None,
-        worth=test.uncertainty,
+        controls=controls,
+        audit=_audit_of_split(audited, result.manifest) if audited else None,
+        explanation=None
+        if explanation is None
+        else ExplanationFacts(explanation.method, explanation.attention, explanation.sanity),
+        uncertainty=test.uncertainty,
         class_maps=test.output.class_maps is not None,
-        doubts=(
-            *((unanswerable,) if unanswerable else ()),
-            *(control_warnings(story.controls) if story.controls else ()),
-            *(attention_warnings(story.explanation) if story.explanation else ()),
+        unanswerable=unanswerable,
+        warnings=(
+            *(control_warnings(controls) if controls else ()),
+            *(attention_warnings(explanation) if explanation else ()),
         ),
     )
 
 
-def _audit(audited: Audited, manifest: Manifest) -> AuditFacts:
+def _audit_of_split(audited: Audited, manifest: Manifest) -> AuditFacts:
     part_of = {record.key: record.part for record in manifest.records}
-    parts = [(part_of[one.first.key], part_of[one.second.key]) for one in audited.copies]
-    apart = [pair for pair in parts if pair[0] != pair[1]]
-    return AuditFacts(
-        confounds=audited.confounds,
-        copies=len(parts),
-        apart=len(apart),
-        apart_from_test=sum(TEST in pair for pair in apart),
-    )
+    parts = [{part_of[one.first.key], part_of[one.second.key]} for one in audited.copies]
+    apart = [pair for pair in parts if len(pair) > 1]
+    return _audit_facts(audited, len(apart), sum(TEST in pair for pair in apart))
 
 
-def _explanation(found: Explanation) -> ExplanationFacts:
-    return ExplanationFacts(found.method, found.attention, found.sanity)
+def _audit_of_folds(audited: Audited, outcome: FoldsResult) -> AuditFacts:
+    """Copies count as apart where some repeat has put them into different folds."""
+    apart = set()
+    for pooled in outcome.pooled:
+        records = zip(pooled.records, pooled.folds.tolist(), strict=True)
+        fold_of = {record.key: fold for record, fold in records}
+        for number, pair in enumerate(audited.copies):
+            folds = {fold_of.get(pair.first.key), fold_of.get(pair.second.key)} - {None}
+            if len(folds) > 1:
+                apart.add(number)
+    return _audit_facts(audited, len(apart), len(apart))
+
+
+def _audit_facts(audited: Audited, apart: int, apart_from_test: int) -> AuditFacts:
+    return AuditFacts(audited.confounds, len(audited.copies), apart, apart_from_test)

@@ -1,27 +1,41 @@
-"""The facts of one training run, gathered once; and those that a cross-validation has, too.
+"""The facts of a run or a cross-validation, gathered once for all that is written about it.
 
-Methods paragraph, checklists and model card are written from these values and from
-nothing else, so that one figure cannot stand there in two versions.
+A run has one model, a cross-validation one a fold. Methods, checklists and model card are
+written from these values and from nothing else, so that no number can stand there in two
+versions. Models are described by what their folders hold, so that folds of an earlier start
+and folds of this one go the same way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
 
+from pydantic import BaseModel
+
+from actinscope.bundle import BundleInfo, read_bundle_info
+from actinscope.errors import StudyError
 from actinscope.evaluation import Estimate, Evaluation, LevelEvaluation
-from actinscope.networks import NetworkEntry, has_gpu
+from actinscope.networks import NetworkEntry, ResolvedWeights, has_gpu
 from actinscope.preprocess import AugmentSettings, Preprocess
-from actinscope.runs import EvaluatedPredictions, parameter_counts
-from actinscope.study import TEST, Manifest
-from actinscope.training import Recipe, TreeEnsemble
+from actinscope.requests import Deliver, NestedSearch
+from actinscope.runs import (
+    RunContext,
+    RunFile,
+    read_history,
+    read_listed_images,
+)
+from actinscope.study import TEST, TRAIN, VALIDATION, Manifest
+from actinscope.training import Recipe, read_recipe
 from actinscope.writeup.diagnostics import Diagnostics, diagnostics_of
+from actinscope.writeup.result import FoldsResult, SplitResult, StudyResult
 
-if TYPE_CHECKING:
-    from actinscope.writeup.result import RunResult
-
-SplitOrigin = Literal["seed", "manifest", "caller"]
+#: Follow from the number of the repeat, or are switched off in folds; no search sets them.
+_NEVER_SEARCHED = {"name", "seed", "audit", "controls", "explanation"}
 
 
 @dataclass(frozen=True)
@@ -35,8 +49,8 @@ class PartFacts:
 
 
 @dataclass(frozen=True)
-class Trained:
-    """The size of a trained model and how it came about; None where that is not known.
+class TrainingSummary:
+    """The size of a trained model and how long it was trained; None where that is not known.
 
     Attributes:
         frozen_layers, trained_layers: before and after the cut.
@@ -45,7 +59,7 @@ class Trained:
         kept_epoch: whose weights are delivered.
         features: of the embedding, for boosted trees; None where the softmax layer of the
             network names the class.
-        trees: how many of them are kept.
+        trees, nodes: how many of them are kept.
     """
 
     frozen_layers: int | None
@@ -56,32 +70,113 @@ class Trained:
     kept_epoch: int
     features: int | None = None
     trees: int | None = None
+    nodes: int | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class StudyFacts:
-    """What is common to a run and to a cross-validation: images, recipe, network, machine.
+class ModelFacts:
+    """One model: that of a run or of a fold, or the one that is delivered.
+
+    Attributes:
+        name: of its folder.
+        recipe: as used; with a search what that found.
+        info: of its bundle.
+        parts: train, validation and, where it was tested, test.
+        training: its size, and how long it was trained.
+        seconds: time of all epochs, also of those before a resumption.
+        metrics: {part: {metric: Estimate}}; empty for a model that was not tested.
+    """
+
+    name: str
+    recipe: Recipe
+    info: BundleInfo
+    parts: tuple[PartFacts, ...]
+    training: TrainingSummary
+    seconds: float
+    metrics: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
+
+    @property
+    def reading(self) -> tuple[str, ...]:
+        """What reading its golden images noted; such as differ in numbers once."""
+        return _once(note for one in self.info.golden for note in one.notes)
+
+    def part(self, name: str) -> PartFacts:
+        """One of ``parts``."""
+        return next(part for part in self.parts if part.name == name)
+
+    def accuracy(self, part: str) -> Estimate:
+        """On the images of one part."""
+        return self.metrics[part]["accuracy"]
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """One split into parts.
+
+    Attributes:
+        origin: drawn with the seed, given by the manifest, or by the caller.
+        leak: groups or copies stand in more than one part.
+    """
+
+    origin: Literal["seed", "manifest", "caller"]
+    leak: bool
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FoldsFacts:
+    """A cross-validation.
+
+    Attributes:
+        count: folds of one repeat.
+        pooled: one evaluation a repeat; the first is the one that counts.
+        missing: images that a fold of the first repeat could not predict.
+        notes: on how the folds were made.
+        search: settings were searched in every fold; None takes the recipe as it is.
+        extras: controls and explanation in every fold, as far as the recipe has them.
+        deployed: which model is delivered.
+        refit: the model that was trained on all images, where one was.
+        validation_share: of what a fold does not test, 0..1.
+        other_environments: folds that were trained with other versions, or elsewhere.
+    """
+
+    count: int
+    pooled: tuple[Evaluation, ...]
+    missing: int
+    notes: tuple[str, ...]
+    search: NestedSearch | None
+    extras: bool
+    deployed: Deliver
+    refit: ModelFacts | None
+    validation_share: float
+    other_environments: int = 0
+
+    @property
+    def repeats(self) -> int:
+        """How often all folds were made."""
+        return len(self.pooled)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Facts:
+    """What happened in a run or a cross-validation.
 
     Attributes:
         classes: in the order of the probabilities.
         by_class: class -> images that were used.
-        left_out: images that could not be read or predicted.
+        left_out: images that could not be read or, in a run, predicted.
         duplicates: sets of images with the same pixels.
         group: the column that was kept together, or None.
         groups: how many groups there are, or None.
         crop_size: side of single-cell crops in pixels; None for whole images.
         by_image: no group was kept together.
-        recipe: all settings as used.
-        network: its registry entry.
-        weights: where they come from: "imagenet", "file", "none", or "scratch" for a network
-            that is made to start from random numbers.
-        weights_text: the same in words.
-        weights_sha256: of their file; None where there is none.
         synthetic: the images are phantoms.
-        environment: versions and platform.
+        reading: what was done on reading, such as a projection.
+        recipe: all settings as used, without a search.
+        network: its registry entry.
         gpu: Keras saw one.
-        created: when.
-        checks: controls, audit, maps and what the probabilities are worth.
+        models: one of a run; of a cross-validation the models of all folds and repeats.
+        result: the evaluation that counts: of the test part, or of the pooled predictions.
+        levels: the same by fields, wells or donors.
     """
 
     classes: tuple[str, ...]
@@ -92,26 +187,33 @@ class StudyFacts:
     groups: int | None
     crop_size: int | None
     by_image: bool
+    synthetic: bool
+    reading: tuple[str, ...]
     recipe: Recipe
     network: NetworkEntry
-    weights: Literal["imagenet", "file", "none", "scratch"]
-    weights_text: str
-    weights_sha256: str | None
-    synthetic: bool
-    environment: Mapping[str, str]
+    weights: ResolvedWeights
+    context: RunContext
     gpu: bool
-    created: str
-    checks: Diagnostics = field(default_factory=Diagnostics)
+    design: SplitFacts | FoldsFacts
+    models: tuple[ModelFacts, ...]
+    result: Evaluation
+    levels: tuple[LevelEvaluation, ...]
+    diagnostics: Diagnostics = field(default_factory=Diagnostics)
+
+    @property
+    def split(self) -> SplitFacts | None:
+        """The design of a run; None for a cross-validation."""
+        return self.design if isinstance(self.design, SplitFacts) else None
+
+    @property
+    def folds(self) -> FoldsFacts | None:
+        """The design of a cross-validation; None for a run."""
+        return self.design if isinstance(self.design, FoldsFacts) else None
 
     @property
     def images(self) -> int:
         """Number of images that were used."""
         return sum(self.by_class.values())
-
-    @property
-    def random_weights(self) -> bool:
-        """Whether the network started from random numbers."""
-        return self.weights == "none"
 
     @property
     def mixed_precision(self) -> bool:
@@ -123,6 +225,11 @@ class StudyFacts:
     def boosted_trees(self) -> bool:
         """Whether trees name the class, for which a round counts as an epoch."""
         return self.recipe.training.head_model == "boosted_trees"
+
+    @property
+    def step(self) -> str:
+        """What the training is counted in."""
+        return "round" if self.boosted_trees else "epoch"
 
     @property
     def epoch_chosen(self) -> bool:
@@ -140,155 +247,217 @@ class StudyFacts:
         changed = self.recipe.augmentation.model_dump(exclude={"fill"})
         return changed != AugmentSettings.off().model_dump(exclude={"fill"})
 
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class RunFacts(StudyFacts):
-    """What happened in a run.
-
-    Attributes:
-        parts: train, validation, test.
-        split_origin: drawn with the seed, given by the manifest, or by the caller.
-        leak: groups or copies stand in more than one part.
-        preprocess: as fitted on the training part.
-        reading: what was done on reading, such as a projection.
-        frozen_layers, trained_layers: before and after the cut.
-        parameters, trained_parameters: of the network; the latter change in training.
-        epochs: that were trained.
-        kept_epoch: whose weights are delivered.
-        history: one row an epoch.
-        evaluations: of each part.
-        levels: of the test part.
-        forest: the boosted trees that name the class, for which a round counts as an epoch; None
-            where the softmax layer of the network names it.
-    """
-
-    parts: tuple[PartFacts, ...]
-    split_origin: SplitOrigin
-    leak: bool
-    preprocess: Preprocess
-    reading: tuple[str, ...]
-    frozen_layers: int
-    trained_layers: int
-    parameters: int
-    trained_parameters: int
-    epochs: int
-    kept_epoch: int
-    history: tuple[Mapping[str, float], ...]
-    evaluations: Mapping[str, Evaluation]
-    levels: tuple[LevelEvaluation, ...]
-    forest: TreeEnsemble | None = None
-
     @property
-    def trained(self) -> Trained:
-        """The model that is delivered."""
-        return Trained(
-            self.frozen_layers,
-            self.trained_layers,
-            self.parameters,
-            self.trained_parameters,
-            self.epochs,
-            self.kept_epoch,
-            features=None if self.forest is None else self.forest.features,
-            trees=None if self.forest is None else len(self.forest.trees),
+    def common(self) -> TrainingSummary:
+        """What all models have in common, else None; of epochs and rounds the most."""
+        found = [model.training for model in self.models]
+
+        def same(name: str) -> Any:
+            values = {getattr(summary, name) for summary in found}
+            return values.pop() if len(values) == 1 else None
+
+        most = {name: max(getattr(one, name) for one in found) for name in ("epochs", "kept_epoch")}
+        return TrainingSummary(
+            **{one.name: same(one.name) for one in fields(TrainingSummary)} | most
         )
 
     @property
-    def test(self) -> Evaluation:
-        """The evaluation that counts."""
-        return self.evaluations[TEST]
+    def fitted(self) -> list[Preprocess]:
+        """The preprocessing of every model."""
+        return [model.info.preprocess for model in self.models]
 
     @property
     def accuracy(self) -> Estimate:
-        """On the test part."""
-        return self.test.metrics["accuracy"]
+        """On the test part, or of the pooled predictions."""
+        return self.result.metrics["accuracy"]
 
     @property
     def baseline(self) -> float:
-        """Share of the commonest class among the test images, 0..1."""
-        return majority_rate(self.test)
+        """Share of the majority class among the images that were tested, 0..1."""
+        return majority_rate(self.result)
 
     @property
     def held_out(self) -> bool:
-        """Whether the test images are of groups that the training never met."""
-        return not self.by_image and not self.leak
+        """Whether what was tested is of groups that its model never met."""
+        return not self.by_image and not (self.split is not None and self.split.leak)
 
     @property
     def training_seconds(self) -> float:
-        """Time of all epochs, also of those before a resumption."""
-        return sum(row["seconds"] for row in self.history)
+        """Time of all epochs of all models."""
+        return sum(model.seconds for model in self.models)
 
-    def part(self, name: str) -> PartFacts:
-        """One of ``parts``."""
-        return part_of(self.parts, name)
+    @property
+    def leaves_unfamiliar_unnamed(self) -> bool:
+        """Whether the model to deliver gives no name to what is far from all training images."""
+        models: tuple[ModelFacts, ...] = self.models
+        if self.folds is None:
+            return self.diagnostics.leaves_unfamiliar_unnamed
+        if self.folds.deployed == "ensemble":
+            return False  # has no such rule
+        if self.folds.refit is not None:
+            models = (self.folds.refit,)
+        found = [one.info.reliability for one in models]
+        return all(one is not None and one.ood is not None for one in found)
+
+    def accuracies(self, part: str) -> list[float]:
+        """Accuracy of every model on its own images of ``part``, where that is known."""
+        return [model.accuracy(part).value for model in self.models if part in model.metrics]
+
+    def changed_settings(self) -> list[tuple[str, str, list[str]]]:
+        """Settings that a search changed: name, value at the start, and in each fold."""
+        start = dict(_flat(self.recipe))
+        kept = [dict(_flat(model.recipe)) for model in self.models]
+        return [
+            (name, str(value), [str(one[name]) for one in kept])
+            for name, value in start.items()
+            if name not in _NEVER_SEARCHED and any(one[name] != value for one in kept)
+        ]
+
+
+def _flat(model: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def majority_rate(evaluation: Evaluation) -> float:
-    """Share of the commonest class, 0..1: what always naming it would reach."""
+    """Share of the majority class, 0..1: the accuracy of always naming it."""
     counts = evaluation.confusion.sum(axis=1)
     return float(counts.max() / counts.sum())
 
 
-def part_of(parts: Sequence[PartFacts], name: str) -> PartFacts:
-    """The one of that name."""
-    return next(part for part in parts if part.name == name)
+def gather_facts(result: StudyResult) -> Facts:
+    """Gather the facts of what has finished.
 
-
-def run_facts(
-    story: RunResult, assessments: Mapping[str, EvaluatedPredictions], left_out: int
-) -> RunFacts:
-    """Gather the facts of a finished run; ``left_out`` images could not be used."""
-    prepared = story.prepared
-    split, manifest = prepared.split, prepared.split.manifest
-    parameters, trained_parameters = parameter_counts(story.fitted)
-    return RunFacts(
-        classes=prepared.data.classes,
-        by_class=_by_class(manifest, prepared.data.classes, None),
+    Raises:
+        StudyError, SettingsError, BundleError: a model has not left what a model leaves.
+    """
+    manifest, outcome = result.manifest, result.outcome
+    diagnostics = diagnostics_of(result)
+    if isinstance(outcome, SplitResult):
+        prepared = outcome.prepared
+        metrics = {part: one.evaluation.metrics for part, one in outcome.evaluated.items()}
+        models: tuple[ModelFacts, ...] = (_read_model(result.folder, manifest.classes, metrics),)
+        design: SplitFacts | FoldsFacts = SplitFacts(prepared.split_origin, prepared.split.leak)
+        evaluation, reading = outcome.evaluated[TEST].evaluation, prepared.reading
+        left_out = len(result.problems)
+    else:
+        models = tuple(
+            _read_model(fold.run.path, manifest.classes, fold.run.metrics) for fold in outcome.folds
+        )
+        design = _folds_facts(result, outcome)
+        evaluation, reading = (
+            design.pooled[0],
+            _once(note for model in models for note in model.reading),
+        )
+        left_out = len(result.fingerprints.problems)
+    return Facts(
+        classes=manifest.classes,
+        by_class=_by_class(manifest.classes, [record.label for record in manifest.records]),
         left_out=left_out,
-        duplicates=len(prepared.fingerprints.duplicates),
+        duplicates=len(result.fingerprints.duplicates),
         group=manifest.group,
-        groups=_groups(manifest, None),
+        groups=_group_count(manifest),
         crop_size=manifest.crop_size,
-        parts=tuple(_part(manifest, name, prepared.data.classes) for name in assessments),
-        split_origin=prepared.split_origin,
-        by_image=split.by_image,
-        leak=split.leak,
-        recipe=story.recipe,
-        preprocess=prepared.preprocess,
-        reading=prepared.reading,
-        network=story.entry,
-        weights=story.weights.kind,
-        weights_text=story.weights.description,
-        weights_sha256=story.weights.sha256,
-        frozen_layers=story.fitted.frozen_layers,
-        trained_layers=story.fitted.trained_layers,
-        parameters=parameters,
-        trained_parameters=trained_parameters,
-        epochs=len(story.fitted.history),
-        kept_epoch=story.fitted.kept_epoch,
-        history=story.fitted.history,
-        evaluations={part: one.evaluation for part, one in assessments.items()},
-        levels=assessments[TEST].levels,
-        synthetic=story.synthetic,
-        environment=story.context.environment,
+        by_image=result.by_image,
+        synthetic=result.synthetic,
+        reading=reading,
+        recipe=result.recipe,
+        network=result.network.entry,
+        weights=result.network.weights,
+        context=result.context,
         gpu=has_gpu(),
-        created=story.context.created,
-        forest=story.fitted.forest,
-        checks=diagnostics_of(story, assessments),
+        design=design,
+        models=models,
+        result=evaluation,
+        levels=result.levels,
+        diagnostics=diagnostics,
     )
 
 
-def _part(manifest: Manifest, name: str, classes: tuple[str, ...]) -> PartFacts:
-    counts = _by_class(manifest, classes, name)
-    return PartFacts(name, sum(counts.values()), _groups(manifest, name), counts)
+def _folds_facts(result: StudyResult, outcome: FoldsResult) -> FoldsFacts:
+    shares = result.recipe.split
+    here, classes = result.context.environment, result.manifest.classes
+    refit = outcome.deployed == "refit"
+    return FoldsFacts(
+        count=outcome.count,
+        pooled=tuple(one.evaluation for one in outcome.pooled),
+        missing=len(outcome.pooled[0].missing),
+        notes=result.notes,
+        search=outcome.search,
+        extras=outcome.extras,
+        deployed=outcome.deployed,
+        refit=_read_model(result.folder / "refit", classes, {}) if refit else None,
+        validation_share=shares.validation / (shares.train + shares.validation),
+        other_environments=sum(_environment(one.run.path) != here for one in outcome.folds),
+    )
 
 
-def _by_class(manifest: Manifest, classes: tuple[str, ...], part: str | None) -> dict[str, int]:
-    labels = [record.label for record in manifest.records if part in (None, record.part)]
+def _once(notes: Iterable[str]) -> tuple[str, ...]:
+    """Notes that differ only in numbers are one."""
+    return tuple({re.sub(r"[0-9]+", "N", note): note for note in notes}.values())
+
+
+def _read_model(
+    folder: Path, classes: Sequence[str], metrics: Mapping[str, Mapping[str, Estimate]]
+) -> ModelFacts:
+    info = read_bundle_info(folder / RunFile.BUNDLE)
+    known = {
+        one.name: value if isinstance(value := info.training.get(one.name), int) else None
+        for one in fields(TrainingSummary)
+    }
+    if known["epochs"] is None or known["kept_epoch"] is None:
+        raise _broken(folder / RunFile.BUNDLE, "does not say how long it was trained")
+    images = read_listed_images(folder / RunFile.MANIFEST)
+    parts = []
+    for name in (TRAIN, VALIDATION, TEST):
+        if own := [image for image in images if image.part == name]:
+            found = {image.groups.get(info.group, "") for image in own} if info.group else None
+            by_class = _by_class(classes, [image.label for image in own])
+            parts.append(PartFacts(name, len(own), None if found is None else len(found), by_class))
+    return ModelFacts(
+        name=folder.name,
+        recipe=read_recipe(folder / RunFile.RECIPE),
+        info=info,
+        parts=tuple(parts),
+        training=TrainingSummary(**known),  # type: ignore[arg-type]  # epochs are known
+        seconds=_seconds(folder),
+        metrics=metrics,
+    )
+
+
+def _by_class(classes: Sequence[str], labels: Sequence[str]) -> dict[str, int]:
     return {name: labels.count(name) for name in classes}
 
 
-def _groups(manifest: Manifest, part: str | None) -> int | None:
+def _group_count(manifest: Manifest) -> int | None:
     if manifest.group is None:
         return None
-    records = (record for record in manifest.records if part in (None, record.part))
-    return len({manifest.group_of(record) for record in records})
+    return len({manifest.group_of(record) for record in manifest.records})
+
+
+def _environment(folder: Path) -> object:
+    """With which versions, and where, a model was trained."""
+    path = folder / RunFile.ENVIRONMENT
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise _broken(path, f"cannot be read ({type(error).__name__})") from error
+
+
+def _seconds(folder: Path) -> float:
+    history = read_history(folder)
+    if "seconds" not in history:
+        raise _broken(folder / RunFile.HISTORY, "does not say how long an epoch took")
+    return sum(history["seconds"])
+
+
+def _broken(path: Path, what: str) -> StudyError:
+    return StudyError(
+        what,
+        where=path,
+        remedy="Delete the folder that holds it and repeat the command with --resume",
+    )

@@ -1,97 +1,98 @@
-"""The results that reports and write-ups are made from."""
+"""What a finished run or cross-validation hands to its write-up and its report."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from actinscope.audit import Audited
-from actinscope.evaluation import Evaluation, LevelEvaluation
-from actinscope.requests import Deliver, NestedSearch
-from actinscope.runs import FoldResult, Pooled, RunContext
-from actinscope.study import Fingerprints, Manifest
-from actinscope.training import Recipe
-
-if TYPE_CHECKING:
-    from actinscope.runs import ChosenNetwork
-
+from actinscope.evaluation import LevelEvaluation
 from actinscope.explain import ControlResults, Explanation, SaliencySource
-from actinscope.networks import NetworkEntry, ResolvedWeights
-from actinscope.runs import PreparedStudy
-from actinscope.training import Fitted
+from actinscope.requests import Deliver, NestedSearch
+from actinscope.runs import (
+    ChosenNetwork,
+    EvaluatedPredictions,
+    FoldResult,
+    Pooled,
+    PreparedStudy,
+    RunContext,
+)
+from actinscope.study import Fingerprints, Manifest
+from actinscope.training import Fitted, Recipe
 
 
 @dataclass(frozen=True, eq=False)
-class RunResult:
-    """What happened in a training run, as far as a report tells it."""
+class SplitResult:
+    """One model, trained and tested on one split; None for what the recipe switches off.
 
-    recipe: Recipe
-    synthetic: bool
-    random_weights: bool
-    context: RunContext
-    notices: tuple[str, ...]
-    entry: NetworkEntry
-    weights: ResolvedWeights
+    Attributes:
+        evaluated: by part: test, validation and train.
+        network: a sentence on what was trained, and how far.
+    """
+
     prepared: PreparedStudy
-    audited: Audited | None
     fitted: Fitted
+    evaluated: Mapping[str, EvaluatedPredictions]
     network: str
-    seconds: float
     controls: ControlResults | None = None
-    looks: SaliencySource | None = None
+    saliency: SaliencySource | None = None
     explanation: Explanation | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class FoldsResult:
-    """All that the report of a cross-validation is made from.
+    """The models of all folds, and their test predictions together.
 
     Attributes:
-        recipe: as used, of the first repeat and without a search.
         folds: of all repeats.
-        pooled: one entry a repeat.
-        levels: of the first repeat.
-        manifest: all images that could be read.
-        audited: None where no audit was made.
-        by_image: no group was kept together.
-        notes: on how the folds were made.
-        network: that every fold trained.
-        search: every fold searched its own settings; None takes the recipe as it is.
+        pooled: one entry a repeat; the first is the one that counts.
+        search: settings were searched in every fold; None takes the recipe as it is.
         extras: controls and explanation in every fold, as far as the recipe has them.
-        deployed: what was delivered.
-        problems: (name, message) of images that were left out.
-        context: the moment and the machine of the last start.
+        deployed: which model is delivered.
     """
 
-    recipe: Recipe
     folds: tuple[FoldResult, ...]
     pooled: tuple[Pooled, ...]
-    levels: tuple[LevelEvaluation, ...]
-    manifest: Manifest
-    fingerprints: Fingerprints
-    audited: Audited | None
-    by_image: bool
-    notes: tuple[str, ...]
-    network: ChosenNetwork
     search: NestedSearch | None
     extras: bool
     deployed: Deliver
-    synthetic: bool
-    problems: tuple[tuple[str, str], ...]
-    context: RunContext
-    seconds: float
-
-    @property
-    def evaluation(self) -> Evaluation:
-        """Of the first repeat, whose interval is given."""
-        return self.pooled[0].evaluation
 
     @property
     def count(self) -> int:
         """Folds of one repeat."""
         return sum(fold.repeat == 1 for fold in self.folds)
 
-    @property
-    def group(self) -> str:
-        """What a group is called."""
-        return self.manifest.group or "group"
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StudyResult:
+    """A finished run or cross-validation.
+
+    Attributes:
+        folder: that it was written to.
+        recipe: as used; of the first repeat and without a search.
+        context: the moment and the machine of the last start.
+        manifest: all images that could be read; of a run with their parts.
+        audited: None where no audit was made.
+        by_image: no group was kept together.
+        notes: on how parts or folds were made.
+        problems: (name, message) of images that were left out.
+        levels: of the test part, or of the first repeat.
+        seconds: since the last start.
+        outcome: of a run on one split, or of a cross-validation.
+    """
+
+    folder: Path
+    recipe: Recipe
+    network: ChosenNetwork
+    context: RunContext
+    synthetic: bool
+    manifest: Manifest
+    fingerprints: Fingerprints
+    audited: Audited | None
+    by_image: bool
+    notes: tuple[str, ...]
+    problems: tuple[tuple[str, str], ...]
+    levels: tuple[LevelEvaluation, ...]
+    seconds: float
+    outcome: SplitResult | FoldsResult

@@ -1,0 +1,545 @@
+"""The report of a run or a cross-validation: sentences, tables and pictures put together."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinscope.audit import Audited
+from actinscope.cells import CropReader
+from actinscope.evaluation import (
+    Conditions,
+    Evaluation,
+    Verdict,
+    typical_examples,
+    verdict,
+    worst_errors,
+)
+from actinscope.explain import (
+    ACTIVATION,
+    SaliencySource,
+    heat_map,
+)
+from actinscope.preprocess import Preprocess
+from actinscope.report import (
+    CellPicture,
+    Finding,
+    FoldRow,
+    FoldsShown,
+    Headline,
+    NeighbourShown,
+    Page,
+    ReportContent,
+    SplitTable,
+    controls_shown,
+    displayed,
+    explanation_findings,
+    explanation_shown,
+    level_section,
+    neighbour_words,
+    write_report,
+)
+from actinscope.runs import (
+    OUT_OF_FOLD,
+    EvaluatedPredictions,
+    Pooled,
+    fold_values,
+    group_count,
+    mean_over_repeats,
+)
+from actinscope.study import TEST, TRAIN, VALIDATION, Fingerprints, Manifest, Record, summarise
+from actinscope.wording import listed, percent, plural, spoken
+from actinscope.writeup import (
+    Facts,
+    FoldsResult,
+    SplitResult,
+    StudyResult,
+    gather_facts,
+    majority_rate,
+    write_writeup,
+)
+
+_EXAMPLES = 6
+_ERRORS = 24
+_CORRECT = 12
+#: Pictures of a kind that get an occlusion map: each takes over a hundred predictions.
+_OCCLUDED = 4
+_SHOWN = ("accuracy", "balanced_accuracy", "f1_macro", "mcc", "auroc")
+
+
+def write_study_report(result: StudyResult, reader: CropReader) -> str:
+    """Write the write-up, and ``report.html`` with its figures and tables; returns the verdict.
+
+    Raises:
+        StudyError, SettingsError, BundleError: a model has not left what a model leaves.
+        OutputError: a file cannot be written.
+    """
+    facts = gather_facts(result)
+    judged = _verdict(result, facts)
+    written = write_writeup(facts, result.folder)
+    pictures = _pictures(result, reader)
+    reading = facts.reading if facts.split else ()
+    content = ReportContent(
+        page=Page(
+            title="Synthetic actin cells" if facts.synthetic else _title(result.manifest),
+            question=_question(facts),
+            synthetic=facts.synthetic,
+            notices=(*result.network.notices, *_notices(result.outcome)),
+            settings=facts.recipe.model_dump(mode="json"),
+            file_problems=result.problems,
+            **vars(facts.context),
+        ),
+        verdict=judged,
+        headline=headline(facts.result, OUT_OF_FOLD if facts.folds else TEST),
+        classes=facts.classes,
+        evaluations={},
+        split_notes=(*result.manifest.notes, *result.notes),
+        findings=data_findings(
+            result.fingerprints, result.audited, by_image=facts.by_image, reading=reading
+        ),
+        examples=pictures.examples(facts.recipe.seed),
+        errors=pictures.errors(),
+        errors_total=pictures.error_count(),
+        levels=tuple(map(level_section, facts.levels)),
+        methods=tuple(written.methods.items()),
+        checklists=written.checklists,
+    )
+    if isinstance(result.outcome, SplitResult):
+        content = _with_split(content, result, result.outcome, pictures)
+    else:
+        content = _with_folds(content, result, result.outcome)
+    write_report(content, result.folder)
+    return judged.sentence
+
+
+def _with_split(
+    content: ReportContent, result: StudyResult, outcome: SplitResult, pictures: Pictures
+) -> ReportContent:
+    """What only a run on one split has to show."""
+    evaluated, fitted = outcome.evaluated, outcome.fitted
+    training = sum(row["seconds"] for row in fitted.history)
+    steps = "epochs" if fitted.forest is None else "rounds"
+    return replace(
+        content,
+        evaluations={part: one.evaluation for part, one in evaluated.items()},
+        uncertainty={part: one.uncertainty for part, one in evaluated.items() if one.uncertainty},
+        history={key: [row[key] for row in fitted.history] for key in fitted.history[0]},
+        best_epoch=fitted.kept_epoch,
+        split=split_table(result.manifest),
+        findings=(*content.findings, *explanation_findings(outcome.explanation)),
+        controls=controls_shown(outcome.controls) if outcome.controls else None,
+        explanation=explanation_shown(
+            outcome.explanation, outcome.saliency, pictures, group=result.manifest.group or ""
+        ),
+        right=pictures.correct(result.recipe.seed),
+        preprocessing=outcome.prepared.preprocess.description,
+        network=outcome.network,
+        timing=(
+            f"{result.seconds / 60:.1f} minutes in all, {training / 60:.1f} of them in "
+            f"{len(fitted.history)} {steps}"
+        ),
+    )
+
+
+def _with_folds(content: ReportContent, result: StudyResult, outcome: FoldsResult) -> ReportContent:
+    """What only a cross-validation has to show."""
+    return replace(
+        content,
+        evaluations={
+            OUT_OF_FOLD if one.repeat == 1 else f"repeat {one.repeat}": one.evaluation
+            for one in outcome.pooled
+        },
+        folds=_folds_shown(result, outcome),
+        split=_fold_table(result.manifest, outcome),
+        network=f"{result.network.entry.title}; every fold fits its own scaling of intensities.",
+        timing=f"{result.seconds / 60:.1f} minutes since the last start",
+    )
+
+
+# Sentences
+
+
+def _verdict(result: StudyResult, facts: Facts) -> Verdict:
+    checks, outcome = facts.diagnostics, result.outcome
+    evaluated = outcome.evaluated if isinstance(outcome, SplitResult) else None
+    judged = verdict(
+        facts.result,
+        Conditions(
+            by_image=facts.by_image,
+            synthetic=facts.synthetic,
+            random_weights=facts.weights.random,
+            leak=facts.split is not None and facts.split.leak,
+            copies=checks.audit.apart_from_test if checks.audit else 0,
+            group=facts.group or "group",
+            # Which of the models saw what is said in the sentence put before.
+            held_out=facts.folds is None,
+        ),
+        baseline=facts.baseline,
+        training=evaluated[TRAIN].evaluation if evaluated else None,
+        validation=evaluated[VALIDATION].evaluation if evaluated else None,
+        controls=checks.warnings,
+        unanswerable=checks.unanswerable,
+    )
+    if facts.folds is None:
+        return judged
+    without = (
+        "it (other images of the same sample may have been there)"
+        if facts.by_image
+        else f"it and its whole {spoken(facts.group or 'group')}"
+    )
+    searched = ", its settings searched without them too" if facts.folds.search else ""
+    estimate = (
+        f"An estimate over {facts.folds.count} folds: every image was named by a model that was "
+        f"trained without {without}{searched}. "
+    )
+    return replace(judged, sentence=estimate + judged.sentence)
+
+
+def _question(facts: Facts) -> str:
+    what = "cells cropped from fields of view" if facts.crop_size and facts.split else "images"
+    if facts.folds is None:
+        design = (
+            "It learns from one part of them, a second part chooses when to stop, and a third "
+            "part, never seen before, tests it."
+        )
+        grouped = (
+            f"Images of one {facts.group} stay together in one part."
+            if facts.group
+            else "The images were divided one by one: no group was named."
+        )
+        design += f" {grouped}"
+    else:
+        grouped = (
+            f"images of one {facts.group} stay together"
+            if facts.group
+            else "the images were divided one by one, as no group was named"
+        )
+        design = (
+            f"They were divided into {facts.folds.count} folds; {grouped}. Each fold was tested "
+            "in turn by a network trained on the others, of which a part chose when to stop."
+        )
+    return (
+        f"Can a network tell {listed(facts.classes)} apart, from {facts.images} {what}? {design} "
+        f"Recipe: {facts.recipe.name}, seed {facts.recipe.seed}."
+    )
+
+
+def _notices(outcome: SplitResult | FoldsResult) -> Iterator[str]:
+    """What a reader of pooled results must know first."""
+    if isinstance(outcome, SplitResult):
+        return
+    models = "the way of training and searching settings" if outcome.search else "a way of training"
+    yield (
+        f"These figures are of {models}, not of one model: {len(outcome.folds)} models were "
+        "trained, each on a part of the images. A model trained on all of them is probably no "
+        "worse, which cannot be tested without further images."
+    )
+    if outcome.deployed == "ensemble":
+        yield (
+            "The bundle in ensemble/ gives the mean of the folds' models. It was tested on no "
+            "images: each of them took part in training some of its members."
+        )
+    if outcome.deployed == "refit":
+        yield (
+            "The model in refit/bundle was trained on all images and tested on none; its bundle "
+            "names the figures of this page as what they are, an estimate for the procedure."
+        )
+    if outcome.search:
+        yield (
+            "Every fold searched its own settings on what it does not test, so the figures hold "
+            "for the whole procedure, the search included. The settings differ between folds."
+        )
+    if len(outcome.pooled) > 1:
+        means = mean_over_repeats(outcome.pooled)
+        yield (
+            f"The folds were drawn {len(outcome.pooled)} times. Mean of the pooled figures: "
+            f"accuracy {percent(means['accuracy'].value)}, balanced accuracy "
+            f"{percent(means['balanced_accuracy'].value)}. Repeats are no new images: the "
+            "interval is that of the first repeat and does not shrink with their number."
+        )
+
+
+def _title(manifest: Manifest) -> str:
+    """What a report on these images is called."""
+    if len(manifest.classes) <= 3:
+        return " or ".join(manifest.classes)
+    return f"{manifest.root.name}: {len(manifest.classes)} classes"
+
+
+def headline(evaluation: Evaluation, part: str) -> Headline:
+    """The number shown large: accuracy, against always naming the majority class."""
+    return Headline(
+        name="Accuracy",
+        part=part,
+        estimate=evaluation.metrics["accuracy"],
+        baseline=majority_rate(evaluation),
+    )
+
+
+def data_findings(
+    fingerprints: Fingerprints,
+    audited: Audited | None,
+    *,
+    by_image: bool,
+    reading: Sequence[str] = (),
+) -> tuple[Finding, ...]:
+    """What is to be said about the images of a study."""
+    found = []
+    if by_image:
+        found.append(
+            Finding(
+                "warning",
+                "Split by image",
+                "No group (field, slide, culture, donor) was named, so images of one sample may "
+                "be in training and in test. The result is then an upper bound.",
+                "Name the column that holds the sample with --group",
+            )
+        )
+    if fingerprints.problems:
+        found.append(
+            Finding(
+                "warning",
+                f"Images that could not be used: {len(fingerprints.problems)}",
+                "They are listed below and were left out.",
+                "Replace or remove them",
+            )
+        )
+    found += [Finding("info", note) for note in reading]
+    found += [
+        Finding(
+            "warning",
+            f"{len(names)} images have the same pixels",
+            ", ".join(names[:6]) + (" ..." if len(names) > 6 else ""),
+            "Remove the copies; they add nothing to training or test",
+        )
+        for names in fingerprints.duplicates[:10]
+    ]
+    if fingerprints.changed:
+        found.append(
+            Finding(
+                "warning",
+                f"{len(fingerprints.changed)} images changed since the manifest was written",
+                ", ".join(fingerprints.changed[:6]),
+                "Scan the folder again if that was not intended",
+            )
+        )
+    if audited is not None:
+        # Said already above, in the words of a training run.
+        said = {"no group", "exact copies"}
+        found += [
+            Finding(one.severity, one.title, one.detail, one.remedy)
+            for one in audited.findings
+            if one.kind not in said
+        ]
+    return tuple(found)
+
+
+# Tables
+
+
+def split_table(manifest: Manifest) -> SplitTable:
+    """Counts of images and groups by class and part."""
+    summary = summarise(manifest)
+    members: dict[str, dict[str, int]] = {part: {} for part in summary.parts}
+    for record in manifest.records:
+        _count(members[record.part], manifest.group_of(record))
+    if manifest.group is None:
+        members = {}
+
+    def by_class(counts: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+        return {name: {part: counts[part][name] for part in counts} for name in summary.classes}
+
+    groups = by_class(summary.groups) if summary.groups else {}
+    return SplitTable(
+        summary.classes, summary.parts, by_class(summary.images), groups, manifest.group, members
+    )
+
+
+def _fold_table(manifest: Manifest, outcome: FoldsResult) -> SplitTable:
+    """Images and groups that each fold of the first repeat tests."""
+    pooled, classes = outcome.pooled[0], manifest.classes
+    parts = tuple(f"fold {number}" for number in range(1, outcome.count + 1))
+    images = {name: dict.fromkeys(parts, 0) for name in classes}
+    groups: dict[str, dict[str, set[str]]] = {
+        name: {part: set() for part in parts} for name in classes
+    }
+    members: dict[str, dict[str, int]] = {part: {} for part in parts}
+    for record, number in zip(pooled.records, pooled.folds.tolist(), strict=True):
+        part, group = parts[number - 1], manifest.group_of(record)
+        images[record.label][part] += 1
+        groups[record.label][part].add(group)
+        _count(members[part], group)
+    if manifest.group is None:
+        return SplitTable(classes, parts, images)
+    counts = {name: {part: len(met) for part, met in own.items()} for name, own in groups.items()}
+    return SplitTable(classes, parts, images, counts, manifest.group, members)
+
+
+def _count(counts: dict[str, int], name: str) -> None:
+    counts[name] = counts.get(name, 0) + 1
+
+
+def _folds_shown(result: StudyResult, outcome: FoldsResult) -> FoldsShown:
+    several = len(outcome.pooled) > 1
+    rows = tuple(
+        FoldRow(
+            name=f"{fold.repeat}.{fold.number}" if several else str(fold.number),
+            repeat=fold.repeat,
+            images=len(fold.run.predictions.rows_of(TEST)),
+            groups=group_count(fold),
+            metrics={name: fold.test[name] for name in _SHOWN if name in fold.test},
+            folder=fold.name,
+        )
+        for fold in outcome.folds
+    )
+    spreads = {}
+    for name in _SHOWN:
+        values = fold_values(outcome.folds, name)
+        if values:
+            spread = statistics.stdev(values) if len(values) > 1 else math.nan
+            spreads[name] = (statistics.fmean(values), spread)
+    return FoldsShown(
+        rows=rows,
+        pooled=outcome.pooled[0].evaluation.metrics["accuracy"],
+        spreads=spreads,
+        note=(
+            "The spread shows how much a single split may mislead. It must not be divided by the "
+            "square root of the number of folds: the folds share most of their training images, so "
+            "they are not independent, and no unbiased estimate of that error exists (Bengio and "
+            "Grandvalet, Journal of Machine Learning Research 5: 1089, 2004). The interval above "
+            "comes from the pooled images and their "
+            f"{plural(result.manifest.group or 'group')} instead; it does not "
+            "know how training falls out with other folds or another seed. Probabilities of "
+            "different folds come from different models: AUROC and log loss of the pooled images "
+            "compare them as if they came from one."
+        ),
+    )
+
+
+# Pictures
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Pictures of cells that were tested, as the network sees them.
+
+    With ``saliency``, errors also get their nearest training images, and networks without
+    class maps get occlusion maps for the first pictures of a kind.
+
+    Attributes:
+        predicted: the predictions on a part, or on all folds.
+        scaled_of: what the preprocessing makes of an image, (S, S, K) float32 in 0..1.
+    """
+
+    predicted: EvaluatedPredictions | Pooled
+    scaled_of: Callable[[Record], NDArray[np.float32]]
+    saliency: SaliencySource | None = None
+
+    def examples(self, seed: int) -> dict[str, tuple[CellPicture, ...]]:
+        """A few cells of each class, drawn by lot, spread over the groups."""
+        chosen = typical_examples(
+            self.predicted.labels, self.predicted.groups, seed=seed, n=_EXAMPLES
+        )
+        return {
+            self.predicted.evaluation.classes[k]: tuple(
+                self._picture(int(i), heat=False) for i in rows
+            )
+            for k, rows in chosen.items()
+        }
+
+    def errors(self) -> tuple[CellPicture, ...]:
+        """The wrong predictions, the surest first, with class activation maps."""
+        worst = worst_errors(self.predicted.labels, self.predicted.probabilities, n=_ERRORS)
+        return tuple(self._picture(int(i), place=n, near=True) for n, i in enumerate(worst))
+
+    def error_count(self) -> int:
+        """Number of wrong predictions."""
+        return int((self._names != self.predicted.labels).sum())
+
+    def correct(self, seed: int) -> tuple[CellPicture, ...]:
+        """Some correct predictions, drawn by lot from all classes, with class activation maps."""
+        correct = np.flatnonzero(self._names == self.predicted.labels)
+        each = max(1, _CORRECT // len(self.predicted.evaluation.classes))
+        chosen = typical_examples(self.predicted.labels[correct], None, seed=seed, n=each)
+        # A class after the other in turn, so that the first few are not all of one class.
+        turns = zip_longest(*(rows.tolist() for rows in chosen.values()))
+        order = [i for turn in turns for i in turn if i is not None][:_CORRECT]
+        return tuple(self._picture(int(correct[i]), place=n) for n, i in enumerate(order))
+
+    @property
+    def _names(self) -> NDArray[np.int64]:
+        return np.asarray(self.predicted.probabilities.argmax(axis=1))
+
+    def _picture(
+        self, index: int, *, heat: bool = True, place: int = 0, near: bool = False
+    ) -> CellPicture:
+        record = self.predicted.records[index]
+        classes = self.predicted.evaluation.classes
+        row = self.predicted.probabilities[index]
+        named = int(row.argmax())
+        scaled = self.scaled_of(record)
+        maps = self._maps(index, scaled, place) if heat else None
+        return CellPicture(
+            name=record.name,
+            label=record.label,
+            predicted=classes[named],
+            probabilities=dict(zip(classes, map(float, row), strict=True)),
+            pixels=displayed(scaled),
+            heat=None if maps is None else heat_map(maps, named, size=scaled.shape[:2]),
+            group=self.predicted.groups[index] if self.predicted.groups else "",
+            object_id=record.object_id,
+            map_name=self.saliency.method if self.saliency else ACTIVATION,
+            neighbours=self._neighbours(index) if near else (),
+        )
+
+    def _maps(
+        self, index: int, scaled: NDArray[np.float32], place: int
+    ) -> NDArray[np.float32] | None:
+        if isinstance(self.predicted, Pooled):
+            return None
+        stored = self.predicted.output.class_maps
+        if stored is not None:
+            maps: NDArray[np.float32] = stored[index]
+            return maps
+        if self.saliency is None or place >= _OCCLUDED:
+            return None
+        return self.saliency.maps(index, scaled)
+
+    def _neighbours(self, index: int) -> tuple[NeighbourShown, ...]:
+        found = self.saliency.neighbours(index) if self.saliency else ()
+        return tuple(
+            NeighbourShown(
+                one.record.title,
+                one.record.label,
+                neighbour_words(one),
+                displayed(self.scaled_of(one.record)),
+            )
+            for one in found
+        )
+
+
+def _pictures(result: StudyResult, reader: CropReader) -> Pictures:
+    """Of the test part, or of all images, each as the network of its fold saw it."""
+    outcome = result.outcome
+    if isinstance(outcome, SplitResult):
+        scaled_of = scaling(outcome.prepared.preprocess, reader)
+        return Pictures(outcome.evaluated[TEST], scaled_of, outcome.saliency)
+    pooled = outcome.pooled[0]
+    scalings = {
+        fold.number: scaling(fold.run.info.preprocess, reader)
+        for fold in outcome.folds
+        if fold.repeat == 1 and fold.run.info is not None
+    }
+    fold_of = {one.key: n for one, n in zip(pooled.records, pooled.folds.tolist(), strict=True)}
+    return Pictures(pooled, lambda record: scalings[fold_of[record.key]](record))
+
+
+def scaling(preprocess: Preprocess, reader: CropReader) -> Callable[[Record], NDArray[np.float32]]:
+    """From a record to what a preprocessing makes of its image."""
+    return lambda record: preprocess.to_scaled(reader.read(record.path, record.region))
