@@ -20,8 +20,8 @@ from actinscope.bundle import BundleInfo, read_bundle_info
 from actinscope.evaluation import RULE_WORDS, level_words
 from actinscope.explain import MOST_IMAGES
 from actinscope.files import write_csv, write_text_atomic
+from actinscope.names import RunFile
 from actinscope.report import Checklist, ChecklistItem
-from actinscope.runs import RunFile
 from actinscope.writeup import phrases
 from actinscope.writeup.facts import Facts, ModelFacts
 

@@ -20,15 +20,11 @@ from pydantic import BaseModel
 from actinscope.bundle import BundleInfo, read_bundle_info
 from actinscope.errors import StudyError
 from actinscope.evaluation import Estimate, Evaluation, LevelEvaluation
+from actinscope.names import RunFile
 from actinscope.networks import NetworkEntry, ResolvedWeights, has_gpu
 from actinscope.preprocess import AugmentSettings, Preprocess
 from actinscope.requests import Deliver, NestedSearch
-from actinscope.runs import (
-    RunContext,
-    RunFile,
-    read_history,
-    read_listed_images,
-)
+from actinscope.runs import RunContext, read_history, read_listed_images
 from actinscope.study import TEST, TRAIN, VALIDATION, Manifest
 from actinscope.training import Recipe, read_recipe
 from actinscope.writeup.diagnostics import Diagnostics, diagnostics_of
