@@ -52,8 +52,8 @@ def carry_out(command: Command, given: Given, command_line: str) -> int:
 def _train(outcome: TrainOutcome) -> int:
     print(outcome.verdict)
     _print_levels(outcome.levels)
-    own = ("bundle",) if outcome.folds is None else ("folds.csv",)
-    _print_results(outcome.folder, "report.html", "metrics.json", "predictions.csv", *own)
+    own = (RunFile.BUNDLE,) if outcome.folds is None else (RunFile.FOLDS,)
+    _print_results(outcome.folder, RunFile.REPORT, RunFile.METRICS, RunFile.PREDICTIONS, *own)
     if outcome.folds is not None and outcome.bundle is not None:
         print(f"  {outcome.bundle} (to be used; tested on none of these images)")
     return _problems(outcome.problems)
@@ -62,7 +62,7 @@ def _train(outcome: TrainOutcome) -> int:
 def _evaluate(outcome: EvaluateOutcome) -> int:
     print(outcome.verdict)
     _print_levels(outcome.levels)
-    _print_results(outcome.folder, "report.html", "metrics.json", "predictions.csv")
+    _print_results(outcome.folder, RunFile.REPORT, RunFile.METRICS, RunFile.PREDICTIONS)
     return _problems(outcome.problems)
 
 

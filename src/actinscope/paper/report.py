@@ -150,7 +150,7 @@ def _first_run(networks: Sequence[NetworkResults]) -> Path:
 
 
 def _preprocessing(networks: Sequence[NetworkResults]) -> str:
-    return load_bundle(_first_run(networks) / "bundle").info.preprocess.description
+    return load_bundle(_first_run(networks) / RunFile.BUNDLE).info.preprocess.description
 
 
 def _figures(networks: Sequence[NetworkResults], protocol: Protocol) -> ProtocolFigures:
@@ -168,7 +168,7 @@ def _examples(
 ) -> dict[str, tuple[CellPicture, ...]]:
     """Figure 1: a few cells of each class, drawn by lot."""
     manifest = experiment.study.manifest
-    preprocess = load_bundle(_first_run(networks) / "bundle").info.preprocess
+    preprocess = load_bundle(_first_run(networks) / RunFile.BUNDLE).info.preprocess
     reader = CropReader(experiment.recipe.images)
     groups = [manifest.group_of(record) for record in manifest.records]
     labels = labels_of(manifest.records, manifest.classes)

@@ -284,7 +284,7 @@ def _train(run: _Run, copies: Manifest, *, command: str, progress: Progress) -> 
         progress=progress,
     )
     answers = predict_and_evaluate(
-        Predictor(load_bundle(run.folder / "bundle")),
+        Predictor(load_bundle(run.folder / RunFile.BUNDLE)),
         run.repeat.unseen(run.protocol),
         copies,
         reader=reader,

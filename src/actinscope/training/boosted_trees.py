@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.errors import SettingsError, TrainingError
+from actinscope.names import RunFile
 from actinscope.networks import FrozenLayers, embedding_of
 from actinscope.preprocess import Preprocess
 from actinscope.progress import Progress
@@ -86,7 +87,7 @@ def fit_boosted_trees(
         classes=len(data.classes),
         progress=progress,
     )
-    write_history(folder / "history.csv", history)
+    write_history(folder / RunFile.HISTORY, history)
     kept = int(np.argmin([row["validation_loss"] for row in history])) + 1
     trees = tuple(tree for one in rounds[:kept] for tree in one.trees)
     forest = replace(rounds[0], trees=trees)

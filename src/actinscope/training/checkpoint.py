@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from actinscope.errors import ResumeError
 from actinscope.files import atomic_path, write_csv
+from actinscope.names import RunFile
 from actinscope.networks import keras_backend
 
 #: Epochs that end sooner after a written one are written together with a later one.
@@ -245,7 +246,7 @@ def _write_epoch(folder: Path, last: _Epoch, best: _Epoch | None, trained: int) 
         if outdated != best_file(checkpoint, last.state["best_epoch"]):
             with contextlib.suppress(OSError):  # held open by a scanner: the next epoch tries again
                 outdated.unlink()
-    write_history(folder / "history.csv", last.state["history"])
+    write_history(folder / RunFile.HISTORY, last.state["history"])
 
 
 def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from actinscope.errors import LossNotFinite, ResumeError, TrainingError
 from actinscope.files import remove_partial_files
+from actinscope.names import RunFile
 from actinscope.networks import backend_name, keras_backend, partition_network
 from actinscope.preprocess import Preprocess
 from actinscope.progress import Progress
@@ -137,7 +138,7 @@ def fit(
         )
     if resumed:
         load_checkpoint(last, step.variables)
-        write_history(folder / "history.csv", state.history)
+        write_history(folder / RunFile.HISTORY, state.history)
         progress.say(f"Resumed after epoch {len(state.history)}")
     if setup is not None:
         _train(setup, recipe, state=state, folder=folder, progress=progress)
