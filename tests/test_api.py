@@ -12,8 +12,8 @@ import pytest
 
 import actinscope
 from actinscope import api
-from actinscope.phantoms.write import write_phantom_crops
 from helpers.bundles import CLASSES, grey_image, make_bundle
+from helpers.phantom_crops import write_phantom_crops
 
 DOCS = Path(actinscope.__file__).parents[2] / "docs"
 FUNCTIONS = ("audit", "compare", "evaluate", "explain", "predict", "train")

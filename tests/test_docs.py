@@ -49,7 +49,7 @@ def commands_of(page: Path, *, runnable: bool) -> list[list[str]]:
         if runnable and not marked:
             continue
         lines = [line[2:] for line in block.splitlines() if line.startswith("$ ")]
-        words = [shlex.split(line) for line in lines]
+        words = [shlex.split(line.partition(" > ")[0]) for line in lines]
         found += [line[1:] for line in words if line[0] == "actinscope"]
     return found
 

@@ -281,7 +281,7 @@ def test_predict_refuses_options_that_do_nothing(
 
 @pytest.mark.parametrize("name", RECIPE_NAMES)
 def test_recipe_prints_what_load_recipe_reads(name: str, tmp_path: Path, capsys: Shown) -> None:
-    assert main(["recipe", name]) == 0
+    assert main(["recipe", "show", name]) == 0
     printed = capsys.readouterr().out
     assert tomllib.loads(printed)["name"] == name
     path = tmp_path / "mine.toml"
@@ -301,14 +301,14 @@ def test_recipe_prints_what_load_recipe_reads(name: str, tmp_path: Path, capsys:
 def test_a_bad_recipe_is_named(text: str, message: str, tmp_path: Path, capsys: Shown) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(text)
-    assert main(["recipe", str(path)]) == 2
+    assert main(["recipe", "show", str(path)]) == 2
     shown = capsys.readouterr().err
     assert message in shown
     assert str(path) in shown
 
 
 def test_a_recipe_that_does_not_exist(capsys: Shown) -> None:
-    assert main(["recipe", "papper"]) == 2
+    assert main(["recipe", "show", "papper"]) == 2
     assert "no recipe is called 'papper'. Known recipes: default, paper" in capsys.readouterr().err
 
 

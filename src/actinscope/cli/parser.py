@@ -169,9 +169,10 @@ def _add_command(commands: Any, name: str, command: Command) -> None:
         if option.section not in sections:
             sections[option.section] = parser.add_argument_group(option.section)
         _add_option(sections[option.section], option, slot)
-    parser.add_argument("--debug", action="store_true", help="show where an error was raised")
+    switch: dict[str, Any] = {"action": "store_true", "default": argparse.SUPPRESS}
+    parser.add_argument("--debug", help="show where an error was raised", **switch)
     if not command.quick:
-        parser.add_argument("--quiet", action="store_true", help="print no progress")
+        parser.add_argument("--quiet", help="print no progress", **switch)
 
 
 class _Formatter(argparse.HelpFormatter):
