@@ -15,9 +15,12 @@ from actinscope.wording import (
     p_value,
     p_words,
     percent,
+    percent_interval,
     percent_span,
     plural,
     points,
+    points_interval,
+    round_percent,
     signed,
     span,
 )
@@ -104,6 +107,18 @@ def test_differences_carry_their_sign() -> None:
     assert points(math.nan) == "not defined"
     assert signed(-0.0123, 2) == "\u22120.01"
     assert signed(0.0001, 3) == "0.000"
+
+
+def test_shares_and_differences_with_their_interval() -> None:
+    assert round_percent(0.95) == "95 %"
+    assert round_percent(0.025) == "2.5 %"
+    assert percent_interval(0.85, 0.801, 1.0) == "85.0 % (80.1 to 100.0)"
+    assert percent_interval(0.85, math.nan, math.nan) == "85.0 %"
+    assert points_interval(-0.032, -0.05, 0.014) == "\u22123.2 points (\u22125.0 to +1.4)"
+    assert points_interval(0.05, 0.01, 0.09, digits=0, name="95 % interval ") == (
+        "+5 points (95 % interval +1 to +9)"
+    )
+    assert points_interval(0.05, math.nan, math.nan) == "+5.0 points (no interval)"
 
 
 def test_p_is_never_zero() -> None:

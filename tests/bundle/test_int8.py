@@ -289,8 +289,8 @@ def test_golden_outputs_must_fit(folder: Path, quantized: bytes) -> None:
 
 def test_the_note_says_what_int8_costs() -> None:
     assert cost_sentence(part(), "test") == (
-        "INT8: accuracy 93.7 % against 95.2 % of float32 on 63 test images (difference -1.6 "
-        "points, -6.0 to +3.0; 2 answers change)"
+        "INT8: accuracy 93.7 % against 95.2 % of float32 on 63 test images (difference \u22121.6 "
+        "points, \u22126.0 to +3.0; 2 answers change)"
     )
     bare = part(difference=StoredEstimate(value=0.0), only_float32_right=0, changed=1)
     assert "(difference +0.0 points, no interval; 1 answer changes)" in cost_sentence(bare, "test")

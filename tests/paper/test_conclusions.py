@@ -53,14 +53,14 @@ def test_a_clear_leak_is_called_flattery() -> None:
 
 def test_a_difference_that_may_be_chance_is_called_that() -> None:
     said = conclude("field", 3, [network(published=result(80, 76))])
-    assert "the difference is 4.0 points" in said.sentence
+    assert "the difference is +4.0 points" in said.sentence
     assert "which may be chance" in said.sentence
     assert "flatters" not in said.sentence
 
 
 def test_a_protocol_that_claims_too_little_does_not_flatter() -> None:
     said = conclude("field", 3, [network(published=result(50, 95))])
-    assert "the difference is -45.0 points" in said.sentence
+    assert "the difference is \u221245.0 points" in said.sentence
     assert "flatters" not in said.sentence and "chance" not in said.sentence
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from actinscope.audit.findings import AuditFinding, Dots, Shot, words_of
 from actinscope.audit.permutation import Confound, find_confounds
 from actinscope.study import CORNER, MEASURES, ImageStatistics, Manifest
-from actinscope.wording import percent
+from actinscope.wording import p_words, percent
 
 LEVEL = 0.05
 """Chance of any false alarm over all checks of one study."""
@@ -131,7 +131,7 @@ def _confounded(
             sample=manifest.group or "image",
             accuracy=percent(one.balanced_accuracy),
             expected=percent(one.expected),
-            p=one.p,
+            p=p_words(one.p),
             biology=biology,
             remedy=_REMEDIES.get(one.name, _REMEDIES["column"]),
         ),

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from actinscope.audit.copy_candidates import Guess, guess_copies
 from actinscope.study import SIDE, Thumbnail
+from actinscope.wording import whole_percent
 
 LEAST_AGREEMENT = 1.09
 """From here on two images count as copies; `benchmarks/audit_duplicates.py` chose it."""
@@ -281,7 +282,7 @@ def in_words(placing: NDArray[np.float64]) -> str:
     middle = np.array([(SIDE - 1) / 2, (SIDE - 1) / 2, 1.0])
     shift = float(np.hypot(*(placing @ middle - middle)[:2])) / SIDE
     pieces = itertools.compress(
-        ("mirrored", f"turned by {angle:.0f}°", f"shifted by {100 * shift:.0f} % of its side"),
+        ("mirrored", f"turned by {angle:.0f}°", f"shifted by {whole_percent(shift)} % of its side"),
         (mirrored, angle >= 2, shift >= 0.03),
     )
     return ", ".join(pieces) or "same place and direction"

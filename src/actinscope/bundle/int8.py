@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from actinscope.bundle.reliability import Reliability, StoredModel
 from actinscope.names import Precision
-from actinscope.wording import percent
+from actinscope.wording import percent, points, round_percent
 
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 
@@ -117,7 +117,7 @@ def cost_sentence(part: Int8Part, where: str) -> str:
     changed = "1 answer changes" if part.changed == 1 else f"{part.changed} answers change"
     return (
         f"INT8: accuracy {both[0]} against {both[1]} of float32 on {part.images} {where} images "
-        f"(difference {part.points:+.1f} points{_interval(part.difference)}; {changed})"
+        f"(difference {points(part.points / 100)} points{_interval(part.difference)}; {changed})"
     )
 
 
@@ -144,7 +144,7 @@ def too_costly(parts: Mapping[str, Int8Part]) -> str:
     if part.changed > 1 and part.changed > MOST_CHANGED * part.images:
         reasons.append(
             f"{percent(part.changed / part.images)} of the answers change (at most "
-            f"{100 * MOST_CHANGED:g} %)"
+            f"{round_percent(MOST_CHANGED)})"
         )
     if not reasons:
         return ""
@@ -154,4 +154,4 @@ def too_costly(parts: Mapping[str, Int8Part]) -> str:
 def _interval(estimate: StoredEstimate) -> str:
     if estimate.low is None or estimate.high is None:
         return ", no interval"
-    return f", {100 * estimate.low:+.1f} to {100 * estimate.high:+.1f}"
+    return f", {points(estimate.low)} to {points(estimate.high)}"

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.bundle import AbstainBy, AbstainRule
+from actinscope.wording import round_percent
 
 Floats = NDArray[np.float64]
 
@@ -82,6 +83,6 @@ def fit_abstention(
             by=by,
             target=target,
             note=f"nothing is abstained from: however few images are answered, fewer than "
-            f"{100 * target:g} % of the answers on the validation part are right",
+            f"{round_percent(target)} of the answers on the validation part are right",
         )
     return AbstainRule(by=by, target=target, confidence=float(curve.confidence[enough[-1]]))

@@ -8,7 +8,7 @@ from actinscope.evaluation.comparison import ALPHA, POWER, Comparison, RunPair, 
 from actinscope.evaluation.intervals import FEWEST_CLUSTERS, Estimate
 from actinscope.evaluation.sample_size import fewest_for_mcnemar
 from actinscope.evaluation.verdict import Verdict
-from actinscope.wording import counted, listed, p_words, points
+from actinscope.wording import counted, listed, p_words, points, round_percent
 
 
 def pair_sentence(comparison: Comparison, pair: RunPair) -> str:
@@ -131,7 +131,7 @@ def _needed(comparison: Comparison, pair: RunPair) -> str:
         )
     return (
         f"If the difference is as large as it looks here, about {needed:,} independent images "
-        f"would show it in {POWER:.0%} of such studies.".replace("%", " %")
+        f"would show it in {round_percent(POWER)} of such studies."
     )
 
 

@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from actinscope.bundle import SetRule
 from actinscope.evaluation.intervals import FEWEST_CLUSTERS, Clusters, between_groups
+from actinscope.wording import round_percent
 
 Floats = NDArray[np.float64]
 
@@ -131,7 +132,7 @@ def _note(
     ]
     if not few:
         return ""
-    needed = f"{fewest_images(coverage)} are needed for {100 * coverage:g} %"
+    needed = f"{fewest_images(coverage)} are needed for {round_percent(coverage)}"
     if not per_class:
         return (
             f"every prediction set holds all classes: the validation part is worth "

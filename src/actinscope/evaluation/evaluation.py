@@ -31,6 +31,7 @@ from actinscope.evaluation.metrics import (
     confusion_counts,
     score,
 )
+from actinscope.wording import round_percent
 
 #: Lowest and highest value of the figures that are no shares; None: without an upper end.
 _BOUNDS: Mapping[str, tuple[float, float] | None] = {"mcc": (-1.0, 1.0), "log_loss": None}
@@ -264,7 +265,7 @@ class _IntervalMaker:
 
 
 def _describe(maker: _IntervalMaker, resamples: int) -> str:
-    percent = f"{maker.confidence * 100:g} %"
+    confidence = round_percent(maker.confidence)
     count = maker.clusters.count
     if maker.clusters.by_group and count < FEWEST_CLUSTERS:
         return (
@@ -273,13 +274,13 @@ def _describe(maker: _IntervalMaker, resamples: int) -> str:
         )
     if maker.clusters.by_group:
         return (
-            f"{percent} intervals that allow for {count} groups: Wilson with an effective number "
-            f"of images, from the differences between groups for accuracy, recall and precision "
-            f"and from {resamples} resamples of whole groups for the rest (log loss: expanded "
-            f"percentiles of these)."
+            f"{confidence} intervals that allow for {count} groups: Wilson with an effective "
+            f"number of images, from the differences between groups for accuracy, recall and "
+            f"precision and from {resamples} resamples of whole groups for the rest (log loss: "
+            f"expanded percentiles of these)."
         )
     return (
-        f"{percent} intervals that take the images as independent: Wilson for accuracy, recall "
+        f"{confidence} intervals that take the images as independent: Wilson for accuracy, recall "
         f"and precision; for the rest Wilson with an effective number of images from {resamples} "
         f"resamples of images (log loss: expanded percentiles of these)."
     )

@@ -23,7 +23,7 @@ from actinscope.evaluation.intervals import (
     without_interval,
 )
 from actinscope.evaluation.levels import RULE_WORDS, UNDECIDED, LevelRule, Unit, sum_up
-from actinscope.wording import counted, whole_percent
+from actinscope.wording import counted, round_percent, whole_percent
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,7 +248,7 @@ def _interval_words(estimate: Estimate, evaluation: Evaluation) -> str:
     if not estimate.has_interval:
         return "; no interval"
     return (
-        f"; {evaluation.confidence * 100:g} % interval {whole_percent(estimate.low)} to "
+        f"; {round_percent(evaluation.confidence)} interval {whole_percent(estimate.low)} to "
         f"{whole_percent(estimate.high)} %"
     )
 

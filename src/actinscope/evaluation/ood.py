@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.bundle import OodRule, ReferenceFeatures, neighbour_distances
+from actinscope.wording import round_percent
 
 #: The distance is that to the fifth nearest training image: one odd training image makes
 #: nothing familiar, and small studies have that many of each kind.
@@ -58,7 +59,7 @@ def fit_ood_threshold(
     if rank > len(distances):
         note = (
             f"{len(distances)} images show what is familiar, {int(np.ceil(1 / share)) - 1} are "
-            f"needed for {100 * share:g} %: the threshold is the largest distance among them"
+            f"needed for {round_percent(share)}: the threshold is the largest distance among them"
         )
     return OodRule(
         neighbours=NEIGHBOURS,

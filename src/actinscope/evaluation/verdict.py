@@ -9,7 +9,7 @@ from typing import Literal
 
 from actinscope.evaluation.evaluation import Evaluation
 from actinscope.evaluation.intervals import FEWEST_CLUSTERS, Estimate
-from actinscope.wording import counted, plural, spoken, whole_percent
+from actinscope.wording import counted, plural, round_percent, spoken, whole_percent
 
 Tone = Literal["good", "caution", "bad"]
 
@@ -146,7 +146,7 @@ def _interval(estimate: Estimate, confidence: float) -> str:
     if not estimate.has_interval:
         return " (no interval can be given)"
     low, high = whole_percent(estimate.low), whole_percent(estimate.high)
-    return f" ({confidence * 100:g} % interval {low} to {high})"
+    return f" ({round_percent(confidence)} interval {low} to {high})"
 
 
 def _against_guessing(accuracy: Estimate, baseline: float) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.evaluation import Clusters, Estimate
+from actinscope.wording import whole_percent
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -113,7 +114,7 @@ def attention_sentence(attention: Attention) -> str:
     """The finding in a sentence, whatever it is."""
     inside, ahead = attention.inside, attention.ahead
     interval = (
-        f" (95 % interval {100 * inside.low:.0f} to {100 * inside.high:.0f} %)"
+        f" (95 % interval {whole_percent(inside.low)} to {whole_percent(inside.high)} %)"
         if inside.has_interval
         else ""
     )
@@ -126,9 +127,9 @@ def attention_sentence(attention: Attention) -> str:
     else:
         compared = "whether that differs cannot be told from so few groups or images"
     return (
-        f"{100 * inside.value:.0f} % of the evidence lies inside the cell{interval}, by "
+        f"{whole_percent(inside.value)} % of the evidence lies inside the cell{interval}, by "
         f"{attention.cells_from}; evidence spread evenly over the image would give "
-        f"{100 * attention.area.value:.0f} %: {compared}."
+        f"{whole_percent(attention.area.value)} %: {compared}."
     )
 
 

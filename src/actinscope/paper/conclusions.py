@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from actinscope.evaluation import FEWEST_CLUSTERS, Estimate, Verdict
 from actinscope.paper.protocols import HONEST, PUBLISHED
 from actinscope.paper.results import UNSEEN
 from actinscope.paper.tables import RANDOM, NetworkResults, title_of
+from actinscope.wording import percent_interval, points_interval
 
 OTHER_IMAGES = (
     "The published numbers were measured on the paper's images, which are not these: no "
@@ -54,7 +54,7 @@ def _sentence(group: str | None, network: NetworkResults) -> str:
         f"{_share(accuracy['test'])} of its own test images, and of {_share(accuracy[UNSEEN])} of "
         f"images made alike of {unit} that it never saw: "
         + (
-            f"the protocol flatters by {_points(points)}."
+            f"the protocol flatters by {_points(points).removeprefix('+')}."
             if surely and points.value > 0
             else f"the difference is {_points(points)}{'' if surely else ', which may be chance'}."
         )
@@ -115,14 +115,8 @@ def notices_of(networks: Sequence[NetworkResults]) -> tuple[str, ...]:
 
 
 def _share(one: Estimate) -> str:
-    words = f"{100 * one.value:.1f} %"
-    if math.isnan(one.low):
-        return words
-    return f"{words} ({100 * one.low:.1f} to {100 * one.high:.1f})"
+    return percent_interval(one.value, one.low, one.high)
 
 
 def _points(one: Estimate) -> str:
-    words = f"{100 * one.value:.1f} points"
-    if math.isnan(one.low):
-        return f"{words} (no interval)"
-    return f"{words} (95 % interval {100 * one.low:.1f} to {100 * one.high:.1f})"
+    return points_interval(one.value, one.low, one.high, name="95 % interval ")

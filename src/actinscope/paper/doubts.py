@@ -19,6 +19,7 @@ from actinscope.evaluation import (
 )
 from actinscope.networks import KerasApplication, network_entry
 from actinscope.paper.published import PUBLISHED, Printed
+from actinscope.wording import percent
 
 NORMAL_95 = 1.959964
 """Quantile of the normal distribution for two-sided 95 %."""
@@ -249,4 +250,4 @@ def _on(network: str, n: int) -> Estimate:
 
 
 def _ends(estimate: Estimate) -> str:
-    return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f} %"
+    return f"{percent(estimate.low, space='').removesuffix('%')} to {percent(estimate.high)}"

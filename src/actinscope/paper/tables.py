@@ -11,6 +11,7 @@ from actinscope.paper.published import PUBLISHED, SETTINGS, PublishedNetwork
 from actinscope.paper.results import UNSEEN, UNSEEN_PLAIN, ProtocolResult
 from actinscope.report import PaperCell, PaperRow, PaperTable
 from actinscope.training import Recipe
+from actinscope.wording import round_percent
 
 _METRICS = ("accuracy", "precision_weighted", "recall_weighted", "f1_weighted")
 _PUBLISHED = "the paper, other images"
@@ -173,12 +174,13 @@ def _recipe_words(recipe: Recipe, networks: Sequence[PlannedNetwork]) -> dict[st
         "augmentation": (
             f"flip {' and '.join(flips) or 'none'}, rotation up to "
             f"{augmentation.rotation_degrees:g} degrees, shifts up to "
-            f"{100 * augmentation.width_shift:g} and {100 * augmentation.height_shift:g} %, shear "
-            f"up to {augmentation.shear_degrees:g} degrees, zoom {low:g} to {high:g}"
+            f"{round_percent(augmentation.width_shift)} and "
+            f"{round_percent(augmentation.height_shift)}, shear up to "
+            f"{augmentation.shear_degrees:g} degrees, zoom {low:g} to {high:g}"
         ),
         "split": (
-            f"{100 * split.train:g} % training, {100 * split.validation:g} % validation, "
-            f"{100 * split.test:g} % test, in the order that the protocol says; some of the "
+            f"{round_percent(split.train)} training, {round_percent(split.validation)} validation, "
+            f"{round_percent(split.test)} test, in the order that the protocol says; some of the "
             f"groups held out beforehand (protocol {HONEST.name} and the others alike)"
         ),
         "network": "; ".join(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from actinscope.explain import TITLES, Control, ControlResults, PermutedLabels
 from actinscope.report.content import ControlRow, ControlsShown
-from actinscope.wording import percent, points_interval
+from actinscope.wording import p_words, percent, points_interval
 
 _SEES = {
     "brightness": "how many pixels are how bright, but not where",
@@ -55,5 +55,5 @@ def _shuffled(shuffled: PermutedLabels) -> str:
         f"Chance: with the labels permuted {shuffled.how}, the same predictions reach "
         f"{percent(shuffled.mean)} on average and at most {percent(shuffled.high)} in 95 of "
         f"100 permutations; with the true labels {percent(shuffled.balanced_accuracy)} "
-        f"(p = {shuffled.p:.3f})."
+        f"({p_words(shuffled.p)})."
     )

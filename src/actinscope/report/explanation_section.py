@@ -231,9 +231,9 @@ def _feature_note(one: FeatureMap) -> str:
             f"{words} In a UMAP neighbours stay together; distances between clusters mean nothing."
         )
     assert one.places.explained is not None
-    share = 100 * sum(one.places.explained)
+    share = whole_percent(sum(one.places.explained))
     return (
-        f"{words} Principal components: this plane shows {share:.0f} % of the variance, so images "
+        f"{words} Principal components: this plane shows {share} % of the variance, so images "
         "that overlap here may be far apart in the rest. Groups that lie apart within one class "
         "mean that the network sees where an image comes from."
     )
@@ -242,8 +242,8 @@ def _feature_note(one: FeatureMap) -> str:
 def _axes(one: FeatureMap) -> tuple[str, str]:
     if one.places.explained is None:
         return "UMAP 1", "UMAP 2"
-    first, second = (100 * share for share in one.places.explained)
-    return f"component 1 ({first:.0f} %)", f"component 2 ({second:.0f} %)"
+    first, second = map(whole_percent, one.places.explained)
+    return f"component 1 ({first} %)", f"component 2 ({second} %)"
 
 
 def _image_rows(found: Explanation, looks: SaliencySource) -> tuple[tuple[str, ...], ...]:

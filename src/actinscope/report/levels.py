@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from actinscope.evaluation import LevelEvaluation, Unit, level_words
 from actinscope.report.content import ExtraTable, LevelSection
+from actinscope.wording import whole_percent
 
 _SHOWN_UNITS = 200
 
@@ -44,8 +45,8 @@ def _shown(unit: Unit, level: LevelEvaluation) -> tuple[str, ...]:
         " / ".join(unit.name),
         str(unit.cells),
         label,
-        *(f"{100 * count / unit.cells:.0f} %" for count in labelled if level.mixed),
+        *(f"{whole_percent(count / unit.cells)} %" for count in labelled if level.mixed),
         f"none: {unit.why}" if unit.answer is None else classes[unit.answer],
-        *(f"{100 * count / unit.cells:.0f} %" for count in unit.votes),
+        *(f"{whole_percent(count / unit.cells)} %" for count in unit.votes),
         *(f"{value:.3f}" for value in unit.mean),
     )

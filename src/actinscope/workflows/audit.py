@@ -38,7 +38,7 @@ from actinscope.runs import (
     unreadable,
 )
 from actinscope.study import Fingerprints, Manifest, summarise
-from actinscope.wording import percent
+from actinscope.wording import p_value, percent
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +136,7 @@ def _content(
                 one.name,
                 percent(one.balanced_accuracy),
                 percent(one.expected),
-                f"{one.p:.3f}",
+                p_value(one.p),
             )
             for one in found.confounds
         ),

@@ -13,6 +13,7 @@ from actinscope.names import RunFile
 from actinscope.predict import FOLD_COLUMNS
 from actinscope.runs import FoldResult, is_defined, read_fold
 from actinscope.study import TEST
+from actinscope.wording import p_words, points
 
 #: The tables that :func:`compare_folds` writes.
 FOLD_TABLES = ("folds_compared.csv", "fold_differences.csv")
@@ -121,8 +122,8 @@ def _sentences(tests: Mapping[str, ResampledTest], runs: Sequence[Path]) -> tupl
     one = tests["accuracy"]
     first, second = (str(run) for run in runs)
     found = (
-        f"mean difference of the accuracy over {one.folds} folds {100 * one.mean:+.1f} points "
-        f"(95 % interval {100 * one.low:+.1f} to {100 * one.high:+.1f}, p = {one.p:.2g})"
+        f"mean difference of the accuracy over {one.folds} folds {points(one.mean)} points "
+        f"(95 % interval {points(one.low)} to {points(one.high)}, {p_words(one.p)})"
     )
     if one.p < 0.05:
         better, other = (second, first) if one.mean > 0 else (first, second)

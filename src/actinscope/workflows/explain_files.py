@@ -51,6 +51,7 @@ from actinscope.report import (
 )
 from actinscope.requests import ExplainRequest
 from actinscope.runs import RunContext, require_empty_folder
+from actinscope.wording import whole_percent
 
 #: Cards in the gallery; all images are in the table and have their picture.
 MOST_CARDS = 200
@@ -299,11 +300,11 @@ def _file_name(number: int, task: Task) -> str:
 
 def _card(found: _Explained) -> GalleryCard:
     told = [
-        f"{method}: {100 * share:.0f} % inside the cell"
+        f"{method}: {whole_percent(share)} % inside the cell"
         for (method, _), share in zip(found.maps, found.inside, strict=True)
         if np.isfinite(share)
     ]
-    told.append(f"the cell takes {100 * found.area:.0f} % of the image")
+    told.append(f"the cell takes {whole_percent(found.area)} % of the image")
     if np.isfinite(found.agreement):
         told.append(f"rank correlation of the two maps {found.agreement:.2f}")
     return GalleryCard(found.picture, found.maps, tuple(told))

@@ -40,6 +40,7 @@ from actinscope.runs import (
     refit_reliability,
 )
 from actinscope.study import TEST, TRAIN, VALIDATION, Manifest, Record, read_manifest
+from actinscope.wording import p_words
 
 _PARTS = (VALIDATION, TEST)
 _NO_GROUP = "none"
@@ -300,7 +301,7 @@ def _lines(summary: Int8Summary) -> Iterator[str]:
     yield (
         f"On the {both.images} {where} images: only float32 right "
         f"{both.only_float32_right}, only INT8 right {both.only_int8_right} (exact McNemar "
-        f"p = {both.mcnemar_p:.2g}); largest difference of a probability "
+        f"{p_words(both.mcnemar_p)}); largest difference of a probability "
         f"{both.largest_probability_difference:.3f}"
     )
     yield f"Speed with {summary.backend} on this computer: {summary.speed_ratio:.1f} times float32"

@@ -26,6 +26,7 @@ from actinscope.training import (
     recipe_with,
     write_recipe,
 )
+from actinscope.wording import signed
 
 BEST = "best_recipe.toml"
 
@@ -212,10 +213,12 @@ def _reasons(result: TuneResult, gain: Estimate | None) -> Iterator[str]:
     base, best = result.base, result.best
     if gain is not None:
         images = int(np.isfinite(base.log_losses).sum())
-        ends = f" (95 % interval {gain.low:+.3f} to {gain.high:+.3f})" if gain.has_interval else ""
+        ends = ""
+        if gain.has_interval:
+            ends = f" (95 % interval {signed(gain.low, 3)} to {signed(gain.high, 3)})"
         yield (
             f"Mean difference of the log loss over {images} images, best minus base: "
-            f"{gain.value:+.3f}{ends}; {gain.method}. The interval covers which images were "
+            f"{signed(gain.value, 3)}{ends}; {gain.method}. The interval covers which images were "
             "at hand by chance, not how training varies with the seed."
         )
     spread = _spread(base)
