@@ -387,7 +387,7 @@ def test_each_fold_trains_with_what_its_own_search_found(
     methods = (tmp_path / "cross" / "methods.md").read_text("utf-8")
     assert "on what the fold does not test: 2 trials at most, judged by 3 inner folds." in methods
     assert "from the start: training.epochs 2 became 1, 2." in methods
-    assert "way of training and searching settings, not of one model" in methods
+    assert "training procedure with its search of settings, not of one model" in methods
     assert "No model for new images was asked for." in methods
     rows = rows_of(tmp_path / "cross" / "checklists.csv")
     (tuned,) = (row for row in rows if row["item"] == "5e")

@@ -108,7 +108,9 @@ def test_a_search_says_what_it_changed() -> None:
     assert "7 trials or 5 minutes at most, judged by the fold's validation part" in told
     assert "training.learning_rate 0.0002 became 0.0002, 0.003" in told
     facts = toy_folds(search=SEARCH, models=folds)
-    assert paragraph(facts, "Training").startswith("Every search began with what follows")
+    assert paragraph(facts, "Training").startswith(
+        "Every search started from the following settings"
+    )
 
 
 def test_models_of_unlike_size_are_given_no_size() -> None:

@@ -132,7 +132,7 @@ def test_few_test_groups_are_a_caution() -> None:
         "donor."
     )
     assert "no interval" in paragraph(facts, "Evaluation")
-    assert "superiority over the commonest class is not shown" in everything(facts)
+    assert "superiority over the majority class is not shown" in everything(facts)
 
 
 def test_synthetic_and_random_come_first() -> None:
@@ -287,7 +287,7 @@ def test_the_text_follows_the_recipe(
         ("smoothing", recipe.training.label_smoothing > 0),
         ("inverse of its frequency", recipe.training.class_weights == "balanced"),
         ("logistic regression", recipe.training.head_start == "logistic"),
-        ("It was to stop after", recipe.training.early_stopping > 0),
+        ("Training was to stop after", recipe.training.early_stopping > 0),
         ("lowest loss on the validation", recipe.training.keep == "best"),
     ):
         assert (words in trained) == used, words
@@ -392,11 +392,13 @@ def test_what_was_run_is_not_called_not_done() -> None:
     control = facts.diagnostics.controls.controls[0]  # type: ignore[union-attr]
     reached = f"brightness {100 * control.balanced_accuracy.value:.1f} % (95 % interval"
     assert reached in found["E3 comparison"].answer and reached in paragraph(facts, "Checks")
-    assert "labels dealt out anew within groups (999 times)" in found["7c"].answer
+    assert "labels permuted within groups (999 times)" in found["7c"].answer
     assert "The audit made 2 permutation tests for confounds" in found["7c"].answer
-    assert "these do: brightness (balanced accuracy 90.0 %, by chance 50.0 %" in found["6c"].answer
-    assert "these do: brightness" in card_of(facts)
-    assert "Occlusion maps of right and wrong" in found["M1 interpretability"].answer
+    assert (
+        "Significant: brightness (balanced accuracy 90.0 %, by chance 50.0 %" in found["6c"].answer
+    )
+    assert "Significant: brightness" in card_of(facts)
+    assert "Occlusion maps of correct and wrong" in found["M1 interpretability"].answer
 
 
 def test_what_was_switched_off_is_called_so() -> None:
@@ -444,7 +446,7 @@ def test_what_could_not_be_calibrated_or_told_is_not_claimed() -> None:
     assert "those that the network gives" in paragraph(facts, "Probabilities")
     assert "logits" not in everything(facts)
     assert "The probabilities are not calibrated" in answers_of(facts)["M2 output"].answer
-    assert "none was shown to; with so few groups only" in answers_of(facts)["6c"].answer
+    assert "None was significant; with so few groups only" in answers_of(facts)["6c"].answer
     enough = answers_of(toy_facts(diagnostics=toy_checks()))
     assert "so few groups" not in enough["6c"].answer
     assert "The probabilities are calibrated" in enough["M2 output"].answer

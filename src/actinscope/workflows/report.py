@@ -234,10 +234,11 @@ def _notices(outcome: SplitResult | FoldsResult) -> Iterator[str]:
     """What a reader of pooled results must know first."""
     if isinstance(outcome, SplitResult):
         return
-    models = "the way of training and searching settings" if outcome.search else "a way of training"
+    searched = " with its search of settings" if outcome.search else ""
     yield (
-        f"These figures are of {models}, not of one model: {len(outcome.folds)} models were "
-        "trained, each on a part of the images. A model trained on all of them is probably no "
+        f"These results are of a training procedure{searched}, not of one model: "
+        f"{len(outcome.folds)} models were trained, each on a part of the images. "
+        "A model trained on all of them is probably no "
         "worse, which cannot be tested without further images."
     )
     if outcome.deployed == "ensemble":
@@ -248,17 +249,17 @@ def _notices(outcome: SplitResult | FoldsResult) -> Iterator[str]:
     if outcome.deployed == "refit":
         yield (
             "The model in refit/bundle was trained on all images and tested on none; its bundle "
-            "names the figures of this page as what they are, an estimate for the procedure."
+            "names the results of this page as what they are, an estimate for the procedure."
         )
     if outcome.search:
         yield (
-            "Every fold searched its own settings on what it does not test, so the figures hold "
+            "Every fold searched its own settings on what it does not test, so the results hold "
             "for the whole procedure, the search included. The settings differ between folds."
         )
     if len(outcome.pooled) > 1:
         means = mean_over_repeats(outcome.pooled)
         yield (
-            f"The folds were drawn {len(outcome.pooled)} times. Mean of the pooled figures: "
+            f"The folds were drawn {len(outcome.pooled)} times. Mean of the pooled results: "
             f"accuracy {percent(means['accuracy'].value)}, balanced accuracy "
             f"{percent(means['balanced_accuracy'].value)}. Repeats are no new images: the "
             "interval is that of the first repeat and does not shrink with their number."
@@ -415,7 +416,7 @@ def _folds_shown(result: StudyResult, outcome: FoldsResult) -> FoldsShown:
             "Grandvalet, Journal of Machine Learning Research 5: 1089, 2004). The interval above "
             "comes from the pooled images and their "
             f"{plural(result.manifest.group or 'group')} instead; it does not "
-            "know how training falls out with other folds or another seed. Probabilities of "
+            "include how training varies with other folds or another seed. Probabilities of "
             "different folds come from different models: AUROC and log loss of the pooled images "
             "compare them as if they came from one."
         ),

@@ -84,31 +84,31 @@ def cautions(facts: Facts) -> tuple[str, ...]:
 def _cautions(facts: Facts) -> Iterator[str]:
     audit, split = facts.diagnostics.audit or AuditFacts(), facts.split
     if facts.synthetic:
-        yield "The images are SYNTHETIC: no figure says anything about real cells."
+        yield "The images are SYNTHETIC: no result says anything about real cells."
     if facts.weights.random:
         yield (
-            "The network started from RANDOM weights, not from pretrained ones: the figures say "
+            "The network started from RANDOM weights, not from pretrained ones: the results say "
             "nothing about transfer learning."
         )
     if split is not None and split.leak:
         yield (
             "Groups or identical images stand in more than one part: the test images are not new "
-            "to the model, and the test figures are too good."
+            "to the model, and the test results are too good."
         )
     elif audit.apart_from_test:
         pairs = counted(audit.apart_from_test, "pair")
         yield f"{pairs} of images of the same cells" + (
             " stood in different folds, so that a model named an image whose copy had trained it "
-            "or chosen its epoch: the figures may be too good."
+            "or chosen its epoch: the results may be too good."
             if split is None
             else ", one of them in the test part and one outside of it, were found: the test "
-            "figures may be too good."
+            "results may be too good."
         )
     test, several = ("", "folds") if split is None else ("test ", "parts")
     if facts.by_image:
         yield (
             "No sample (field, slide, culture, donor) was named to be kept together, so images of "
-            f"one sample may lie in several {several}: the {test}figures are an upper bound of "
+            f"one sample may lie in several {several}: the {test}results are an upper bound of "
             "what new samples would give."
         )
     groups = facts.groups if split is None else facts.result.groups
@@ -263,7 +263,7 @@ def _decimal(value: float) -> str:
 
 
 def figures(found: Evaluation) -> str:
-    """Every figure but the accuracy."""
+    """Every metric but the accuracy."""
     others = [
         f"{title} {figure(found.metrics[name], name, found.confidence)}"
         for name, title in _METRICS.items()
@@ -273,12 +273,12 @@ def figures(found: Evaluation) -> str:
         f"{name} {figure(own['recall'], 'recall', found.confidence)}"
         for name, own in found.per_class.items()
     ]
-    first = f"Further figures: {'; '.join(others)}. " if others else ""
+    first = f"Further metrics: {'; '.join(others)}. " if others else ""
     return f"{first}Recall by class: {'; '.join(recalls)}."
 
 
 def lacks_intervals(found: Evaluation) -> bool:
-    """Whether some figures have an interval, and others none."""
+    """Whether some metrics have an interval, and others none."""
     estimates = [*found.metrics.values(), *(own["recall"] for own in found.per_class.values())]
     return len({one.has_interval for one in estimates}) > 1
 
@@ -331,14 +331,14 @@ def _probabilities(facts: Facts) -> Iterator[str]:
         if note:
             yield f"{capital(note)}."
     yield (
-        "Accuracy and all other figures count every test image, also those without an answer or "
-        "unfamiliar ones."
+        "Accuracy and all other metrics count every test image, including unfamiliar ones and "
+        "those without an answer."
     )
 
 
 def _abstained(found: UncertaintyEvaluation, rule: AbstainRule) -> str:
     if found.answered is None or found.accuracy_answered is None:
-        return "No rule of giving no answer could be fitted."
+        return "No rule for abstaining could be fitted."
     below = f"the highest probability was below {rule.confidence or 0:.3f}"
     when = {
         "set": "the set was not a single class", "accuracy": below, "share": below, "never": "",
@@ -348,8 +348,8 @@ def _abstained(found: UncertaintyEvaluation, rule: AbstainRule) -> str:
     if not reasons:
         return "The model answers for every image."
     return (
-        f"No answer was to be taken where {reasons}: {_share(found.answered)} of the test images "
-        f"were answered, {_share(found.accuracy_answered)} of these answers right."
+        f"The model abstained where {reasons}: {_share(found.answered)} of the test images "
+        f"were answered, {_share(found.accuracy_answered)} of them correctly."
     )
 
 
@@ -390,21 +390,21 @@ def copies_found(facts: Facts) -> str:
 
 
 def confounds_tested(audit: AuditFacts) -> str:
-    """Whether something besides the cells tells the classes."""
+    """Whether anything but the cells predicts the class."""
     if not audit.confounds:
-        return "Nothing besides the cells could be tested for telling the classes."
+        return "Nothing but the cells could be tested as a predictor of the class."
     names = listed([one.name for one in audit.confounds])
     found = [
         f"{one.name} (balanced accuracy {percent(one.balanced_accuracy)}, by chance "
         f"{percent(one.expected)}, adjusted p = {one.p:.3f})"
         for one in audit.significant
     ]
-    result = f"these do: {listed(found)}" if found else "none was shown to"
+    result = f"Significant: {listed(found)}" if found else "None was significant"
     hidden = len(audit.confounds) * audit.confounds[0].least_p > LEVEL
-    doubt = "; with so few groups only the plainest could have been shown" if hidden else ""
+    doubt = "; with so few groups only the strongest could have been" if hidden else ""
     return (
-        "Whether something besides the cells tells the classes was tested by permutation for "
-        f"{names}: {result}{doubt}."
+        "Permutation tests asked whether anything but the cells predicts the class: "
+        f"{names}. {result}{doubt}."
     )
 
 
@@ -464,19 +464,19 @@ def permutation(found: ControlResults) -> str:
     """The test with permuted labels."""
     one = found.shuffled
     return (
-        f"In a permutation test with labels dealt out anew {one.how} (999 times), the network's "
-        f"answers reached a balanced accuracy of {percent(one.mean)} on average, against "
+        f"In a permutation test with labels permuted {one.how} (999 times), the network's "
+        f"predictions reached a balanced accuracy of {percent(one.mean)} on average, against "
         f"{percent(one.balanced_accuracy)} with the true labels (p = {one.p:.3f})."
     )
 
 
 def _batches(found: ControlResults) -> str:
     columns = [
-        f"{one.column} (named rightly {percent(one.balanced_accuracy)}, by chance "
+        f"{one.column} (predicted correctly {percent(one.balanced_accuracy)}, by chance "
         f"{percent(one.chance)}; Cramer's V with the class {one.association:.2f})"
         for one in found.batches
     ]
-    return f"Whether the network's features tell batches apart was tried on {listed(columns)}."
+    return f"Whether the network's features predict the batch was tested for {listed(columns)}."
 
 
 def saliency(found: ExplanationFacts) -> str:
