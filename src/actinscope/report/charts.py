@@ -73,7 +73,8 @@ def _curves(
         # A value between gaps has no line: it is a dot.
         there = np.isfinite(np.concatenate([[math.nan], line, [math.nan]]))
         alone = np.flatnonzero(there[1:-1] & ~there[:-2] & ~there[2:])
-        look[0].set(marker="o", markersize=4, markevery=alone.tolist())
+        if len(alone):
+            look[0].set(marker="o", markersize=4, markevery=alone.tolist())
     if best_epoch is not None:
         label = f"kept: epoch {best_epoch}"
         axes.axvline(best_epoch, color=ORANGE, lw=0.9, ls=(0, (4, 3)), label=label)
