@@ -63,6 +63,8 @@ WHOLE = {
     "rgb.png": imagecodecs.png_encode(np.stack([NOISE] * 3, -1)),
     "grey.jpg": pillow(BYTES, "JPEG"),
     "progressive.jpg": pillow(np.stack([BYTES] * 3, -1), "JPEG", progressive=True),
+    "twelve.jpg": imagecodecs.jpeg_encode(NOISE, bitspersample=12),
+    "lossless.jpg": imagecodecs.jpeg_encode(NOISE * 16, bitspersample=16, lossless=True),
     "grey.bmp": pillow(BYTES, "BMP"),
     "grey.npy": npy(NOISE),
 }

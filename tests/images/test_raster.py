@@ -202,17 +202,36 @@ def test_bmp_of_each_kind(tmp_path, mode):
         np.testing.assert_array_equal(read_label_mask(path), np.asarray(picture))
 
 
+def bitmap(rows: np.ndarray, bits: int, greys: list[int], *, offset: int = 0) -> bytes:
+    """A top-down bitmap of packed ``rows`` (bytes) with a palette of greys, written by hand."""
+    padded = np.pad(rows, ((0, 0), (0, -rows.shape[1] % 4)))
+    palette = b"".join(bytes((grey, grey, grey, 0)) for grey in greys)
+    width = rows.shape[1] * 8 // bits
+    header = struct.pack("<IiiHHIIiiII", 40, width, -len(rows), 1, bits, 0, 0, 0, 0, len(greys), 0)
+    offset = offset or 14 + 40 + len(palette)
+    start = b"BM" + struct.pack("<IHHI", offset + padded.size, 0, 0, offset)
+    return start + header + palette + padded.tobytes()
+
+
 def test_bmp_of_four_bits_and_top_down(tmp_path):
-    stored = (np.arange(15) % 16).astype(np.uint8).reshape(3, 5)
-    palette = b"".join(bytes((17 * i, 17 * i, 17 * i, 0)) for i in range(16))
-    # Five pixels of four bits fill three bytes, padded to four.
-    padded = np.pad(stored, ((0, 0), (0, 3)))
-    body = (padded[:, ::2] << 4 | padded[:, 1::2]).astype(np.uint8).tobytes()
-    header = struct.pack("<IiiHHIIiiII", 40, 5, -3, 1, 4, 0, 0, 0, 0, 16, 0)
-    offset = 14 + 40 + len(palette)
-    start = b"BM" + struct.pack("<IHHI", offset + len(body), 0, 0, offset)
-    path = put(tmp_path, "a.bmp", start + header + palette + body)
+    stored = (np.arange(18) % 16).astype(np.uint8).reshape(3, 6)
+    packed = stored[:, ::2] << 4 | stored[:, 1::2]
+    path = put(tmp_path, "a.bmp", bitmap(packed, 4, [17 * i for i in range(16)]))
     np.testing.assert_array_equal(read_image(path).pixels[0], stored * 17)
+
+
+def test_bitmaps_that_pillow_would_misread_are_refused(tmp_path):
+    numbers = np.array([[0, 1, 1, 0], [1, 0, 2, 9]], np.uint8)
+    few = bitmap(numbers, 8, list(range(10)))
+    np.testing.assert_array_equal(read_image(put(tmp_path, "a.bmp", few)).pixels[0], numbers)
+    for name, content in {
+        "two greys, but 8 bits": bitmap(numbers % 2, 8, [0, 255]),
+        "0 to 15 in 4 bits": bitmap(numbers, 4, list(range(16))),
+        "a colour that the palette lacks": bitmap(numbers, 8, list(range(9))),
+        "pixels within the palette": bitmap(numbers, 8, list(range(10)), offset=60),
+    }.items():
+        with pytest.raises(ImageUnreadable, match="damaged"):
+            read_image(put(tmp_path, f"{name}.bmp", content))
 
 
 @settings(max_examples=60, deadline=None)
