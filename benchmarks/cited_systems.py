@@ -120,7 +120,7 @@ class _Bench:
             Predictor(load_bundle(target)),
             records_of(manifest, "test"),
             manifest,
-            reader=self._reader,
+            images=self._reader,
             seed=self._seed,
             progress=Silent(),
         ).evaluation

@@ -35,10 +35,10 @@ from actinscope.requests import StudySource
 from actinscope.runs import (
     fingerprint_study,
     images_of,
-    labelled_images,
     labels_of,
     network_input,
     read_study,
+    scaled_array,
 )
 from actinscope.study import TEST, grouped_folds
 from actinscope.training import (
@@ -130,7 +130,7 @@ def _images(arguments: argparse.Namespace, base: Recipe) -> tuple[SearchImages, 
     preprocess = fit_preprocess(images, base.preprocess, network)
     images = images_of(manifest.records, reader, Silent(), "")
     labels = labels_of(manifest.records, manifest.classes)
-    loaded = labelled_images(images, labels, preprocess, None)
+    loaded = LabelledImages(scaled_array(images, len(labels), preprocess, None), labels)
     folds = []
     for one in grouped_folds(manifest, folds=arguments.folds, seed=0):
         held = np.array([record.part == TEST for record in one.manifest.records])

@@ -50,6 +50,7 @@ SHARED: dict[str, set[str]] = {
     "requests": {"names", "options", "images", "training"},
     "files": {"errors"},
     "progress": {"errors"},
+    "temporary": {"errors"},
 }
 #: Rooms without a face: one file a command, opened by name.
 FACELESS = {"workflows", "paper", "cli"}

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
+import shutil
+import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -211,6 +216,89 @@ def test_a_thread_that_comes_as_another_ends_its_read_does_not_read_again(fields
     reader.read(fields[0], region)
     assert late
     assert reads == [fields[0]]
+
+
+def test_with_a_folder_to_keep_pixels_in_nothing_is_decoded_twice(fields, reads, tmp_path):
+    reader = CropReader(cache_bytes=1, keep_in=tmp_path / "not" / "made" / "yet")
+    colours = tmp_path / "colours.png"
+    stored = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
+    colours.write_bytes(imagecodecs.png_encode(stored))
+    wanted = [
+        (fields[0], Region(5, 5, 3, 3)),
+        (fields[1], None),
+        (colours, None),
+        (fields[0], Region(0, 0, 4, 2)),
+    ]
+    first = [reader.read(*one) for one in wanted]
+    assert reads == [fields[0], fields[1], colours]
+    for _ in range(2):
+        for one, image in zip(wanted, first, strict=True):
+            again = reader.read(*one)
+            assert vars(again).keys() == vars(image).keys()
+            for name, value in vars(image).items():
+                np.testing.assert_array_equal(getattr(again, name), value)
+            assert again.pixels.dtype == image.pixels.dtype
+            again.pixels[:] = 0  # whoever is given pixels may write on them
+    assert len(reads) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "colours.png",
+        *(path.name for path in fields),
+    ]
+    tifffile.imwrite(fields[1], np.arange(800, dtype=np.uint16).reshape(20, 40))
+    assert reader.read(fields[1]).pixels.shape == (1, 20, 40)
+    assert len(reads) == 4
+
+
+def test_where_the_disk_is_short_images_are_decoded_again(fields, reads, tmp_path, monkeypatch):
+    free = shutil.disk_usage(tmp_path)._replace(free=4 * 2 * 400)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: free)
+    reader = CropReader(keep_in=tmp_path)  # a quarter of what is free: two of the three
+    for _ in range(2):
+        for path in fields:
+            assert reader.read(path).pixels.shape == (1, 10, 20)
+    assert reads == [*fields, fields[2]]
+
+
+def test_a_disk_that_others_fill_or_that_cannot_be_written(fields, reads, tmp_path, monkeypatch):
+    reader = CropReader(keep_in=tmp_path)
+    reader.read(fields[0])
+
+    class Full:
+        def __getattr__(self, name):
+            return getattr(file, name)
+
+        def write(self, _):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    file = reader._kept._file
+    monkeypatch.setattr(reader._kept, "_file", Full())
+    for _ in range(2):
+        for path in fields:
+            assert reader.read(path).pixels[0, 0, 1] == 1 + fields.index(path)
+    assert reads == [*fields, *fields[1:]]
+
+    def refuse(**_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    reader = CropReader(keep_in=tmp_path)
+    assert [reader.read(fields[0]).pixels.max() for _ in range(2)] == [199, 199]
+
+
+def test_threads_keep_pixels_apart(tmp_path, reads):
+    paths = []
+    for number in range(40):
+        paths.append(tmp_path / f"{number}.tif")
+        pixels = np.full((30 + number, 50), number, np.uint16)
+        pixels[0, 0] = 999
+        tifffile.imwrite(paths[-1], pixels)
+    reader = CropReader(keep_in=tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(3):
+            for number, image in enumerate(pool.map(reader.read, paths)):
+                assert image.pixels.shape == (1, 30 + number, 50)
+                assert (image.pixels[0, 1:] == number).all()
+    assert len(reads) == 40
 
 
 def test_reader_reports_bad_files_each_time_and_travels_to_workers(tmp_path):

@@ -35,7 +35,7 @@ from actinscope.report.figures import write_figures
 from actinscope.report.report_page import render_report
 from actinscope.report.tables import write_tables
 from actinscope.study import read_manifest
-from actinscope.workflows.report import Pictures, scaling
+from actinscope.workflows.report import Pictures
 from helpers.explained_runs import READER, cell_pixels, toy_looks
 from helpers.pages import Page
 from helpers.report_content import HOSTILE, make_content
@@ -48,7 +48,7 @@ def looks(tmp_path_factory: pytest.TempPathFactory) -> SaliencySource:
 
 @pytest.fixture(scope="module")
 def found(looks: SaliencySource) -> Explanation:
-    return explain(looks, reader=READER, seed=0, progress=Silent())
+    return explain(looks, seed=0, progress=Silent())
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +57,11 @@ def dense(tmp_path_factory: pytest.TempPathFactory) -> SaliencySource:
 
 
 def pictures_of(looks: SaliencySource) -> Pictures:
-    return Pictures(looks.part, scaling(looks.predictor.bundle.info.preprocess, READER), looks)
+    return Pictures(looks.part, looks.images.of, looks)
 
 
 def shown_of(found: Explanation, looks: SaliencySource) -> ExplanationShown:
-    shown = explanation_shown(found, looks, pictures_of(looks), group="slide")
+    shown = explanation_shown(found, looks, group="slide")
     assert shown is not None
     return shown
 
@@ -132,7 +132,7 @@ def test_neighbours_come_with_their_group(looks: SaliencySource) -> None:
 def test_the_same_seed_gives_the_same_explanation(
     looks: SaliencySource, found: Explanation
 ) -> None:
-    again = explain(looks, reader=READER, seed=0, progress=Silent())
+    again = explain(looks, seed=0, progress=Silent())
     assert again.attention == found.attention
     assert again.sanity == found.sanity
     assert again.prototypes == found.prototypes
@@ -140,7 +140,7 @@ def test_the_same_seed_gives_the_same_explanation(
 
 
 def test_a_network_without_maps_is_asked_by_occlusion(dense: SaliencySource) -> None:
-    found = explain(dense, reader=READER, seed=0, progress=Silent())
+    found = explain(dense, seed=0, progress=Silent())
     assert found.method == OCCLUSION
     assert len(found.rows) == 6
     assert found.means == ()
@@ -156,8 +156,8 @@ def test_a_network_without_maps_is_asked_by_occlusion(dense: SaliencySource) -> 
 
 
 def test_without_training_images_the_rest_is_explained(looks: SaliencySource) -> None:
-    alone = SaliencySource(looks.predictor, looks.part, None)
-    found = explain(alone, reader=READER, seed=0, progress=Silent())
+    alone = SaliencySource(looks.predictor, looks.part, None, looks.images)
+    found = explain(alone, seed=0, progress=Silent())
     assert found.prototypes == ()
     assert alone.neighbours(0) == ()
     assert found.features[0].places.fitted.shape == (12, 2)

@@ -12,7 +12,7 @@ import tifffile
 from actinscope.bundle import Bundle, save_bundle
 from actinscope.cells import CropReader
 from actinscope.explain import SaliencySource
-from actinscope.predict import Predictor
+from actinscope.predict import Predictor, ScaledImages
 from actinscope.progress import Silent
 from actinscope.runs import EvaluatedPredictions, predict_and_evaluate
 from actinscope.study import read_manifest
@@ -83,7 +83,8 @@ def toy_looks(folder: Path, *, maps: bool = True) -> SaliencySource:
     def part(name: str) -> EvaluatedPredictions:
         records = [record for record in manifest.records if record.part == name]
         return predict_and_evaluate(
-            predictor, records, manifest, reader=READER, seed=0, progress=Silent()
+            predictor, records, manifest, images=READER, seed=0, progress=Silent()
         )
 
-    return SaliencySource(predictor, part("test"), part("train"))
+    images = ScaledImages(predictor.bundle.info.preprocess, READER)
+    return SaliencySource(predictor, part("test"), part("train"), images)

@@ -68,7 +68,8 @@ class Alive:
 def stream(
     predictor: Predictor, count: int, read: Callable[[int], Image], batch: int = BATCH
 ) -> Iterator[PredictedBatch[int]]:
-    return predict_batches(predictor, in_batches(range(count), batch), read)
+    batches = in_batches(range(count), batch)
+    return predict_batches(predictor, batches, lambda number: predictor.prepare(read(number)))
 
 
 def wait_until(holds: Callable[[], bool]) -> None:

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from actinscope import temporary
 from actinscope.errors import OutputError
-from actinscope.training import Releaser, temporary_array
-from actinscope.training import memmap as scratch
+from actinscope.temporary import Releaser, release, temporary_array
 from actinscope.training.activation_store import ActivationStore, bytes_of_views
-from actinscope.training.memmap import release
 
 SHAPES = [(2, 3), (4,)]
 ROWS = np.arange(5)
@@ -82,7 +81,7 @@ def test_a_full_disk_is_known_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = type("usage", (), {"free": 100})
-    monkeypatch.setattr(scratch.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(temporary.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(OutputError, match=r"needs 0\.0 GB for temporary files"):
         _store(tmp_path / "views")
     with pytest.raises(OutputError, match=r"needs 0\.4 GB"):
@@ -97,7 +96,7 @@ def test_small_arrays_stay_in_memory_and_large_ones_go_to_a_file_without_a_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not isinstance(temporary_array((3, 4), np.float32, tmp_path), np.memmap)
-    monkeypatch.setattr(scratch, "IN_MEMORY_BYTES", 100)
+    monkeypatch.setattr(temporary, "IN_MEMORY_BYTES", 100)
     array = temporary_array((30, 40), np.float32, tmp_path)
     assert isinstance(array, np.memmap)
     assert not list(tmp_path.iterdir())
@@ -108,8 +107,8 @@ def test_small_arrays_stay_in_memory_and_large_ones_go_to_a_file_without_a_name(
 
 def test_memory_is_released_when_enough_was_touched(monkeypatch: pytest.MonkeyPatch) -> None:
     released: list[Any] = []
-    monkeypatch.setattr(scratch, "release", released.append)
-    monkeypatch.setattr(scratch, "RELEASE_BYTES", 10)
+    monkeypatch.setattr(temporary, "release", released.append)
+    monkeypatch.setattr(temporary, "RELEASE_BYTES", 10)
     array = np.zeros(3)
     releaser = Releaser([array])
     releaser.touched(9)
@@ -125,10 +124,10 @@ def test_space_that_is_not_there_is_an_error_and_no_crash(
     def full(file: int, offset: int, size: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(scratch.os, "posix_fallocate", full, raising=False)
+    monkeypatch.setattr(temporary.os, "posix_fallocate", full, raising=False)
     with pytest.raises(OutputError, match=r"cannot be kept there \(No space left"):
         _store(tmp_path / "views")
-    monkeypatch.setattr(scratch, "IN_MEMORY_BYTES", 100)
+    monkeypatch.setattr(temporary, "IN_MEMORY_BYTES", 100)
     with pytest.raises(OutputError, match=r"cannot be made \(No space left"):
         temporary_array((30, 40), np.float32, tmp_path)
 
@@ -139,7 +138,7 @@ def test_a_file_system_that_reserves_nothing(
     def unsupported(file: int, offset: int, size: int) -> None:
         raise OSError(errno.EOPNOTSUPP, "Operation not supported")
 
-    monkeypatch.setattr(scratch.os, "posix_fallocate", unsupported, raising=False)
+    monkeypatch.setattr(temporary.os, "posix_fallocate", unsupported, raising=False)
     store = _store(tmp_path / "views")
     _fill(store, 0, 7)
     assert (tmp_path / "views" / "tensor-0.f16").stat().st_size == 3 * 5 * 6 * 2

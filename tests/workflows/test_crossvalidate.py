@@ -6,6 +6,7 @@ import csv
 import json
 import shlex
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from actinscope.training import load_recipe, read_recipe, write_recipe
 from actinscope.workflows import crossvalidate as module
 from actinscope.workflows.compare_folds import compare_folds
 from actinscope.workflows.crossvalidate import crossvalidate
+from helpers.decodes import counted_decodes
 from helpers.phantom_crops import write_phantom_crops
 
 RECIPE = """\
@@ -99,10 +101,24 @@ DOCS = Path(actinscope.__file__).parents[2] / "docs" / "crossvalidation.md"
 
 
 @pytest.fixture(scope="module")
-def whole(place: Path) -> Path:
+def decodes() -> Counter[Path]:
+    """How often the cross-validation of the fixture ``whole`` decoded each file."""
+    return Counter()
+
+
+@pytest.fixture(scope="module")
+def whole(place: Path, decodes: Counter[Path]) -> Path:
     """A cross-validation that nothing disturbed."""
-    assert run(place, place / "whole") == 0
+    with counted_decodes() as counts:
+        assert run(place, place / "whole") == 0
+    decodes.update(counts)
     return place / "whole"
+
+
+def test_no_image_is_decoded_twice(whole: Path, place: Path, decodes: Counter[Path]) -> None:
+    assert (whole / "refit" / "bundle").is_dir()  # two folds, and a model on all images
+    listed = {place / "images" / row["path"] for row in rows_of(whole / "manifest.csv")}
+    assert decodes == dict.fromkeys(listed, 1)
 
 
 def test_every_image_is_tested_exactly_once(whole: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from actinscope.files import sha256_of_file
 from actinscope.phantoms import write_phantom_study
 from actinscope.training import read_recipe
 from actinscope.training.checkpoint import HISTORY_COLUMNS
+from helpers.decodes import counted_decodes
 from helpers.phantom_crops import write_phantom_crops
 
 RECIPE = """\
@@ -95,9 +97,24 @@ def train(place: Path, run: Path, *options: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def run(place: Path) -> Path:
-    assert train(place, place / "run") == BAD_FILES
+def decodes() -> Counter[Path]:
+    """How often the run of the fixture ``run`` decoded each file."""
+    return Counter()
+
+
+@pytest.fixture(scope="module")
+def run(place: Path, decodes: Counter[Path]) -> Path:
+    with counted_decodes() as counts:
+        assert train(place, place / "run") == BAD_FILES
+    decodes.update(counts)
     return place / "run"
+
+
+def test_no_image_is_decoded_twice(run: Path, place: Path, decodes: Counter[Path]) -> None:
+    used = {place / "images" / row["path"] for row in rows_of(run / "manifest.csv")}
+    assert {path: count for path, count in decodes.items() if path in used} == dict.fromkeys(
+        used, 1
+    )
 
 
 def test_all_files_of_a_run_are_there(run: Path) -> None:

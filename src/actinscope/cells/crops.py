@@ -1,10 +1,14 @@
-"""Regions of fields: cutting them out, and reading each field once for many of them."""
+"""Images and regions of fields: cutting regions out, and decoding each file only once."""
 
 from __future__ import annotations
 
 import math
+import shutil
+import tempfile
 import threading
+import weakref
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ from numpy.typing import NDArray
 
 from actinscope.errors import ImageEmpty
 from actinscope.images import Image, ReadOptions, Region, read_image
+from actinscope.temporary import nearest_folder
 
 _DEFAULT = ReadOptions()
 
@@ -46,7 +51,7 @@ def crop(image: Image, region: Region) -> Image:
     )
     if beyond:
         notes = (*notes, f"{beyond} of {region.height * region.width} pixels lie beyond the border")
-    return Image(**{**image.__dict__, "pixels": pixels, "notes": notes})
+    return replace(image, pixels=pixels, notes=notes)
 
 
 def _start(centre: float, size: int) -> int:
@@ -87,24 +92,42 @@ def _take(pixels: NDArray[Any], rows: NDArray[np.intp], columns: NDArray[np.intp
     return np.ascontiguousarray(pixels[:, rows[:, None], columns[None, :]])
 
 
+#: Size and time of change of a file, and which region of it.
+_Key = tuple[Path, int, int, Region | None]
+#: Of the free space on the disk, what decoded pixels may take: training needs the most of it.
+_DISK_SHARE = 0.25
+
+
 class CropReader:
     """Reads whole images or regions of them; safe to use from several threads.
 
     The last few fields that regions were cut from stay in memory, so that forty crops
-    of one field read its file once. Whole images are not kept. A file that changes on
-    disk (size or time of change) is read anew.
+    of one field read its file once. Whole images are not kept in memory. A file that
+    changes on disk (size or time of change) is read anew.
 
     Args:
         options: how every file is read.
-        cache_bytes: most bytes of pixels that are kept; the field in use may be larger.
+        cache_bytes: most bytes of pixels of fields that are kept in memory; the field in
+            use may be larger.
+        keep_in: a folder for a temporary file that keeps the pixels of everything that is
+            read, so that reading it again does not decode it again; None keeps nothing.
+            The file is gone with the reader, also after a crash. It takes at most a
+            quarter of the free disk; what does not fit is decoded again.
     """
 
-    def __init__(self, options: ReadOptions = _DEFAULT, cache_bytes: int = 512 * 2**20) -> None:
+    def __init__(
+        self,
+        options: ReadOptions = _DEFAULT,
+        cache_bytes: int = 512 * 2**20,
+        *,
+        keep_in: Path | None = None,
+    ) -> None:
         self.options = options
         self.cache_bytes = cache_bytes
         self._fields: OrderedDict[tuple[Path, int, int], Image] = OrderedDict()
         self._lock = threading.Lock()
         self._busy: dict[Path, threading.Lock] = {}
+        self._kept = None if keep_in is None else _PixelFile(keep_in)
 
     def read(self, path: Path, region: Region | None = None) -> Image:
         """The image at ``path``, or the part of it that ``region`` names.
@@ -113,6 +136,16 @@ class CropReader:
             ImageError: as :func:`read_image` and :func:`crop`.
         """
         path = Path(path)
+        if self._kept is None:
+            return self._decode(path, region)
+        key = (*_state(path), region)
+        image = self._kept.get(key)
+        if image is None:
+            image = self._decode(path, region)
+            self._kept.put(key, image)
+        return image
+
+    def _decode(self, path: Path, region: Region | None) -> Image:
         if region is None:
             return read_image(path, self.options)
         return crop(self._field(path), region)
@@ -160,7 +193,7 @@ class CropReader:
             held -= dropped.pixels.nbytes
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Worker processes start with an empty cache; locks do not cross process borders.
+        # Worker processes start with an empty cache; locks and files do not cross borders.
         return (CropReader, (self.options, self.cache_bytes))
 
 
@@ -171,3 +204,54 @@ def _state(path: Path) -> tuple[Path, int, int]:
         # read_image says clearly what is wrong with this name.
         return path, -1, -1
     return path, status.st_size, status.st_mtime_ns
+
+
+class _PixelFile:
+    """Decoded images in a nameless temporary file.
+
+    It is read and written, not mapped: mapped pages would count as memory of the process.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._end = self._most = 0
+        #: Where the pixels begin, their type and shape, and the image without them.
+        self._places: dict[_Key, tuple[int, np.dtype[Any], tuple[int, ...], Image]] = {}
+        self._lock = threading.Lock()
+        existing = nearest_folder(folder)
+        try:
+            self._file = tempfile.TemporaryFile(dir=existing, buffering=0)  # noqa: SIM115 - open as long as this
+            self._most = int(_DISK_SHARE * shutil.disk_usage(existing).free)
+        except OSError:
+            return  # whether the folder can be written to is for those who must
+        weakref.finalize(self, self._file.close)
+
+    def get(self, key: _Key) -> Image | None:
+        """The image as it was put in; None where it is not held."""
+        if key not in self._places:
+            return None
+        start, dtype, shape, image = self._places[key]
+        pixels = np.empty(shape, dtype)
+        rest = pixels.reshape(-1).view(np.uint8).data
+        with self._lock:
+            self._file.seek(start)
+            while rest:
+                rest = rest[self._file.readinto(rest) :]
+        return replace(image, pixels=pixels)
+
+    def put(self, key: _Key, image: Image) -> None:
+        """Keep ``image`` if there is room for it."""
+        pixels = image.pixels
+        rest = pixels.reshape(-1).view(np.uint8).data
+        with self._lock:
+            if self._end + len(rest) > self._most:
+                return
+            try:
+                self._file.seek(self._end)
+                while rest:
+                    rest = rest[self._file.write(rest) :]
+            except OSError:  # others have filled the disk
+                self._most = 0
+                return
+            without = replace(image, pixels=np.empty(0, pixels.dtype))
+            self._places[key] = (self._end, pixels.dtype, pixels.shape, without)
+            self._end += pixels.nbytes

@@ -9,9 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.cells import CropReader
 from actinscope.evaluation import Estimate
-from actinscope.explain.control_features import CONTROL_FEATURES, control_features
+from actinscope.explain.control_features import CONTROL_FEATURES, Scaled, control_features
 from actinscope.explain.control_models import (
     BatchControl,
     Control,
@@ -23,7 +22,7 @@ from actinscope.explain.control_models import (
     permuted_labels,
     warnings_of,
 )
-from actinscope.predict import Predictor
+from actinscope.predict import Predictor, ScaledImages
 from actinscope.progress import Progress
 from actinscope.runs import EvaluatedPredictions
 from actinscope.study import Manifest
@@ -57,7 +56,7 @@ def run_controls(
     test: EvaluatedPredictions,
     manifest: Manifest,
     *,
-    reader: CropReader,
+    images: ScaledImages,
     seed: int,
     progress: Progress,
 ) -> ControlResults:
@@ -70,8 +69,14 @@ def run_controls(
     fitted, told = (_some(len(part.records), rng) for part in (training, test))
     network = _answers(test, told)
     progress.phase("Controls", len(fitted) + (1 + len(_FACTORS)) * len(told))
-    fitted_features = _features(_scaled_images(predictor, training, fitted, reader, progress))
-    scaled_images = list(_scaled_images(predictor, test, told, reader, progress))
+
+    def scaled_of(part: EvaluatedPredictions, rows: NDArray[np.int64]) -> Iterator[Scaled]:
+        for row in rows:
+            yield images.of(part.records[row])
+            progress.advance(1)
+
+    fitted_features = _features(scaled_of(training, fitted))
+    scaled_images = list(scaled_of(test, told))
     features = _features(scaled_images)
     controls = [
         judge_control(name, fitted_features[name], training.labels[fitted], features[name], network)
@@ -100,22 +105,7 @@ def _answers(test: EvaluatedPredictions, rows: NDArray[np.int64]) -> ControlPred
     )
 
 
-def _scaled_images(
-    predictor: Predictor,
-    part: EvaluatedPredictions,
-    rows: NDArray[np.int64],
-    reader: CropReader,
-    progress: Progress,
-) -> Iterator[NDArray[np.float32]]:
-    """What the preprocessing makes of the images, (S, S, K) float32 in 0..1 each."""
-    preprocess = predictor.bundle.info.preprocess
-    for row in rows:
-        record = part.records[row]
-        yield preprocess.to_scaled(reader.read(record.path, record.region))
-        progress.advance(1)
-
-
-def _features(scaled_images: Iterable[NDArray[np.float32]]) -> dict[str, NDArray[np.float64]]:
+def _features(scaled_images: Iterable[Scaled]) -> dict[str, NDArray[np.float64]]:
     """{control: (N, F)}."""
     rows = [control_features(scaled) for scaled in scaled_images]
     return {name: np.stack([row[name] for row in rows]) for name in CONTROL_FEATURES}
@@ -123,7 +113,7 @@ def _features(scaled_images: Iterable[NDArray[np.float32]]) -> dict[str, NDArray
 
 def _resolution(
     predictor: Predictor,
-    scaled_images: Sequence[NDArray[np.float32]],
+    scaled_images: Sequence[Scaled],
     network: ControlPredictions,
     progress: Progress,
 ) -> tuple[tuple[int, Estimate], ...]:
@@ -140,7 +130,7 @@ def _resolution(
     return tuple(found)
 
 
-def coarsened(scaled: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
+def coarsened(scaled: Scaled, factor: int) -> NDArray[np.float32]:
     """An image (S, S, K) reduced by ``factor`` and enlarged again, of the same shape."""
     side = scaled.shape[0]
     small = max(1, round(side / factor))

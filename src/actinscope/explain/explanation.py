@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.cells import CropReader, MaskReader
+from actinscope.cells import MaskReader
 from actinscope.errors import BundleError
 from actinscope.evaluation import typical_examples
 from actinscope.explain.attention import (
@@ -97,9 +97,7 @@ class Explanation:
     features: tuple[FeatureMap, ...]
 
 
-def explain(
-    looks: SaliencySource, *, reader: CropReader, seed: int, progress: Progress
-) -> Explanation:
+def explain(looks: SaliencySource, *, seed: int, progress: Progress) -> Explanation:
     """Explain a network on (at most 200) images of a part.
 
     Raises:
@@ -108,7 +106,7 @@ def explain(
     by_maps = looks.method == ACTIVATION
     rows = _some(looks.part, MOST_IMAGES if by_maps else OCCLUDED, seed)
     progress.phase("Explaining", len(rows) + 2)
-    gathered = _gather(looks, rows, reader, progress)
+    gathered = _gather(looks, rows, progress)
     attention = judge_attention(
         gathered.shares,
         gathered.areas,
@@ -164,18 +162,16 @@ class _Gathered:
     scaled_images: list[NDArray[np.float32]] = field(repr=False)
 
 
-def _gather(
-    looks: SaliencySource, rows: NDArray[np.int64], reader: CropReader, progress: Progress
-) -> _Gathered:
+def _gather(looks: SaliencySource, rows: NDArray[np.int64], progress: Progress) -> _Gathered:
     """One pass over the images: their maps, and how much of each lies inside the cell."""
-    preprocess, masks = looks.predictor.bundle.info.preprocess, MaskReader()
+    masks = MaskReader()
     compared = SANITY_IMAGES if looks.method == ACTIVATION else OCCLUDED_SANITY
     shares, areas, origins = np.empty(len(rows)), np.empty(len(rows)), Counter[str]()
     all_maps: Maps = []
     pictures, scaled_images = [], []
     for place, row in enumerate(rows):
         record = looks.part.records[row]
-        scaled = preprocess.to_scaled(reader.read(record.path, record.region))
+        scaled = looks.images.of(record)
         predicted = int(looks.part.output.probabilities[row].argmax())
         maps = (
             looks.maps(int(row), scaled)
@@ -183,7 +179,7 @@ def _gather(
             else occlusion_maps(looks.predictor, scaled, predicted, positions=COARSE)
         )
         cell = MaskedCell(record.mask, record.object_id, record.region)
-        inside, origin = inside_of(cell, scaled, preprocess, masks)
+        inside, origin = inside_of(cell, scaled, looks.images.preprocess, masks)
         heat = heat_map(maps, predicted, size=(inside.shape[0], inside.shape[1]))
         shares[place], areas[place] = attention_inside(heat, inside), inside.mean()
         origins[origin] += 1

@@ -17,7 +17,7 @@ from actinscope.explain.control_features import cell_mask, reduced_planes
 from actinscope.explain.occlusion import POSITIONS, Probabilities, occlude
 from actinscope.explain.prototypes import nearest_images
 from actinscope.images import Region
-from actinscope.predict import Predictor
+from actinscope.predict import Predictor, ScaledImages
 from actinscope.preprocess import Preprocess
 from actinscope.runs import EvaluatedPredictions
 from actinscope.study import Record
@@ -124,11 +124,13 @@ class SaliencySource:
         predictor: the network.
         part: the images, with their outputs.
         training: the training images, None where they are not known.
+        images: the scaled images of both.
     """
 
     predictor: Predictor
     part: EvaluatedPredictions
     training: EvaluatedPredictions | None
+    images: ScaledImages
 
     @property
     def method(self) -> Method:

@@ -19,6 +19,7 @@ from actinscope.paper.protocols import BY_IMAGE, HONEST, PUBLISHED, Protocol, Re
 from actinscope.paper.published import CITATION, NOT_STATED
 from actinscope.paper.results import UNSEEN, ProtocolResult, read_result, run_folder, step_between
 from actinscope.paper.tables import NetworkResults, table_i, table_ii, table_iii, table_iv
+from actinscope.predict import ScaledImages
 from actinscope.progress import Progress
 from actinscope.report import (
     CellPicture,
@@ -169,7 +170,7 @@ def _examples(
     """Figure 1: a few cells of each class, drawn by lot."""
     manifest = experiment.study.manifest
     preprocess = load_bundle(_first_run(networks) / RunFile.BUNDLE).info.preprocess
-    reader = CropReader(experiment.recipe.images)
+    images = ScaledImages(preprocess, CropReader(experiment.recipe.images))
     groups = [manifest.group_of(record) for record in manifest.records]
     labels = labels_of(manifest.records, manifest.classes)
     chosen = typical_examples(
@@ -181,7 +182,7 @@ def _examples(
         cells = []
         for index in indices:
             record = manifest.records[int(index)]
-            scaled = preprocess.to_scaled(reader.read(record.path, record.region))
+            scaled = images.of(record)
             group = manifest.group_of(record) if manifest.group else ""
             cells.append(CellPicture(record.name, name, name, {}, displayed(scaled), group=group))
         found[name] = tuple(cells)

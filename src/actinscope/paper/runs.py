@@ -287,7 +287,7 @@ def _train(run: _Run, copies: Manifest, *, command: str, progress: Progress) -> 
         Predictor(load_bundle(run.folder / RunFile.BUNDLE)),
         run.repeat.unseen(run.protocol),
         copies,
-        reader=reader,
+        images=reader,
         seed=run.recipe.seed,
         progress=progress,
     )

@@ -12,7 +12,7 @@ from actinscope.predict.files import (
 )
 from actinscope.predict.groups import read_group_columns
 from actinscope.predict.predictor import Predictor
-from actinscope.predict.records import predict_records
+from actinscope.predict.records import ScaledImages, predict_records
 from actinscope.predict.table import (
     FOLD_COLUMNS,
     PredictionsTable,
@@ -33,6 +33,7 @@ __all__ = [
     "PredictSummary",
     "PredictionsTable",
     "Predictor",
+    "ScaledImages",
     "Task",
     "TaskReader",
     "is_own_column",

@@ -165,7 +165,12 @@ def _write(
         report(done, total)
         batches = in_batches(plan.tasks, options.batch_size, start=done)
         read = TaskReader(CropReader(reading))
-        work = predict_batches(predictor, batches, read, probabilities_only=True)
+        work = predict_batches(
+            predictor,
+            batches,
+            lambda task: predictor.prepare(read(task)),
+            probabilities_only=True,
+        )
         with closing(work) as results:
             for batch in results:
                 rows = task_rows(batch, plan.groups, classes, rules)

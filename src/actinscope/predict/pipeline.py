@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from actinscope.bundle import NetworkOutput, stack_outputs
-from actinscope.images import Image
-from actinscope.predict.predictor import Predictor
+from actinscope.predict.predictor import NetworkInputs, Predictor
 from actinscope.predict.tasks import message_of
 
 Item = TypeVar("Item")
@@ -40,7 +39,7 @@ class PredictedBatch(Generic[Item]):
 def predict_batches(
     predictor: Predictor,
     batches: Iterator[Sequence[Item]],
-    read: Callable[[Item], Image],
+    prepare: Callable[[Item], NetworkInputs],
     *,
     probabilities_only: bool = False,
 ) -> Generator[PredictedBatch[Item], None, None]:
@@ -53,7 +52,7 @@ def predict_batches(
     Args:
         predictor: the network.
         batches: what to read.
-        read: reads one item's image; called in several threads.
+        prepare: reads one item's image and makes the networks' input; called in several threads.
         probabilities_only: the other outputs are not wanted, but for what judging needs.
     """
 
@@ -61,7 +60,7 @@ def predict_batches(
         # Readers of damaged files can fail in unforeseen ways. The rest must be
         # predicted, and the message, which names the kind of error, stands in the item's row.
         try:
-            prepared = predictor.prepare(read(item))
+            prepared = prepare(item)
         except Exception as error:
             return message_of(error)
         return predictor.predict_input(prepared, probabilities_only=probabilities_only)

@@ -1,20 +1,60 @@
-"""Predicting the records of a study, for evaluation: the same path as for files."""
+"""The records of a study: their scaled images, and their predictions as those of files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.bundle import NetworkOutput, stack_outputs
 from actinscope.cells import CropReader
-from actinscope.images import Image
+from actinscope.images import Region
 from actinscope.predict.pipeline import PredictedBatch, in_batches, predict_batches
-from actinscope.predict.predictor import Predictor
+from actinscope.predict.predictor import NetworkInputs, Predictor
+from actinscope.preprocess import Preprocess
 from actinscope.study import Record
+from actinscope.temporary import Releaser
+
+
+class ScaledImages:
+    """From a record of a study to its image as a preprocessing scales it.
+
+    Args:
+        preprocess: the fitted preprocessing.
+        reader: reads the images that are not in ``array``.
+        array: (N, S, S, K) float32, images that were scaled before; may be a mapped file.
+        rows: the row of ``array`` for an image, named by its path and region.
+    """
+
+    def __init__(
+        self,
+        preprocess: Preprocess,
+        reader: CropReader,
+        array: NDArray[np.float32] | None = None,
+        rows: Mapping[tuple[Path, Region | None], int] | None = None,
+    ) -> None:
+        self.preprocess = preprocess
+        self.reader = reader
+        self._array = array
+        self._rows = rows or {}
+        self._releaser = Releaser([] if array is None else [array])
+
+    def of(self, record: Record) -> NDArray[np.float32]:
+        """(S, S, K) float32 in 0..1; not to be written on.
+
+        Raises:
+            ImageError: it cannot be read, or does not fit the preprocessing.
+        """
+        row = self._rows.get((record.path, record.region))
+        if row is None or self._array is None:
+            return self.preprocess.to_scaled(self.reader.read(record.path, record.region))
+        scaled: NDArray[np.float32] = np.asarray(self._array[row])
+        self._releaser.touched(scaled.nbytes)
+        return scaled
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +79,7 @@ class RecordOutputs:
 def predict_records(
     predictor: Predictor,
     records: Sequence[Record],
-    reader: CropReader,
+    images: CropReader | ScaledImages,
     *,
     batch_size: int = 32,
     progress: Callable[[int, int], None] | None = None,
@@ -49,17 +89,20 @@ def predict_records(
     Args:
         predictor: the network.
         records: images, or cells of fields.
-        reader: reads them; its cache serves the cells of one field.
+        images: a reader of them, which serves every bundle, or what scales them for the
+            one network of the bundle.
         batch_size: records per batch.
         progress: called with (records done, records in all) after each batch.
     """
 
-    def read(record: Record) -> Image:
-        return reader.read(record.path, record.region)
+    def prepare(record: Record) -> NetworkInputs:
+        if isinstance(images, ScaledImages):
+            return predictor.prepare_scaled(images.of(record))
+        return predictor.prepare(images.read(record.path, record.region))
 
     batches: list[PredictedBatch[Record]] = []
     done = 0
-    work = predict_batches(predictor, in_batches(records, batch_size), read)
+    work = predict_batches(predictor, in_batches(records, batch_size), prepare)
     with closing(work) as results:
         for batch in results:
             batches.append(batch)

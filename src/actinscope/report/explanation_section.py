@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,15 +27,7 @@ from actinscope.report.content import (
 )
 from actinscope.report.pictures import displayed
 from actinscope.report.tables import exact
-from actinscope.study import Record
 from actinscope.wording import points_interval, signed, whole_percent
-
-
-class ScaledSource(Protocol):
-    """What gives the pixels of an image."""
-
-    def scaled_of(self, record: Record) -> NDArray[np.float32]:
-        """(S, S, K) float32 in 0..1."""
 
 
 def explanation_findings(found: Explanation | None) -> tuple[Finding, ...]:
@@ -69,7 +59,7 @@ def explanation_findings(found: Explanation | None) -> tuple[Finding, ...]:
 
 
 def explanation_shown(
-    found: Explanation | None, looks: SaliencySource | None, source: ScaledSource, *, group: str
+    found: Explanation | None, looks: SaliencySource | None, *, group: str
 ) -> ExplanationShown | None:
     """The section of the report; None where nothing was explained."""
     if found is None or looks is None:
@@ -94,7 +84,7 @@ def explanation_shown(
         sanity=_sanity_rows(found),
         sanity_sentence=sanity_sentence(found.sanity) if found.sanity else "",
         sanity_bad=any(step.hardly_changes for step in found.sanity),
-        prototypes=_prototypes(found, looks, source),
+        prototypes=_prototypes(found, looks),
         maps=tuple(_feature_map(one, looks, group) for one in found.features),
         images=_image_rows(found, looks),
     )
@@ -164,9 +154,7 @@ def _likeness_row(name: str, likeness: Likeness) -> tuple[str, ...]:
     return (name, *shown, str(likeness.images))
 
 
-def _prototypes(
-    found: Explanation, looks: SaliencySource, source: ScaledSource
-) -> dict[str, tuple[PrototypeShown, ...]]:
+def _prototypes(found: Explanation, looks: SaliencySource) -> dict[str, tuple[PrototypeShown, ...]]:
     training = looks.training
     if training is None:
         return {}
@@ -177,7 +165,7 @@ def _prototypes(
             PrototypeShown(
                 name=record.title,
                 group=training.groups[one.index] if training.groups else "",
-                pixels=displayed(source.scaled_of(record)),
+                pixels=displayed(looks.images.of(record)),
                 stands_for=f"{whole_percent(one.stands_for)} % of the class",
             )
         )

@@ -30,6 +30,7 @@ from actinscope.predict import (
     DecisionRules,
     Decisions,
     Predictor,
+    ScaledImages,
     predict_records,
     record_header,
     record_rows,
@@ -96,7 +97,7 @@ def predict_and_evaluate(
     records: Sequence[Record],
     manifest: Manifest,
     *,
-    reader: CropReader,
+    images: CropReader | ScaledImages,
     seed: int,
     progress: Progress,
     rules: Sequence[LevelRule] = (),
@@ -108,7 +109,7 @@ def predict_and_evaluate(
     Raises:
         StudyError: no image could be predicted.
     """
-    predicted = predict_labelled(predictor, records, manifest, reader=reader, progress=progress)
+    predicted = predict_labelled(predictor, records, manifest, images=images, progress=progress)
     return evaluate_predictions(
         predicted, predictor.rules, predictor.classes, manifest, rules=rules, seed=seed
     )
@@ -119,7 +120,7 @@ def predict_labelled(
     records: Sequence[Record],
     manifest: Manifest,
     *,
-    reader: CropReader,
+    images: CropReader | ScaledImages,
     progress: Progress,
 ) -> LabelledPredictions:
     """Predict ``records`` through the one inference path.
@@ -129,7 +130,7 @@ def predict_labelled(
     """
     classes = predictor.bundle.info.classes
     counter = StepCounter(progress, "Predicting")
-    predicted = predict_records(predictor, records, reader, progress=counter)
+    predicted = predict_records(predictor, records, images, progress=counter)
     named = zip(records, predicted.errors, strict=True)
     problems = tuple((record.title, error) for record, error in named if error)
     good = tuple(record for record, ok in zip(records, predicted.ok, strict=True) if ok)

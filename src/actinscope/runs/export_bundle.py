@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.bundle import Bundle, BundleInfo, NetworkSummary, save_bundle
-from actinscope.cells import CropReader
 from actinscope.names import RunFile
 from actinscope.networks import EMBEDDING, PROBABILITIES, as_float32, embedding_model, export_onnx
 from actinscope.runs.environment import RunContext
@@ -31,8 +30,6 @@ def export_run_bundle(
     network: ChosenNetwork,
     prepared: PreparedStudy,
     fitted: Fitted,
-    *,
-    reader: CropReader,
     context: RunContext,
 ) -> Bundle:
     """Write the bundle of a fitted network, with its trees where they name the class.
@@ -44,6 +41,7 @@ def export_run_bundle(
     """
     manifest = prepared.split.manifest
     golden = _golden_records(records_of(manifest, "test") or records_of(manifest, "validation"))
+    reader = prepared.images.reader
     images = [reader.read(record.path, record.region) for record in golden]
     inputs = np.stack([prepared.preprocess.apply(image) for image in images])
     entry = network.entry

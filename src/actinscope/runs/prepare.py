@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.cells import CropReader
-from actinscope.errors import ImageUnreadable
 from actinscope.images import Image
 from actinscope.networks import NetworkEntry
-from actinscope.predict import require_free_columns
+from actinscope.predict import ScaledImages, require_free_columns
 from actinscope.preprocess import NetworkInput, Preprocess, fit_preprocess
 from actinscope.progress import Progress, StepCounter
 from actinscope.requests import StudySource
@@ -30,7 +29,8 @@ from actinscope.study import (
     scan_folder,
     split,
 )
-from actinscope.training import LabelledImages, Recipe, Releaser, TrainingData, temporary_array
+from actinscope.temporary import Releaser, temporary_array
+from actinscope.training import LabelledImages, Recipe, TrainingData
 
 _READERS = 2
 
@@ -39,16 +39,22 @@ _READERS = 2
 class PreparedStudy:
     """All that is decided before the first training step.
 
+    ``images`` holds the scaled images of all parts, ``data`` those that are trained on.
     ``reading`` says what was done on reading the training images, such as a projection;
     ``split_origin`` whether the parts were drawn with the seed, or given.
     """
 
     split: Split
     fingerprints: Fingerprints
-    preprocess: Preprocess
+    images: ScaledImages
     data: TrainingData
     reading: tuple[str, ...] = ()
     split_origin: Literal["seed", "manifest", "caller"] = "seed"
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """The preprocessing, fitted on the training part."""
+        return self.images.preprocess
 
 
 def read_study(source: StudySource, recipe: Recipe) -> Manifest:
@@ -120,44 +126,34 @@ def prepare(
     shares = (recipe.split.train, recipe.split.validation, recipe.split.test)
     chosen = parts or split(fingerprints.manifest, seed=recipe.seed, fractions=shares)
     manifest = chosen.manifest
-    training = records_of(manifest, "train")
+    training, validation, test = (
+        records_of(manifest, part) for part in ("train", "validation", "test")
+    )
     network = network_input(entry, recipe)
     noted: dict[str, list[str]] = {}
     images = images_of(training, reader, progress, "Measuring intensities")
     preprocess = fit_preprocess(_noting(images, noted), recipe.preprocess, network)
-    classes = manifest.classes
-
-    def load(records: Sequence[Record]) -> LabelledImages:
-        images = images_of(records, reader, progress, "Loading images")
-        return labelled_images(images, labels_of(records, classes), preprocess, folder)
-
+    # The test part too, although it is used after hours of training: what does not fit must
+    # show now.
+    records = [*training, *validation, *test]
+    images = images_of(records, reader, progress, "Loading images")
+    array = scaled_array(images, len(records), preprocess, folder)
+    rows = {(record.path, record.region): row for row, record in enumerate(records)}
+    labels, trained = labels_of(records, manifest.classes), len(training)
+    used = trained + len(validation)
     data = TrainingData(
-        train=load(training), validation=load(records_of(manifest, "validation")), classes=classes
+        train=LabelledImages(array[:trained], labels[:trained]),
+        validation=LabelledImages(array[trained:used], labels[trained:used]),
+        classes=manifest.classes,
     )
-    # The test part is used after hours of training: what does not fit must show now.
-    for image in images_of(records_of(manifest, "test"), reader, progress, "Checking test images"):
-        preprocess.to_scaled(image)
     given = all(record.part for record in fingerprints.manifest.records)
-    origin = _origin(caller=parts is not None, manifest=given)
-    return PreparedStudy(chosen, fingerprints, preprocess, data, _summed_up(noted), origin)
-
-
-def _origin(*, caller: bool, manifest: bool) -> Literal["seed", "manifest", "caller"]:
-    if caller:
-        return "caller"
-    return "manifest" if manifest else "seed"
-
-
-def labelled_images(
-    images: Iterator[Image], labels: NDArray[np.int64], preprocess: Preprocess, folder: Path | None
-) -> LabelledImages:
-    """What the preprocessing makes of ``images``, one for each of ``labels``.
-
-    Raises:
-        ImageError: one does not fit the preprocessing, or has pixels that are no numbers.
-    """
-    return LabelledImages(
-        scaled=_scaled_images(images, len(labels), preprocess, folder), labels=labels
+    return PreparedStudy(
+        split=chosen,
+        fingerprints=fingerprints,
+        images=ScaledImages(preprocess, reader, array, rows),
+        data=data,
+        reading=_summed_up(noted),
+        split_origin="caller" if parts is not None else "manifest" if given else "seed",
     )
 
 
@@ -205,21 +201,18 @@ def labels_of(records: Sequence[Record], classes: Sequence[str]) -> NDArray[np.i
     return np.array([index[record.label] for record in records], dtype=np.int64)
 
 
-def _scaled_images(
+def scaled_array(
     images: Iterator[Image], count: int, preprocess: Preprocess, folder: Path | None
 ) -> NDArray[np.float32]:
-    """What the preprocessing makes of ``count`` images, (N, S, S, K) float32 in 0..1."""
+    """``count`` images as the preprocessing scales them, (N, S, S, K) float32 in 0..1.
+
+    Raises:
+        ImageError: one does not fit the preprocessing.
+    """
     shape = (count, preprocess.size, preprocess.size, len(preprocess.planes))
-    scaled_images = temporary_array(shape, np.float32, folder)
-    releaser = Releaser([scaled_images])
+    array = temporary_array(shape, np.float32, folder)
+    releaser = Releaser([array])
     for place, image in enumerate(images):
-        scaled = preprocess.to_scaled(image)
-        if not np.isfinite(scaled).all():
-            raise ImageUnreadable(
-                "has pixels that are no numbers",
-                where=image.path,
-                remedy="Leave the image out, or export it again",
-            )
-        scaled_images[place] = scaled
-        releaser.touched(scaled_images[place].nbytes)
-    return scaled_images
+        array[place] = preprocess.to_scaled(image)
+        releaser.touched(array[place].nbytes)
+    return array

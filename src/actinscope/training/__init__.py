@@ -7,7 +7,6 @@ from actinscope.training.augmented_views import LabelledImages
 from actinscope.training.boosted_trees import fit_boosted_trees, forest_sentence, require_xgboost
 from actinscope.training.linear_probe import logistic_head
 from actinscope.training.loop import Fitted, fit
-from actinscope.training.memmap import Releaser, temporary_array
 from actinscope.training.recipe import (
     LevelSettings,
     ProbabilitySettings,
@@ -53,7 +52,6 @@ __all__ = [
     "ProbabilitySettings",
     "Range",
     "Recipe",
-    "Releaser",
     "Search",
     "SearchImages",
     "SearchSpace",
@@ -75,7 +73,6 @@ __all__ = [
     "recipe_with",
     "require_xgboost",
     "rung_of",
-    "temporary_array",
     "tree_ensemble_to_onnx",
     "write_recipe",
 ]

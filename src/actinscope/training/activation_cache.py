@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from actinscope.networks import FrozenLayers, PartitionedNetwork
 from actinscope.preprocess import AugmentSettings, Preprocess
 from actinscope.progress import Progress
+from actinscope.temporary import gathered
 from actinscope.training.activation_store import ActivationStore, bytes_of_views
 from actinscope.training.augmented_views import (
     Batch,
@@ -31,7 +32,6 @@ from actinscope.training.augmented_views import (
     ViewSource,
     in_pieces,
 )
-from actinscope.training.memmap import gathered
 from actinscope.training.recipe import Recipe
 from actinscope.training.setup import plan_views
 

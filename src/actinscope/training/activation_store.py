@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from actinscope.errors import OutputError, TrainingError
 from actinscope.files import make_folder, write_json_atomic
-from actinscope.training.memmap import Releaser, require_space, reserve
+from actinscope.temporary import Releaser, require_space, reserve
 
 _NOTE = "store.json"
 _EMPTY = -1

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from actinscope.errors import TrainingError
 from actinscope.preprocess import AugmentSettings, Preprocess, augment
 from actinscope.progress import Progress
+from actinscope.temporary import Releaser
 from actinscope.training.activation_store import ActivationStore, bytes_of_views
-from actinscope.training.memmap import Releaser
 
 Batch = list[NDArray[Any]]
 #: Images (N, S, S, C) of the network's range in, one array (N, ...) for each stored tensor out.

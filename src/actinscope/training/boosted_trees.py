@@ -21,10 +21,10 @@ from actinscope.names import RunFile
 from actinscope.networks import FrozenLayers, embedding_of
 from actinscope.preprocess import Preprocess
 from actinscope.progress import Progress
+from actinscope.temporary import gathered
 from actinscope.training.augmented_views import FreshViews, LabelledImages, in_pieces, prefetch
 from actinscope.training.checkpoint import HISTORY_COLUMNS, write_history
 from actinscope.training.loop import Fitted, image_weights
-from actinscope.training.memmap import gathered
 from actinscope.training.recipe import Recipe
 from actinscope.training.setup import TrainingData
 from actinscope.training.tree_onnx import Gaps, TreeEnsemble, read_tree_ensemble, softmax

@@ -24,6 +24,7 @@ from actinscope.names import RunFile
 from actinscope.networks import backend_name, keras_backend, partition_network
 from actinscope.preprocess import Preprocess
 from actinscope.progress import Progress
+from actinscope.temporary import Releaser
 from actinscope.training.augmented_views import prefetch
 from actinscope.training.checkpoint import (
     CheckpointWriter,
@@ -34,7 +35,6 @@ from actinscope.training.checkpoint import (
     read_values,
     write_history,
 )
-from actinscope.training.memmap import Releaser
 from actinscope.training.recipe import Recipe, TrainingSettings
 from actinscope.training.setup import (
     TrainingData,

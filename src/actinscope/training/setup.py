@@ -14,6 +14,7 @@ from actinscope.errors import TrainingError
 from actinscope.networks import FrozenLayers, PartitionedNetwork
 from actinscope.preprocess import Preprocess
 from actinscope.progress import Progress
+from actinscope.temporary import Releaser, gathered
 from actinscope.training.activation_store import ActivationStore, as_half
 from actinscope.training.augmented_views import (
     Batch,
@@ -27,7 +28,6 @@ from actinscope.training.augmented_views import (
     prefetch,
 )
 from actinscope.training.linear_probe import HEAD_ROWS, chosen_rows, fit_linear_probe
-from actinscope.training.memmap import Releaser, gathered
 from actinscope.training.recipe import Recipe
 from actinscope.training.step import TrainingStep
 

@@ -60,7 +60,7 @@ def audit_study(request: AuditRequest, progress: Progress) -> AuditOutcome:
     require_new_folder(request.output, request.source)
     recipe = request.recipe
     manifest = read_study(request.source, recipe)
-    reader = CropReader(recipe.images)
+    reader = CropReader(recipe.images, keep_in=request.output.parent)
     fingerprints = fingerprint_study(manifest, reader, progress, observing=True)
     found = audit_images(fingerprints, recipe, progress=progress)
     reviewed, said = _review(request, fingerprints, reader, progress)

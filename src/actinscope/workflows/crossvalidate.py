@@ -176,7 +176,7 @@ def _begin(request: TrainRequest, progress: Progress) -> _Work:
     require_free_columns(manifest.group_columns, manifest.root, folds=True)
     rules = level_rules(recipe.levels, manifest)
     import_in_background()
-    reader = CropReader(recipe.images)
+    reader = CropReader(recipe.images, keep_in=request.output.parent)
     observing = recipe.audit or recipe.split.keep_copies
     fingerprints = fingerprint_study(
         _without_parts(manifest), reader, progress, observing=observing

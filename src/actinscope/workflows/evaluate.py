@@ -16,7 +16,7 @@ from actinscope.explain import (
 )
 from actinscope.files import make_folder
 from actinscope.names import RunFile
-from actinscope.predict import Predictor
+from actinscope.predict import Predictor, ScaledImages
 from actinscope.progress import Progress
 from actinscope.report import (
     Finding,
@@ -47,7 +47,7 @@ from actinscope.runs import (
 )
 from actinscope.study import TEST, write_manifest
 from actinscope.training import LevelSettings
-from actinscope.workflows.report import Pictures, headline, scaling
+from actinscope.workflows.report import Pictures, headline
 from actinscope.writeup import majority_rate
 
 _PART = TEST
@@ -79,7 +79,7 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     listed, note = read_labelled(request.source, bundle.info, options)
     rules = level_rules(request.levels or LevelSettings(), listed, bundle.info.classes)
     make_folder(request.output)
-    reader = CropReader(options)
+    reader = CropReader(options, keep_in=request.output)
     found = fingerprint_study(listed, reader, progress)
     known = training_provenance(bundle)
     manifest, seen = without_training_images(found.manifest, known)
@@ -92,7 +92,7 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
         predictor,
         manifest.records,
         manifest,
-        reader=reader,
+        images=reader,
         seed=request.seed,
         progress=progress,
         rules=rules,
@@ -107,10 +107,11 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     tested = tuple(replace(record, part=_PART) for record in result.records)
     write_manifest(replace(manifest, records=tested), request.output / RunFile.MANIFEST)
     write_levels(request.output, {_PART: result.levels})
-    looks = SaliencySource(predictor, result, None)
+    images = ScaledImages(bundle.info.preprocess, reader)
+    looks = SaliencySource(predictor, result, None, images)
     explained = None
     if len(bundle.networks) == 1:  # the members of an ensemble each look for themselves
-        explained = explain(looks, reader=reader, seed=request.seed, progress=progress)
+        explained = explain(looks, seed=request.seed, progress=progress)
     sentence = _write_report(
         request, known, looks, explained, group=manifest.group, notes=remarks, problems=problems
     )
@@ -143,8 +144,7 @@ def _write_report(
         baseline=majority_rate(result.evaluation),
         controls=attention_warnings(explained) if explained else (),
     )
-    reader = CropReader(info.reading(request.options))
-    pictures = Pictures(result, scaling(info.preprocess, reader), looks if explained else None)
+    pictures = Pictures(result, looks.images.of, looks if explained else None)
     content = ReportContent(
         page=Page(
             title=f"{' or '.join(info.classes[:3])}: a delivered model on other images",
@@ -167,9 +167,7 @@ def _write_report(
             *_findings(group is not None, notes),
             *(explanation_findings(explained) if explained else ()),
         ),
-        explanation=(
-            explanation_shown(explained, looks, pictures, group=group or "") if explained else None
-        ),
+        explanation=(explanation_shown(explained, looks, group=group or "") if explained else None),
         examples=pictures.examples(request.seed),
         errors=pictures.errors(),
         errors_total=pictures.error_count(),

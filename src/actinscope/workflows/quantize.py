@@ -67,7 +67,7 @@ def quantize_run(request: QuantizeRequest, progress: Progress) -> QuantizeOutcom
             is stored then.
     """
     bundle, manifest = _read_run(request)
-    reader = CropReader(bundle.info.read_options)
+    reader = CropReader(bundle.info.read_options, keep_in=bundle.path.parent)
     chosen = _choose(records_of(manifest, TRAIN), request.images, request.seed)
     measured = [record for part in _PARTS for record in records_of(manifest, part)]
     _require_same(replace(manifest, records=(*chosen, *measured)), reader, progress)

@@ -26,7 +26,7 @@ from actinscope.explain import (
     SaliencySource,
     heat_map,
 )
-from actinscope.preprocess import Preprocess
+from actinscope.predict import ScaledImages
 from actinscope.report import (
     CellPicture,
     Finding,
@@ -135,7 +135,7 @@ def _with_split(
         findings=(*content.findings, *explanation_findings(outcome.explanation)),
         controls=controls_shown(outcome.controls) if outcome.controls else None,
         explanation=explanation_shown(
-            outcome.explanation, outcome.saliency, pictures, group=result.manifest.group or ""
+            outcome.explanation, outcome.saliency, group=result.manifest.group or ""
         ),
         right=pictures.correct(result.recipe.seed),
         preprocessing=outcome.prepared.preprocess.description,
@@ -529,18 +529,12 @@ def _pictures(result: StudyResult, reader: CropReader) -> Pictures:
     """Of the test part, or of all images, each as the network of its fold saw it."""
     outcome = result.outcome
     if isinstance(outcome, SplitResult):
-        scaled_of = scaling(outcome.prepared.preprocess, reader)
-        return Pictures(outcome.evaluated[TEST], scaled_of, outcome.saliency)
+        return Pictures(outcome.evaluated[TEST], outcome.prepared.images.of, outcome.saliency)
     pooled = outcome.pooled[0]
-    scalings = {
-        fold.number: scaling(fold.run.info.preprocess, reader)
+    images = {
+        fold.number: ScaledImages(fold.run.info.preprocess, reader)
         for fold in outcome.folds
         if fold.repeat == 1 and fold.run.info is not None
     }
     fold_of = {one.key: n for one, n in zip(pooled.records, pooled.folds.tolist(), strict=True)}
-    return Pictures(pooled, lambda record: scalings[fold_of[record.key]](record))
-
-
-def scaling(preprocess: Preprocess, reader: CropReader) -> Callable[[Record], NDArray[np.float32]]:
-    """From a record to what a preprocessing makes of its image."""
-    return lambda record: preprocess.to_scaled(reader.read(record.path, record.region))
+    return Pictures(pooled, lambda record: images[fold_of[record.key]].of(record))

@@ -105,7 +105,7 @@ def train_study(request: TrainRequest, progress: Progress) -> TrainOutcome:
     request, network = settle_network(request, progress, mark=RunFile.RECIPE, what="run")
     manifest = read_study(request.source, request.recipe)
     import_in_background()
-    reader = CropReader(request.recipe.images)
+    reader = CropReader(request.recipe.images, keep_in=request.output.parent)
     observing = request.recipe.audit or request.recipe.split.keep_copies
     fingerprints = fingerprint_study(manifest, reader, progress, observing=observing)
     return train_on_parts(
@@ -163,9 +163,9 @@ def train_on_parts(
     trained = _train_and_export(
         request, network, fingerprints, parts, reader=reader, progress=progress, context=context
     )
-    assessments = _judge_parts(request, trained, rules=rules, reader=reader, progress=progress)
+    assessments = _judge_parts(request, trained, rules=rules, progress=progress)
     controls, looks, explanation = _look_closer(
-        recipe, trained.predictor, assessments, trained.prepared, reader=reader, progress=progress
+        recipe, trained.predictor, assessments, trained.prepared, progress=progress
     )
     prepared = trained.prepared
     problems = (
@@ -251,7 +251,7 @@ def refit(
         progress=progress,
         context=context,
     )
-    _, delivered, _ = _calibrate(trained, reader, progress, parts=(VALIDATION, TRAIN))
+    _, delivered, _ = _calibrate(trained, progress, parts=(VALIDATION, TRAIN))
     return store_metrics(delivered, metrics)
 
 
@@ -286,12 +286,12 @@ def _train_and_export(
     write_manifest(prepared.split.manifest, folder / RunFile.MANIFEST)
     write_json_atomic(folder / RunFile.ENVIRONMENT, context.environment)
     fitted = _fit_network(request, network, prepared, progress)
-    bundle = export_run_bundle(request, network, prepared, fitted, reader=reader, context=context)
+    bundle = export_run_bundle(request, network, prepared, fitted, context)
     return _Trained(recipe, context, prepared, fitted, bundle, Predictor(bundle))
 
 
 def _calibrate(
-    trained: _Trained, reader: CropReader, progress: Progress, *, parts: Sequence[str]
+    trained: _Trained, progress: Progress, *, parts: Sequence[str]
 ) -> tuple[dict[str, LabelledPredictions], Bundle, DecisionRules]:
     """Predict ``parts``, fit temperature, thresholds and the limit of unfamiliarity, store them."""
     manifest, recipe = trained.prepared.split.manifest, trained.recipe
@@ -300,7 +300,7 @@ def _calibrate(
             trained.predictor,
             records_of(manifest, part),
             manifest,
-            reader=reader,
+            images=trained.prepared.images,
             progress=progress,
         )
         for part in parts
@@ -324,14 +324,11 @@ def _judge_parts(
     trained: _Trained,
     *,
     rules: Sequence[LevelRule],
-    reader: CropReader,
     progress: Progress,
 ) -> dict[str, EvaluatedPredictions]:
     """Predict all parts, calibrate on the validation part, evaluate; writes the results."""
     manifest = trained.prepared.split.manifest
-    answers, bundle, decisions = _calibrate(
-        trained, reader, progress, parts=(TEST, VALIDATION, TRAIN)
-    )
+    answers, bundle, decisions = _calibrate(trained, progress, parts=(TEST, VALIDATION, TRAIN))
     assessments = {
         part: evaluate_predictions(
             one,
@@ -356,7 +353,6 @@ def _look_closer(
     assessments: Mapping[str, EvaluatedPredictions],
     prepared: PreparedStudy,
     *,
-    reader: CropReader,
     progress: Progress,
 ) -> tuple[ControlResults | None, SaliencySource | None, Explanation | None]:
     """Controls and explanation, as far as the recipe wants them."""
@@ -368,14 +364,14 @@ def _look_closer(
             training,
             test,
             prepared.split.manifest,
-            reader=reader,
+            images=prepared.images,
             seed=recipe.seed,
             progress=progress,
         )
     if not recipe.explanation:
         return controls, None, None
-    looks = SaliencySource(predictor, test, training)
-    return controls, looks, explain(looks, reader=reader, seed=recipe.seed, progress=progress)
+    looks = SaliencySource(predictor, test, training, prepared.images)
+    return controls, looks, explain(looks, seed=recipe.seed, progress=progress)
 
 
 def _announce(prepared: PreparedStudy, progress: Progress) -> None:

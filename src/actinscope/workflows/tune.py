@@ -34,7 +34,6 @@ from actinscope.runs import (
     fingerprint_study,
     head_of,
     images_of,
-    labelled_images,
     labels_of,
     network_input,
     read_study,
@@ -44,6 +43,7 @@ from actinscope.runs import (
     require_output,
     require_same_images,
     require_same_settings,
+    scaled_array,
     unreadable,
     with_network_of_run,
 )
@@ -53,6 +53,7 @@ from actinscope.training import (
     FREEZE,
     ActivationCache,
     Fold,
+    LabelledImages,
     Recipe,
     Search,
     SearchImages,
@@ -106,7 +107,7 @@ def tune_study(request: TuneRequest, progress: Progress) -> TuneOutcome:
         require_same_settings(request.output, recipe)
     for notice in network.notices:
         progress.say(notice)
-    reader = CropReader(recipe.images)
+    reader = CropReader(recipe.images, keep_in=request.output.parent)
     fingerprints = fingerprint_study(
         read_study(request.source, recipe), reader, progress, observing=recipe.split.keep_copies
     )
@@ -327,12 +328,13 @@ class _Images:
                 recipe.preprocess,
                 network,
             )
-            images = labelled_images(
+            array = scaled_array(
                 self._read(known.records, "Loading images"),
-                labels_of(known.records, known.classes),
+                len(known.records),
                 preprocess,
                 self.folder,
             )
+            images = LabelledImages(array, labels_of(known.records, known.classes))
             hashes = "".join(record.pixel_hash for record in known.records)
             identity = hashlib.sha256(f"{key} {hashes}".encode()).hexdigest()
             self._given = SearchImages(images, preprocess, identity)

@@ -1,4 +1,4 @@
-"""Arrays that may be larger than the memory: files on the disk, mapped into it.
+"""Temporary files for what may be larger than the memory, such as arrays mapped into it.
 
 What was read or written stays in the computer's file cache as long as there is room, and
 is not counted as memory of this process once it is released.
@@ -87,14 +87,18 @@ def require_space(folder: Path, size: int) -> None:
     Raises:
         OutputError: fewer than ``size`` bytes are free where ``folder`` is.
     """
-    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    free = shutil.disk_usage(existing).free
+    free = shutil.disk_usage(nearest_folder(folder)).free
     if free < size:
         raise OutputError(
             f"needs {size / 1e9:.1f} GB for temporary files, {free / 1e9:.1f} GB are free",
             where=folder,
             remedy="Free some space, or write the run to another disk",
         )
+
+
+def nearest_folder(folder: Path) -> Path:
+    """``folder`` or, where it is not made yet, the folder that exists nearest above it."""
+    return next(place for place in (folder, *folder.absolute().parents) if place.exists())
 
 
 def reserve(file: int, size: int) -> None:
