@@ -205,3 +205,16 @@ RUNNABLE = [page for page in ALL_PAGES if DOCS.is_dir() and commands_of(page, ru
 def test_the_commands_marked_to_be_run_work(page: Path, workplace: Path) -> None:
     for arguments in commands_of(page, runnable=True):
         assert main(arguments) == 0, shlex.join(arguments)
+
+
+def test_the_picture_of_the_rooms_is_not_stale() -> None:
+    spec = importlib.util.spec_from_file_location("draw_rooms", DOCS / "draw_rooms.py")
+    assert spec is not None and spec.loader is not None
+    drawing = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(drawing)
+    assert drawing.TARGET.read_text("utf-8") == drawing.draw(), "run: python docs/draw_rooms.py"
+    folders = {path.parent.name for path in Path(actinscope.__file__).parent.glob("*/__init__.py")}
+    assert set(drawing.rooms()) == folders | {"api"}
+    below = {name: place for place, name in enumerate(drawing.rooms())}
+    for way in (drawing.TRAIN, drawing.PREDICT):
+        assert [name for name, _ in way] == sorted((name for name, _ in way), key=below.__getitem__)
