@@ -20,7 +20,7 @@ from actinscope.cli.main import main
 from actinscope.errors import ResumeError, SplitError, StudyError, UsageError
 from actinscope.evaluation import evaluate
 from actinscope.progress import Silent
-from actinscope.requests import CompareRequest, NestedSearch, StudySource, TrainRequest
+from actinscope.requests import NestedSearch, StudySource, TrainRequest
 from actinscope.runs import (
     Pooled,
     metrics_json,
@@ -481,12 +481,12 @@ def test_other_folds_are_not_compared(whole: Path, tmp_path: Path) -> None:
     (other / "fold-1-2").rename(other / "fold-1-1")
     (other / "kept").rename(other / "fold-1-2")
     with pytest.raises(StudyError, match="fold-1-1 does not test the same images in both"):
-        compare_folds(CompareRequest((whole, other), tmp_path / "compared"))
+        compare_folds((whole, other), tmp_path / "compared")
     with pytest.raises(UsageError, match="two at a time"):
-        compare_folds(CompareRequest((whole, whole / "fold-1-1"), tmp_path / "compared"))
+        compare_folds((whole, whole / "fold-1-1"), tmp_path / "compared")
     (other / "folds.csv").unlink()
     with pytest.raises(StudyError, match="not finished"):
-        compare_folds(CompareRequest((whole, other), tmp_path / "compared"))
+        compare_folds((whole, other), tmp_path / "compared")
 
 
 def study(groups: int) -> Manifest:
