@@ -117,8 +117,8 @@ def test_words_for_a_pair_that_cannot_be_told_apart() -> None:
     found = compared({"efficientnet": 1, "inception": 3}, n=54)
     sentence = pair_sentence(found, found.pairs[0])
     assert sentence.startswith(
-        "efficientnet and inception cannot be told apart on these 54 images: 2 images are named "
-        "rightly by only one of them (2 by efficientnet, 0 by inception; exact McNemar p = 0.5)."
+        "efficientnet and inception cannot be told apart on these 54 images: 2 images are "
+        "classified correctly by only one of them (2 by efficientnet, 0 by inception; exact McNemar p = 0.5)."
     )
     assert "−3.7 points, interval " in sentence
     assert "about 210 independent images" in sentence
@@ -128,7 +128,7 @@ def test_words_for_equal_runs_and_for_a_difference() -> None:
     equal = compared({"a": [1], "b": [2]})
     assert "no number of images is known" in pair_sentence(equal, equal.pairs[0])
     same = compared({"a": [1], "b": [1]})
-    assert "no images are named rightly by only one" in pair_sentence(same, same.pairs[0])
+    assert "no images are classified correctly by only one" in pair_sentence(same, same.pairs[0])
     better = compared({"a": 20, "b": 0})
     sentence = pair_sentence(better, better.pairs[0])
     assert sentence.startswith("b is right more often than a on these 60 images")
@@ -142,7 +142,7 @@ def verdict_of(found: Comparison, group: str | None = "field"):  # type: ignore[
 def test_verdicts() -> None:
     alike = verdict_of(compared({"a": 1, "b": 2}))
     assert alike.sentence == (
-        "The two runs cannot be told apart on these 60 images. a names most images rightly, "
+        "The two runs cannot be told apart on these 60 images. a classifies most images correctly, "
         "59 of 60."
     )
     assert alike.tone == "caution"

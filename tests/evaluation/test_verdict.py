@@ -46,7 +46,7 @@ def test_a_good_result_has_no_reasons() -> None:
     said = _say(evaluation, group="field")
     assert said.sentence == (
         f"On 240 images from 12 fields that it never saw, the model names the class of 92 % "
-        f"(95 % interval {low} to {high}); guessing the commonest class gives 65 %."
+        f"(95 % interval {low} to {high}); guessing the majority class gives 65 %."
     )
     assert (said.tone, said.reasons) == ("good", ())
 
@@ -69,7 +69,7 @@ def test_not_better_than_guessing() -> None:
 def test_worse_than_guessing() -> None:
     said = _say(_evaluation(110, 240))
     assert said.tone == "bad"
-    assert said.reasons[0] == "The model is worse than guessing the commonest class."
+    assert said.reasons[0] == "The model is worse than guessing the majority class."
 
 
 def test_too_few_groups_for_an_interval() -> None:

@@ -357,7 +357,7 @@ def test_all_bundles_predict_the_images_that_are_given(
     # Both hold the same tiny network, so they agree everywhere.
     assert told["contested"] == []
     assert told["pairs"][0]["kappa"] in (1.0, None)
-    assert "no images are named rightly by only one" in capsys.readouterr().out
+    assert "no images are classified correctly by only one" in capsys.readouterr().out
     assert Page((tmp_path / "out" / "report.html").read_text("utf-8")).all("img")
 
 

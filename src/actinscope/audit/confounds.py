@@ -176,7 +176,7 @@ def _scaled(table: NDArray[np.float64], name: str) -> NDArray[np.float64]:
 
 
 def _by_value(values: Sequence[str]) -> NDArray[np.float64] | None:
-    """(N, V) one column for each of the commonest values; None where all are the same."""
+    """(N, V) one column for each of the most frequent values; None where all are the same."""
     names, number, counts = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
     # A value that only one image has cannot tell anything of another.
     kept = [n for n in np.argsort(-counts, kind="stable")[:_MOST_VALUES] if counts[n] > 1]

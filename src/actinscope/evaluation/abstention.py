@@ -41,7 +41,7 @@ class AnsweredCurve:
 
 
 def answered_curve(confidence: NDArray[np.floating], right: NDArray[np.bool_]) -> AnsweredCurve:
-    """The curve of N images, of which ``right`` were named rightly."""
+    """The curve of N images, of which ``right`` were classified correctly."""
     sure = np.asarray(confidence, dtype=np.float64)
     order = np.argsort(-sure, kind="stable")
     hits = np.cumsum(np.asarray(right)[order])

@@ -40,7 +40,7 @@ def comparison_verdict(
     beaten = [place for place in others if comparison.pair(place, comparison.best).told_apart]
     equal = [comparison.names[place] for place in others if place not in beaten]
     right = comparison.evaluations[comparison.best].metrics["accuracy"].count
-    score = f"{best} names most images rightly, {right} of {comparison.n}"
+    score = f"{best} classifies most images correctly, {right} of {comparison.n}"
     images = f"these {comparison.n} images"
     if not any(pair.told_apart for pair in comparison.pairs):
         which = "The two runs" if len(others) == 1 else f"The {len(comparison.names)} runs"
@@ -107,8 +107,8 @@ def _whether(comparison: Comparison, pair: RunPair) -> str:
 
 def _split(count: int) -> str:
     if count == 1:
-        return "1 image is named rightly by only one of them"
-    return f"{count or 'no'} images are named rightly by only one of them"
+        return "1 image is classified correctly by only one of them"
+    return f"{count or 'no'} images are classified correctly by only one of them"
 
 
 def _adjusted(comparison: Comparison, pair: RunPair) -> str:

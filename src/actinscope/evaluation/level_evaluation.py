@@ -198,7 +198,7 @@ def level_words(level: LevelEvaluation) -> tuple[str, ...]:
         few = _too_few(done.n, rule)
         sentences.append(
             f"{accuracy.count} of {counted(done.n, rule.word)} with one true class and an answer "
-            f"{'is' if accuracy.count == 1 else 'are'} named rightly "
+            f"{'is' if accuracy.count == 1 else 'are'} classified correctly "
             f"({whole_percent(accuracy.value)} %{_interval_words(accuracy, done)}), by "
             f"{RULE_WORDS[rule.rule]}."
         )

@@ -87,7 +87,7 @@ def verdict(
     Args:
         evaluation: of the test part.
         conditions: how the result came about.
-        baseline: accuracy of always naming the commonest class, 0..1.
+        baseline: accuracy of always predicting the majority class, 0..1.
         training: evaluation of the training part, to report overfitting.
         validation: evaluation of the validation part, to report a lucky choice.
         controls: sentences on simpler models that explain the result.
@@ -121,7 +121,7 @@ def verdict(
         f"On {_where(evaluation, conditions)}{_unseen(conditions)}, "
         f"the model names the class of {whole_percent(accuracy.value)} %"
         f"{_interval(accuracy, evaluation.confidence)}; "
-        f"guessing the commonest class gives {whole_percent(baseline)} %."
+        f"guessing the majority class gives {whole_percent(baseline)} %."
     )
     return Verdict(sentence, tone, tuple(cautions))
 
@@ -153,13 +153,13 @@ def _against_guessing(accuracy: Estimate, baseline: float) -> list[str]:
     if not accuracy.has_interval:
         return [
             "Without an interval it cannot be said whether the model is better than guessing "
-            "the commonest class."
+            "the majority class."
         ]
     if accuracy.high < baseline:
-        return ["The model is worse than guessing the commonest class."]
+        return ["The model is worse than guessing the majority class."]
     if accuracy.low <= baseline:
         return [
-            "The result cannot be told from guessing the commonest class: the interval "
+            "The result cannot be told from guessing the majority class: the interval "
             "includes that rate."
         ]
     return []

@@ -275,7 +275,7 @@ def _run_fold(work: _Work, repeat: int, number: int, parts: Split) -> FoldResult
         )
     fold = read_fold(folder, repeat, number)
     accuracy = fold.test["accuracy"]
-    work.progress.say(f"{title}: {accuracy.count} of {accuracy.n} test images named rightly")
+    work.progress.say(f"{title}: {accuracy.count} of {accuracy.n} test images correct")
     return fold
 
 
