@@ -118,7 +118,8 @@ def test_words_for_a_pair_that_cannot_be_told_apart() -> None:
     sentence = pair_sentence(found, found.pairs[0])
     assert sentence.startswith(
         "efficientnet and inception cannot be told apart on these 54 images: 2 images are "
-        "classified correctly by only one of them (2 by efficientnet, 0 by inception; exact McNemar p = 0.5)."
+        "classified correctly by only one of them (2 by efficientnet, 0 by inception; "
+        "exact McNemar p = 0.5)."
     )
     assert "−3.7 points, interval " in sentence
     assert "about 210 independent images" in sentence

@@ -176,8 +176,8 @@ def test_units_count_not_cells() -> None:
     assert accuracy.method == "Wilson, 10 wells"
     assert "take the wells as independent" in level.evaluation.interval_method
     assert level_words(level) == (
-        "9 of 10 wells with one true class and an answer are classified correctly (90 %; 95 % interval "
-        "60 to 98 %), by the mean probability of the cells.",
+        "9 of 10 wells with one true class and an answer are classified correctly (90 %; 95 % "
+        "interval 60 to 98 %), by the mean probability of the cells.",
     )
 
 
