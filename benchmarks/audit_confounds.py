@@ -3,7 +3,7 @@
     python benchmarks/audit_confounds.py mitocheck_nuclei
     python benchmarks/audit_confounds.py mef_actin
 
-The images get two made-up classes, drawn by lot for whole groups, so that nothing in them can
+The images get two made-up classes, drawn at random for whole groups, so that nothing in them can
 tell the class. Then one thing at a time is made to go with the class: a column (day of imaging),
 the brightness, the size of the file, a small mark in a corner. A shuffle without any of them in
 which anything is reported counts as a false alarm.
@@ -78,7 +78,7 @@ def _told(confounds: Sequence[Confound]) -> set[str]:
 
 
 def _shuffled(manifest: Manifest, seed: int) -> Manifest:
-    """Two classes by lot for whole groups; the columns that hold the phenotype stay out."""
+    """Two classes at random for whole groups; the columns that hold the phenotype stay out."""
     groups = sorted({manifest.group_of(record) for record in manifest.records})
     lot = np.random.default_rng([seed, 5]).permutation(len(groups)) % 2
     label = {group: "ab"[side] for group, side in zip(groups, lot, strict=True)}

@@ -2,7 +2,7 @@
 
     python benchmarks/audit_label_errors.py mitocheck_nuclei
 
-5 % of the labels are exchanged for another class by lot; the queue is made as `actinscope audit`
+5 % of the labels are exchanged for another class at random; the queue is made as `actinscope audit`
 makes it. The data set's own label errors, if any, count as right labels here.
 """
 

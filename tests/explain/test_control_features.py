@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from actinscope.errors import UsageError
-from actinscope.explain import SanityStep, map_likeness, sanity_sentence
+from actinscope.explain import SanityStep, map_similarity, sanity_sentence
 from actinscope.explain.embedding_map import has_umap, principal_map, umap_map
 from actinscope.explain.prototypes import nearest_images, prototypes
-from actinscope.explain.sanity_checks import Likeness
+from actinscope.explain.sanity_checks import MapSimilarity
 
 
 def at(*degrees: float) -> np.ndarray:
@@ -137,12 +137,12 @@ GRADED = np.arange(9.0).reshape(3, 3) - 4
 
 
 def test_the_same_map_is_wholly_alike() -> None:
-    found = map_likeness([GRADED], [GRADED * 5])
+    found = map_similarity([GRADED], [GRADED * 5])
     assert (found.rank, found.strength, found.ssim) == pytest.approx((1, 1, 1))
 
 
 def test_the_opposite_map_is_as_strong_in_the_same_places() -> None:
-    found = map_likeness([GRADED], [-GRADED])
+    found = map_similarity([GRADED], [-GRADED])
     assert found.rank == pytest.approx(-1)
     assert found.strength == pytest.approx(1)
     assert found.ssim < 0.3
@@ -151,24 +151,24 @@ def test_the_opposite_map_is_as_strong_in_the_same_places() -> None:
 def test_a_rank_correlation_by_hand() -> None:
     """Ranks 1 2 3 4 against 2 1 4 3: 1 - 6 x 4 / (4 x 15) = 0.6."""
     first, second = np.array([[1.0, 2], [3, 4]]), np.array([[20.0, 10], [40, 30]])
-    assert map_likeness([first], [second]).rank == pytest.approx(0.6)
+    assert map_similarity([first], [second]).rank == pytest.approx(0.6)
 
 
 def test_flat_maps_are_left_out() -> None:
-    found = map_likeness([GRADED, GRADED], [np.zeros((3, 3)), GRADED])
+    found = map_similarity([GRADED, GRADED], [np.zeros((3, 3)), GRADED])
     assert (found.images, found.rank) == (1, pytest.approx(1))
-    assert map_likeness([GRADED], [np.full((3, 3), np.nan)]).images == 0
+    assert map_similarity([GRADED], [np.full((3, 3), np.nan)]).images == 0
 
 
 def test_maps_that_do_not_belong_together_are_refused() -> None:
     with pytest.raises(ValueError, match="cannot be compared"):
-        map_likeness([GRADED], [])
+        map_similarity([GRADED], [])
     with pytest.raises(ValueError, match="cannot be compared"):
-        map_likeness([GRADED], [np.zeros((2, 2))])
+        map_similarity([GRADED], [np.zeros((2, 2))])
 
 
 def step(rank: float, *, strength: float = 0.1, images: int = 9) -> SanityStep:
-    return SanityStep("the head", Likeness(rank, strength, 0.1, images))
+    return SanityStep("the head", MapSimilarity(rank, strength, 0.1, images))
 
 
 def test_what_the_sanity_test_says() -> None:

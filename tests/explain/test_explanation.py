@@ -24,7 +24,7 @@ from actinscope.explain import (
     heat_map,
     inside_of,
 )
-from actinscope.explain.sanity_checks import Likeness
+from actinscope.explain.sanity_checks import MapSimilarity
 from actinscope.images import Region
 from actinscope.progress import Silent
 from actinscope.report import explanation_findings, explanation_shown, neighbour_words
@@ -36,58 +36,60 @@ from actinscope.report.report_page import render_report
 from actinscope.report.tables import write_tables
 from actinscope.study import read_manifest
 from actinscope.workflows.report import Pictures
-from helpers.explained_runs import READER, cell_pixels, toy_looks
+from helpers.explained_runs import READER, cell_pixels, toy_saliency
 from helpers.pages import Page
 from helpers.report_content import HOSTILE, make_content
 
 
 @pytest.fixture(scope="module")
-def looks(tmp_path_factory: pytest.TempPathFactory) -> SaliencySource:
-    return toy_looks(tmp_path_factory.mktemp("maps"))
+def saliency(tmp_path_factory: pytest.TempPathFactory) -> SaliencySource:
+    return toy_saliency(tmp_path_factory.mktemp("maps"))
 
 
 @pytest.fixture(scope="module")
-def found(looks: SaliencySource) -> Explanation:
-    return explain(looks, seed=0, progress=Silent())
+def found(saliency: SaliencySource) -> Explanation:
+    return explain(saliency, seed=0, progress=Silent())
 
 
 @pytest.fixture(scope="module")
 def dense(tmp_path_factory: pytest.TempPathFactory) -> SaliencySource:
-    return toy_looks(tmp_path_factory.mktemp("dense"), maps=False)
+    return toy_saliency(tmp_path_factory.mktemp("dense"), maps=False)
 
 
-def pictures_of(looks: SaliencySource) -> Pictures:
-    return Pictures(looks.part, looks.images.of, looks)
+def pictures_of(saliency: SaliencySource) -> Pictures:
+    return Pictures(saliency.part, saliency.images.of, saliency)
 
 
-def shown_of(found: Explanation, looks: SaliencySource) -> ExplanationShown:
-    shown = explanation_shown(found, looks, group="slide")
+def shown_of(found: Explanation, saliency: SaliencySource) -> ExplanationShown:
+    shown = explanation_shown(found, saliency, group="slide")
     assert shown is not None
     return shown
 
 
-def test_attention_is_that_of_the_maps(looks: SaliencySource, found: Explanation) -> None:
+def test_attention_is_that_of_the_maps(saliency: SaliencySource, found: Explanation) -> None:
     """By hand, for one image: the map in the bright cell over the whole map."""
     assert found.method == ACTIVATION
-    assert sorted(found.rows) == list(range(len(looks.part.records)))
+    assert sorted(found.rows) == list(range(len(saliency.part.records)))
     number = int(np.flatnonzero(np.isfinite(found.shares))[0])
     row = int(found.rows[number])
-    record = looks.part.records[row]
-    preprocess = looks.predictor.bundle.info.preprocess
+    record = saliency.part.records[row]
+    preprocess = saliency.predictor.bundle.info.preprocess
     scaled = preprocess.to_scaled(READER.read(record.path))
     inside, origin = inside_of(MaskedCell(None, "", None), scaled, preprocess, MaskReader())
     assert "no mask" in origin
-    k = int(looks.part.output.probabilities[row].argmax())
-    heat = heat_map(looks.maps(row, scaled), k, size=(8, 8))
+    k = int(saliency.part.output.probabilities[row].argmax())
+    heat = heat_map(saliency.maps(row, scaled), k, size=(8, 8))
     assert found.shares[number] == pytest.approx(heat[inside].sum() / heat.sum())
     assert found.areas[number] == inside.mean()
     assert found.attention is not None
     assert found.attention.images + found.attention.left_out == len(found.rows)
 
 
-def test_mean_maps_are_of_every_class_and_kind(looks: SaliencySource, found: Explanation) -> None:
-    labels = looks.part.labels
-    right = looks.part.output.probabilities.argmax(axis=1) == labels
+def test_mean_maps_are_of_every_class_and_kind(
+    saliency: SaliencySource, found: Explanation
+) -> None:
+    labels = saliency.part.labels
+    right = saliency.part.output.probabilities.argmax(axis=1) == labels
     counts = {(one.label, one.right): one.images for one in found.means}
     expected = {
         (k, kind): int(((labels == k) & (right == kind)).sum())
@@ -100,39 +102,39 @@ def test_mean_maps_are_of_every_class_and_kind(looks: SaliencySource, found: Exp
 def test_the_head_is_shuffled_for_the_sanity_test(found: Explanation) -> None:
     """The tiny network is nothing but a head."""
     assert [step.shuffled for step in found.sanity] == ["the head"]
-    assert found.sanity[0].likeness.images > 0
+    assert found.sanity[0].similarity.images > 0
 
 
 def test_prototypes_and_features_are_of_the_training_images(
-    looks: SaliencySource, found: Explanation
+    saliency: SaliencySource, found: Explanation
 ) -> None:
-    assert looks.training is not None
+    assert saliency.training is not None
     for one in found.prototypes:
-        assert looks.training.labels[one.index] == one.label
+        assert saliency.training.labels[one.index] == one.label
     (plane,) = found.features
     assert plane.places.fitted.shape == (12, 2)
     assert plane.places.others.shape == (12, 2)
     assert not plane.thinned
 
 
-def test_neighbours_come_with_their_group(looks: SaliencySource) -> None:
-    assert looks.training is not None and looks.part.groups is not None
-    embedding = looks.training.output.embedding
-    own = looks.part.output.embedding
+def test_neighbours_come_with_their_group(saliency: SaliencySource) -> None:
+    assert saliency.training is not None and saliency.part.groups is not None
+    embedding = saliency.training.output.embedding
+    own = saliency.part.output.embedding
     assert embedding is not None and own is not None
-    near = looks.neighbours(0)
+    near = saliency.neighbours(0)
     cosines = (embedding @ own[0]) / np.linalg.norm(embedding, axis=1) / np.linalg.norm(own[0])
     assert [one.distance for one in near] == pytest.approx(sorted(1 - cosines)[:3], abs=1e-6)
-    group = looks.part.groups[0]
+    group = saliency.part.groups[0]
     assert [one.same_group for one in near] == [one.record.groups["slide"] == group for one in near]
     word = "same group, " if near[0].same_group else "other group, "
     assert neighbour_words(near[0]).startswith(f"{word}distance 0.")
 
 
 def test_the_same_seed_gives_the_same_explanation(
-    looks: SaliencySource, found: Explanation
+    saliency: SaliencySource, found: Explanation
 ) -> None:
-    again = explain(looks, seed=0, progress=Silent())
+    again = explain(saliency, seed=0, progress=Silent())
     assert again.attention == found.attention
     assert again.sanity == found.sanity
     assert again.prototypes == found.prototypes
@@ -155,8 +157,8 @@ def test_a_network_without_maps_is_asked_by_occlusion(dense: SaliencySource) -> 
     assert right[0].map_name == OCCLUSION
 
 
-def test_without_training_images_the_rest_is_explained(looks: SaliencySource) -> None:
-    alone = SaliencySource(looks.predictor, looks.part, None, looks.images)
+def test_without_training_images_the_rest_is_explained(saliency: SaliencySource) -> None:
+    alone = SaliencySource(saliency.predictor, saliency.part, None, saliency.images)
     found = explain(alone, seed=0, progress=Silent())
     assert found.prototypes == ()
     assert alone.neighbours(0) == ()
@@ -166,9 +168,9 @@ def test_without_training_images_the_rest_is_explained(looks: SaliencySource) ->
 
 
 def test_the_section_of_the_report(
-    looks: SaliencySource, found: Explanation, tmp_path: Path
+    saliency: SaliencySource, found: Explanation, tmp_path: Path
 ) -> None:
-    content = make_content(explanation=shown_of(found, looks))
+    content = make_content(explanation=shown_of(found, saliency))
     page = Page(render_report(content))
     assert "What the network looks at" in page.text
     assert "Inside the cell, or outside?" in page.text
@@ -188,8 +190,8 @@ def test_the_section_of_the_report(
     assert len(lines) == 1 + 12 + 12
 
 
-def test_foreign_names_stay_names(looks: SaliencySource, found: Explanation) -> None:
-    shown = shown_of(found, looks)
+def test_foreign_names_stay_names(saliency: SaliencySource, found: Explanation) -> None:
+    shown = shown_of(found, saliency)
     names = (HOSTILE[0], HOSTILE[1], HOSTILE[5])
     maps = tuple(dataclasses.replace(one, class_names=names) for one in shown.maps)
     prototypes = {HOSTILE[1]: next(iter(shown.prototypes.values()))}
@@ -200,9 +202,9 @@ def test_foreign_names_stay_names(looks: SaliencySource, found: Explanation) -> 
 
 
 def test_many_groups_repeat_their_colours_and_say_so(
-    looks: SaliencySource, found: Explanation
+    saliency: SaliencySource, found: Explanation
 ) -> None:
-    shown = shown_of(found, looks)
+    shown = shown_of(found, saliency)
     names = tuple(f"g{n}" for n in range(13))
     maps = tuple(dataclasses.replace(one, group_names=names) for one in shown.maps)
     page = Page(render_report(make_content(explanation=dataclasses.replace(shown, maps=maps))))
@@ -210,7 +212,7 @@ def test_many_groups_repeat_their_colours_and_say_so(
 
 
 def test_attention_beside_the_cells_reaches_the_verdict(
-    found: Explanation, looks: SaliencySource
+    found: Explanation, saliency: SaliencySource
 ) -> None:
     assert found.attention is not None
     low = Estimate(0.1, 0.05, 0.2, 12, None, "by hand")
@@ -220,7 +222,7 @@ def test_attention_beside_the_cells_reaches_the_verdict(
     (sentence,) = attention_warnings(bad)
     assert "not shown to look at the cells" in sentence
     judged = verdict(
-        looks.part.evaluation,
+        saliency.part.evaluation,
         Conditions(by_image=False, synthetic=False, random_weights=False),
         baseline=0.4,
         controls=attention_warnings(bad),
@@ -231,7 +233,7 @@ def test_attention_beside_the_cells_reaches_the_verdict(
 
 
 def test_maps_that_do_not_change_are_a_finding(found: Explanation) -> None:
-    alike = (SanityStep("all layers", Likeness(0.9, 0.9, 0.9, 5)),)
+    alike = (SanityStep("all layers", MapSimilarity(0.9, 0.9, 0.9, 5)),)
     bad = dataclasses.replace(found, attention=None, sanity=alike)
     (finding,) = explanation_findings(bad)
     assert finding.severity == "warning"
@@ -257,8 +259,10 @@ def test_cells_of_fields_bring_their_mask(tmp_path: Path) -> None:
     assert not MaskReader().read(tmp_path / "mask.tif", "no number", first.region).any()
 
 
-def test_a_mask_that_is_gone_gives_way_to_brightness(looks: SaliencySource, tmp_path: Path) -> None:
-    preprocess = looks.predictor.bundle.info.preprocess
+def test_a_mask_that_is_gone_gives_way_to_brightness(
+    saliency: SaliencySource, tmp_path: Path
+) -> None:
+    preprocess = saliency.predictor.bundle.info.preprocess
     scaled = (cell_pixels(1)[:8, :8, None] / 65535).astype(np.float32)
     cell = MaskedCell(tmp_path / "none.tif", "1", Region(4, 4, 8, 8))
     inside, origin = inside_of(cell, scaled, preprocess, MaskReader())

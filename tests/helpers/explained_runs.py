@@ -73,7 +73,7 @@ def write_study(folder: Path, *, images: int = 24) -> Path:
     return table
 
 
-def toy_looks(folder: Path, *, maps: bool = True) -> SaliencySource:
+def toy_saliency(folder: Path, *, maps: bool = True) -> SaliencySource:
     """Everything that explaining a network of the toy study needs."""
     table = write_study(folder / "study")
     make = make_bundle if maps else without_class_maps

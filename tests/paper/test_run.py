@@ -233,8 +233,8 @@ def test_a_run_that_was_lost_is_made_again_and_others_are_kept(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--resume", "--seed", "5"), "begun with other values of: seed"),
-        (("--resume", "--copies", "3"), "begun with other values of: copies"),
+        (("--resume", "--seed", "5"), "started with other values of: seed"),
+        (("--resume", "--copies", "3"), "started with other values of: copies"),
         (("--resume", "--epochs", "3"), "training.epochs was 2 and is now 3"),
         ((), "is not empty"),
     ],

@@ -46,7 +46,7 @@ def test_constant_feature_and_absent_class_do_no_harm() -> None:
 
 @pytest.mark.parametrize("views", [0, 2])
 def test_training_starts_from_the_fitted_layer(views: int, tmp_path: Path) -> None:
-    """With a step size of next to nothing only the head start can have learnt the stripes."""
+    """With a step size of next to nothing only the head start can have learned the stripes."""
     recipe = tiny_recipe(
         augment=False, epochs=1, learning_rate=1e-12, head_start="logistic", views=views
     )

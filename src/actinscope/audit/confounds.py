@@ -63,7 +63,7 @@ def confound_checks(
 def run_checks(
     manifest: Manifest, observations: Sequence[ImageStatistics], *, seed: int
 ) -> tuple[Confound, ...]:
-    """All checks of a study; of whole groups drawn by lot where there are very many."""
+    """All checks of a study; of whole groups drawn at random where there are very many."""
     checks = confound_checks(manifest, observations)
     classes = {label: number for number, label in enumerate(manifest.classes)}
     labels = np.array([classes[record.label] for record in manifest.records])
@@ -82,7 +82,7 @@ def run_checks(
 def _drawn(
     labels: NDArray[np.int_], groups: Sequence[str] | None, rng: np.random.Generator
 ) -> NDArray[np.intp]:
-    """Images of as many whole groups, drawn by lot, as hold at most ``_MOST_UNITS`` units."""
+    """Images of as many whole groups, drawn at random, as hold at most ``_MOST_UNITS`` units."""
     own = np.arange(len(labels))
     if groups is not None:
         _, own = np.unique(np.asarray(groups), return_inverse=True)

@@ -68,7 +68,7 @@ class Comparison:
         evaluations: one a run.
         pairs: every pair, in the order (0, 1), (0, 2), ..., (R - 2, R - 1).
         contested: (M,) images that runs answer differently, the most contested first.
-        all_wrong: images that no run names rightly.
+        all_wrong: images that no run classifies correctly.
         best: place of the run with the highest accuracy, the first of equals.
     """
 
@@ -275,7 +275,7 @@ def contested_images(probabilities: Floats) -> Integers:
 
 
 def all_wrong_images(labels: NDArray[np.integer], probabilities: Floats) -> Integers:
-    """Images that no run names rightly, those first that the runs are surest about.
+    """Images that no run classifies correctly, those first that the runs are surest about.
 
     Args:
         labels: (N,) true class indices.

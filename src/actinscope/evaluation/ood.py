@@ -29,7 +29,7 @@ def fit_ood_threshold(
     """The distance that the share ``share`` of familiar images exceeds.
 
     Familiar images are those of the validation part, and those of the training part seen from
-    the training images of *other* groups: the early layers have learnt little or nothing from
+    the training images of *other* groups: the early layers have learned little or nothing from
     them. The threshold is the ceil((n + 1)(1 - share))-th of their n distances, at most the last.
 
     Args:

@@ -1,6 +1,6 @@
 """Two classifiers on the same images: how the accuracy differs, and whether by chance.
 
-Only the images that exactly one of them names rightly tell the two apart. With few of
+Only the images that exactly one of them classifies correctly tell the two apart. With few of
 them a bootstrap interval is too narrow (with none it has no width), and one that takes
 images as independent is too narrow where groups differ. So the interval is the wider of
 
@@ -29,7 +29,7 @@ class PairedComparison:
     Attributes:
         difference: accuracy of the second minus that of the first, with interval.
         changed: images for which they name different classes.
-        only_first_right, only_second_right: images that only one of them names rightly.
+        only_first_right, only_second_right: images that only one of them classifies correctly.
         mcnemar_p: exact two-sided p of these two counts.
     """
 

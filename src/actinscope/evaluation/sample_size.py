@@ -20,7 +20,7 @@ def pairs_for_mcnemar(
     n = (z(1 - alpha/2) sqrt(psi) + z(power) sqrt(psi - delta^2))^2 / delta^2.
 
     Args:
-        only_first: share of images that only the first one names rightly, 0..1.
+        only_first: share of images that only the first one classifies correctly, 0..1.
         only_second: the same for the second; the two sum to 1 at most.
         power: wanted chance of finding the difference, if it is as large as assumed.
         alpha: level of the test.

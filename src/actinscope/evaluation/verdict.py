@@ -244,7 +244,7 @@ def _gaps(
     test: Estimate, training: Evaluation | None, validation: Evaluation | None
 ) -> Iterator[str]:
     for part, evaluation, meaning in (
-        ("training", training, "it has partly learnt these images by heart"),
+        ("training", training, "it has partly learned these images by heart"),
         ("validation", validation, "choosing the best epoch on these images flatters them"),
     ):
         if evaluation is None:

@@ -30,7 +30,12 @@ from actinscope.explain.saliency import (
     inside_of,
     occlusion_maps,
 )
-from actinscope.explain.sanity_checks import Likeness, SanityStep, map_likeness, sanity_sentence
+from actinscope.explain.sanity_checks import (
+    MapSimilarity,
+    SanityStep,
+    map_similarity,
+    sanity_sentence,
+)
 
 __all__ = [
     "ACTIVATION",
@@ -45,7 +50,7 @@ __all__ = [
     "ControlResults",
     "Explanation",
     "FeatureMap",
-    "Likeness",
+    "MapSimilarity",
     "MaskedCell",
     "Method",
     "Neighbour",
@@ -62,7 +67,7 @@ __all__ = [
     "heat_map",
     "inside_of",
     "judge_attention",
-    "map_likeness",
+    "map_similarity",
     "occlusion_maps",
     "run_controls",
     "sanity_sentence",

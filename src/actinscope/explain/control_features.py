@@ -1,7 +1,7 @@
 """What can be seen in a cell without a network: brightness, texture, outline, surroundings.
 
 A linear model on such features is a *control*: where it does as well as the network,
-the network need not have learnt more than they hold.
+the network need not have learned more than they hold.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ class ControlPredictions:
 
 @dataclass(frozen=True)
 class PermutedLabels:
-    """What the network's answers reach when the labels are dealt out anew.
+    """What the network's answers reach when the labels are permuted.
 
     Attributes:
         balanced_accuracy: of the network with the true labels.
@@ -381,7 +381,7 @@ def warnings_of(controls: Sequence[Control], batches: Sequence[BatchControl]) ->
         f"{TITLES.get(control.name, control.name)} alone reaches "
         f"{percent(control.balanced_accuracy.value)} (mean over the classes), the network "
         f"{percent(control.network.value)}: on these {control.images} images the network "
-        f"cannot be shown to have learnt more than that."
+        f"cannot be shown to have learned more than that."
         for control in controls
         if control.explains
     ]

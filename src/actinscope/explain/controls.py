@@ -27,7 +27,7 @@ from actinscope.progress import Progress
 from actinscope.runs import EvaluatedPredictions
 from actinscope.study import Manifest
 
-#: Images of a part that controls are fitted on or tried on at most, drawn by lot.
+#: Images of a part that controls are fitted on or tried on at most, drawn at random.
 MOST_IMAGES = 1000
 _FACTORS = (2, 4, 8, 16)
 
@@ -91,7 +91,7 @@ def run_controls(
 
 
 def _some(count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """All numbers below ``count``, or a thousand of them by lot, in order."""
+    """All numbers below ``count``, or a thousand of them at random, in order."""
     return np.sort(rng.permutation(count)[:MOST_IMAGES])
 
 

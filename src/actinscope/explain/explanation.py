@@ -32,13 +32,13 @@ from actinscope.explain.saliency import (
     maps_through,
     occlusion_maps,
 )
-from actinscope.explain.sanity_checks import Likeness, SanityStep, map_likeness
+from actinscope.explain.sanity_checks import MapSimilarity, SanityStep, map_similarity
 from actinscope.explain.weight_randomization import randomized_networks
 from actinscope.predict import Predictor
 from actinscope.progress import Progress
 from actinscope.runs import EvaluatedPredictions
 
-#: Test images that means and attention rest on at most, drawn by lot.
+#: Test images that means and attention rest on at most, drawn at random.
 MOST_IMAGES = 200
 #: Of these, images that the maps of shuffled networks are compared on.
 SANITY_IMAGES = 24
@@ -60,7 +60,7 @@ class FeatureMap:
         places: training (or, without them, test) images fitted, test images laid on.
         training: rows of the training part; empty where it is not known.
         test: rows of the test part.
-        thinned: images were left out by lot.
+        thinned: images were left out at random.
     """
 
     places: EmbeddingMap
@@ -92,40 +92,40 @@ class Explanation:
     attention: Attention | None
     means: tuple[MeanMap, ...]
     sanity: tuple[SanityStep, ...]
-    unlike: Likeness | None
+    unlike: MapSimilarity | None
     prototypes: tuple[Prototype, ...]
     features: tuple[FeatureMap, ...]
 
 
-def explain(looks: SaliencySource, *, seed: int, progress: Progress) -> Explanation:
+def explain(saliency: SaliencySource, *, seed: int, progress: Progress) -> Explanation:
     """Explain a network on (at most 200) images of a part.
 
     Raises:
         ImageError: an image that could be predicted can no longer be read.
     """
-    by_maps = looks.method == ACTIVATION
-    rows = _some(looks.part, MOST_IMAGES if by_maps else OCCLUDED, seed)
+    by_maps = saliency.method == ACTIVATION
+    rows = _some(saliency.part, MOST_IMAGES if by_maps else OCCLUDED, seed)
     progress.phase("Explaining", len(rows) + 2)
-    gathered = _gather(looks, rows, progress)
+    gathered = _gather(saliency, rows, progress)
     attention = judge_attention(
         gathered.shares,
         gathered.areas,
-        None if looks.part.groups is None else [looks.part.groups[row] for row in rows],
+        None if saliency.part.groups is None else [saliency.part.groups[row] for row in rows],
         cells_from=gathered.cells_from,
         seed=seed,
     )
-    predicted = looks.part.output.probabilities.argmax(axis=1)
+    predicted = saliency.part.output.probabilities.argmax(axis=1)
     means: tuple[MeanMap, ...] = ()
     if by_maps:
         means = mean_maps(
             [_native_heat(maps, int(predicted[row])) for maps, row in zip(
                 gathered.maps, rows, strict=True)],
-            gathered.pictures, looks.part.labels[rows], predicted[rows],
+            gathered.pictures, saliency.part.labels[rows], predicted[rows],
         )  # fmt: skip
-    sanity, unlike = _sanity(looks, gathered, predicted[rows], seed)
+    sanity, unlike = _sanity(saliency, gathered, predicted[rows], seed)
     progress.advance(1)
     found = Explanation(
-        method=looks.method,
+        method=saliency.method,
         rows=rows,
         shares=gathered.shares,
         areas=gathered.areas,
@@ -133,15 +133,15 @@ def explain(looks: SaliencySource, *, seed: int, progress: Progress) -> Explanat
         means=means,
         sanity=sanity,
         unlike=unlike,
-        prototypes=_prototypes(looks.training, seed),
-        features=_features(looks, seed),
+        prototypes=_prototypes(saliency.training, seed),
+        features=_features(saliency, seed),
     )
     progress.advance(1)
     return found
 
 
 def _some(part: EvaluatedPredictions, most: int, seed: int) -> NDArray[np.int64]:
-    """All rows of the part, or ``most`` of them by lot, in turn of classes and groups."""
+    """All rows of the part, or ``most`` of them at random, in turn of classes and groups."""
     by_class = typical_examples(part.labels, part.groups, seed=seed, n=most)
     turns = [list(indices) for indices in by_class.values()]
     chosen: list[int] = []
@@ -162,29 +162,29 @@ class _Gathered:
     scaled_images: list[NDArray[np.float32]] = field(repr=False)
 
 
-def _gather(looks: SaliencySource, rows: NDArray[np.int64], progress: Progress) -> _Gathered:
+def _gather(saliency: SaliencySource, rows: NDArray[np.int64], progress: Progress) -> _Gathered:
     """One pass over the images: their maps, and how much of each lies inside the cell."""
     masks = MaskReader()
-    compared = SANITY_IMAGES if looks.method == ACTIVATION else OCCLUDED_SANITY
+    compared = SANITY_IMAGES if saliency.method == ACTIVATION else OCCLUDED_SANITY
     shares, areas, origins = np.empty(len(rows)), np.empty(len(rows)), Counter[str]()
     all_maps: Maps = []
     pictures, scaled_images = [], []
     for place, row in enumerate(rows):
-        record = looks.part.records[row]
-        scaled = looks.images.of(record)
-        predicted = int(looks.part.output.probabilities[row].argmax())
+        record = saliency.part.records[row]
+        scaled = saliency.images.of(record)
+        predicted = int(saliency.part.output.probabilities[row].argmax())
         maps = (
-            looks.maps(int(row), scaled)
-            if looks.method == ACTIVATION
-            else occlusion_maps(looks.predictor, scaled, predicted, positions=COARSE)
+            saliency.maps(int(row), scaled)
+            if saliency.method == ACTIVATION
+            else occlusion_maps(saliency.predictor, scaled, predicted, positions=COARSE)
         )
         cell = MaskedCell(record.mask, record.object_id, record.region)
-        inside, origin = inside_of(cell, scaled, looks.images.preprocess, masks)
+        inside, origin = inside_of(cell, scaled, saliency.images.preprocess, masks)
         heat = heat_map(maps, predicted, size=(inside.shape[0], inside.shape[1]))
         shares[place], areas[place] = attention_inside(heat, inside), inside.mean()
         origins[origin] += 1
         all_maps.append(maps)
-        if looks.method == ACTIVATION:
+        if saliency.method == ACTIVATION:
             small = np.moveaxis(reduced_planes(scaled), 0, -1)
             pictures.append(small.astype(np.float32))
         if place < compared:
@@ -202,19 +202,19 @@ def _native_heat(maps: NDArray[np.float32], predicted: int) -> NDArray[np.float3
 
 
 def _sanity(
-    looks: SaliencySource, gathered: _Gathered, predicted: NDArray[np.int64], seed: int
-) -> tuple[tuple[SanityStep, ...], Likeness | None]:
+    saliency: SaliencySource, gathered: _Gathered, predicted: NDArray[np.int64], seed: int
+) -> tuple[tuple[SanityStep, ...], MapSimilarity | None]:
     """Maps of networks with shuffled weights, and of other images, against the true ones."""
     scaled_images = gathered.scaled_images
     true = [contrast_map(gathered.maps[n], int(predicted[n])) for n in range(len(scaled_images))]
     try:
-        networks = randomized_networks(looks.predictor.bundle, seed=seed)
+        networks = randomized_networks(saliency.predictor.bundle, seed=seed)
     except BundleError:
         return (), None  # a model without layers, such as trees on features
     steps = []
     for network in networks:
-        predictor = Predictor(network.bundle, backend=looks.predictor.backend)
-        if looks.method == ACTIVATION:
+        predictor = Predictor(network.bundle, backend=saliency.predictor.backend)
+        if saliency.method == ACTIVATION:
             outputs = maps_through(predictor, scaled_images)
             maps = [one.class_maps[0] for one in outputs if one.class_maps is not None]
         else:
@@ -223,8 +223,8 @@ def _sanity(
                 for n, scaled in enumerate(scaled_images)
             ]
         other = [_contrast(one, int(predicted[n])) for n, one in enumerate(maps)]
-        steps.append(SanityStep(network.shuffled, map_likeness(true, other)))
-    unlike = map_likeness(true, [*true[1:], *true[:1]]) if len(true) > 1 else None
+        steps.append(SanityStep(network.shuffled, map_similarity(true, other)))
+    unlike = map_similarity(true, [*true[1:], *true[:1]]) if len(true) > 1 else None
     return tuple(steps), unlike
 
 
@@ -243,10 +243,10 @@ def _prototypes(training: EvaluatedPredictions | None, seed: int) -> tuple[Proto
     return prototypes(training.output.embedding, training.labels, n=n, seed=seed)
 
 
-def _features(looks: SaliencySource, seed: int) -> tuple[FeatureMap, ...]:
+def _features(saliency: SaliencySource, seed: int) -> tuple[FeatureMap, ...]:
     """Maps of the features of training and test images, or of test images alone."""
-    asked = looks.part.output.embedding
-    known = None if looks.training is None else looks.training.output.embedding
+    asked = saliency.part.output.embedding
+    known = None if saliency.training is None else saliency.training.output.embedding
     if asked is None:
         return ()
     rng = np.random.default_rng([seed, 10])

@@ -1,7 +1,7 @@
 """Do maps change when the weights do? The randomisation test of Adebayo et al. (2018).
 
 A map that stays the same when the network's weights are shuffled shows edges and bright
-places of the image, not what was learnt (Adebayo et al., "Sanity checks for saliency
+places of the image, not what was learned (Adebayo et al., "Sanity checks for saliency
 maps", NeurIPS 2018). Maps of a network are compared with those of the same network with
 shuffled weights, image by image and for the same class.
 """
@@ -26,7 +26,7 @@ _FLAT = 1e-12
 
 
 @dataclass(frozen=True)
-class Likeness:
+class MapSimilarity:
     """How alike the maps of two networks are, means over images.
 
     Attributes:
@@ -49,17 +49,17 @@ class SanityStep:
     """One degree of randomisation: what was shuffled, and how alike the maps still are."""
 
     shuffled: str
-    likeness: Likeness
+    similarity: MapSimilarity
 
     @property
     def hardly_changes(self) -> bool:
         """The maps are still alike, in sign and place."""
-        return self.likeness.images > 0 and self.likeness.rank >= ALIKE
+        return self.similarity.images > 0 and self.similarity.rank >= ALIKE
 
 
-def map_likeness(
+def map_similarity(
     first: Sequence[NDArray[np.floating]], second: Sequence[NDArray[np.floating]]
-) -> Likeness:
+) -> MapSimilarity:
     """Compare maps pair by pair.
 
     Args:
@@ -73,9 +73,9 @@ def map_likeness(
     rows = [_pair(np.asarray(a), np.asarray(b)) for a, b in zip(first, second, strict=True)]
     good = [row for row in rows if row is not None]
     if not good:
-        return Likeness(math.nan, math.nan, math.nan, 0)
+        return MapSimilarity(math.nan, math.nan, math.nan, 0)
     rank, strength, ssim = (float(value) for value in np.mean(good, axis=0))
-    return Likeness(rank, strength, ssim, len(good))
+    return MapSimilarity(rank, strength, ssim, len(good))
 
 
 def _pair(first: Floats, second: Floats) -> tuple[float, float, float] | None:
@@ -113,7 +113,7 @@ def _ssim(first: Floats, second: Floats) -> float:
 
 def sanity_sentence(steps: Sequence[SanityStep]) -> str:
     """What the test says of the maps."""
-    told = [step for step in steps if step.likeness.images]
+    told = [step for step in steps if step.similarity.images]
     if not told:
         return "The maps could not be compared: those of the shuffled networks are flat."
     alike = [step for step in told if step.hardly_changes]
@@ -121,18 +121,18 @@ def sanity_sentence(steps: Sequence[SanityStep]) -> str:
         names = ", ".join(step.shuffled for step in alike)
         return (
             f"The maps hardly change when weights are shuffled ({names}): they show where the "
-            f"image has edges and bright places rather than what was learnt. Do not read more "
+            f"image has edges and bright places rather than what was learned. Do not read more "
             f"into them."
         )
     told_so = (
-        "The maps change when weights are shuffled: they depend on what was learnt. Whether "
+        "The maps change when weights are shuffled: they depend on what was learned. Whether "
         "they show all that the answer rests on is another question."
     )
     first = told[0]
-    if first.likeness.strength >= ALIKE:
+    if first.similarity.strength >= ALIKE:
         told_so += (
             f" With {first.shuffled} alone shuffled the same places stay strong (rank "
-            f"correlation {first.likeness.strength:.2f}), but no longer for the same class: the "
+            f"correlation {first.similarity.strength:.2f}), but no longer for the same class: the "
             f"layers before it decide where there is something to see."
         )
     return told_so

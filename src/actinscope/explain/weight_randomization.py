@@ -1,8 +1,8 @@
-"""The same network with shuffled weights: to test whether a map depends on what was learnt.
+"""The same network with shuffled weights: to test whether a map depends on what was learned.
 
 Every array of weights keeps its values, in random order. So the scale of each layer stays
 as it was, batch normalisation that was folded into weights included, and the network
-computes numbers of the usual size; but nothing that it learnt is left in the layer.
+computes numbers of the usual size; but nothing that it learned is left in the layer.
 """
 
 from __future__ import annotations

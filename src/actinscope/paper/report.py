@@ -167,7 +167,7 @@ def _figures(networks: Sequence[NetworkResults], protocol: Protocol) -> Protocol
 def _examples(
     experiment: Experiment, networks: Sequence[NetworkResults]
 ) -> dict[str, tuple[CellPicture, ...]]:
-    """Figure 1: a few cells of each class, drawn by lot."""
+    """Figure 1: a few cells of each class, drawn at random."""
     manifest = experiment.study.manifest
     preprocess = load_bundle(_first_run(networks) / RunFile.BUNDLE).info.preprocess
     images = ScaledImages(preprocess, CropReader(experiment.recipe.images))

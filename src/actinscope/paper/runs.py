@@ -1,7 +1,7 @@
 """The whole experiment of ``actinscope paper``: copies, divisions, runs, report.
 
 State is found from files: a run is finished when its answers about the held-out images are
-written, and is begun when it has a recipe.
+written, and has started when it has a recipe.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def _claim(request: PaperRequest, found: Fingerprints) -> None:
         changed = [name for name in identity if begun.get(name) != _as_json(identity[name])]
         if changed:
             raise ResumeError(
-                f"the experiment was begun with other values of: {', '.join(changed)}",
+                f"the experiment was started with other values of: {', '.join(changed)}",
                 where=path,
                 remedy="Repeat the command that began it and add --resume, or start anew in "
                 "another folder",
@@ -223,7 +223,7 @@ class _Run:
         return (self.folder / UNSEEN / RunFile.PREDICTIONS).exists()
 
     def check(self) -> None:
-        """Refuse what was begun with other settings."""
+        """Refuse what was started with other settings."""
         require_same_settings(self.folder, recipe_as_used(self.recipe, self.network.entry))
 
 

@@ -11,7 +11,7 @@ from actinscope.explain import (
     POSITIONS,
     Explanation,
     FeatureMap,
-    Likeness,
+    MapSimilarity,
     Neighbour,
     SaliencySource,
     attention_sentence,
@@ -59,14 +59,14 @@ def explanation_findings(found: Explanation | None) -> tuple[Finding, ...]:
 
 
 def explanation_shown(
-    found: Explanation | None, looks: SaliencySource | None, *, group: str
+    found: Explanation | None, saliency: SaliencySource | None, *, group: str
 ) -> ExplanationShown | None:
     """The section of the report; None where nothing was explained."""
-    if found is None or looks is None:
+    if found is None or saliency is None:
         return None
     attention = found.attention
     return ExplanationShown(
-        method=_method(found, looks),
+        method=_method(found, saliency),
         attention=()
         if attention is None
         else (
@@ -80,13 +80,13 @@ def explanation_shown(
             attention.ahead.value, attention.ahead.low, attention.ahead.high, digits=0
         ),
         doubtful=attention is not None and attention.is_doubtful,
-        means=_means(found, looks),
+        means=_means(found, saliency),
         sanity=_sanity_rows(found),
         sanity_sentence=sanity_sentence(found.sanity) if found.sanity else "",
         sanity_bad=any(step.hardly_changes for step in found.sanity),
-        prototypes=_prototypes(found, looks),
-        maps=tuple(_feature_map(one, looks, group) for one in found.features),
-        images=_image_rows(found, looks),
+        prototypes=_prototypes(found, saliency),
+        maps=tuple(_feature_map(one, saliency, group) for one in found.features),
+        images=_image_rows(found, saliency),
     )
 
 
@@ -96,12 +96,12 @@ def neighbour_words(neighbour: Neighbour) -> str:
     return f"{origin}distance {neighbour.distance:.2f}"
 
 
-def _method(found: Explanation, looks: SaliencySource) -> str:
+def _method(found: Explanation, saliency: SaliencySource) -> str:
     if found.method == ACTIVATION:
-        total = len(looks.part.records)
+        total = len(saliency.part.records)
         which = f"all {total}" if len(found.rows) == total else f"{len(found.rows)} of the {total}"
         drawn = "" if len(found.rows) == total else ", drawn at random"
-        maps = looks.part.output.class_maps
+        maps = saliency.part.output.class_maps
         grid = "" if maps is None else f"{maps.shape[1]} x {maps.shape[2]}"
         return (
             "Class activation maps show where the image holds evidence for the prediction, against "
@@ -126,9 +126,9 @@ def _attention_words(found: Explanation) -> str:
     return words
 
 
-def _means(found: Explanation, looks: SaliencySource) -> tuple[MeanMapShown, ...]:
+def _means(found: Explanation, saliency: SaliencySource) -> tuple[MeanMapShown, ...]:
     largest = max((float(one.heat.max()) for one in found.means), default=0.0) or 1.0
-    classes = looks.part.evaluation.classes
+    classes = saliency.part.evaluation.classes
     return tuple(
         MeanMapShown(
             label=classes[one.label],
@@ -142,20 +142,22 @@ def _means(found: Explanation, looks: SaliencySource) -> tuple[MeanMapShown, ...
 
 
 def _sanity_rows(found: Explanation) -> tuple[tuple[str, ...], ...]:
-    rows = [_likeness_row(step.shuffled, step.likeness) for step in found.sanity]
+    rows = [_similarity_row(step.shuffled, step.similarity) for step in found.sanity]
     if rows and found.unlike is not None:
-        rows.append(_likeness_row("nothing; another image instead", found.unlike))
+        rows.append(_similarity_row("nothing; another image instead", found.unlike))
     return tuple(rows)
 
 
-def _likeness_row(name: str, likeness: Likeness) -> tuple[str, ...]:
-    values = (likeness.rank, likeness.strength, likeness.ssim)
+def _similarity_row(name: str, similarity: MapSimilarity) -> tuple[str, ...]:
+    values = (similarity.rank, similarity.strength, similarity.ssim)
     shown = [signed(value, 2, undefined="n/a") for value in values]
-    return (name, *shown, str(likeness.images))
+    return (name, *shown, str(similarity.images))
 
 
-def _prototypes(found: Explanation, looks: SaliencySource) -> dict[str, tuple[PrototypeShown, ...]]:
-    training = looks.training
+def _prototypes(
+    found: Explanation, saliency: SaliencySource
+) -> dict[str, tuple[PrototypeShown, ...]]:
+    training = saliency.training
     if training is None:
         return {}
     shown: dict[str, list[PrototypeShown]] = {}
@@ -165,21 +167,21 @@ def _prototypes(found: Explanation, looks: SaliencySource) -> dict[str, tuple[Pr
             PrototypeShown(
                 name=record.title,
                 group=training.groups[one.index] if training.groups else "",
-                pixels=displayed(looks.images.of(record)),
+                pixels=displayed(saliency.images.of(record)),
                 stands_for=f"{whole_percent(one.stands_for)} % of the class",
             )
         )
     return {name: tuple(cells) for name, cells in shown.items()}
 
 
-def _feature_map(one: FeatureMap, looks: SaliencySource, group: str) -> FeatureMapShown:
-    training = looks.training
+def _feature_map(one: FeatureMap, saliency: SaliencySource, group: str) -> FeatureMapShown:
+    training = saliency.training
     known: list[str] = []
-    labels = [int(looks.part.labels[row]) for row in one.test]
+    labels = [int(saliency.part.labels[row]) for row in one.test]
     if training is not None and len(one.training):
         labels = [int(training.labels[row]) for row in one.training] + labels
         known = [training.groups[row] for row in one.training] if training.groups else []
-    asked = [looks.part.groups[row] for row in one.test] if looks.part.groups else []
+    asked = [saliency.part.groups[row] for row in one.test] if saliency.part.groups else []
     names = tuple(dict.fromkeys([*known, *asked]))
     numbers = {name: number for number, name in enumerate(names)}
     count = len(labels)
@@ -195,7 +197,7 @@ def _feature_map(one: FeatureMap, looks: SaliencySource, group: str) -> FeatureM
         axes=_axes(one),
         points=points,
         classes=np.array(labels, dtype=np.int64),
-        class_names=tuple(looks.part.evaluation.classes),
+        class_names=tuple(saliency.part.evaluation.classes),
         groups=np.array([numbers[name] for name in (*known, *asked)], dtype=np.int64),
         group_names=names,
         group_word=group or "group",
@@ -234,17 +236,17 @@ def _axes(one: FeatureMap) -> tuple[str, str]:
     return f"component 1 ({first} %)", f"component 2 ({second} %)"
 
 
-def _image_rows(found: Explanation, looks: SaliencySource) -> tuple[tuple[str, ...], ...]:
+def _image_rows(found: Explanation, saliency: SaliencySource) -> tuple[tuple[str, ...], ...]:
     """One line an image: what the attention and the map of the features rest on."""
     header = ("path", "object", "part", "label", "predicted")
     values = ("attention_inside", "cell_area", "component_1", "component_2")
-    classes = looks.part.evaluation.classes
+    classes = saliency.part.evaluation.classes
     shares = {int(row): place for place, row in enumerate(found.rows)}
     plane = next((one for one in found.features if one.places.method == "pca"), None)
     laid: dict[int, NDArray[np.float64]] = {}
     rows = [(*header, *values)]
     if plane is not None:
-        training = looks.training
+        training = saliency.training
         test = plane.places.others if len(plane.training) else plane.places.fitted
         laid = {int(row): test[place] for place, row in enumerate(plane.test)}
         for place, row in enumerate(plane.training):
@@ -255,8 +257,8 @@ def _image_rows(found: Explanation, looks: SaliencySource) -> tuple[tuple[str, .
             rows.append((record.name, record.object_id, "train", record.label, answer,
                          "", "", *map(exact, point)))  # fmt: skip
     for row in sorted({*shares, *laid}):
-        record = looks.part.records[row]
-        answer = classes[int(looks.part.output.probabilities[row].argmax())]
+        record = saliency.part.records[row]
+        answer = classes[int(saliency.part.output.probabilities[row].argmax())]
         number = shares.get(row)
         own = ("", "") if number is None else (
             exact(found.shares[number]), exact(found.areas[number])

@@ -97,7 +97,7 @@ def crossvalidate(request: TrainRequest, progress: Progress) -> TrainOutcome:
     """Train and test every fold, pool the predictions, report, and deliver a model.
 
     Raises:
-        ResumeError: the folder was begun with other settings, folds or images.
+        ResumeError: the folder was started with other settings, folds or images.
         ActinscopeError: what any room says; finished folds stay in the folder.
     """
     started = time.perf_counter()

@@ -108,12 +108,12 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     write_manifest(replace(manifest, records=tested), request.output / RunFile.MANIFEST)
     write_levels(request.output, {_PART: result.levels})
     images = ScaledImages(bundle.info.preprocess, reader)
-    looks = SaliencySource(predictor, result, None, images)
+    saliency = SaliencySource(predictor, result, None, images)
     explained = None
     if len(bundle.networks) == 1:  # the members of an ensemble each look for themselves
-        explained = explain(looks, seed=request.seed, progress=progress)
+        explained = explain(saliency, seed=request.seed, progress=progress)
     sentence = _write_report(
-        request, known, looks, explained, group=manifest.group, notes=remarks, problems=problems
+        request, known, saliency, explained, group=manifest.group, notes=remarks, problems=problems
     )
     said = tuple(map(level_words, result.levels))
     return EvaluateOutcome(request.output, result.evaluation, sentence, problems, said)
@@ -122,7 +122,7 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
 def _write_report(
     request: EvaluateRequest,
     known: TrainingProvenance,
-    looks: SaliencySource,
+    saliency: SaliencySource,
     explained: Explanation | None,
     *,
     group: str | None,
@@ -130,7 +130,7 @@ def _write_report(
     problems: tuple[tuple[str, str], ...],
 ) -> str:
     """Write the report; returns the verdict's sentence."""
-    bundle, result = looks.predictor.bundle, looks.part
+    bundle, result = saliency.predictor.bundle, saliency.part
     info = bundle.info
     judged = verdict(
         result.evaluation,
@@ -144,7 +144,7 @@ def _write_report(
         baseline=majority_rate(result.evaluation),
         controls=attention_warnings(explained) if explained else (),
     )
-    pictures = Pictures(result, looks.images.of, looks if explained else None)
+    pictures = Pictures(result, saliency.images.of, saliency if explained else None)
     content = ReportContent(
         page=Page(
             title=f"{' or '.join(info.classes[:3])}: a delivered model on other images",
@@ -167,7 +167,9 @@ def _write_report(
             *_findings(group is not None, notes),
             *(explanation_findings(explained) if explained else ()),
         ),
-        explanation=(explanation_shown(explained, looks, group=group or "") if explained else None),
+        explanation=(
+            explanation_shown(explained, saliency, group=group or "") if explained else None
+        ),
         examples=pictures.examples(request.seed),
         errors=pictures.errors(),
         errors_total=pictures.error_count(),

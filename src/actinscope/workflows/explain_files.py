@@ -26,7 +26,7 @@ from actinscope.explain import (
     heat_map,
     inside_of,
     judge_attention,
-    map_likeness,
+    map_similarity,
     occlusion_maps,
 )
 from actinscope.files import make_folder, write_csv
@@ -257,7 +257,7 @@ def _agreement(maps: Sequence[NDArray[np.float32]]) -> float:
         return float("nan")
     size = (max(one.shape[0] for one in maps), max(one.shape[1] for one in maps))
     first, second = (enlarged(one, size) for one in maps[:2])
-    return map_likeness([first], [second]).rank
+    return map_similarity([first], [second]).rank
 
 
 def _header(methods: Sequence[Method]) -> tuple[str, ...]:

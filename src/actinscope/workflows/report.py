@@ -443,7 +443,7 @@ class Pictures:
     saliency: SaliencySource | None = None
 
     def examples(self, seed: int) -> dict[str, tuple[CellPicture, ...]]:
-        """A few cells of each class, drawn by lot, spread over the groups."""
+        """A few cells of each class, drawn at random, spread over the groups."""
         chosen = typical_examples(
             self.predicted.labels, self.predicted.groups, seed=seed, n=_EXAMPLES
         )
@@ -464,7 +464,7 @@ class Pictures:
         return int((self._names != self.predicted.labels).sum())
 
     def correct(self, seed: int) -> tuple[CellPicture, ...]:
-        """Some correct predictions, drawn by lot from all classes, with class activation maps."""
+        """Some correct predictions, at random from all classes, with class activation maps."""
         correct = np.flatnonzero(self._names == self.predicted.labels)
         each = max(1, _CORRECT // len(self.predicted.evaluation.classes))
         chosen = typical_examples(self.predicted.labels[correct], None, seed=seed, n=each)

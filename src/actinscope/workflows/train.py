@@ -125,7 +125,7 @@ def settle_network(
         what: such a folder, in words.
 
     Raises:
-        UsageError, ResumeError: the folder cannot be used, or was begun with other settings.
+        UsageError, ResumeError: the folder cannot be used, or was started with other settings.
         SettingsError, WeightsError: as :func:`actinscope.runs.choose_network` does.
     """
     output = request.output
@@ -164,7 +164,7 @@ def train_on_parts(
         request, network, fingerprints, parts, reader=reader, progress=progress, context=context
     )
     assessments = _judge_parts(request, trained, rules=rules, progress=progress)
-    controls, looks, explanation = _look_closer(
+    controls, saliency, explanation = _look_closer(
         recipe, trained.predictor, assessments, trained.prepared, progress=progress
     )
     prepared = trained.prepared
@@ -192,7 +192,7 @@ def train_on_parts(
             assessments,
             network_sentence(network, trained.fitted),
             controls,
-            looks,
+            saliency,
             explanation,
         ),
     )
@@ -231,19 +231,19 @@ def refit(
         context: the moment and the machine of the cross-validation that delivers the model.
 
     Raises:
-        ResumeError: the folder was begun with other settings or images.
+        ResumeError: the folder was started with other settings or images.
         ActinscopeError: what the rooms below say.
     """
     folder = request.output
-    begun = (folder / RunFile.RECIPE).exists()
-    if begun:
+    started_before = (folder / RunFile.RECIPE).exists()
+    if started_before:
         require_same_settings(folder, recipe_as_used(request.recipe, network.entry))
         require_same_images(folder, parts.manifest)
         bundle = folder / RunFile.BUNDLE
         if bundle.is_dir() and read_bundle_info(bundle).metrics:
             return store_metrics(load_bundle(bundle), metrics)  # more repeats may have come since
     trained = _train_and_export(
-        replace(request, resume=begun),
+        replace(request, resume=started_before),
         network,
         fingerprints,
         parts,
@@ -370,8 +370,8 @@ def _look_closer(
         )
     if not recipe.explanation:
         return controls, None, None
-    looks = SaliencySource(predictor, test, training, prepared.images)
-    return controls, looks, explain(looks, seed=recipe.seed, progress=progress)
+    saliency = SaliencySource(predictor, test, training, prepared.images)
+    return controls, saliency, explain(saliency, seed=recipe.seed, progress=progress)
 
 
 def _announce(prepared: PreparedStudy, progress: Progress) -> None:
