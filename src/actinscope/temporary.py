@@ -32,12 +32,8 @@ def temporary_array(
 ) -> NDArray[Any]:
     """An array to fill: in memory if it is small, else in a nameless temporary file.
 
-    The file is gone with the array, also after a crash.
-
-    Args:
-        shape: of the array.
-        dtype: of the array.
-        folder: where large files go; None for the system's folder for temporary files.
+    The file is gone with the array, also after a crash. It lies in ``folder``, or where None in
+    the system's folder for temporary files.
 
     Raises:
         OutputError: the disk lacks the space.
@@ -64,10 +60,7 @@ def gathered(
 ) -> list[NDArray[Any]]:
     """Arrays (count, ...) put together from ``pieces``; large ones are files in ``folder``.
 
-    Args:
-        count: rows in all, at least one.
-        pieces: the numbers of some rows, and these rows of each array.
-        folder: as for :func:`temporary_array`.
+    A piece is the numbers of some rows, and these rows of each array.
 
     Raises:
         OutputError: the disk lacks the space.
@@ -127,11 +120,7 @@ def release(array: NDArray[Any]) -> None:
 
 
 class Releaser:
-    """Releases mapped arrays whenever enough of them has been touched.
-
-    Args:
-        arrays: any arrays; those in memory are left alone.
-    """
+    """Releases mapped arrays whenever enough of them has been touched; others are left alone."""
 
     def __init__(self, arrays: Sequence[NDArray[Any]]) -> None:
         self._arrays = arrays

@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 
@@ -40,10 +40,8 @@ def import_in_background() -> None:
 
 
 def _import_quietly() -> None:
-    try:
+    with suppress(Exception):
         backend_name()
-    except Exception:
-        return
 
 
 @contextmanager

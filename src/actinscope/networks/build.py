@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,11 +55,12 @@ def build_network(
     """
     size = entry.input.size if input_size is None else input_size
     _check_request(entry, classes=classes, size=size, channels=input_channels)
-    with _seeded(seed), _computing(dtype_policy(precision)):
+    with _making_layers(seed, dtype_policy(precision)):
         body = entry.builder((size, size, input_channels))
         model = attach_head(body, head or entry.head, classes)
     if weights.path is not None:
-        _load(model, entry, weights)
+        # A file with the published hash is the one that Keras itself reads by order alone.
+        _load(model, entry, weights.path, by_order=weights.kind == "imagenet")
     return model
 
 
@@ -82,49 +84,32 @@ def _check_request(entry: NetworkEntry, *, classes: int, size: int, channels: in
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def _making_layers(seed: int, policy: str) -> Iterator[None]:
     # Keras draws the seed of every initialiser and dropout layer from Python's generator, and
     # so does its own import: it has to be behind us before the generator is seeded.
-    keras_backend()
-    state = random.getstate()
+    config = keras_backend().config
+    before, state = config.dtype_policy(), random.getstate()
+    config.set_dtype_policy(policy)
     random.seed(seed)
     try:
         yield
     finally:
         random.setstate(state)
-
-
-@contextmanager
-def _computing(policy: str) -> Iterator[None]:
-    config = keras_backend().config
-    before = config.dtype_policy()
-    config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
         config.set_dtype_policy(before)
 
 
-def _load(model: Any, entry: NetworkEntry, weights: ResolvedWeights) -> None:
+def _load(model: Any, entry: NetworkEntry, path: Path, *, by_order: bool) -> None:
     try:
-        stored = _stored_layers(entry, weights)
-        # A file with the published hash is the one that Keras itself reads by order alone.
-        known = weights.kind == "imagenet"
-        _assign(model, _taken_apart(entry, stored, model), by_order=known)
+        stored = _taken_apart(entry, _stored_layers(entry, path), model)
+        _assign(model, stored, by_order=by_order)
     except WeightsCorrupt as error:
         if error.where is not None:
             raise
-        raise WeightsCorrupt(
-            error.what,
-            where=weights.path,
-            remedy=f"Use weights that belong to {entry.title}",
-        ) from error
+        remedy = f"Use weights that belong to {entry.title}"
+        raise WeightsCorrupt(error.what, where=path, remedy=remedy) from error
 
 
-def _stored_layers(entry: NetworkEntry, weights: ResolvedWeights) -> StoredLayers:
-    path = weights.path
-    if path is None:
-        raise WeightsCorrupt(f"no weights were chosen for {entry.title}")
+def _stored_layers(entry: NetworkEntry, path: Path) -> StoredLayers:
     if path.suffix.lower() == ".pth" and isinstance(entry.builder, LiteBuilder):
         arrays = entry.builder.from_torch(read_torch_state(path))
         layers = {name: StoredLayer(("",) * len(a), tuple(a)) for name, a in arrays.items()}
@@ -200,9 +185,9 @@ def _matched(
         return list(present.values())
     if all(_is_numbered(name) for name in (*missing, *extra)) and len(present) == len(layers):
         ranked = dict(zip(_ranked(present), present.values(), strict=True))
-        found = [ranked.get(key) for key in _ranked(wanted)]
-        if all(one is not None for one in found):
-            return [one for one in found if one is not None]
+        keys = _ranked(wanted)
+        if set(keys) <= set(ranked):
+            return [ranked[key] for key in keys]
     parts = []
     if missing:
         parts.append(f"{len(missing)} layers are missing, for example {missing[0]!r}")

@@ -23,11 +23,7 @@ from actinscope.networks.backend import keras_backend
 
 @dataclass(frozen=True)
 class ConvNeXt:
-    """Builder of a body.
-
-    Attributes:
-        variant: ``tiny``, ``small`` or ``base``.
-    """
+    """Builder of a body; ``variant`` is ``tiny``, ``small`` or ``base``."""
 
     variant: str
 
@@ -52,13 +48,11 @@ class ConvNeXt:
     def groups(self) -> Mapping[str, tuple[str, ...]]:
         """Which layers Keras' weights file keeps together under one name."""
         name = f"convnext_{self.variant}"
-        found = {f"{name}_stem": (f"{name}_stem_conv", f"{name}_stem_layernorm")}
-        for number in range(3):
-            found[f"{name}_downsampling_block_{number}"] = (
-                f"{name}_downsampling_layernorm_{number}",
-                f"{name}_downsampling_conv_{number}",
-            )
-        return found
+        down = f"{name}_downsampling"
+        return {f"{name}_stem": (f"{name}_stem_conv", f"{name}_stem_layernorm")} | {
+            f"{down}_block_{number}": (f"{down}_layernorm_{number}", f"{down}_conv_{number}")
+            for number in range(3)
+        }
 
 
 def _copied(layer: Any) -> Any:

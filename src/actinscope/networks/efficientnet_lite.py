@@ -61,17 +61,11 @@ class Block:
 
 @dataclass(frozen=True)
 class LiteBuilder:
-    """Builds one member of the family.
-
-    Attributes:
-        name: name of the Keras model.
-        width: factor on the number of filters.
-        depth: factor on the number of blocks in the stages 2 to 6.
-    """
+    """Builds one member of the family as a Keras model called ``name``."""
 
     name: str
-    width: float
-    depth: float
+    width: float  # factor on the number of filters
+    depth: float  # factor on the number of blocks in the stages 2 to 6
 
     def __call__(self, shape: tuple[int, int, int]) -> Any:
         """Keras model from (N, S, S, C) to the last feature map, randomly initialised."""
@@ -89,9 +83,8 @@ class LiteBuilder:
     def blocks(self) -> tuple[Block, ...]:
         """All blocks in order, named like Keras' own: block1a, block2a, block2b, ..."""
         found: list[Block] = []
-        last = len(STAGES)
         for number, stage in enumerate(STAGES, start=1):
-            scaled = number not in (1, last)
+            scaled = number not in (1, len(STAGES))
             repeats = math.ceil(stage.repeats * self.depth) if scaled else stage.repeats
             found.extend(
                 Block(

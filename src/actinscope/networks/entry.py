@@ -20,8 +20,7 @@ class NetworkEntry:
     """Everything that is particular to one network.
 
     Attributes:
-        name: what recipes and the command line call it.
-        title: what reports call it.
+        name, title: what recipes and the command line call it, and what reports do.
         input: side of the image in pixels and the value range that the weights expect.
         layer_count: Keras layers including input and the network's own head.
         frozen_layers: how many layers from the input on are not trained by default; 0 for a

@@ -70,12 +70,8 @@ def inference_model(model: Any) -> Any:
     Outputs and shapes are those that `export_onnx` describes.
     """
     keras = keras_backend()
-    outputs = {
-        PROBABILITIES: model.output,
-        EMBEDDING: embedding_of(model),
-    }
-    features = mapped_features(model)
-    if features is not None:
+    outputs = {PROBABILITIES: model.output, EMBEDDING: embedding_of(model)}
+    if (features := mapped_features(model)) is not None:
         head = model.layers[-1]
         positions = keras.layers.Conv2D(head.units, 1, use_bias=False, name=CLASS_MAPS)
         outputs[CLASS_MAPS] = positions(features)
@@ -91,23 +87,14 @@ def embedding_model(model: Any) -> Any:
 
 
 def _early_features(model: Any) -> dict[str, Any]:
-    """The output of that name; nothing where the network has no such map."""
-    early = _early_layer(model)
-    if early is None:
-        return {}
-    pooled = keras_backend().layers.GlobalAveragePooling2D(name=EARLY_FEATURES)
-    return {EARLY_FEATURES: pooled(early.output)}
-
-
-def _early_layer(model: Any) -> Any:
-    """The last layer whose output has an eighth of the input's side, rounded up; or None."""
+    """The output of that name; nothing where no map has an eighth of the side, rounded up."""
     side = -(-int(model.input.shape[1]) // _EARLY_STRIDE)
-    found = None
-    for layer in model.layers:
+    for layer in reversed(model.layers):
         shape = getattr(layer.output, "shape", ())
         if len(shape) == 4 and tuple(shape[1:3]) == (side, side):
-            found = layer
-    return found
+            pooled = keras_backend().layers.GlobalAveragePooling2D(name=EARLY_FEATURES)
+            return {EARLY_FEATURES: pooled(layer.output)}
+    return {}
 
 
 def _convert(graph: Any, title: str, path: Path) -> None:

@@ -29,9 +29,6 @@ class FrozenLayers:
     Safe to use from several threads, one at a time. Later changes of the network's weights
     do not reach it where OpenVINO runs.
 
-    Args:
-        model: Keras model from (N, S, S, C).
-        tensors: Keras tensors of ``model`` to compute.
 
     Attributes:
         engine: ``openvino``, ``keras``, or ``none`` where the images themselves are asked for.

@@ -95,12 +95,9 @@ def is_head_layer(name: str) -> bool:
 
 
 def attach_head(body: Any, head: Head, classes: int) -> Any:
-    """``body``, a Keras model that ends in a feature map (N, h, w, D), with a new head.
+    """``body``, a Keras model to a feature map (N, h, w, D), with a new head to softmax (N, K).
 
     A body that ends in an embedding (N, D) is not pooled again.
-
-    Returns:
-        Keras model to softmax (N, classes).
 
     Raises:
         SettingsError: ``head`` wants every position, and the body has none.
@@ -109,9 +106,8 @@ def attach_head(body: Any, head: Head, classes: int) -> Any:
     layers = keras.layers
     x = body.output
     if len(x.shape) == 4:
-        x = layers.Flatten(name="flatten")(x) if head.flatten else (
-            layers.GlobalAveragePooling2D(name="avg_pool")(x)
-        )  # fmt: skip
+        pooling = layers.GlobalAveragePooling2D(name="avg_pool")
+        x = (layers.Flatten(name="flatten") if head.flatten else pooling)(x)
     elif head.flatten:
         raise SettingsError(
             f"{body.name} pools its feature map before its last normalisation",
@@ -149,9 +145,8 @@ def mapped_features(model: Any) -> Any:
     gives class activation maps.
     """
     pooling = _maker(model, embedding_of(model))
-    keras = keras_backend()
-    pooled = isinstance(pooling, keras.layers.GlobalAveragePooling2D) and not pooling.keepdims
-    return pooling.input if pooled else None
+    pooled = isinstance(pooling, keras_backend().layers.GlobalAveragePooling2D)
+    return pooling.input if pooled and not pooling.keepdims else None
 
 
 def _maker(model: Any, tensor: Any) -> Any:

@@ -19,30 +19,18 @@ from actinscope.errors import WeightsCorrupt
 
 @dataclass(frozen=True)
 class StoredLayer:
-    """The weights of one layer in a file.
+    """The weights of one layer in the order of the file."""
 
-    Attributes:
-        names: name of each array within the layer ("kernel", "gamma", ...); empty strings
-            where the layout has none.
-        arrays: in the order of the file.
-    """
-
-    names: tuple[str, ...]
+    names: tuple[str, ...]  # "kernel", "gamma", ...; empty texts where the layout has none
     arrays: tuple[NDArray[Any], ...]
 
 
 @dataclass(frozen=True)
 class StoredLayers:
-    """All layers with weights in a file.
-
-    Attributes:
-        layers: by layer name.
-        ordered: whether ``layers`` is in the order of the network that was saved, which
-            the layout of Keras 3 does not keep.
-    """
+    """All layers with weights in a file, by name."""
 
     layers: Mapping[str, StoredLayer]
-    ordered: bool
+    ordered: bool  # as in the network that was saved, which the layout of Keras 3 does not keep
 
 
 def read_keras_layers(path: Path, *, max_elements: int = 1 << 28) -> StoredLayers:
@@ -63,16 +51,12 @@ def read_keras_layers(path: Path, *, max_elements: int = 1 << 28) -> StoredLayer
             found = _legacy(file) if ordered else _current(file)
             layers = {name: _read(name, stored, max_elements) for name, stored in found.items()}
             return StoredLayers(layers, ordered)
-    except (OSError, KeyError, ValueError, RuntimeError, TypeError, _BrokenError) as error:
+    except (OSError, KeyError, ValueError, RuntimeError, TypeError) as error:
         raise WeightsCorrupt(
             f"is no usable Keras weights file ({error})",
             where=path,
             remedy="Get the file again, or write it with model.save_weights('name.weights.h5')",
         ) from error
-
-
-class _BrokenError(Exception):
-    """What is wrong with the file."""
 
 
 _Stored = list[tuple[str, Any]]
@@ -84,28 +68,24 @@ def _read(name: str, stored: _Stored, max_elements: int) -> StoredLayer:
     arrays = []
     for _, dataset in stored:
         if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "fiu":
-            raise _BrokenError(f"layer {name!r} holds something that is no array of numbers")
+            raise ValueError(f"layer {name!r} holds something that is no array of numbers")
         # A dataset may name other files to take its bytes from; weights never need that.
         if dataset.external or dataset.is_virtual:
-            raise _BrokenError(f"layer {name!r} points to another file")
+            raise ValueError(f"layer {name!r} points to another file")
         if dataset.size > max_elements:
-            raise _BrokenError(f"layer {name!r} has an array of {dataset.size} elements")
+            raise ValueError(f"layer {name!r} has an array of {dataset.size} elements")
         arrays.append(np.asarray(dataset[()]))
     return StoredLayer(tuple(label for label, _ in stored), tuple(arrays))
 
 
-def _attributes(group: Any) -> dict[str, Any]:
-    return {str(key): group.attrs[key] for key in group.attrs}
-
-
 def _names(group: Any, key: str) -> list[str]:
     # Long lists are stored in numbered pieces, because an HDF5 attribute is limited to 64 kB.
-    attributes = _attributes(group)
-    pieces = [attributes[key]] if key in attributes else []
-    index = 0
-    while f"{key}{index}" in attributes:
-        pieces.append(attributes[f"{key}{index}"])
-        index += 1
+    stored = group.attrs
+    pieces: list[Any] = []
+    while (name := f"{key}{len(pieces)}") in stored:
+        pieces.append(stored[name])
+    if key in stored:
+        pieces.insert(0, stored[key])
     return [
         item.decode("utf-8") if isinstance(item, bytes) else str(item)
         for piece in pieces
@@ -121,7 +101,7 @@ def _inside(group: Any, key: str) -> Any:
         if not isinstance(here, h5py.Group) or isinstance(
             here.get(part, getlink=True), h5py.ExternalLink
         ):
-            raise _BrokenError(f"{key!r} does not lie inside the file")
+            raise ValueError(f"{key!r} does not lie inside the file")
         here = here[part]
     return here
 
@@ -144,16 +124,16 @@ def _current(file: Any) -> dict[str, _Stored]:
     # Keras 3.3 to 3.6 began the path with an underscore for functional models.
     root = next((key for key in ("layers", "_layer_checkpoint_dependencies") if key in file), None)
     if root is None:
-        raise _BrokenError("it has no layers")
+        raise ValueError("it has no layers")
     layers = _inside(file, root)
     for key in layers:
         variables = _inside(layers, f"{key}/vars")
         numbers = sorted((name for name in variables if name.isdecimal()), key=int)
         if not numbers:
             continue
-        name = _attributes(variables).get("name")
+        name = variables.attrs.get("name")
         if name is None:
-            raise _BrokenError("its layers have no names; write it with a newer Keras 3")
+            raise ValueError("its layers have no names; write it with a newer Keras 3")
         name = name.decode("utf-8") if isinstance(name, bytes) else str(name)
         found[name] = [("", _inside(variables, number)) for number in numbers]
     return found

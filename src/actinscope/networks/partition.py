@@ -46,8 +46,7 @@ def boundary_tensors(model: Any, layers: int) -> list[Any]:
     Raises:
         SettingsError: ``layers`` is not between 1 and the number of layers less one.
     """
-    keras = keras_backend()
-
+    flatten = keras_backend().tree.flatten
     if not 1 <= layers < len(model.layers):
         raise SettingsError(
             f"cannot cut after layer {layers} of {len(model.layers)}",
@@ -55,16 +54,9 @@ def boundary_tensors(model: Any, layers: int) -> list[Any]:
             remedy=f"Choose between 1 and {len(model.layers) - 1} frozen layers",
         )
     before, after = _divided(model, layers)
-    made: dict[int, Any] = {}
-    for operation in before:
-        for tensor in keras.tree.flatten(operation.output):
-            made[id(tensor)] = tensor
-    crossing: dict[int, Any] = {}
-    for operation in after:
-        for tensor in keras.tree.flatten(operation.input):
-            if id(tensor) in made:
-                crossing[id(tensor)] = tensor
-    return list(crossing.values())
+    made = {id(tensor) for one in before for tensor in flatten(one.output)}
+    read = {id(tensor): tensor for one in after for tensor in flatten(one.input)}
+    return [tensor for key, tensor in read.items() if key in made]
 
 
 def _divided(model: Any, layers: int) -> tuple[list[Any], list[Any]]:
@@ -81,7 +73,6 @@ def partition_network(model: Any, layers: int) -> PartitionedNetwork:
             more than once, or an operation that is no layer, across the cut.
     """
     keras = keras_backend()
-
     crossing = boundary_tensors(model, layers)
     # Keras warns when a model of a list of one tensor is called with that tensor alone.
     border = crossing[0] if len(crossing) == 1 else crossing
@@ -95,12 +86,11 @@ def partition_network(model: Any, layers: int) -> PartitionedNetwork:
             where=model.name,
             remedy="Choose another number of frozen layers",
         ) from error
-    shapes = tuple(tuple(int(side) for side in tensor.shape[1:]) for tensor in crossing)
     return PartitionedNetwork(
         prefix=prefix,
         tail=tail,
         layers=layers,
         crossing=tuple(crossing),
-        shapes=shapes,
+        shapes=tuple(tuple(int(side) for side in tensor.shape[1:]) for tensor in crossing),
         operations=tuple(_divided(model, layers)[1]),
     )

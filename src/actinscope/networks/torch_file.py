@@ -230,13 +230,14 @@ class _Machine:
         elif name == "TUPLE":
             push(tuple(self.pop_to_mark()))
         elif name in _FIXED_TUPLES:
-            items = [self.pop() for _ in range(_FIXED_TUPLES[name])]
-            push(tuple(reversed(items)))
+            push(tuple(reversed([self.pop() for _ in range(_FIXED_TUPLES[name])])))
         elif name in ("SETITEM", "SETITEMS"):
             self._set_items(name)
         elif name in ("APPEND", "APPENDS"):
             items = [self.pop()] if name == "APPEND" else self.pop_to_mark()
-            self._list().extend(items)
+            if not isinstance(self._top(), list):
+                raise _BrokenError("its index is inconsistent")
+            self._top().extend(items)
         elif name == "BINPERSID":
             push(_storage(self.pop()))
         elif name == "REDUCE":
@@ -254,12 +255,6 @@ class _Machine:
         if not self.stack or self.stack[-1] is _MARK:
             raise _BrokenError("its index is inconsistent")
         return self.stack[-1]
-
-    def _list(self) -> list[Any]:
-        top = self._top()
-        if not isinstance(top, list):
-            raise _BrokenError("its index is inconsistent")
-        return top
 
     def _set_items(self, name: str) -> None:
         if name == "SETITEM":

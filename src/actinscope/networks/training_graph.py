@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from actinscope.networks.backend import keras_backend
@@ -32,26 +31,19 @@ def training_graph(
 ) -> Callable[[Sequence[Any]], Any]:
     """A function from values of ``inputs`` to ``output``, in training mode, for TensorFlow.
 
-    ``output`` is one Keras tensor, or a list of tensors that are computed together.
-
-    Args:
-        inputs: Keras tensors that ``operations`` start from.
-        operations: Keras layers and other operations in topological order; for all
-            of them :func:`is_plain` must hold.
-        output: the Keras tensor (or tensors) to compute.
-
-    Returns:
-        Takes float32 tensors in the order of ``inputs``; gradients flow through it to the
-        trainable variables of the layers, and moving statistics are updated as Keras does.
+    It takes float32 tensors in the order of ``inputs``; gradients flow through it to the
+    trainable variables of the layers, and moving statistics are updated as Keras does.
+    ``operations`` are Keras layers and other operations in topological order, for which
+    :func:`is_plain` must hold; ``output`` is one Keras tensor, or a list of tensors.
     """
     keras = keras_backend()
     steps = _planned([one for one in operations if not isinstance(one, keras.layers.InputLayer)])
 
     def run(values: Sequence[Any]) -> Any:
         known = {id(tensor): value for tensor, value in zip(inputs, values, strict=True)}
-        for step in steps:
-            given = keras.tree.map_structure(lambda tensor: known[id(tensor)], step.layer.input)
-            known[id(step.result)] = step.compute(given)
+        for layer, result, compute in steps:
+            given = keras.tree.map_structure(lambda tensor: known[id(tensor)], layer.input)
+            known[id(result)] = compute(given)
         return keras.tree.map_structure(lambda tensor: known[id(tensor)], output)
 
     return run
@@ -73,22 +65,14 @@ def is_plain(inputs: Sequence[Any], operations: Sequence[Any], output: Any) -> b
     return id(output) in known
 
 
-@dataclass(frozen=True, eq=False)
-class _Step:
-    """One layer, or a convolution with the batch normalisation that is folded into it."""
-
-    layer: Any
-    result: Any  # the Keras tensor that ``compute`` gives
-    compute: Callable[[Any], Any]
-
-
-def _planned(layers: Sequence[Any]) -> list[_Step]:
+def _planned(layers: Sequence[Any]) -> list[tuple[Any, Any, Callable[[Any], Any]]]:
+    """Layers, each with the Keras tensor that it gives (with a norm folded in) and its function."""
     tree = keras_backend().tree
     readers: dict[int, list[Any]] = {}
     for layer in layers:
         for tensor in tree.flatten(layer.input):
             readers.setdefault(id(tensor), []).append(layer)
-    steps: list[_Step] = []
+    steps = []
     folded: set[int] = set()
     for layer in layers:
         if id(layer) in folded:
@@ -98,7 +82,7 @@ def _planned(layers: Sequence[Any]) -> list[_Step]:
         if norm is not None:
             folded.add(id(norm))
         result = layer.output if norm is None else norm.output
-        steps.append(_Step(layer, result, _computation(layer, norm)))
+        steps.append((layer, result, _computation(layer, norm)))
     return steps
 
 
@@ -108,7 +92,7 @@ def _computation(layer: Any, norm: Any) -> Callable[[Any], Any]:
         return lambda x: _activated(layer, _pointwise(layer, norm, x))
     if _is_depthwise(layer):
         return lambda x: _activated(layer, _depthwise(layer, norm, x))
-    if _is_trained_norm(layer):
+    if _is_norm(layer) and layer.trainable:
         return lambda x: _fused_norm(layer, x)
     if type(layer) is keras.layers.Activation:
         return lambda x: _activated(layer, x)
@@ -150,10 +134,6 @@ def _is_norm(layer: Any) -> bool:
         and len(layer.output.shape) == 4
         and not layer.synchronized
     )
-
-
-def _is_trained_norm(layer: Any) -> bool:
-    return _is_norm(layer) and bool(layer.trainable)
 
 
 def _can_fold(layer: Any, norm: Any) -> bool:
@@ -271,9 +251,7 @@ def _activated(layer: Any, x: Any) -> Any:
     activation = getattr(layer, "activation", None)
     if activation is None or activation is activations.linear:
         return x
-    if activation is activations.silu:
-        return _silu(x)
-    return activation(x)
+    return _silu(x) if activation is activations.silu else activation(x)
 
 
 def _silu(x: Any) -> Any:

@@ -34,19 +34,12 @@ class KerasDownload:
 
 @dataclass(frozen=True)
 class PackageFile:
-    """A weights file that an installed Python distribution carries.
+    """A weights file that an installed Python distribution carries."""
 
-    Attributes:
-        distribution: name to give to pip.
-        module: top-level module of the distribution.
-        pattern: glob pattern of the file inside the module's folder.
-        digest: SHA-256 of the file.
-    """
-
-    distribution: str
-    module: str
-    pattern: str
-    digest: str
+    distribution: str  # as pip calls it
+    module: str  # its top-level module
+    pattern: str  # glob pattern of the file inside the module's folder
+    digest: str  # SHA-256
 
     def local_path(self) -> Path | None:
         """Path of the file, or None where the distribution is not installed."""

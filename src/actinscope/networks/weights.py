@@ -186,9 +186,7 @@ def _matches(path: Path, expected: str) -> bool:
 
 
 def _other_ways(entry: NetworkEntry) -> str:
-    others = [
-        other.name for other in REGISTRY.values() if other != entry and weights_at_hand(other)
-    ]
+    others = [one.name for one in REGISTRY.values() if one != entry and weights_at_hand(one)]
     known = f" ({', '.join(others)})" if others else " (none is, at present)"
     return (
         f"or choose another network whose weights are installed{known}, "

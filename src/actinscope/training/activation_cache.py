@@ -38,17 +38,11 @@ from actinscope.training.setup import plan_views
 
 @dataclass(frozen=True, eq=False)
 class SearchImages:
-    """The images that a search learns from and is judged by; none of the test part.
-
-    Attributes:
-        images: of the training and validation part.
-        preprocess: that made them.
-        identity: changes whenever they do.
-    """
+    """The images that a search learns from and is judged by; none of the test part."""
 
     images: LabelledImages
-    preprocess: Preprocess
-    identity: str
+    preprocess: Preprocess  # that made them
+    identity: str  # changes whenever they do
 
 
 class ActivationCache:
@@ -67,11 +61,10 @@ class ActivationCache:
         self._most = gigabytes * 1e9
         self.computed = 0
         self.reused = 0
-        left = [place for place in folder.glob("*") if place.is_dir()]
-        left.sort(key=lambda place: place.stat().st_mtime)
+        left = (place for place in folder.glob("*") if place.is_dir())
         self._sizes = {  # the least recently used first
             place.name: sum(file.stat().st_size for file in place.glob("*") if file.is_file())
-            for place in left
+            for place in sorted(left, key=lambda place: place.stat().st_mtime)
         }
 
     @property
@@ -106,12 +99,7 @@ class ActivationCache:
 
 
 class Subset:
-    """Some of the images of a source, renumbered from 0. The source outlives it.
-
-    Args:
-        source: of all images.
-        rows: (N,) which of them.
-    """
+    """The images ``rows`` (N,) of a source, renumbered from 0. The source outlives it."""
 
     def __init__(self, source: ViewSource, rows: NDArray[np.int64]) -> None:
         self._source = source
@@ -133,22 +121,15 @@ class Subset:
 
 @dataclass(frozen=True, eq=False)
 class FrozenActivations:
-    """What the frozen layers of one trial make of all images.
+    """What the frozen layers of one trial make of all images."""
 
-    Attributes:
-        views: of the augmented images.
-        plain: of the images as they are: one view.
-    """
-
-    views: StoredViews
-    plain: StoredViews
+    views: StoredViews  # of the augmented images
+    plain: StoredViews  # of the images as they are: one view
 
     def plain_rows(self, rows: NDArray[np.int64], folder: Path) -> Batch:
         """Activations (N, ...) float16 of some images as they are; large ones in a file."""
-        pieces = in_pieces(len(rows))
-        return gathered(
-            len(rows), ((piece, self.plain.batch(rows[piece], 0)) for piece in pieces), folder
-        )
+        parts = ((piece, self.plain.batch(rows[piece], 0)) for piece in in_pieces(len(rows)))
+        return gathered(len(rows), parts, folder)
 
 
 def activations_of(

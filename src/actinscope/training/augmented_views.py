@@ -135,10 +135,8 @@ class ViewPlan:
 
     def at_start(self, indices: NDArray[np.int64], number: int, images: int) -> NDArray[np.int64]:
         """The number-th of the views of each of some images before any is replaced."""
-        views: NDArray[np.int64] = _order(self.seed, 0, self.views, images)[
-            indices, number % self.views
-        ]
-        return views
+        order = _order(self.seed, 0, self.views, images)
+        return np.asarray(order[indices, number % self.views], np.int64)
 
     def shown(self, indices: NDArray[np.int64], epoch: int, images: int) -> NDArray[np.int64]:
         """The view that each of some images shows in an epoch."""

@@ -160,18 +160,16 @@ def _boost(
         newest = booster[len(rounds) : len(rounds) + 1].save_raw("json")
         rounds.append(read_tree_ensemble(newest).centred(gaps))
         logits += rounds[-1].logits(validation[0])
-        loss, accuracy = _judged(booster.predict(rows), labels, weights)
-        row = {
-            "epoch": len(history) + 1,
-            "loss": loss,
-            "accuracy": accuracy,
-            "learning_rate": settings.learning_rate,
-        }
-        row["validation_loss"], row["validation_accuracy"] = _judged(
-            softmax(logits), validation[1], np.ones(len(validation[1]), np.float32)
+        plain = np.ones(len(validation[1]), np.float32)
+        values = (
+            len(history) + 1,
+            *_judged(booster.predict(rows), labels, weights),
+            *_judged(softmax(logits), validation[1], plain),
+            settings.learning_rate,
+            round(time.perf_counter() - started, 2),
         )
-        row["seconds"] = round(time.perf_counter() - started, 2)
-        history.append({name: row[name] for name in HISTORY_COLUMNS})
+        row = dict(zip(HISTORY_COLUMNS, values, strict=True))
+        history.append(row)
         if row["validation_loss"] < history[best]["validation_loss"]:
             best = len(history) - 1
         progress.advance(1, f"validation loss {row['validation_loss']:.4f}")

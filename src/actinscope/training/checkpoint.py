@@ -110,11 +110,7 @@ def load_checkpoint(path: Path, variables: Sequence[Any]) -> dict[str, Any]:
 
 
 def read_values(path: Path, variables: Sequence[Any]) -> list[Any]:
-    """The stored values, which are not put into ``variables``.
-
-    Raises:
-        ResumeError: the file is damaged, or holds other variables than these.
-    """
+    """The stored values, which are not put into ``variables``; raises as `load_checkpoint`."""
     values: list[Any] = _read(
         path, lambda stored: [stored[n] for n in sorted(stored.files) if n != _STATE]
     )
@@ -182,14 +178,7 @@ class CheckpointWriter:
         *,
         is_best: bool,
     ) -> None:
-        """Take copies of the variables and of the state.
-
-        Args:
-            trained: Keras variables of the trained model: the weights of an epoch.
-            others: what else the next step depends on.
-            state: of the training after the epoch.
-            is_best: whether this epoch is the best so far.
-        """
+        """Take copies of the state and of the variables, of the trained model and ``others``."""
         values = [np.array(variable.numpy()) for variable in (*trained, *others)]
         self._trained = len(trained)
         epoch = _Epoch(values, asdict(state))
@@ -204,9 +193,8 @@ class CheckpointWriter:
         if self._last is None:
             return
         self._next = time.monotonic() + SECONDS_BETWEEN
-        self._writing = self._pool.submit(
-            _write_epoch, self._folder, self._last, self._best, self._trained
-        )
+        epochs = self._last, self._best
+        self._writing = self._pool.submit(_write_epoch, self._folder, *epochs, self._trained)
         self._last = self._best = None
 
     def _await(self) -> None:

@@ -33,12 +33,9 @@ def chosen_rows(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
 
 
 def fit_linear_probe(model: Any, features: NDArray[Any], labels: NDArray[np.int64]) -> None:
-    """Set kernel and bias of the model's last dense layer by logistic regression.
+    """Set kernel and bias of the last layer, dense with a softmax, by logistic regression.
 
-    Args:
-        model: Keras model whose last layer is a dense softmax layer.
-        features: (N, D) what the last layer is given.
-        labels: (N,) class index of each row.
+    It is given ``features`` (N, D), of the classes ``labels`` (N,).
 
     Raises:
         TrainingError: the features are not finite.
@@ -51,8 +48,7 @@ def fit_linear_probe(model: Any, features: NDArray[Any], labels: NDArray[np.int6
             remedy="Use weights and images that belong to this network",
         )
     head = model.layers[-1]
-    kernel, bias = logistic_head(features, labels, head.units)
-    head.set_weights([kernel, bias])
+    head.set_weights(list(logistic_head(features, labels, head.units)))
 
 
 def logistic_head(

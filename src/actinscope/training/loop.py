@@ -54,8 +54,7 @@ class Fitted:
         model: the whole Keras network with the weights of ``kept_epoch``.
         history: one row of HISTORY_COLUMNS an epoch.
         kept_epoch: 1-based number of the epoch whose weights were kept.
-        trained_layers: number of layers that were trained.
-        frozen_layers: number of layers that were not.
+        trained_layers, frozen_layers: how many were trained, and how many were not.
         forest: the boosted trees that take the place of the last layer, or None.
     """
 
@@ -69,17 +68,11 @@ class Fitted:
 
 @dataclass(frozen=True, eq=False)
 class EpochEnd:
-    """What is known when an epoch ends.
+    """What is known when an epoch ends."""
 
-    Attributes:
-        row: its values of HISTORY_COLUMNS.
-        is_best: its validation loss is the lowest so far.
-        log_losses: (M,) of the validation images, without label smoothing.
-    """
-
-    row: Mapping[str, float]
-    is_best: bool
-    log_losses: NDArray[np.float64]
+    row: Mapping[str, float]  # of HISTORY_COLUMNS
+    is_best: bool  # its validation loss is the lowest so far
+    log_losses: NDArray[np.float64]  # (M,) of the validation images, without label smoothing
 
 
 #: Called at the end of each epoch; returns whether training continues.
@@ -111,9 +104,7 @@ def fit(
     checkpoint.mkdir(parents=True, exist_ok=True)
     remove_partial_files(checkpoint)
     settings, last = recipe.training, checkpoint / "last.npz"
-    cut = partition_network(
-        model, max(1, frozen_layers)
-    )  # the input is a layer with nothing to train
+    cut = partition_network(model, max(1, frozen_layers))  # the input has nothing to train
     state = TrainingState(_identity(model, data, recipe, frozen_layers, preprocess))
     resumed = resume and last.exists()
     if resumed:  # looked at before the frozen layers cost time

@@ -249,10 +249,7 @@ _WITH_TREES = {
 class Recipe(Section):
     """Every setting of a run. ``recipe.toml`` of a run holds all of them as used.
 
-    Attributes:
-        name: of the recipe.
-        seed: of all random numbers.
-        audit: look for copies, confounds and bad images while reading, and report them.
+    With ``audit`` copies, confounds and bad images are looked for while reading, and reported.
     """
 
     name: str = "default"
@@ -338,11 +335,7 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read the ``recipe.toml`` that a run wrote.
-
-    Raises:
-        SettingsError: as for :func:`load_recipe`.
-    """
+    """Read the ``recipe.toml`` that a run wrote; raises as :func:`load_recipe`."""
     return _validated(_read_toml(path), str(path))
 
 
@@ -362,19 +355,15 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _built_in(name: str) -> dict[str, Any]:
     if name == "default":  # the defaults of the models above are this recipe
         return {}
-    text = (
-        resources.files("actinscope.training").joinpath(f"recipes/{name}.toml").read_text("utf-8")
-    )
-    return tomllib.loads(text)
+    file = resources.files("actinscope.training").joinpath(f"recipes/{name}.toml")
+    return tomllib.loads(file.read_text("utf-8"))
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
-        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
-            merged[key] = _merged(merged[key], value)
-        else:
-            merged[key] = value
+        nested = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merged(merged[key], value) if nested else value
     return merged
 
 

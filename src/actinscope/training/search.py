@@ -79,7 +79,7 @@ class Search:
     """A search on the disk. Use as a context manager.
 
     Args:
-        path: of the SQLite file; made unless it is there.
+        path: of the SQLite file, which is made unless it is there.
         space: with its freeze points set.
         base: the recipe that trial 0 tries as it is.
         seed: of the proposals.
@@ -300,7 +300,5 @@ def _encoded(dimension: Dimension, value: Value) -> Any:
 
 
 def _decoded(dimension: Dimension, stored: Any) -> Value:
-    if isinstance(dimension, Choices):
-        return next(value for value in dimension.values if _encoded(dimension, value) == stored)
-    value: Value = stored
-    return value
+    values = dimension.values if isinstance(dimension, Choices) else [stored]
+    return next(value for value in values if _encoded(dimension, value) == stored)

@@ -92,15 +92,10 @@ Dimension = Range | Choices
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """Name of what is searched -> where; with ``freeze_points`` still "auto" before they are set.
+    """Name of what is searched -> where; ``freeze_points`` are still "auto" before they are set."""
 
-    Attributes:
-        dimensions: in the order of the file.
-        auto_freeze: the freeze points are to be taken from the network.
-    """
-
-    dimensions: Mapping[str, Dimension]
-    auto_freeze: bool = False
+    dimensions: Mapping[str, Dimension]  # in the order of the file
+    auto_freeze: bool = False  # the freeze points are to be taken from the network
 
     def with_freeze_points(self, points: Sequence[int]) -> SearchSpace:
         """The same with these freeze points; a single one is no dimension."""
@@ -146,10 +141,9 @@ def recipe_with(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
             section, key = _setting(name)
             changes.setdefault(section, {})[key] = value
     changed = change_recipe(recipe, changes)
-    strength = values.get(STRENGTH, 1.0)
-    if strength == 1:
+    if (strength := float(values.get(STRENGTH, 1.0))) == 1:
         return changed
-    scaled = scaled_augmentation(changed.augmentation, float(strength))
+    scaled = scaled_augmentation(changed.augmentation, strength)
     return change_recipe(changed, {"augmentation": scaled})
 
 
@@ -172,8 +166,7 @@ def scaled_augmentation(settings: AugmentSettings, strength: float) -> dict[str,
         "blur": 50.0,
     }
     for name, limit in limits.items():
-        own = scaled[name]
-        scaled[name] = min(own * strength, max(limit, own))
+        scaled[name] = min(scaled[name] * strength, max(limit, scaled[name]))
     low, high = (1 + (end - 1) * strength for end in settings.zoom_range)
     scaled["zoom"] = (max(low, 0.1), high)
     return scaled
@@ -190,11 +183,8 @@ def load_space(
 ) -> SearchSpace:
     """The space in a TOML file (None: the default), checked against ``recipe``.
 
-    Args:
-        path: of the file.
-        recipe: that the search starts from.
-        check: raises SettingsError for a recipe that cannot be trained; it is given the recipe of
-            every end of the space.
+    ``check`` raises SettingsError for a recipe that cannot be trained; it is given the recipe of
+    every end of the space.
 
     Raises:
         SettingsError: no valid TOML, an unknown setting, an empty or impossible range, or
@@ -253,8 +243,7 @@ def _require_free(name: str, where: str) -> None:
             where=where,
             remedy=f"Known here: {', '.join(model.model_fields)}",
         )
-    why = _FIXED.get(section) or _FIXED.get(name)
-    if why:
+    if why := _FIXED.get(section) or _FIXED.get(name):
         raise SettingsError(f"{name} cannot be searched: {why}", where=where, remedy="Leave it out")
 
 
@@ -262,8 +251,8 @@ def _special(name: str, written: Any, where: str) -> Choices:
     kinds: tuple[type, ...] = (int,) if name == FREEZE else (int, float)
     choices = _choices(name, written, where)
     for value in choices.values:
-        good = type(value) in kinds and (value >= 1 if name == FREEZE else 0 <= value <= 10)  # type: ignore[operator]
-        if not good:
+        possible = value >= 1 if name == FREEZE else 0 <= value <= 10  # type: ignore[operator]
+        if type(value) not in kinds or not possible:
             raise SettingsError(
                 f"{name}: {value!r} is not possible",
                 where=where,

@@ -62,23 +62,14 @@ class ValidationScores:
 
 @dataclass(frozen=True, eq=False)
 class TrainingSetup:
-    """Nothing here changes during training but the variables of the models.
-
-    Attributes:
-        step: takes the steps of the optimiser.
-        source: gives the batches.
-        labels: (N,) class indices of the training images.
-        validation: what the frozen layers make of the validation images, float16.
-        validation_labels: (M,) class indices.
-        classes: how many there are.
-    """
+    """Nothing here changes during training but the variables of the models."""
 
     step: TrainingStep
     source: ViewSource
-    labels: NDArray[np.int64]
-    validation: Batch
-    validation_labels: NDArray[np.int64]
-    classes: int
+    labels: NDArray[np.int64]  # (N,) class indices of the training images
+    validation: Batch  # what the frozen layers make of the validation images, float16
+    validation_labels: NDArray[np.int64]  # (M,) class indices
+    classes: int  # how many there are
 
     def validate(self, smoothing: float) -> ValidationScores:
         """How the network does as it is now; ``smoothing`` is that of the loss."""
@@ -242,14 +233,9 @@ def fit_last_layer(
 ) -> None:
     """Fit the last layer on the features of as many views as a fit can use.
 
-    Args:
-        step: of the network whose last layer it is.
-        source: gives the views that are available before the first epoch, ``views`` in number.
-        labels: (N,) of its images.
-        views: see ``source``.
-        seed: of the choice of images, where there are too many.
-        progress: informed of every step.
-        frozen: applied to the views, where the source gives images.
+    Before the first epoch ``source``, whose images have ``labels`` (N,), gives ``views`` views;
+    where it gives images, ``frozen`` is applied to them. Of too many images some are chosen
+    at random by ``seed``.
     """
     rows = chosen_rows(labels, seed)
     views = min(views, max(1, HEAD_ROWS // len(rows)))

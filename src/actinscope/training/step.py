@@ -36,9 +36,7 @@ class TrainingStep:
         settings: of the training.
 
     Attributes:
-        model: the whole network.
         trained: the Keras model that the batches are for.
-        optimizer: with its state.
         in_graph: whether the steps are taken by :func:`training_graph`.
     """
 
@@ -69,7 +67,6 @@ class TrainingStep:
         self._to_head = None
         if border is not head_input:
             self._to_head = keras.Model(border, head_input, name="to_head")
-        inputs = list(model.inputs) if whole else list(cut.crossing)
         operations = model.operations if whole else cut.operations
         self.in_graph = (
             backend_name() == "tensorflow"
@@ -210,12 +207,8 @@ class TrainingStep:
             return loss, tf.reduce_mean(tf.cast(right, tf.float32))
 
         batch = [tf.TensorSpec((None, *tensor.shape[1:]), kind) for tensor in inputs]
-        columns = output.shape[-1]
-        signature = (
-            batch,
-            tf.TensorSpec((None, columns), tf.float32),
-            tf.TensorSpec((None,), tf.float32),
-        )
+        targets = tf.TensorSpec((None, output.shape[-1]), tf.float32)
+        signature = (batch, targets, tf.TensorSpec((None,), tf.float32))
         return tf.function(step, input_signature=signature, autograph=False)
 
 

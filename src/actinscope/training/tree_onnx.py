@@ -7,6 +7,7 @@ and what is needed of it is small.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -119,8 +120,7 @@ class Gaps:
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, K) of (N, K), row by row."""
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-    chances: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
-    return chances
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float64)
 
 
 def read_tree_ensemble(model: bytes | bytearray) -> TreeEnsemble:
@@ -204,24 +204,20 @@ def tree_ensemble_to_onnx(forest: TreeEnsemble, *, input_name: str, output_name:
 
 
 def _attributes(trees: Sequence[Tree]) -> dict[str, list[Any]]:
-    names = ("treeids", "nodeids", "featureids", "values", "modes", "truenodeids", "falsenodeids")
-    nodes: dict[str, list[Any]] = {name: [] for name in (*names, "missing_value_tracks_true")}
-    leaves: dict[str, list[Any]] = {name: [] for name in ("treeids", "nodeids", "ids", "weights")}
+    found: dict[str, list[Any]] = defaultdict(list)
     for number, tree in enumerate(trees):
         leaf = tree.left == LEAF
         count = len(leaf)
-        nodes["treeids"] += [number] * count
-        nodes["nodeids"] += range(count)
-        nodes["featureids"] += np.where(leaf, 0, tree.feature).tolist()
-        nodes["values"] += tree.threshold.tolist()
-        nodes["modes"] += np.where(leaf, "LEAF", "BRANCH_LT").tolist()
-        nodes["truenodeids"] += np.where(leaf, 0, tree.left).tolist()
-        nodes["falsenodeids"] += np.where(leaf, 0, tree.right).tolist()
-        nodes["missing_value_tracks_true"] += tree.missing_left.astype(int).tolist()
-        leaves["treeids"] += [number] * int(leaf.sum())
-        leaves["nodeids"] += np.flatnonzero(leaf).tolist()
-        leaves["ids"] += [tree.target] * int(leaf.sum())
-        leaves["weights"] += tree.value[leaf].tolist()
-    return {f"nodes_{name}": values for name, values in nodes.items()} | {
-        f"target_{name}": values for name, values in leaves.items()
-    }
+        found["nodes_treeids"] += [number] * count
+        found["nodes_nodeids"] += range(count)
+        found["nodes_featureids"] += np.where(leaf, 0, tree.feature).tolist()
+        found["nodes_values"] += tree.threshold.tolist()
+        found["nodes_modes"] += np.where(leaf, "LEAF", "BRANCH_LT").tolist()
+        found["nodes_truenodeids"] += np.where(leaf, 0, tree.left).tolist()
+        found["nodes_falsenodeids"] += np.where(leaf, 0, tree.right).tolist()
+        found["nodes_missing_value_tracks_true"] += tree.missing_left.astype(int).tolist()
+        found["target_treeids"] += [number] * int(leaf.sum())
+        found["target_nodeids"] += np.flatnonzero(leaf).tolist()
+        found["target_ids"] += [tree.target] * int(leaf.sum())
+        found["target_weights"] += tree.value[leaf].tolist()
+    return found

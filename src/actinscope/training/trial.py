@@ -38,21 +38,13 @@ class Fold:
 
 @dataclass(frozen=True)
 class FoldScores:
-    """How one fold of a trial went.
+    """How one fold of a trial went."""
 
-    Attributes:
-        log_loss: mean over the images held out, at the kept epoch, without label smoothing.
-        accuracy: share of correct predictions among them, 0..1.
-        kept_epoch: the epoch whose weights the recipe would keep.
-        epochs: how many were trained.
-        seconds: from the first to the last epoch.
-    """
-
-    log_loss: float
-    accuracy: float
-    kept_epoch: int
-    epochs: int
-    seconds: float
+    log_loss: float  # mean over the images held out, at the kept epoch, without label smoothing
+    accuracy: float  # share of correct predictions among them, 0..1
+    kept_epoch: int  # whose weights the recipe would keep
+    epochs: int  # how many were trained
+    seconds: float  # from the first to the last epoch
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,24 +73,15 @@ Pruner = Callable[[int, float, float], str]
 
 @dataclass(frozen=True, eq=False)
 class TrialRunner:
-    """Trains trials on the same images and folds, with activations shared between them.
+    """Trains trials on the same images and folds, with activations shared between them."""
 
-    Attributes:
-        build: the network of a recipe, whole, with its first weights, nothing frozen.
-        folds: of the images.
-        cache: of stored activations.
-        most_views: views that any trial can show.
-        classes: how many there are.
-        folder: for temporary files.
-    """
-
-    build: Callable[[Recipe], Any]
+    build: Callable[[Recipe], Any]  # the whole network with its first weights, nothing frozen
     folds: Sequence[Fold]
     _: KW_ONLY
     cache: ActivationCache
-    most_views: int
-    classes: int
-    folder: Path
+    most_views: int  # that any trial can show
+    classes: int  # how many there are
+    folder: Path  # for temporary files
 
     def run(
         self, recipe: Recipe, given: SearchImages, pruner: Pruner, progress: Progress
