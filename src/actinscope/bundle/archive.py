@@ -36,6 +36,8 @@ LIMITS = {
     TREES_FILE: 256 << 20,
 }
 _OPTIONAL = frozenset({INT8_FILE, FEATURES_FILE, HASHES_FILE, TREES_FILE})
+_BAD_ZIP = (zipfile.BadZipFile, zlib.error, NotImplementedError)
+_BAD_ARRAYS = (ValueError, OSError, EOFError, TypeError, MemoryError)
 _MOST_FILES = len(LIMITS) * (MOST_MEMBERS + 1) + 64
 
 
@@ -107,7 +109,7 @@ def _read_from_zip(path: Path) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(path) as archive:
             return _files_in(archive, path)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (*_BAD_ZIP, EOFError, RuntimeError) as error:
         raise BundleError(
             f"neither a folder nor an intact zip ({error})",
             where=path,
@@ -160,11 +162,7 @@ def _missing(path: Path, name: str) -> BundleError:
     inner = [path / place for place in _WITHIN if (path / place / INFO_FILE).is_file()]
     if inner:
         remedy = f"This is the folder of a run; its bundle is {inner[0]}"
-    return BundleError(
-        f"{name} is missing",
-        where=path,
-        remedy=remedy,
-    )
+    return BundleError(f"{name} is missing", where=path, remedy=remedy)
 
 
 def _too_large(path: Path, name: str) -> BundleError:
@@ -188,9 +186,7 @@ def read_arrays(data: bytes, what: str, *, where: Path, most_bytes: int) -> dict
                 raise damaged(what, where, why)
         with np.load(io.BytesIO(data), allow_pickle=False) as loaded:
             return {name: loaded[name] for name in loaded.files}
-    except (ValueError, OSError, EOFError, TypeError, MemoryError) as error:
-        raise damaged(what, where, str(error)) from error
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except (*_BAD_ARRAYS, *_BAD_ZIP) as error:
         raise damaged(what, where, str(error)) from error
 
 

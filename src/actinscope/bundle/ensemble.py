@@ -54,8 +54,7 @@ def save_ensemble(
         folder: does not exist, is empty, or holds a bundle.
         members: two or more bundles with the same classes in the same order.
         training_hashes: which images trained them.
-        version: of actinscope.
-        created: when, ISO 8601 in UTC.
+        version, created: of actinscope, and when, ISO 8601 in UTC.
         notices: sentences that go with the bundle, beside those of the members.
 
     Raises:
@@ -74,10 +73,11 @@ def save_ensemble(
     golden, entries = pack_golden(images, inputs, joint_output(members, outputs).probabilities)
     own = {GOLDEN_FILE: golden, HASHES_FILE: training_hashes.as_json()}
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in own.items()}
-    files = dict(own)
-    for number, member in enumerate(members):
-        for name, data in read_bundle_files(member.path).items():
-            files[f"{member_folder(number)}/{name}"] = data
+    files = own | {
+        f"{member_folder(number)}/{name}": data
+        for number, member in enumerate(members)
+        for name, data in read_bundle_files(member.path).items()
+    }
     files[INFO_FILE] = info.model_copy(update={"golden": entries, "files": hashes}).as_json()
     return write_bundle(Path(folder), files)
 
@@ -101,8 +101,7 @@ def _require_several(members: Sequence[Bundle]) -> None:
 
 def _described(members: Sequence[Bundle], *, version: str, created: str) -> BundleInfo:
     infos = [member.info for member in members]
-    titles = [info.network.title for info in infos]
-    first = infos[0]
+    titles, first = [info.network.title for info in infos], infos[0]
     return BundleInfo(
         actinscope_version=version,
         created=created,

@@ -20,17 +20,11 @@ _WHAT = "the golden images"
 
 @dataclass(frozen=True, eq=False)
 class Golden:
-    """n raw images with the network input and the probabilities they must give.
+    """n raw images with the network input and the probabilities they must give."""
 
-    Attributes:
-        images: as they were read, before any preprocessing.
-        inputs: (n, S, S, C) float32, the network's input.
-        probabilities: (n, K) float32, as the training framework gave them.
-    """
-
-    images: tuple[Image, ...]
-    inputs: NDArray[np.float32]
-    probabilities: NDArray[np.float32]
+    images: tuple[Image, ...]  # as they were read, before any preprocessing
+    inputs: NDArray[np.float32]  # (n, S, S, C), the network's
+    probabilities: NDArray[np.float32]  # (n, K), as the training framework gave them
 
 
 def pack_golden(
@@ -41,9 +35,8 @@ def pack_golden(
         "n": np.array(len(images)),
         "input": np.asarray(inputs, dtype=np.float32),
         "probabilities": np.asarray(probabilities, dtype=np.float32),
+        **{f"image_{place}": image.pixels for place, image in enumerate(images)},
     }
-    for place, image in enumerate(images):
-        arrays[f"image_{place}"] = image.pixels
     stream = io.BytesIO()
     np.savez_compressed(stream, allow_pickle=False, **arrays)
     return stream.getvalue(), tuple(_describe(image) for image in images)
@@ -68,9 +61,7 @@ def unpack_golden(data: bytes, entries: Sequence[GoldenImage], *, where: Path) -
     """
     arrays = read_arrays(data, _WHAT, where=where, most_bytes=1 << 30)
     try:
-        images = tuple(
-            _image(arrays[f"image_{place}"], entry) for place, entry in enumerate(entries)
-        )
+        images = tuple(_image(arrays[f"image_{n}"], entry) for n, entry in enumerate(entries))
         golden = Golden(images, arrays["input"], arrays["probabilities"])
         count = int(arrays["n"])
     except KeyError as error:
@@ -82,21 +73,11 @@ def unpack_golden(data: bytes, entries: Sequence[GoldenImage], *, where: Path) -
 
 
 def _image(pixels: NDArray[Any], entry: GoldenImage) -> Image:
-    if (
-        pixels.ndim != 3
-        or pixels.dtype.kind not in "buif"
-        or len(entry.channel_names) != len(pixels)
-    ):
+    plain = pixels.ndim == 3 and pixels.dtype.kind in "buif"
+    if not plain or len(entry.channel_names) != len(pixels):
         raise ValueError(f"{entry.name} is not an image of the announced channels")
-    return Image(
-        path=Path(entry.name),
-        pixels=pixels,
-        channel_names=entry.channel_names,
-        pixel_size_um=entry.pixel_size_um,
-        is_colour=entry.is_colour,
-        value_range=entry.value_range,
-        notes=entry.notes,
-    )
+    described = {name: value for name, value in entry if name != "name"}
+    return Image(path=Path(entry.name), pixels=pixels, **described)
 
 
 def _check_shapes(golden: Golden, count: int, where: Path) -> None:

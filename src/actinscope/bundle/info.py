@@ -139,9 +139,7 @@ class BundleInfo(StoredModel):
     @model_validator(mode="after")
     def _reliability_fits(self) -> BundleInfo:
         found = [self.reliability, None if self.int8 is None else self.int8.reliability]
-        for one in found:
-            if one is None:
-                continue
+        for one in filter(None, found):
             if len(one.sets.thresholds) != len(self.classes):
                 raise ValueError("the thresholds of the prediction sets do not fit the classes")
             if one.ood is not None and len(one.ood.golden) != len(self.golden):
@@ -174,7 +172,5 @@ class BundleInfo(StoredModel):
             version = 3
         versioned = self.model_copy(update={"format_version": version})
         # Values that are not a number become null: a class without test images has no metric.
-        return (
-            versioned.model_dump_json(indent=2, by_alias=True, exclude=without).encode("utf-8")
-            + b"\n"
-        )
+        text = versioned.model_dump_json(indent=2, by_alias=True, exclude=without)
+        return f"{text}\n".encode()

@@ -204,11 +204,8 @@ def _members(files: Mapping[str, bytes], info: BundleInfo, path: Path) -> tuple[
         )
     members = []
     for folder, described in zip(folders, info.members, strict=True):
-        own = {
-            name.removeprefix(f"{folder}/"): data
-            for name, data in files.items()
-            if name.startswith(f"{folder}/")
-        }
+        inside = [name for name in files if name.startswith(f"{folder}/")]
+        own = {name.removeprefix(f"{folder}/"): files[name] for name in inside}
         member = _checked(own, path / folder)
         if member.digest != described.digest:
             raise BundleError(
@@ -232,9 +229,7 @@ def require_member(member: Bundle, info: BundleInfo) -> None:
     ours = member.info
     if ours.members:
         raise BundleError(
-            "is an ensemble itself",
-            where=member.path,
-            remedy="Name its members one by one",
+            "is an ensemble itself", where=member.path, remedy="Name its members one by one"
         )
     if ours.classes != info.classes:
         raise BundleError(

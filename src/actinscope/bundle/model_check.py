@@ -18,11 +18,8 @@ def check_model(model: bytes, *, where: Path, classes: int | None) -> None:
     Refused are weights in other files (their paths could name any file of the
     machine) and operators outside the ONNX standard (they need foreign libraries).
 
-    Args:
-        model: the bytes of model.onnx.
-        where: the file, for messages.
-        classes: how many probabilities it must give; None where it gives the embedding
-            to something else that names the class.
+    It must give ``classes`` probabilities, or where that is None the embedding, to something else
+    that names the class.
     """
     network = _loaded(model, where, domains=_STANDARD_DOMAINS)
     output = PROBABILITIES if classes is not None else EMBEDDING

@@ -30,24 +30,15 @@ _LEAST_SPREAD = 0.1
 
 @dataclass(frozen=True, eq=False)
 class ReferenceFeatures:
-    """Features of training images in units of their standard deviation.
+    """Features of training images in units of their standard deviation."""
 
-    Attributes:
-        centre: (E,) float32, mean of each feature over the training images.
-        spread: (E,) float32, its standard deviation, not below a tenth of the median one.
-        rows: (M, E) float32, (feature - centre) / spread of M training images.
-    """
-
-    centre: NDArray[np.float32]
-    spread: NDArray[np.float32]
-    rows: NDArray[np.float32]
+    centre: NDArray[np.float32]  # (E,) mean of each feature over the training images
+    spread: NDArray[np.float32]  # (E,) its standard deviation, at least a tenth of the median one
+    rows: NDArray[np.float32]  # (M, E), (feature - centre) / spread of M training images
 
     def scaled(self, features: NDArray[Any]) -> NDArray[np.float32]:
         """(N, E) features of other images in the same units."""
-        found: NDArray[np.float32] = (
-            np.asarray(features, dtype=np.float32) - self.centre
-        ) / self.spread
-        return found
+        return np.asarray((np.asarray(features, np.float32) - self.centre) / self.spread)
 
 
 def reference_features(

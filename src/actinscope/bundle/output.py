@@ -48,19 +48,14 @@ class NetworkOutput:
         """(N, K) as the network gives them; of an ensemble the plain mean of these."""
         if not self.members:
             return self.probabilities
-        mean: NDArray[np.float64] = np.mean([one.probabilities for one in self.members], axis=0)
-        return mean
+        return np.asarray(np.mean([one.probabilities for one in self.members], axis=0))
 
     def rows(self, chosen: NDArray[np.bool_]) -> NetworkOutput:
         """The outputs of the images for which ``chosen`` (N,) is true."""
-        embedding, maps, early = self.embedding, self.class_maps, self.early_features
-        return NetworkOutput(
-            probabilities=self.probabilities[chosen],
-            embedding=None if embedding is None else embedding[chosen],
-            class_maps=None if maps is None else maps[chosen],
-            early_features=None if early is None else early[chosen],
-            members=tuple(one.rows(chosen) for one in self.members),
-        )
+        arrays = (self.embedding, self.class_maps, self.early_features)
+        embedding, maps, early = (None if one is None else one[chosen] for one in arrays)
+        members = tuple(one.rows(chosen) for one in self.members)
+        return NetworkOutput(self.probabilities[chosen], embedding, maps, early, members)
 
 
 def stack_outputs(
@@ -104,12 +99,10 @@ def _stacked(
     if good is None:
         return np.concatenate(arrays)
     spread = np.full((len(good), *arrays[0].shape[1:]), np.nan, dtype=arrays[0].dtype)
-    rows = np.flatnonzero(good)
-    place = 0
+    ends = np.cumsum([len(array) for array in arrays])
     # Each batch goes straight to its rows: class maps are large, and one copy of them is enough.
-    for array in arrays:
-        spread[rows[place : place + len(array)]] = array
-        place += len(array)
+    for rows, array in zip(np.split(np.flatnonzero(good), ends), arrays, strict=False):
+        spread[rows] = array
     return spread
 
 
@@ -126,5 +119,4 @@ def calibrated(probabilities: NDArray[np.floating], temperature: float) -> NDArr
     scaled = logits / temperature
     scaled -= scaled.max(axis=1, keepdims=True, initial=-np.inf)
     weights = np.exp(scaled)
-    result: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
-    return result
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))

@@ -42,10 +42,8 @@ _STANDARD_DOMAINS = ("", "ai.onnx")
 def quantize_network(model: bytes, inputs: NDArray[np.float32]) -> bytes:
     """The bytes of an ONNX file that computes with 8 bits what ``model`` does with 32.
 
-    Args:
-        model: the bytes of an ONNX file as :class:`~actinscope.bundle.InferenceSession`
-            takes it.
-        inputs: (n, S, S, C) float32, prepared images that the ranges are taken from.
+    ``model`` is an ONNX file as :class:`~actinscope.bundle.session.InferenceSession` takes it;
+    the ranges are taken from the prepared images ``inputs``, (n, S, S, C).
 
     Raises:
         BundleError: there is nothing in the network to quantise, or no image.
@@ -54,7 +52,7 @@ def quantize_network(model: bytes, inputs: NDArray[np.float32]) -> bytes:
 
     if not len(inputs):
         raise BundleError("there are no images to take the ranges of the layers from")
-    prepared = onnx.load_model_from_string(_prepare(model))
+    prepared = _prepared(model)
     kept = _float_nodes(prepared.graph)
     convolutions = [node for node in prepared.graph.node if node.op_type == "Conv"]
     if all(node.name in kept for node in convolutions):
@@ -65,12 +63,11 @@ def quantize_network(model: bytes, inputs: NDArray[np.float32]) -> bytes:
     quantized = onnx.load_model_from_string(_quantize(prepared, inputs, kept))
     _correct_biases(quantized.graph, prepared, inputs)
     _drop_unused_domains(quantized)
-    result: bytes = quantized.SerializeToString()
-    return result
+    return bytes(quantized.SerializeToString())
 
 
-def _prepare(model: bytes) -> bytes:
-    """Fold what can be folded, write the shape of every tensor, name every node."""
+def _prepared(model: bytes) -> Any:
+    """The network with folded constants, the shape of every tensor and a name for every node."""
     import onnx
 
     quantization = import_quantization()
@@ -84,8 +81,7 @@ def _prepare(model: bytes) -> bytes:
         network = onnx.load(str(after))
     for place, node in enumerate(network.graph.node):
         node.name = node.name or f"node_{place}"
-    result: bytes = network.SerializeToString()
-    return result
+    return network
 
 
 def _float_nodes(graph: Any) -> set[str]:
@@ -130,21 +126,17 @@ class _OneByOne:
     """Hands the calibration images (n, S, S, C) to ONNX Runtime, which asks for the next."""
 
     def __init__(self, inputs: NDArray[np.float32]) -> None:
-        self._images = iter(inputs)
+        self._feeds = ({INPUT: image[np.newaxis]} for image in inputs)
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
         """The network's input (1, S, S, C), None at the end."""
-        image = next(self._images, None)
-        return None if image is None else {INPUT: image[np.newaxis]}
+        return next(self._feeds, None)
 
 
 def _correct_biases(graph: Any, prepared: Any, inputs: NDArray[np.float32]) -> None:
     """Take from every 8-bit convolution's bias what the rounding of its weights adds on average.
 
-    Args:
-        graph: the quantised graph; its biases are changed in place.
-        prepared: the float32 network that it was made from.
-        inputs: (n, S, S, C), to take the mean input of every convolution from.
+    ``graph`` is changed in place; ``prepared`` is the float32 network that it was made from.
     """
     from onnx import numpy_helper
 
@@ -163,7 +155,8 @@ def _correct_biases(graph: Any, prepared: Any, inputs: NDArray[np.float32]) -> N
         values, scale = (numpy_helper.to_array(tensors[name]) for name in weights.input[:2])
         rounded = values.astype(np.float64) * scale.reshape(-1, *[1] * (values.ndim - 1))
         error = (rounded - numpy_helper.to_array(exact[original.input[1]])).sum(axis=(2, 3))
-        shift = _applied(error, means[original.input[0]], groups=_groups(node))
+        groups = next((int(one.i) for one in node.attribute if one.name == "group"), 1)
+        shift = _applied(error, means[original.input[0]], groups=groups)
         stored = tensors[bias.input[0]]
         steps = np.rint(shift / numpy_helper.to_array(tensors[bias.input[1]]))
         limits = np.iinfo(np.int32)
@@ -176,12 +169,7 @@ def _applied(
 ) -> NDArray[np.float64]:
     """(O,) mean shift of the outputs: error (O, I / groups) of the weights times mean (I,)."""
     seen = mean.reshape(groups, -1).repeat(len(error) // groups, axis=0)  # (O, I / groups)
-    shift: NDArray[np.float64] = (error * seen).sum(axis=1)
-    return shift
-
-
-def _groups(node: Any) -> int:
-    return next((int(one.i) for one in node.attribute if one.name == "group"), 1)
+    return np.asarray((error * seen).sum(axis=1))
 
 
 def _mean_inputs(prepared: Any, inputs: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:

@@ -138,15 +138,16 @@ class InferenceSession:
     def _named(self, arrays: list[NDArray[np.float32]]) -> NetworkOutput:
         # Fewer arrays than names where only the first outputs were asked for.
         found = dict(zip(self._engine.outputs, arrays, strict=False))
-        embedding, maps = found.get(EMBEDDING), found.get(CLASS_MAPS)
-        early = found.get(EARLY_FEATURES)
         if self._trees is not None:
-            found[PROBABILITIES], maps = self._trees.run(found[EMBEDDING]), None
+            found[PROBABILITIES] = self._trees.run(found[EMBEDDING])
+            found.pop(CLASS_MAPS, None)
+        probabilities = found.pop(PROBABILITIES).astype(np.float64)
+        others = {name: array.astype(np.float32, copy=False) for name, array in found.items()}
         return NetworkOutput(
-            probabilities=found[PROBABILITIES].astype(np.float64),
-            embedding=None if embedding is None else embedding.astype(np.float32, copy=False),
-            class_maps=None if maps is None else maps.astype(np.float32, copy=False),
-            early_features=None if early is None else early.astype(np.float32, copy=False),
+            probabilities,
+            others.get(EMBEDDING),
+            others.get(CLASS_MAPS),
+            others.get(EARLY_FEATURES),
         )
 
 
@@ -225,7 +226,5 @@ def joint_output(networks: Sequence[Bundle], outputs: Sequence[NetworkOutput]) -
 
 
 def _calibrated(network: Bundle, output: NetworkOutput) -> NDArray[np.float64]:
-    rules = network.info.reliability
-    if rules is None:
-        return output.probabilities
-    return calibrated(output.probabilities, rules.temperature)
+    rules, given = network.info.reliability, output.probabilities
+    return given if rules is None else calibrated(given, rules.temperature)

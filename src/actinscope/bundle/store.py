@@ -56,8 +56,12 @@ def save_bundle(
         ValueError: the parts do not fit each other.
         OutputError: ``folder`` cannot be written or holds something else.
     """
-    folder = Path(folder)
-    _check_parts(info, golden_images, golden_inputs, golden_probabilities)
+    count, given = len(golden_images), golden_probabilities.shape
+    if not count or given != (count, len(info.classes)) or len(golden_inputs) != count:
+        raise ValueError(
+            f"{count} golden images, inputs of shape {golden_inputs.shape} and probabilities of "
+            f"shape {given} do not fit {len(info.classes)} classes"
+        )
     golden, entries = pack_golden(golden_images, golden_inputs, golden_probabilities)
     files = {MODEL_FILE: Path(onnx_path).read_bytes(), GOLDEN_FILE: golden}
     if trees is not None:
@@ -66,7 +70,7 @@ def save_bundle(
     empty = {"int8": None, "reliability": None}
     complete = info.model_copy(update=empty | {"golden": entries, "files": hashes})
     files[INFO_FILE] = complete.as_json()
-    return write_bundle(folder, files)
+    return write_bundle(Path(folder), files)
 
 
 def write_bundle(folder: Path, files: Mapping[str, bytes]) -> Bundle:
@@ -154,17 +158,3 @@ def _store_info(bundle: Bundle, info: BundleInfo) -> Bundle:
     with atomic_path(bundle.path / INFO_FILE) as temporary:
         temporary.write_bytes(data)
     return replace(bundle, info=info, digest=hashlib.sha256(data).hexdigest())
-
-
-def _check_parts(
-    info: BundleInfo,
-    images: Sequence[Image],
-    inputs: NDArray[np.float32],
-    probabilities: NDArray[np.float32],
-) -> None:
-    shape = (len(images), len(info.classes))
-    if not images or probabilities.shape != shape or len(inputs) != len(images):
-        raise ValueError(
-            f"{len(images)} golden images, inputs of shape {inputs.shape} and probabilities of "
-            f"shape {probabilities.shape} do not fit {len(info.classes)} classes"
-        )

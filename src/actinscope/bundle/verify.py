@@ -39,12 +39,10 @@ class Verification:
 
     Attributes:
         images: how many golden images were replayed.
-        input_difference: largest absolute difference of a preprocessed value.
-        input_tolerance: what is allowed there.
-        probability_difference: largest absolute difference of a probability.
-        probability_tolerance: what is allowed there.
-        worst_image: number of the golden image with the largest difference, from 0.
-        worst_class: the class whose probability differs most.
+        input_difference, input_tolerance: largest absolute difference of a preprocessed value,
+            and what is allowed.
+        probability_difference, probability_tolerance: the same of a probability.
+        worst_image, worst_class: golden image (from 0) and class of that difference.
         backend: the runtime that was used.
         int8_difference: largest absolute difference of a probability of the INT8 network,
             at most ``INT8_TOLERANCE``; None where the bundle has none.
@@ -74,10 +72,7 @@ class Verification:
 
 
 def verify_bundle(
-    path: Path | Bundle,
-    *,
-    backend: str = "auto",
-    tolerance: float | None = None,
+    path: Path | Bundle, *, backend: str = "auto", tolerance: float | None = None
 ) -> Verification:
     """Replay the golden images: raw pixels, preprocessing, network, probabilities.
 

@@ -132,8 +132,8 @@ class DecisionRules:
             return (*self._vote_notes(), *notes_of_members([one.notes for one in self.members]))
         if self.fitted is None:
             return ()
-        notes = (*self.fitted.notes, self.fitted.sets.note, self.fitted.abstain.note)
-        return tuple(note for note in notes if note)
+        rules = self.fitted
+        return tuple(filter(None, (*rules.notes, rules.sets.note, rules.abstain.note)))
 
     def __call__(self, output: NetworkOutput) -> Decisions:
         """Apply the rules to the outputs for N images.
@@ -153,9 +153,8 @@ class DecisionRules:
 
     def probabilities(self, output: NetworkOutput) -> NDArray[np.float64]:
         """(N, K) calibrated probabilities alone; those of an ensemble come calibrated."""
-        if self.fitted is None:
-            return output.probabilities
-        return calibrated(output.probabilities, self.fitted.temperature)
+        given = output.probabilities
+        return given if self.fitted is None else calibrated(given, self.fitted.temperature)
 
     def _voted(self, output: NetworkOutput, probabilities: NDArray[np.float64]) -> Decisions:
         # Of no image there may be no members' outputs either: each is then given the empty one.
@@ -217,8 +216,7 @@ def _abstained(
         return in_set.sum(axis=1) != 1 if fitted.sets.known else None
     if rule.confidence is None:
         return None
-    unsure: NDArray[np.bool_] = probabilities.max(axis=1, initial=0.0) < rule.confidence
-    return unsure
+    return np.asarray(probabilities.max(axis=1, initial=0.0) < rule.confidence)
 
 
 def _decisions(

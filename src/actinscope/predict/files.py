@@ -20,12 +20,7 @@ from actinscope.predict.partial import PartialOutput, check_writable
 from actinscope.predict.pipeline import in_batches, predict_batches
 from actinscope.predict.predictor import Predictor
 from actinscope.predict.table import identity, require_replaceable, task_header, task_rows
-from actinscope.predict.tasks import (
-    Task,
-    find_sources,
-    tasks_from_masks,
-    tasks_from_table,
-)
+from actinscope.predict.tasks import Task, find_sources, tasks_from_masks, tasks_from_table
 
 
 @dataclass(frozen=True)
@@ -58,25 +53,15 @@ class PredictOptions:
 
 @dataclass(frozen=True)
 class PredictSummary:
-    """What came of it.
-
-    Attributes:
-        output: the CSV.
-        done: rows with a prediction.
-        failed: rows with an error.
-        problems: (name, message) of each failed row, in the order of the rows.
-        resumed: rows that an earlier, interrupted run had already written.
-        notes: the bundle's notices, and what was decided on the way.
-        backend: the runtime that computed it.
-    """
+    """What came of it."""
 
     output: Path
-    done: int
-    failed: int
-    problems: tuple[tuple[str, str], ...]
-    resumed: int
-    notes: tuple[str, ...]
-    backend: str
+    done: int  # rows with a prediction
+    failed: int  # rows with an error
+    problems: tuple[tuple[str, str], ...]  # (name, message) of each failed row, in order
+    resumed: int  # rows that an earlier, interrupted run had already written
+    notes: tuple[str, ...]  # the bundle's notices, and what was decided on the way
+    backend: str  # the runtime that computed it
 
 
 @dataclass(frozen=True)
@@ -197,21 +182,19 @@ class TaskReader:
         """
         if task.problem:
             raise ImageError(task.problem, where=task.path)
-        if task.region is not None and task.field_shape is not None:
-            self._check_shape(task.path, task.field_shape)
-        return self._reader.read(task.path, task.region)
-
-    def _check_shape(self, path: Path, expected: tuple[int, int]) -> None:
-        if path not in self._shapes:
-            self._shapes[path] = self._reader.shape_of(path)
-        shape = self._shapes[path]
-        if shape != expected:
-            raise ImageError(
-                f"the field has {shape[0]} x {shape[1]} pixels, its mask "
-                f"{expected[0]} x {expected[1]} (rows x columns)",
-                where=path,
-                remedy="Give the mask that was made from this field",
-            )
+        expected, path = task.field_shape, task.path
+        if task.region is not None and expected is not None:
+            if path not in self._shapes:
+                self._shapes[path] = self._reader.shape_of(path)
+            shape = self._shapes[path]
+            if shape != expected:
+                raise ImageError(
+                    f"the field has {shape[0]} x {shape[1]} pixels, its mask "
+                    f"{expected[0]} x {expected[1]} (rows x columns)",
+                    where=path,
+                    remedy="Give the mask that was made from this field",
+                )
+        return self._reader.read(path, task.region)
 
 
 def _crop_size_of(bundle: Bundle, options: PredictOptions) -> int | None:
@@ -278,10 +261,9 @@ def plan_rows(bundle: Bundle, paths: Sequence[Path], options: PredictOptions) ->
 
 def _fingerprint(predictor: Predictor, plan: Plan, batch_size: int, reading: ReadOptions) -> str:
     """Changes with everything that the rows depend on, the files' size and time included."""
-    digest = hashlib.sha256()
     bundle = [predictor.bundle.digest, predictor.backend, predictor.precision]
     head = [__version__, *bundle, batch_size, plan.groups, reading.model_dump()]
-    digest.update(json.dumps(head).encode())
+    digest = hashlib.sha256(json.dumps(head).encode())
     stamp: tuple[Path | None, list[int]] = (None, [])
     for task in plan.tasks:
         if stamp[0] != task.path:

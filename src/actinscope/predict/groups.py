@@ -25,23 +25,19 @@ class GroupColumns:
 
     def add_to(self, tasks: Sequence[Task]) -> tuple[list[Task], int]:
         """The tasks with their cells, and how many found no row."""
+        keys = [(_place(task.path), task.object_id) for task in tasks]
+        cells = [self._cells.get(key) or self._cells.get((key[0], "")) for key in keys]
         empty = dict.fromkeys(self.columns, "")
-        found: list[Task] = []
-        missing = 0
-        for task in tasks:
-            place = _place(task.path)
-            cells = self._cells.get((place, task.object_id)) or self._cells.get((place, ""))
-            missing += cells is None
-            found.append(replace(task, groups=empty if cells is None else cells))
-        return found, missing
+        filled = [empty if own is None else own for own in cells]
+        both = zip(tasks, filled, strict=True)
+        return [replace(task, groups=own) for task, own in both], cells.count(None)
 
 
 def read_group_columns(manifest: Path, folders: Sequence[Path] = ()) -> GroupColumns:
     """Read a CSV with a column ``path`` and whatever columns are to be copied.
 
     Paths are relative to the CSV's folder, to one of ``folders`` (as `scan` writes them) or
-    to the working folder, whichever exists.
-    A column ``object`` tells the cells of one field apart.
+    to the working folder, whichever exists. A column ``object`` tells the cells of one field apart.
 
     Raises:
         ManifestError: broken, without a path column, with a column that predictions
@@ -66,11 +62,9 @@ def read_group_columns(manifest: Path, folders: Sequence[Path] = ()) -> GroupCol
 
 def _find(row: Row, folders: Sequence[Path]) -> Path:
     written = row.get("path")
-    for text in dict.fromkeys((written, written.replace("\\", "/"))):
-        for folder in folders:
-            if os.path.lexists(folder / text):
-                return folder / text
-    return Path(written)
+    texts = dict.fromkeys((written, written.replace("\\", "/")))
+    paths = (folder / text for text in texts for folder in folders)
+    return next((path for path in paths if os.path.lexists(path)), Path(written))
 
 
 def _place(path: Path) -> str:

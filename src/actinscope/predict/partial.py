@@ -72,7 +72,7 @@ class PartialOutput:
                         rows, ends = _whole_rows(data, len(header), row_fits)
                         done = len(rows)
                         count = done if done == total else done // batch_size * batch_size
-                        self.kept, size = rows[:count], ([len(header), *ends])[count]
+                        self.kept, size = rows[:count], [len(header), *ends][count]
                 self._stream.truncate(size)
                 self._stream.seek(size)
                 write_json_atomic(self._sidecar, {"fingerprint": fingerprint})
@@ -160,12 +160,7 @@ def _whole_rows(data: bytes, start: int, row_fits: RowFits) -> tuple[list[list[s
 
 
 def check_writable(output: Path, *, expected_bytes: int) -> None:
-    """Raise OutputError now if ``output`` could not be written hours later.
-
-    Args:
-        output: the file to be.
-        expected_bytes: about how large it will be.
-    """
+    """Raise OutputError now if ``output`` could not be written hours later."""
     if output.is_dir():
         raise OutputError("this is a folder", where=output, remedy="Name a CSV file")
     if not output.parent.is_dir():

@@ -23,17 +23,11 @@ AHEAD = 128
 
 @dataclass(frozen=True, eq=False)
 class PredictedBatch(Generic[Item]):
-    """The outputs for one batch.
+    """The outputs for one batch."""
 
-    Attributes:
-        items: the batch, in order.
-        errors: one message an item, empty where it was predicted.
-        output: of the items without an error only, in order.
-    """
-
-    items: tuple[Item, ...]
-    errors: tuple[str, ...]
-    output: NetworkOutput
+    items: tuple[Item, ...]  # the batch, in order
+    errors: tuple[str, ...]  # one message an item, empty where it was predicted
+    output: NetworkOutput  # of the items without an error only, in order
 
 
 def predict_batches(
@@ -49,11 +43,9 @@ def predict_batches(
     then takes the next, of whatever batch. So pixels are in memory for as many images as
     there are threads, and no core waits for the slowest image of a batch.
 
-    Args:
-        predictor: the network.
-        batches: what to read.
-        prepare: reads one item's image and makes the networks' input; called in several threads.
-        probabilities_only: the other outputs are not wanted, but for what judging needs.
+    ``prepare`` reads one item's image and makes the networks' input; it is called in several
+    threads. With ``probabilities_only`` the other outputs are not wanted, but for what judging
+    needs.
     """
 
     def work(item: Item) -> NetworkOutput | str:

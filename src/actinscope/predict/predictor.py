@@ -81,10 +81,7 @@ class Predictor:
         return tuple(ready[number] for number in self._alike)
 
     def prepare_scaled(self, scaled: NDArray[np.float32]) -> NetworkInputs:
-        """The network's input for an image that the preprocessing has already scaled.
-
-        Args:
-            scaled: (S, S, K) float32 in 0..1, as ``preprocess.to_scaled`` gives it.
+        """The network's input for an image (S, S, K) as ``preprocess.to_scaled`` gives it.
 
         Raises:
             UsageError: an ensemble, whose members each scale images in their own way.
@@ -112,19 +109,16 @@ class Predictor:
         of its members' probabilities, each calibrated with the member's own temperature, and the
         members' own outputs come with them.
         """
-        return joint_output(
-            self.bundle.networks,
-            [
-                session.run_one(
-                    array,
-                    probabilities_only=probabilities_only,
-                    early_features=rules.wants_features,
-                )
-                for session, array, rules in zip(
-                    self._sessions, prepared, self.rules.networks, strict=True
-                )
-            ],
-        )
+        parts = zip(self._sessions, prepared, self.rules.networks, strict=True)
+        outputs = [
+            session.run_one(
+                array,
+                probabilities_only=probabilities_only,
+                early_features=rules.wants_features,
+            )
+            for session, array, rules in parts
+        ]
+        return joint_output(self.bundle.networks, outputs)
 
     def predict_inputs(self, batches: Sequence[NDArray[np.float32]]) -> NetworkOutput:
         """Outputs for prepared images: for every network (N, S, S, C) float32 in its range."""

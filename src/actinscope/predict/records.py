@@ -84,15 +84,11 @@ def predict_records(
     batch_size: int = 32,
     progress: Callable[[int, int], None] | None = None,
 ) -> RecordOutputs:
-    """Predict ``records``; a bad one becomes a message, not the end.
+    """Predict ``records``, images or cells of fields; a bad one becomes a message, not the end.
 
-    Args:
-        predictor: the network.
-        records: images, or cells of fields.
-        images: a reader of them, which serves every bundle, or what scales them for the
-            one network of the bundle.
-        batch_size: records per batch.
-        progress: called with (records done, records in all) after each batch.
+    ``images`` is a reader of them, which serves every bundle, or what scales them for the one
+    network of the bundle. ``progress`` is called with (records done, records in all) after each
+    batch of ``batch_size``.
     """
 
     def prepare(record: Record) -> NetworkInputs:
@@ -112,5 +108,4 @@ def predict_records(
     errors = tuple(error for batch in batches for error in batch.errors)
     good = np.array([not error for error in errors], dtype=np.bool_)
     outputs = [batch.output for batch in batches]
-    output = stack_outputs(outputs, classes=len(predictor.classes), good=good)
-    return RecordOutputs(output, errors)
+    return RecordOutputs(stack_outputs(outputs, classes=len(predictor.classes), good=good), errors)

@@ -39,13 +39,10 @@ def is_own_column(name: str) -> bool:
 def require_free_columns(columns: Iterable[str], where: Path, *, folds: bool = False) -> None:
     """Refuse columns of a study that a predictions table fills itself.
 
-    Args:
-        columns: of the study.
-        where: for messages.
-        folds: refuse those of a cross-validation, too.
+    With ``folds`` also those that the table of a cross-validation fills.
 
     Raises:
-        ManifestError: names the first of them.
+        ManifestError: there are some; it names the first.
     """
     for name in columns:
         if is_own_column(name) or (folds and name in FOLD_COLUMNS):
@@ -69,14 +66,10 @@ def task_rows(
 ) -> list[list[str]]:
     """One row of text per task of ``batch``; an unfamiliar image has no predicted class."""
     decisions = rules(batch.output)
-    places = iter(range(len(batch.output)))
+    named = (_named(decisions, place, classes) for place in range(len(batch.output)))
     empty = [""] * (1 + len(_measured(classes, rules.has_rules)))
     return [
-        [
-            *identity(task, groups),
-            *(empty if error else _named(decisions, next(places), classes)),
-            error,
-        ]
+        [*identity(task, groups), *(empty if error else next(named)), error]
         for task, error in zip(batch.items, batch.errors, strict=True)
     ]
 
@@ -139,9 +132,9 @@ def require_replaceable(output: Path) -> None:
         UsageError: ``output`` is such a file.
         OutputError: ``output`` cannot be read.
     """
-    start = (",".join(_OF_TASKS) + ",").encode()
     if not output.is_file():
         return
+    start = (",".join(_OF_TASKS) + ",").encode()
     try:
         with output.open("rb") as stream:
             found = stream.read(len(start))

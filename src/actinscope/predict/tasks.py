@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -117,28 +118,26 @@ class _MaskFinder:
 
     def __init__(self, folder: Path, sources: Sequence[Source]) -> None:
         self._folder = folder
-        self._by_relative: dict[str, list[Path]] = {}
-        self._by_name: dict[str, list[Path]] = {}
+        self._by_relative: dict[str, list[Path]] = defaultdict(list)
+        self._by_name: dict[str, list[Path]] = defaultdict(list)
         for path in list_images([folder]):
             relative = path.relative_to(folder).with_suffix("")
-            self._by_relative.setdefault(relative.as_posix(), []).append(path)
-            self._by_name.setdefault(relative.name, []).append(path)
+            self._by_relative[relative.as_posix()].append(path)
+            self._by_name[relative.name].append(path)
         self._stems = [source.relative.stem for source in sources]
 
     def find(self, source: Source) -> Path:
         same_place = self._by_relative.get(source.relative.with_suffix("").as_posix(), [])
         exact = [path for path in same_place if path.suffix == source.relative.suffix]
         same_name = self._by_name.get(source.relative.stem, [])
-        for candidates in (exact, same_place, same_name):
-            if len(candidates) > 1:
-                raise ImageError(
-                    f"{len(candidates)} masks could belong to it "
-                    f"({', '.join(path.name for path in candidates[:3])})",
-                    where=source.path,
-                    remedy="Give each mask the relative path of its field",
-                )
-            if candidates:
-                break
+        candidates = exact or same_place or same_name
+        if len(candidates) > 1:
+            raise ImageError(
+                f"{len(candidates)} masks could belong to it "
+                f"({', '.join(path.name for path in candidates[:3])})",
+                where=source.path,
+                remedy="Give each mask the relative path of its field",
+            )
         if not candidates:
             raise ImageError(
                 "there is no mask for this field",
@@ -176,17 +175,15 @@ def tasks_from_table(sources: Sequence[Source], table: Path, *, crop_size: int) 
     tasks: list[Task] = []
     for source in sources:
         keys = [source.name, source.relative.as_posix(), source.relative.name]
-        key = next((key for key in keys if key in by_name), None)
-        if key is None:
+        key = next((key for key in keys if key in by_name), "")
+        objects: Sequence[CellObject] = ()
+        if not key:
             problem = f"the objects table {Path(table).name} does not name this file"
-            tasks.append(Task(source.path, source.name, problem=problem))
         elif key == source.relative.name != source.relative.as_posix() and names.count(key) > 1:
             problem = f"several files are called {key}, the objects table cannot tell them apart"
-            tasks.append(Task(source.path, source.name, problem=problem))
         else:
-            tasks += _object_tasks(
-                source, by_name[key], crop_size, None, "the objects table has no object of it"
-            )
+            problem, objects = "the objects table has no object of it", by_name[key]
+        tasks += _object_tasks(source, objects, crop_size, None, problem)
     return tasks
 
 

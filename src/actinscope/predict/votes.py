@@ -27,8 +27,7 @@ from numpy.typing import NDArray
 
 def majority(votes: Sequence[NDArray[np.bool_]]) -> NDArray[np.bool_]:
     """Where more than half of M votes, arrays of one shape, are true."""
-    count: NDArray[np.int64] = np.stack(votes).sum(axis=0)
-    return np.greater(2 * count, len(votes))
+    return np.asarray(2 * np.stack(votes).sum(axis=0) > len(votes))
 
 
 def majority_score(scores: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -38,8 +37,7 @@ def majority_score(scores: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]
     number counts as above every limit.
     """
     ordered = np.sort(np.stack(scores), axis=0)  # what is no number comes last
-    score: NDArray[np.float64] = ordered[(len(scores) - 1) // 2]
-    return score
+    return np.asarray(ordered[(len(scores) - 1) // 2])
 
 
 def promised_coverage(coverages: Sequence[float]) -> float:

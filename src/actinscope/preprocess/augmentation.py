@@ -76,9 +76,7 @@ class AugmentSettings(BaseModel):
     @property
     def zoom_range(self) -> tuple[float, float]:
         """Smallest and largest zoom factor."""
-        if isinstance(self.zoom, tuple):
-            return self.zoom
-        return (1.0 - self.zoom, 1.0 + self.zoom)
+        return self.zoom if isinstance(self.zoom, tuple) else (1.0 - self.zoom, 1.0 + self.zoom)
 
     @classmethod
     def off(cls) -> AugmentSettings:
@@ -159,12 +157,8 @@ def affine_matrix(parameters: AugmentParameters, height: int, width: int) -> NDA
     shift = np.array([parameters.shift_x * width, parameters.shift_y * height])
     centre = np.array([(width - 1) / 2, (height - 1) / 2])
     # Flips act on the finished output: mirrored about the same centre.
-    flip = _matrix(
-        -1.0 if parameters.flip_horizontal else 1.0,
-        0.0,
-        0.0,
-        -1.0 if parameters.flip_vertical else 1.0,
-    )
+    flips = (parameters.flip_horizontal, parameters.flip_vertical)
+    flip = np.diag([-1.0 if one else 1.0 for one in flips])
     linear = rotate @ skew @ zoom @ flip
     offset = centre + rotate @ shift - linear @ centre
     return np.column_stack([linear, offset])
@@ -175,13 +169,7 @@ def apply_parameters(
 ) -> NDArray[np.float32]:
     """The variant of ``scaled`` that ``parameters`` describe: move, blur, gamma, gain, noise.
 
-    Args:
-        scaled: (H, W, K) float32 in 0..1; not changed.
-        parameters: one draw.
-        fill: what lies outside the image.
-
-    Returns:
-        A new contiguous (H, W, K) float32 array in 0..1.
+    From (H, W, K) float32 in 0..1, which is not changed, to a new contiguous array of this kind.
     """
     out = _move(scaled, parameters, fill)
     if parameters.blur > 0:
@@ -204,13 +192,7 @@ def augment(
 ) -> NDArray[np.float32]:
     """One random variant of a training image.
 
-    Args:
-        scaled: (H, W, K) float32 in 0..1; not changed.
-        settings: how far it may be varied.
-        rng: source of the draw.
-
-    Returns:
-        A new contiguous (H, W, K) float32 array in 0..1.
+    From (H, W, K) float32 in 0..1, which is not changed, to a new contiguous array of this kind.
     """
     return apply_parameters(scaled, draw_parameters(settings, rng), fill=settings.fill)
 
@@ -257,10 +239,7 @@ def _move(
 def _blur(scaled: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     import cv2
 
-    planes = [
-        cv2.GaussianBlur(
-            np.ascontiguousarray(scaled[..., index]), (0, 0), sigma, borderType=cv2.BORDER_REFLECT
-        )
-        for index in range(scaled.shape[-1])
-    ]
-    return np.stack(planes, axis=-1)
+    planes = [np.ascontiguousarray(plane) for plane in np.moveaxis(scaled, -1, 0)]
+    border = cv2.BORDER_REFLECT
+    blurred = [cv2.GaussianBlur(one, (0, 0), sigma, borderType=border) for one in planes]
+    return np.stack(blurred, axis=-1)

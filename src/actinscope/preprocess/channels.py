@@ -22,18 +22,14 @@ def choose_planes(
 ) -> tuple[int, ...]:
     """Positions (from 0) of the chosen channels, in the order in which they were chosen.
 
-    Args:
-        names: the channels of the file.
-        choice: ``"auto"`` for all of them, or names and numbers from 1.
-        adapt: whether the network will be given as many planes as there are channels.
+    ``choice`` is ``"auto"`` for all channels ``names`` of a file, or some of them by name or number
+    (from 1); with ``adapt`` the network is given as many planes as there are channels.
 
     Raises:
         SettingsError: an unknown or repeated channel, or more than three without ``adapt``.
     """
-    if choice == "auto":
-        planes = tuple(range(len(names)))
-    else:
-        planes = tuple(_position(names, one) for one in choice)
+    chosen = range(1, len(names) + 1) if choice == "auto" else choice
+    planes = tuple(_position(names, one) for one in chosen)
     if len(set(planes)) < len(planes):
         raise SettingsError(
             "a channel is chosen twice",
@@ -52,10 +48,10 @@ def choose_planes(
 
 def _position(names: tuple[str, ...], wanted: int | str) -> int:
     if isinstance(wanted, str):
-        folded = [name.casefold() for name in names]
-        hits = folded.count(wanted.strip().casefold())
+        folded, name = [name.casefold() for name in names], wanted.strip().casefold()
+        hits = folded.count(name)
         if hits == 1:
-            return folded.index(wanted.strip().casefold())
+            return folded.index(name)
         if hits > 1:
             raise SettingsError(
                 f"{hits} channels are called {wanted!r}",
@@ -82,11 +78,8 @@ def planes_of(
     that a file with the channels in another order is read correctly; otherwise the
     positions do.
 
-    Args:
-        image: the image at hand.
-        names: names of the chosen planes at fitting.
-        planes: positions of the chosen planes at fitting.
-        channel_names: names of all channels at fitting.
+    At fitting, ``channel_names`` were all channels, and ``names`` and ``planes`` the names and
+    the positions of the chosen ones.
 
     Raises:
         ImageError: another number of channels, or some of the names in other places and

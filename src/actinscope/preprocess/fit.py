@@ -33,10 +33,7 @@ def fit_preprocess(
 ) -> Preprocess:
     """Decide once, on training images only, how every image is preprocessed.
 
-    Args:
-        images: the training part, nothing else; gone through once, one at a time.
-        settings: what the user chose.
-        network: what the network wants.
+    ``images``, the training part and nothing else, are gone through once, one at a time.
 
     Raises:
         SettingsError: channels that do not exist, or too many of them.

@@ -42,9 +42,6 @@ class PixelPool:
     the pool is full every second value is dropped and later images give half as many,
     so memory stays below 2**22 values a plane for any number of images.
     Lowest and highest value are exact, over all finite pixels.
-
-    Args:
-        planes: number of planes.
     """
 
     def __init__(self, planes: int) -> None:
@@ -61,18 +58,12 @@ class PixelPool:
             self.highest[index] = max(self.highest[index], high)
             self._samples[index].append(_finite(spread_sample(plane, self._per_image)))
         if max(sum(map(len, pool)) for pool in self._samples) > _PIXELS_IN_POOL:
-            self._thin()
-
-    def _thin(self) -> None:
-        self._samples = [[np.concatenate(pool)[::2].copy()] for pool in self._samples]
-        self._per_image = max(self._per_image // 2, 1)
+            self._samples = [[np.concatenate(pool)[::2].copy()] for pool in self._samples]
+            self._per_image = max(self._per_image // 2, 1)
 
     def percentiles(self, low: float, high: float, *, joint: bool) -> list[tuple[float, float]]:
         """Low and high percentile per plane; with ``joint`` one pair for all planes."""
-        pools = [np.concatenate(pool) for pool in self._samples]
-        if joint:
-            return [_percentiles(np.concatenate(pools), low, high)] * len(pools)
-        return [_percentiles(pool, low, high) for pool in pools]
+        return _percentiles([np.concatenate(pool) for pool in self._samples], low, high, joint)
 
 
 def image_percentiles(
@@ -84,18 +75,13 @@ def image_percentiles(
     A plane without finite values gives (0, 0).
     """
     pools = [_finite(spread_sample(plane, _EXACT_PIXELS)) for plane in planes]
-    if joint:
-        return [_percentiles(np.concatenate(pools), low, high)] * len(pools)
-    return [_percentiles(pool, low, high) for pool in pools]
+    return _percentiles(pools, low, high, joint)
 
 
 def scale_plane(plane: NDArray[Any], low: float, high: float) -> NDArray[np.float32]:
     """Map ``low``..``high`` to 0..1 and clip; non-finite pixels become 0.
 
-    Args:
-        plane: (Y, X), any real dtype.
-        low: value that becomes 0.
-        high: value that becomes 1; where it is not above ``low`` the result is all 0.
+    ``plane`` is (Y, X) of any real dtype; where ``high`` is not above ``low`` the result is all 0.
     """
     if not high > low:
         return np.zeros(plane.shape, dtype=np.float32)
@@ -145,8 +131,12 @@ def _extremes(plane: NDArray[Any]) -> tuple[float, float]:
     return (float(plane.min()), float(plane.max()))
 
 
-def _percentiles(values: NDArray[np.float64], low: float, high: float) -> tuple[float, float]:
-    if values.size == 0:
-        return (0.0, 0.0)
-    bottom, top = np.percentile(values, [low, high])
-    return (float(bottom), float(top))
+def _percentiles(
+    pools: list[NDArray[np.float64]], low: float, high: float, joint: bool
+) -> list[tuple[float, float]]:
+    """Of each pool, or for each of them those of all; (0, 0) of no values."""
+    found = []
+    for values in [np.concatenate(pools)] if joint else pools:
+        bottom, top = np.percentile(values, [low, high]) if values.size else (0.0, 0.0)
+        found.append((float(bottom), float(top)))
+    return found * len(pools) if joint else found

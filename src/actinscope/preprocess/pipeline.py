@@ -37,16 +37,14 @@ class Preprocess(BaseModel):
         planes: positions (from 0) of the channels in use, in order.
         joint_colour: the planes are red, green and blue of one picture and share a range.
         intensity: resolved policy; ``auto`` is no longer possible.
-        low: value that becomes 0, per plane; empty for ``per_image``.
-        high: value that becomes 1, per plane; empty for ``per_image``.
-        low_percentile: used by ``percentile`` (for the record) and ``per_image``.
-        high_percentile: see ``low_percentile``.
+        low, high: values that become 0 and 1, per plane; empty for ``per_image``.
+        low_percentile, high_percentile: used by ``percentile`` (for the record) and
+            ``per_image``.
         value_range: nominal range of the training files' type; None for floating point.
         size: side of the square in pixels.
         resize: ``stretch`` or ``pad``.
         network_channels: planes of the network's input.
-        mean: subtracted from scaled values, per network channel.
-        std: divided by, per network channel.
+        mean, std: subtracted from scaled values and divided by, per network channel.
         order: ``bgr`` puts the first plane (red) last and the third (blue) first; a single
             plane is the same in both. Bundles from before it existed are ``rgb``.
         description: all this in one sentence.
@@ -121,8 +119,7 @@ class Preprocess(BaseModel):
     def mask_to_scaled(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """A mask (Y, X) of the image, resized as ``to_scaled`` resizes the image: (size, size)."""
         plane = fit_to_square(mask.astype(np.float32), self.size, self.resize)
-        inside: NDArray[np.bool_] = plane >= 0.5
-        return inside
+        return np.asarray(plane >= 0.5)
 
     def to_network(self, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
         """Spread scaled planes over the network's channels and normalise.
@@ -146,7 +143,8 @@ class Preprocess(BaseModel):
         # A plane for itself lies in one piece, which is twice as fast to calculate with.
         plane = np.empty(scaled.shape[:-1], dtype=np.float32)
         for channel in range(self.network_channels):
-            source = 0 if count == 1 else self._source(channel)
+            shown = channel if self.order == "rgb" else _COLOURS - 1 - channel
+            source = 0 if count == 1 else shown
             mean, std = np.float32(self.mean[channel]), np.float32(self.std[channel])
             if source < count:
                 np.subtract(scaled[..., source], mean, out=plane)
@@ -155,10 +153,6 @@ class Preprocess(BaseModel):
             else:
                 out[..., channel] = -mean / std
         return out
-
-    def _source(self, channel: int) -> int:
-        """The plane that a network channel shows."""
-        return channel if self.order == "rgb" else _COLOURS - 1 - channel
 
     def apply(self, image: Image) -> NDArray[np.float32]:
         """``to_network(to_scaled(image))``: (size, size, network_channels) float32."""
@@ -185,16 +179,11 @@ class Preprocess(BaseModel):
 
 
 def resize_plane(plane: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """Resize one plane, values kept in 0..1.
+    """Resize one plane (Y, X) float32, values kept in 0..1.
 
     A separable cubic filter: along an axis that shrinks it is widened by the shrink
     factor, so that detail too fine for the new grid is averaged away instead of turning
     into false stripes; along an axis that grows it interpolates.
-
-    Args:
-        plane: (Y, X) float32 in 0..1.
-        height: new Y.
-        width: new X.
     """
     if plane.shape == (height, width):
         return plane

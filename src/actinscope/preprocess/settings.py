@@ -24,8 +24,7 @@ class NetworkInput:
 
     Attributes:
         size: side of the square input in pixels.
-        mean: subtracted from values in 0..1, one per red, green and blue.
-        std: divided by, one per red, green and blue.
+        mean, std: subtracted from values in 0..1 and divided by, one per red, green and blue.
         channels: planes of the input; 3 for everything pretrained on photographs.
         order: whether red or blue is the first plane of the input; networks that come from
             Caffe want blue first. ``mean`` and ``std`` are red, green, blue in either case.

@@ -31,15 +31,10 @@ _LOOKAHEAD = 3
 
 @dataclass(frozen=True, eq=False)
 class LabelledImages:
-    """Images of one part as the preprocessing gives them.
+    """Images of one part as the preprocessing gives them."""
 
-    Attributes:
-        scaled: (N, H, W, K) float32 in 0..1; may be a mapped file.
-        labels: (N,) class indices.
-    """
-
-    scaled: NDArray[np.float32]
-    labels: NDArray[np.int64]
+    scaled: NDArray[np.float32]  # (N, H, W, K) float32 in 0..1; may be a mapped file
+    labels: NDArray[np.int64]  # (N,) class indices
 
 
 TakeBatch = Callable[[NDArray[np.int64], int], Batch]
@@ -109,16 +104,11 @@ class ViewPlan:
     so many epochs every image shows what stands in each place once, in an order of its own.
     As ``first`` moves on by ``refresh`` an epoch, the oldest view gives its place to one
     that was never shown.
-
-    Attributes:
-        views: how many views of every image are available.
-        refresh: new views of every image for each epoch, from 0 to ``views``.
-        seed: of the order.
     """
 
-    views: int
-    refresh: float
-    seed: int
+    views: int  # how many views of every image are available
+    refresh: float  # new views of every image for each epoch, from 0 to ``views``
+    seed: int  # of the order
 
     @property
     def slots(self) -> int:

@@ -38,17 +38,11 @@ _RESTART = "Repeat the settings of that search, or start again in another folder
 
 @dataclass(frozen=True, eq=False)
 class TrialResult(TrialOutcome):
-    """A finished trial of the record; ``log_losses`` are empty unless it is complete.
+    """A finished trial of the record; ``log_losses`` are empty unless it is complete."""
 
-    Attributes:
-        number: 0 is the base recipe.
-        values: of the dimensions searched.
-        rungs: rung -> objective so far, see :func:`rung_of`.
-    """
-
-    number: int
-    values: Mapping[str, Value]
-    rungs: Mapping[int, float]
+    number: int  # 0 is the base recipe
+    values: Mapping[str, Value]  # of the dimensions searched
+    rungs: Mapping[int, float]  # rung -> objective so far, see :func:`rung_of`
 
     @property
     def objective(self) -> float:

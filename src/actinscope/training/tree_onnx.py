@@ -24,40 +24,24 @@ TREE_OPSET = 3
 
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """One tree of n nodes; the root is node 0, and children come after their parent.
+    """One tree of n nodes; the root is node 0, and children come after their parent."""
 
-    Attributes:
-        target: the class whose logit it adds to.
-        feature: (n,) which feature a node tests; LEAF for leaves.
-        threshold: (n,) float32; a row goes left where its feature is smaller.
-        left: (n,) child for smaller values; LEAF for leaves.
-        right: (n,) the other child.
-        missing_left: (n,) whether a value that is not a number goes left.
-        value: (n,) float32, what a leaf adds to the logit; 0 elsewhere.
-    """
-
-    target: int
-    feature: NDArray[np.int64]
-    threshold: NDArray[np.float32]
-    left: NDArray[np.int64]
-    right: NDArray[np.int64]
-    missing_left: NDArray[np.bool_]
-    value: NDArray[np.float32]
+    target: int  # the class whose logit it adds to
+    feature: NDArray[np.int64]  # (n,) which feature a node tests; LEAF for leaves
+    threshold: NDArray[np.float32]  # (n,) float32; a row goes left where its feature is smaller
+    left: NDArray[np.int64]  # (n,) child for smaller values; LEAF for leaves
+    right: NDArray[np.int64]  # (n,) the other child
+    missing_left: NDArray[np.bool_]  # (n,) whether a value that is not a number goes left
+    value: NDArray[np.float32]  # (n,) float32, what a leaf adds to the logit; 0 elsewhere
 
 
 @dataclass(frozen=True, eq=False)
 class TreeEnsemble:
-    """Trees whose values add up to the logits of K classes; the softmax is taken of these.
+    """Trees whose values add up to the logits of K classes; the softmax is taken of these."""
 
-    Attributes:
-        trees: all of them.
-        base: (K,) float32, added to every logit.
-        features: how many there are.
-    """
-
-    trees: tuple[Tree, ...]
-    base: NDArray[np.float32]
-    features: int
+    trees: tuple[Tree, ...]  # all of them
+    base: NDArray[np.float32]  # (K,) float32, added to every logit
+    features: int  # how many there are
 
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """(N, K) for features (N, D), computed with NumPy alone."""
