@@ -43,14 +43,9 @@ def pack_golden(
 
 
 def _describe(image: Image) -> GoldenImage:
-    return GoldenImage(
-        name=image.path.name,  # the name only: bundles are handed on, folders are private
-        channel_names=image.channel_names,
-        pixel_size_um=image.pixel_size_um,
-        is_colour=image.is_colour,
-        value_range=image.value_range,
-        notes=image.notes,
-    )
+    shared = GoldenImage.model_fields.keys() - {"name"}
+    # The name only: bundles are handed on, folders are private.
+    return GoldenImage(name=image.path.name, **{name: getattr(image, name) for name in shared})
 
 
 def unpack_golden(data: bytes, entries: Sequence[GoldenImage], *, where: Path) -> Golden:
@@ -86,6 +81,6 @@ def _check_shapes(golden: Golden, count: int, where: Path) -> None:
         raise damaged(_WHAT, where, f"it holds {count} images, bundle.json names {n}")
     if golden.inputs.ndim != 4 or len(golden.inputs) != n or golden.inputs.dtype.kind != "f":
         raise damaged(_WHAT, where, f"its inputs have the shape {golden.inputs.shape}")
-    shape = golden.probabilities.shape
-    if golden.probabilities.ndim != 2 or shape[0] != n or golden.probabilities.dtype.kind != "f":
-        raise damaged(_WHAT, where, f"its probabilities have the shape {shape}")
+    given = golden.probabilities
+    if given.ndim != 2 or len(given) != n or given.dtype.kind != "f":
+        raise damaged(_WHAT, where, f"its probabilities have the shape {given.shape}")

@@ -54,12 +54,10 @@ def reference_features(
         kept = np.sort(np.random.default_rng(seed).choice(len(values), most, replace=False))
     spread = values.std(axis=0)
     floor = _LEAST_SPREAD * float(np.median(spread))
-    spread = np.maximum(spread, floor if floor > 0 else 1.0)
+    spread = np.maximum(spread, floor if floor > 0 else 1.0).astype(np.float32)
     centre = values.mean(axis=0).astype(np.float32)
-    spread32 = spread.astype(np.float32)
-    rows = (values[kept].astype(np.float32) - centre) / spread32
-    rounded = rows.astype(np.float16).astype(np.float32)
-    return ReferenceFeatures(centre, spread32, rounded), kept
+    rows = (values[kept].astype(np.float32) - centre) / spread
+    return ReferenceFeatures(centre, spread, rows.astype(np.float16).astype(np.float32)), kept
 
 
 def neighbour_distances(
@@ -121,5 +119,4 @@ def unpack_reference_features(data: bytes, count: int, *, where: Path) -> Refere
     finite = all(np.isfinite(array).all() for array in (centre, spread, rows))
     if not finite or not (spread > 0).all():
         raise damaged(_WHAT, where, "it holds values that are no numbers, or no spread")
-    wide = [array.astype(np.float32) for array in (centre, spread, rows)]
-    return ReferenceFeatures(*wide)
+    return ReferenceFeatures(*(array.astype(np.float32) for array in (centre, spread, rows)))

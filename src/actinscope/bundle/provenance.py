@@ -40,11 +40,7 @@ def group_digest(column: str, value: str) -> str:
 
 
 def read_training_hashes(data: bytes, *, where: Path) -> TrainingHashes:
-    """Read seen.json.
-
-    Raises:
-        BundleError: it is damaged.
-    """
+    """Read seen.json; raises BundleError where it is damaged."""
     try:
         return TrainingHashes.model_validate_json(data)
     except ValidationError as error:

@@ -217,8 +217,7 @@ def _compare_inputs(
 
 
 def _worst(differences: NDArray[np.float64]) -> tuple[int, ...]:
-    place = np.unravel_index(int(differences.argmax()), differences.shape)
-    return tuple(int(axis) for axis in place)
+    return tuple(map(int, np.unravel_index(int(differences.argmax()), differences.shape)))
 
 
 def _differences(

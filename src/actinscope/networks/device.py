@@ -55,8 +55,7 @@ def as_float32(model: Any) -> Any:
         return model
 
     def in_float32(layer: Any) -> Any:
-        config = {**layer.get_config(), "dtype": "float32"}
-        return type(layer).from_config(config)
+        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
 
     copy = keras.models.clone_model(model, clone_function=in_float32)
     copy.set_weights(model.get_weights())

@@ -56,16 +56,15 @@ def block_ends(model: Any) -> tuple[int, ...]:
     the cut where the smallest tensor crosses, so that nothing but the end is trained.
     """
     sizes = [_crossing_size(model, layers) for layers in range(1, len(model.layers))]
-    ends = [
+    ends = {
         layers
         for layers, (size, following) in enumerate(pairwise(sizes), start=1)
         if size is not None and layers > 1 and (following is None or following > size)
-    ]
+    }
     known = {layers: size for layers, size in enumerate(sizes, start=1) if size is not None}
     if known:
-        least = min(known.values())
-        ends.append(min(layers for layers, size in known.items() if size == least))
-    return tuple(sorted(set(ends)))
+        ends.add(min(known, key=known.__getitem__))  # the first of the smallest
+    return tuple(sorted(ends))
 
 
 def freeze_points(model: Any, frozen: int) -> tuple[int, ...]:

@@ -18,22 +18,16 @@ from actinscope.networks.backend import keras_backend
 class PartitionedNetwork:
     """One network as two: ``prefix`` (frozen) and ``tail`` (trained), sharing its layers.
 
-    Attributes:
-        prefix: Keras model from the image (N, S, S, C) to the list of crossing tensors,
-            or to the tensor itself where only one crosses.
-        tail: Keras model from what ``prefix`` puts out to the network's output.
-        layers: how many layers of the whole network are in ``prefix``.
-        crossing: the Keras tensors of the whole network that cross the cut.
-        shapes: shape of each crossing tensor without the batch axis.
-        operations: those of ``tail`` in topological order: layers, and other operations.
+    ``prefix`` is a Keras model from the image (N, S, S, C) to the list of crossing tensors, or to
+    the tensor itself where only one crosses; ``tail`` goes on to the network's output.
     """
 
     prefix: Any
     tail: Any
-    layers: int
-    crossing: tuple[Any, ...]
-    shapes: tuple[tuple[int, ...], ...]
-    operations: tuple[Any, ...]
+    layers: int  # of the whole network that are in ``prefix``
+    crossing: tuple[Any, ...]  # Keras tensors of the whole network
+    shapes: tuple[tuple[int, ...], ...]  # of each crossing tensor, without the batch axis
+    operations: tuple[Any, ...]  # of ``tail`` in topological order: layers, and others
 
 
 def boundary_tensors(model: Any, layers: int) -> list[Any]:

@@ -46,9 +46,7 @@ def _keras_applications() -> Iterator[NetworkEntry]:
 def _keras_application(variant: str, row: Mapping[str, Any]) -> NetworkEntry:
     low = variant.lower()
     url = _STORAGE + row["file"].format(low)
-    head = dict(row.get("head", {}))
-    if "dropout" in row:
-        head["dropout"] = row["dropout"]
+    head = row.get("head", {}) | ({"dropout": row["dropout"]} if "dropout" in row else {})
     if row.get("dense"):
         head = {"units": DENSE_UNITS, "dropout": DENSE_DROPOUT}
     return NetworkEntry(

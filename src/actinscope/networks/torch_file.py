@@ -128,8 +128,7 @@ def _read_storages(
     if len(keys) != len(set(keys)) or set(keys) != set(wanted):
         raise _BrokenError("the list of storages does not fit the tensors")
     found = {}
-    for key in keys:
-        storage = wanted[key]
+    for storage in map(wanted.__getitem__, keys):
         size = int.from_bytes(content[start : start + 8], "little", signed=True)
         if size != storage.size:
             raise _BrokenError(f"a storage has {size} elements instead of {storage.size}")
@@ -137,7 +136,7 @@ def _read_storages(
         end = start + size * np.dtype(storage.dtype).itemsize
         if end > len(content):
             raise _BrokenError("the file is cut short")
-        found[key] = np.frombuffer(content[start:end], dtype=storage.dtype)
+        found[storage.key] = np.frombuffer(content[start:end], dtype=storage.dtype)
         start = end
     if start != len(content):
         raise _BrokenError("there are bytes after the last tensor")

@@ -45,11 +45,9 @@ class PackageFile:
         """Path of the file, or None where the distribution is not installed."""
         # find_spec locates a top-level module without running any of its code.
         spec = importlib.util.find_spec(self.module)
-        for folder in (spec.submodule_search_locations or []) if spec else []:
-            for found in sorted(Path(folder).glob(self.pattern)):
-                if found.is_file():
-                    return found
-        return None
+        folders = (spec.submodule_search_locations or []) if spec else []
+        found = (file for one in folders for file in sorted(Path(one).glob(self.pattern)))
+        return next((file for file in found if file.is_file()), None)
 
     def present(self) -> bool:
         """Whether the file is there; its hash is checked when it is used."""

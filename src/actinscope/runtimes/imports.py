@@ -34,9 +34,8 @@ def import_openvino() -> Any:
             import openvino
 
             return openvino
-        hidden = {name: module for name, module in sys.modules.items() if _is_telemetry(name)}
-        for name in hidden:
-            del sys.modules[name]
+        names = [name for name in sys.modules if f"{name}.".startswith(f"{_TELEMETRY}.")]
+        hidden = {name: sys.modules.pop(name) for name in names}
         sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # "cannot be imported"
         try:
             import openvino
@@ -44,10 +43,6 @@ def import_openvino() -> Any:
             del sys.modules[_TELEMETRY]
             sys.modules.update(hidden)
         return openvino
-
-
-def _is_telemetry(name: str) -> bool:
-    return name == _TELEMETRY or name.startswith(f"{_TELEMETRY}.")
 
 
 def import_onnxruntime() -> Any:

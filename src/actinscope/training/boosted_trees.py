@@ -31,11 +31,7 @@ from actinscope.training.tree_onnx import Gaps, TreeEnsemble, read_tree_ensemble
 
 
 def require_xgboost() -> None:
-    """Refuse before any work is done where XGBoost is not installed.
-
-    Raises:
-        SettingsError: so it is.
-    """
+    """Raise SettingsError before any work is done where XGBoost is not installed."""
     try:
         import xgboost  # noqa: F401
     except ImportError as error:
@@ -89,8 +85,7 @@ def fit_boosted_trees(
     )
     write_history(folder / RunFile.HISTORY, history)
     kept = int(np.argmin([row["validation_loss"] for row in history])) + 1
-    trees = tuple(tree for one in rounds[:kept] for tree in one.trees)
-    forest = replace(rounds[0], trees=trees)
+    forest = replace(rounds[0], trees=tuple(tree for one in rounds[:kept] for tree in one.trees))
     return Fitted(model, tuple(history), kept, 0, len(model.layers), forest=forest)
 
 

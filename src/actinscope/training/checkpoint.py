@@ -55,17 +55,11 @@ _UNREADABLE = (
 
 @dataclass
 class TrainingState:
-    """How far a training has come.
+    """How far a training has come."""
 
-    Attributes:
-        identity: hash of all that decides the course of the training.
-        history: one row of HISTORY_COLUMNS for each epoch.
-        best_epoch: 1-based number of the epoch with the lowest validation loss; 0 before any.
-    """
-
-    identity: str = ""
-    history: list[dict[str, float]] = field(default_factory=list)
-    best_epoch: int = 0
+    identity: str = ""  # hash of all that decides the course of the training
+    history: list[dict[str, float]] = field(default_factory=list)  # a row of HISTORY_COLUMNS each
+    best_epoch: int = 0  # 1-based, of the lowest validation loss; 0 before any
 
 
 def save_checkpoint(path: Path, variables: Sequence[Any], state: dict[str, Any]) -> None:

@@ -233,11 +233,7 @@ class Search:
 
 
 def import_optuna() -> Any:
-    """Optuna, silent.
-
-    Raises:
-        UsageError: it is not installed.
-    """
+    """Optuna, silent; raises UsageError where it is not installed."""
     try:
         import optuna
     except ImportError as error:

@@ -47,17 +47,11 @@ class TrainingData:
 
 @dataclass(frozen=True, eq=False)
 class ValidationScores:
-    """How a network does on the validation part.
+    """How a network does on the validation part."""
 
-    Attributes:
-        loss: the training loss, without class weights.
-        accuracy: share of correct predictions, 0..1.
-        log_losses: (M,) minus the logarithm of each image's own class, without label smoothing.
-    """
-
-    loss: float
-    accuracy: float
-    log_losses: NDArray[np.float64]
+    loss: float  # the training loss, without class weights
+    accuracy: float  # share of correct predictions, 0..1
+    log_losses: NDArray[np.float64]  # (M,) of each image's own class, without label smoothing
 
 
 @dataclass(frozen=True, eq=False)

@@ -153,12 +153,7 @@ class TrialRunner:
 
 
 class _Course:
-    """A fold of a trial while it trains: keeps what the recipe would keep, and asks the pruner.
-
-    Attributes:
-        log_losses: of the images held out, at the epoch that is kept.
-        scores: so far.
-    """
+    """A fold of a trial while it trains: keeps what the recipe would keep, and asks the pruner."""
 
     def __init__(self, recipe: Recipe, fold: int, before: Sequence[float], pruner: Pruner) -> None:
         self._recipe = recipe
@@ -166,7 +161,7 @@ class _Course:
         self._before = before
         self._pruner = pruner
         self._state = "complete"
-        self.log_losses: NDArray[np.float64] = np.empty(0)
+        self.log_losses: NDArray[np.float64] = np.empty(0)  # held out, at the epoch that is kept
         self.scores = FoldScores(np.nan, 0.0, 0, 0, 0.0)
 
     def train(self, setup: TrainingSetup, progress: Progress) -> str:
