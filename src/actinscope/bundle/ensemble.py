@@ -90,8 +90,7 @@ def _require_several(members: Sequence[Bundle]) -> None:
         )
     by_digest: dict[str, Bundle] = {}
     for member in members:
-        other = by_digest.setdefault(member.digest, member)
-        if other is not member:
+        if (other := by_digest.setdefault(member.digest, member)) is not member:
             raise UsageError(
                 f"is the same bundle as {other.path}",
                 where=member.path,

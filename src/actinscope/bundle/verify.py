@@ -164,11 +164,12 @@ def _inputs(network: Bundle, golden: Golden) -> NDArray[np.float32]:
 
 def _replay_members(bundle: Bundle, sessions: Sequence[InferenceSession]) -> float | None:
     """As :func:`_replay_unfamiliarity`, of the members that have a rule; the largest of them."""
-    differences = []
-    for member, session in zip(bundle.members, sessions, strict=True):
-        if member.references() is not None:
-            output = session.run(_inputs(member, member.golden()))
-            differences.append(_replay_unfamiliarity(member, output.early_features))
+    pairs = zip(bundle.members, sessions, strict=True)
+    differences = [
+        _replay_unfamiliarity(one, session.run(_inputs(one, one.golden())).early_features)
+        for one, session in pairs
+        if one.references() is not None
+    ]
     return max((one for one in differences if one is not None), default=None)
 
 

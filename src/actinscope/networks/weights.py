@@ -24,8 +24,7 @@ class ResolvedWeights:
     Attributes:
         kind: "imagenet" (the entry's own source), "file" (named by the user), "none", or
             "scratch": none, for a network that is made to be trained from random numbers.
-        path: the file, or None where there is none.
-        sha256: hash of the file, or None where there is none.
+        path, sha256: the file and its hash, or None where there is none.
         description: one sentence for reports and bundles.
     """
 

@@ -90,10 +90,8 @@ class OpenVinoEngine:
             request.set_input_tensor(self._tensor(image, shared_memory=True))
             request.start_async()
             request.wait()
-            return [
-                np.array(request.get_output_tensor(port).data, copy=True)
-                for port in self._ports[:first]
-            ]
+            ports = self._ports[:first]
+            return [np.array(request.get_output_tensor(port).data, copy=True) for port in ports]
         finally:
             self._idle.put(request)
 
@@ -132,8 +130,7 @@ class OnnxRuntimeEngine:
 
     def run_one(self, image: NDArray[np.float32], first: int | None = None) -> Arrays:
         """For one image (1, S, S, C): as :meth:`OpenVinoEngine.run_one`."""
-        found: Arrays = self._session.run(list(self.outputs[:first]), {self._input: image})
-        return found
+        return list(self._session.run(list(self.outputs[:first]), {self._input: image}))
 
     def run(self, array: NDArray[np.float32]) -> Arrays:
         """For images (N, S, S, C): one array (N, ...) for each output; N is not 0."""
@@ -159,8 +156,7 @@ class OnnxRuntimeTable:
 
     def run(self, table: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, K) for (N, D) float32."""
-        found: NDArray[np.float32] = self._session.run(None, {self._input.name: table})[0]
-        return found
+        return np.asarray(self._session.run(None, {self._input.name: table})[0])
 
 
 def _run_all(

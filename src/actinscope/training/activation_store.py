@@ -31,9 +31,8 @@ class ActivationStore:
 
     Args:
         folder: made if it is not there; for this store alone.
-        slots: how many views fit in.
-        images: how many images a view has.
-        shapes: shape of each tensor for one image.
+        slots, images: how many views fit in, and how many images a view has.
+        shapes: of each tensor for one image.
         identity: changes whenever the values would; files of another identity are dropped.
 
     Raises:

@@ -145,12 +145,8 @@ def _order(seed: int, turn: int, views: int, images: int) -> NDArray[np.int64]:
 class StoredViews:
     """Views as the frozen layers put them out, computed ahead and replaced as epochs go by.
 
-    Args:
-        store: with ``plan.slots`` slots or more; what was shown stays in those that are left.
-        frozen: computes the tensors of the store.
-        fresh: draws the views.
-        plan: which views are available when.
-        epochs: how many there will be; views that none of them shows are not made.
+    ``store`` has ``plan.slots`` slots or more; what was shown stays in those that are left. Views
+    that none of the ``epochs`` shows are not made.
     """
 
     def __init__(

@@ -273,7 +273,8 @@ def _choices(name: str, written: Any, where: str) -> Choices:
     values = tuple(tuple(value) if isinstance(value, list) else value for value in written)
     for value in values:
         flat = value if isinstance(value, tuple) else (value,)
-        if not all(isinstance(one, str) or _is_finite(one) for one in flat):
+        numbers = [one for one in flat if not isinstance(one, str)]
+        if not all(isinstance(one, int | float) and math.isfinite(one) for one in numbers):
             raise SettingsError(f"{name}: {value!r} is no possible choice", where=where)
     _require_different(name, values, where)
     if not 1 <= len(values) <= _MOST_CHOICES:
@@ -288,10 +289,6 @@ def _choices(name: str, written: Any, where: str) -> Choices:
 def _require_different(name: str, values: Sequence[Value], where: str) -> None:
     if len({repr(value) for value in values}) < len(values):
         raise SettingsError(f"{name} names a choice twice", where=where, remedy="Leave one out")
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
 
 
 class _WrittenRange(BaseModel):
