@@ -293,7 +293,7 @@ def test_the_note_says_what_int8_costs() -> None:
         "points, \u22126.0 to +3.0; 2 answers change)"
     )
     bare = part(difference=StoredEstimate(value=0.0), only_float32_right=0, changed=1)
-    assert "(difference +0.0 points, no interval; 1 answer changes)" in cost_sentence(bare, "test")
+    assert "(difference 0.0 points, no interval; 1 answer changes)" in cost_sentence(bare, "test")
 
 
 def test_the_note_repeats_the_warning(folder: Path) -> None:

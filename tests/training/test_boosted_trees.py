@@ -25,13 +25,12 @@ from actinscope.runs import head_of, recipe_as_used
 from actinscope.runtimes import OnnxRuntimeTable
 from actinscope.training import (
     Recipe,
-    TreeEnsemble,
     change_recipe,
     fit_boosted_trees,
     load_recipe,
     tree_ensemble_to_onnx,
 )
-from actinscope.training.tree_onnx import Gaps, Tree, read_tree_ensemble
+from actinscope.training.tree_onnx import Gaps, Tree, TreeEnsemble, read_tree_ensemble
 from helpers.bundles import make_bundle
 from helpers.phantom_crops import write_phantom_crops
 from helpers.tiny_training import OFF, tiny_data, tiny_network, tiny_preprocess

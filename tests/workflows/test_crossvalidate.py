@@ -183,7 +183,8 @@ def test_the_report_says_what_kind_of_estimate_it_is(whole: Path) -> None:
     assert "An estimate over 2 folds: every image was named by a model that was trained" in report
     assert "it and its whole field" in report
     assert ">Results by fold<" in report
-    assert report.count("; fold ") == 2
+    drawn = report.split('aria-label="Accuracy of every fold: ', 1)[1].split('"', 1)[0]
+    assert drawn.startswith("pooled ") and drawn.count("; fold ") == 2
     assert "no unbiased estimate of that error exists" in report
     assert "tested on none" in report
 
@@ -201,7 +202,7 @@ def test_the_model_to_deliver_proves_itself_and_says_how_it_was_tested(
     assert len(parts) == len(rows_of(whole / "manifest.csv"))
     card = (whole / "refit" / "bundle" / "MODEL_CARD.md").read_text("utf-8")
     first = card.split("\n\n")[1]
-    assert first.startswith("> **This very model was tested on no image: every figure here is an")
+    assert first.startswith("> **This very model was tested on no image: every metric here is an")
     accuracy = info.metrics["accuracy"]
     counted = f"({accuracy['count']} of {accuracy['n']}; "
     assert f"| accuracy | {100 * accuracy['value']:.1f} % {counted}" in card
