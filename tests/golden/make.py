@@ -207,7 +207,7 @@ BLANKS: tuple[tuple[str, str, str], ...] = (
     (r".*", r"(?<=took )[\d.]+(?= minutes)", "TIME"),
     (r".*", r"[\d.]+ minutes in all, [\d.]+(?= of them)", "TIME minutes in all, TIME"),
     (r".*", r"[\d.]+(?= minutes (?:in all|since the last start))", "TIME"),
-    (r".*history\.csv", r"(?<=,)[\d.]+$", "TIME"),
+    (r".*(?:history|trials)\.csv", r"(?<=,)[\d.]+$", "TIME"),
     (r"printed\.txt", r"^(epoch .*  )[\d.]+ s$", r"\1TIME s"),
     # Speeds, which are measured.
     (r".*", r"[\d.]+(?= times float32)", "SPEED"),
@@ -216,6 +216,8 @@ BLANKS: tuple[tuple[str, str, str], ...] = (
     (r"printed\.txt", r"^[A-Z][^:\n]*: \d+ of \d+(?:, .* left)?(?:  .*)?\n", ""),
     # The bytes of a network: tf2onnx names and orders equal constants otherwise in every process.
     (r".*bundle\.json", r'(?<=\.onnx": ")[0-9a-f]{64}', "HASH"),
+    # Of the bundle.json of each member of an ensemble, which holds the time when it was made.
+    (r".*bundle\.json", r'(?<="digest": ")[0-9a-f]{64}', "HASH"),
     # Versions, the machine.
     (r".*environment\.json", r'(?<=": )".*"', '"VERSION"'),
     (r".*", r"\b\d+\.\d+\.\d+(?:\.\d+)?\b", "VERSION"),
