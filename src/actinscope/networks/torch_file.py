@@ -13,6 +13,7 @@ import io
 import math
 import pickletools
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -166,18 +167,23 @@ def _strided(tensor: _Tensor, storage: NDArray[Any], name: str) -> NDArray[Any]:
     return view.copy()
 
 
-def _interpret(stream: io.BytesIO) -> Any:
-    machine = _Machine()
+def _opcodes(stream: io.BytesIO) -> Iterator[tuple[str, Any]]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd escapes in a damaged file's strings
-            opcodes = list(pickletools.genops(stream))
+        for opcode, argument, _ in pickletools.genops(stream):
+            yield opcode.name, argument
     except (ValueError, OverflowError, UnicodeError, MemoryError) as error:
         raise _BrokenError(f"its index cannot be read ({error})") from error
-    for opcode, argument, _ in opcodes:
-        if opcode.name == "STOP":
-            return machine.pop()
-        machine.step(opcode.name, argument)
+
+
+def _interpret(stream: io.BytesIO) -> Any:
+    machine = _Machine()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd escapes in a damaged file's strings
+        # One by one, so that a hostile file is read no further than its first forbidden step.
+        for name, argument in _opcodes(stream):
+            if name == "STOP":
+                return machine.pop()
+            machine.step(name, argument)
     raise _BrokenError("its index has no end")
 
 
