@@ -139,7 +139,6 @@ def test_the_most_doubtful_label_comes_first() -> None:
     assert review.order[0] == 4
     assert review.suggested[4] == 1
     assert review.doubted.tolist() == [False, False, False, False, True]
-    assert review.margin[0] == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize("bad", [np.array([[0.5, 0.6]]), np.array([[np.nan, 1.0]])])

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from actinscope.errors import StudyError
 from actinscope.evaluation import corrected_resampled_t, exact_mcnemar, images_for_half_width
 from actinscope.evaluation.comparison import (
-    agreement_share,
     all_wrong_images,
     cohen_kappa,
     contested_images,
@@ -168,7 +167,6 @@ def test_kappa_by_hand() -> None:
     # 50 answers: 20 both 0, 5 and 10 different, 15 both 1. Observed 0.7, expected 0.5.
     first = np.repeat([0, 0, 1, 1], [20, 5, 10, 15])
     second = np.repeat([0, 1, 0, 1], [20, 5, 10, 15])
-    assert agreement_share(first, second) == pytest.approx(0.7)
     assert cohen_kappa(first, second) == pytest.approx(0.4)
     assert cohen_kappa(first, first) == 1
     assert cohen_kappa(first, 1 - first) < 0

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm, t
 
-from actinscope.evaluation import bootstrap_estimate, proportion_of_images
+from actinscope.evaluation import Clusters, bootstrap_estimate, proportion_of_images
 from actinscope.evaluation.intervals import (
-    Resampling,
     bounded_estimate,
     degrees_of_freedom,
     draw_weights,
@@ -106,8 +105,8 @@ def test_draws_keep_groups_whole() -> None:
     assert weights.mean() == pytest.approx(1, abs=0.05)
 
 
-def _resampling(units: int) -> Resampling:
-    return Resampling(clusters=units, name="groups", confidence=0.95)
+def _groups(count: int) -> Clusters:
+    return Clusters(np.arange(count), by_group=True)
 
 
 def test_bootstrap_of_a_mean_agrees_with_students_t() -> None:
@@ -115,7 +114,7 @@ def test_bootstrap_of_a_mean_agrees_with_students_t() -> None:
     sample = rng.normal(size=12)
     weights = draw_weights(np.arange(12), 40_000, rng)
     estimate = bootstrap_estimate(
-        float(sample.mean()), sample @ weights / 12, resampling=_resampling(12), n=12
+        float(sample.mean()), sample @ weights / 12, clusters=_groups(12), n=12
     )
     half = t.ppf(0.975, 11) * sample.std(ddof=1) / math.sqrt(12)
     assert (estimate.high - estimate.low) / 2 == pytest.approx(half, rel=0.06)
@@ -132,7 +131,7 @@ def test_bootstrap_of_a_mean_agrees_with_students_t() -> None:
 )
 def test_reasons_for_no_interval(value: float, resampled: list, units: int, why: str) -> None:
     drawn = np.array(resampled, dtype=float)
-    estimate = bootstrap_estimate(value, drawn, resampling=_resampling(units), n=20)
+    estimate = bootstrap_estimate(value, drawn, clusters=_groups(units), n=20)
     assert not estimate.has_interval
     assert estimate.method == f"no interval: {why}"
 
@@ -140,7 +139,7 @@ def test_reasons_for_no_interval(value: float, resampled: list, units: int, why:
 def test_a_bounded_figure_takes_the_interval_of_a_proportion_with_its_variance() -> None:
     # Resamples of variance 0.0099 * 10 / 9 = 0.011: 0.9 * 0.1 / 0.011 = 8.18 images.
     drawn = 0.9 + math.sqrt(0.0099) * np.array([-1.0, 1.0])
-    estimate = bounded_estimate(0.9, drawn, resampling=_resampling(10), n=40)
+    estimate = bounded_estimate(0.9, drawn, clusters=_groups(10), n=40)
     assert (estimate.low, estimate.high) == pytest.approx(
         wilson(0.9, 0.09 / 0.011, quantile=t.ppf(0.975, 9)), rel=1e-9
     )
@@ -149,8 +148,7 @@ def test_a_bounded_figure_takes_the_interval_of_a_proportion_with_its_variance()
 
 def test_few_groups_that_tell_widen_the_interval_of_a_bounded_figure() -> None:
     drawn = 0.9 + math.sqrt(0.0099) * np.array([-1.0, 1.0])
-    few = Resampling(clusters=10, name="groups", confidence=0.95, freedom=3)
-    estimate = bounded_estimate(0.9, drawn, resampling=few, n=40)
+    estimate = bounded_estimate(0.9, drawn, clusters=_groups(10), n=40, freedom=3)
     assert (estimate.low, estimate.high) == pytest.approx(
         wilson(0.9, 0.09 / 0.011, quantile=3.182446), rel=1e-5
     )
@@ -172,22 +170,20 @@ def test_degrees_of_freedom_are_those_of_the_groups_that_tell(misses: list, expe
 
 def test_bounds_stretch_the_interval() -> None:
     drawn = np.array([0.7, 0.8, 0.9])
-    share = bounded_estimate(0.8, drawn, resampling=_resampling(10), n=40)
-    twice = bounded_estimate(
-        0.6, 2 * drawn - 1, resampling=_resampling(10), n=40, bounds=(-1.0, 1.0)
-    )
+    share = bounded_estimate(0.8, drawn, clusters=_groups(10), n=40)
+    twice = bounded_estimate(0.6, 2 * drawn - 1, clusters=_groups(10), n=40, bounds=(-1.0, 1.0))
     assert (twice.low, twice.high) == pytest.approx((2 * share.low - 1, 2 * share.high - 1))
 
 
 def test_a_perfect_figure_rests_on_its_groups() -> None:
-    estimate = bounded_estimate(1.0, np.ones(50), resampling=_resampling(9), n=300)
+    estimate = bounded_estimate(1.0, np.ones(50), clusters=_groups(9), n=300)
     square = norm.ppf(0.975) ** 2
     assert (estimate.low, estimate.high) == pytest.approx((9 / (9 + square), 1.0))
 
 
 def test_a_biased_distribution_still_holds_the_value() -> None:
     drawn = np.linspace(0.2, 0.4, 100)
-    estimate = bootstrap_estimate(0.6, drawn, resampling=_resampling(30), n=30)
+    estimate = bootstrap_estimate(0.6, drawn, clusters=_groups(30), n=30)
     assert estimate.low < 0.25
     assert estimate.high == 0.6
 
@@ -214,6 +210,6 @@ def test_coverage_with_correlated_groups(groups: int, size: int, correlation: fl
 def test_an_interval_of_no_width_is_none() -> None:
     drawn = np.ones(2000)
     drawn[0] = 0.0  # one resample in 2000 is beyond every percentile that is used
-    found = bootstrap_estimate(1.0, drawn, resampling=Resampling(8, "images", 0.95), n=8)
+    found = bootstrap_estimate(1.0, drawn, clusters=Clusters.of(None, 8), n=8)
     assert not found.has_interval
     assert found.method == "no interval: nearly all resamples give the same value"

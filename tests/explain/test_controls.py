@@ -11,11 +11,11 @@ from actinscope.explain.control_models import (
     ControlPredictions,
     association,
     batch_control,
+    control_warnings,
     judge_control,
     lead,
     linear_control,
     permuted_labels,
-    warnings_of,
 )
 
 CLASSES = ("bright", "dim")
@@ -112,7 +112,7 @@ def test_a_control_that_separates_the_classes_explains_the_result() -> None:
     assert control.balanced_accuracy.value == 1
     assert control.ahead.value == 0
     assert control.explains
-    (sentence,) = warnings_of([control], [])
+    (sentence,) = control_warnings([control], [])
     assert sentence.startswith("Brightness alone reaches 100.0 % (mean over the classes)")
 
 
@@ -149,7 +149,7 @@ def test_noise_does_not_explain_a_network_that_is_right() -> None:
     assert 0.2 < control.balanced_accuracy.value < 0.8
     assert control.network.value == 1
     assert not control.explains
-    assert warnings_of([control], []) == ()
+    assert control_warnings([control], []) == ()
 
 
 def test_images_without_the_feature_are_left_out_on_both_sides() -> None:
@@ -237,7 +237,7 @@ def test_an_embedding_that_knows_the_plate_is_told_from_one_that_does_not() -> N
     assert sees.balanced_accuracy == 1
     assert does_not.balanced_accuracy < 0.75
     assert sees.association == pytest.approx(0)
-    assert warnings_of([], [sees]) == ()  # harmless: plate and class are unrelated
+    assert control_warnings([], [sees]) == ()  # harmless: plate and class are unrelated
 
 
 def test_a_known_batch_that_goes_with_the_class_is_a_warning() -> None:
@@ -252,8 +252,8 @@ def test_a_known_batch_that_goes_with_the_class_is_a_warning() -> None:
         features, labels, plates.tolist(), column="plate", is_group=True, seed=0
     )
     assert as_group is not None
-    assert warnings_of([], [as_group]) == ()
-    (sentence,) = warnings_of([], [found])
+    assert control_warnings([], [as_group]) == ()
+    (sentence,) = control_warnings([], [found])
     assert "the result may rest on plate instead of the cells" in sentence
 
 

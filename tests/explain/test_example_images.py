@@ -8,7 +8,6 @@ import pytest
 from actinscope.errors import StudyError
 from actinscope.evaluation import typical_examples, worst_errors
 from actinscope.explain import contrast_map, heat_map
-from actinscope.explain.class_activation import common_scale, signed_map
 
 
 def _maps(seed: int = 0, k: int = 3) -> np.ndarray:
@@ -36,12 +35,11 @@ def test_contrast_by_hand_and_blind_to_what_all_classes_share() -> None:
 
 @pytest.mark.parametrize("size", [(224, 224), (88, 78), (7, 5), (3, 2), (1, 1)])
 def test_maps_have_the_size_of_the_image(size: tuple[int, int]) -> None:
-    signed = signed_map(_maps(), 0, size=size)
     heat = heat_map(_maps(), 0, size=size)
-    assert signed.shape == heat.shape == size
-    assert signed.dtype == heat.dtype == np.float32
-    assert np.abs(signed).max() <= 1
-    np.testing.assert_array_equal(heat, np.maximum(signed, 0))
+    assert heat.shape == size
+    assert heat.dtype == np.float32
+    assert heat.min() >= 0
+    assert heat.max() <= 1
 
 
 def test_a_hot_cell_is_hot_where_it_lies() -> None:
@@ -53,28 +51,16 @@ def test_a_hot_cell_is_hot_where_it_lies() -> None:
     assert (rows.mean(), columns.mean()) == pytest.approx((47.5, 175.5))
     assert heat[47, 175] == pytest.approx(1, abs=0.05)
     assert heat_map(maps, 1, size=(224, 224)).max() == 0
-    assert signed_map(maps, 1, size=(224, 224)).min() == pytest.approx(-1, abs=0.05)
 
 
 def test_unchanged_at_its_own_size() -> None:
     contrast = contrast_map(_maps(), 1)
-    signed = signed_map(_maps(), 1, size=(7, 5))
-    np.testing.assert_allclose(signed, contrast / np.abs(contrast).max(), atol=1e-6)
-
-
-def test_one_scale_makes_images_comparable() -> None:
-    weak, strong = _maps() * 0.25, _maps()
-    scale = common_scale([weak, strong])
-    assert scale == pytest.approx(max(np.abs(contrast_map(strong, k)).max() for k in range(3)))
-    heats = [heat_map(maps, 0, size=(70, 50), scale=scale) for maps in (weak, strong)]
-    np.testing.assert_allclose(heats[0] * 4, heats[1], atol=1e-6)
-    assert heat_map(strong, 0, size=(70, 50), scale=scale / 100).max() == 1
+    expected = np.maximum(contrast, 0) / np.abs(contrast).max()
+    np.testing.assert_allclose(heat_map(_maps(), 1, size=(7, 5)), expected, atol=1e-6)
 
 
 def test_flat_maps_stay_dark() -> None:
     flat = np.full((7, 7, 3), 2.5)
-    assert common_scale([flat]) == 1
-    assert common_scale([]) == 1
     assert heat_map(flat, 0, size=(20, 20)).max() == 0
 
 
@@ -94,11 +80,9 @@ def test_bad_maps_are_refused(maps: np.ndarray, k: int, message: str) -> None:
         contrast_map(maps, k)
 
 
-def test_bad_size_and_scale_are_refused() -> None:
+def test_a_map_without_pixels_is_refused() -> None:
     with pytest.raises(ValueError, match="0 x 5 pixels"):
-        signed_map(_maps(), 0, size=(0, 5))
-    with pytest.raises(ValueError, match="scale of a map must be above 0, not 0"):
-        signed_map(_maps(), 0, size=(5, 5), scale=0.0)
+        heat_map(_maps(), 0, size=(0, 5))
 
 
 def test_worst_errors_come_in_order_of_confidence() -> None:

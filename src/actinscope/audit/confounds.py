@@ -47,16 +47,14 @@ def confound_checks(
     facts = sorted({name for one in observations for name in one.facts})
     for name in facts:
         values = [one.facts.get(name, "not told") for one in observations]
-        told = _by_value(values)
-        if told is not None:
-            checks[name] = told
+        if (coded := _by_value(values)) is not None:
+            checks[name] = coded
     for column in manifest.group_columns:
         if column == manifest.group:
             continue
         values = [record.groups.get(column, "") for record in manifest.records]
-        told = _of_column(values)
-        if told is not None:
-            checks[f"column {column}"] = told
+        if (coded := _of_column(values)) is not None:
+            checks[f"column {column}"] = coded
     return checks
 
 
@@ -96,9 +94,9 @@ def _drawn(
 def confound_findings(
     found: Sequence[Confound], manifest: Manifest, observations: Sequence[ImageStatistics]
 ) -> Iterator[AuditFinding]:
-    """One finding for each check that tells the classes, the strongest first."""
-    told = [one for one in found if one.p <= LEVEL and one.strength > 0]
-    for one in sorted(told, key=lambda one: -one.strength):
+    """One finding for each check that separates the classes, the strongest first."""
+    shown = [one for one in found if one.p <= LEVEL and one.strength > 0]
+    for one in sorted(shown, key=lambda one: -one.strength):
         yield _confounded(one, manifest, observations)
     hidden = [
         one for one in found if one.p > LEVEL and len(found) * one.least_p > LEVEL
@@ -178,7 +176,7 @@ def _scaled(table: NDArray[np.float64], name: str) -> NDArray[np.float64]:
 def _by_value(values: Sequence[str]) -> NDArray[np.float64] | None:
     """(N, V) one column for each of the most frequent values; None where all are the same."""
     names, number, counts = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
-    # A value that only one image has cannot tell anything of another.
+    # A value that only one image has says nothing of another.
     kept = [n for n in np.argsort(-counts, kind="stable")[:_MOST_VALUES] if counts[n] > 1]
     if len(names) < 2 or not kept:
         return None

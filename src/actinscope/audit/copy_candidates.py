@@ -20,7 +20,7 @@ from actinscope.study import SIDE, Thumbnail, mirrored_descriptors
 _DIMENSIONS = 40  # principal components of the descriptors that are compared
 _FARTHEST = 110.0  # distance of descriptors; copies mostly lie below 50
 _CELL = 600  # descriptors in one cell, about
-_NEIGHBOURS = 3  # nearest keypoints of other images that are looked at
+_NEIGHBOURS = 3  # nearest keypoints of other images that are compared
 _GUESSES = 6  # of each image, the nearest first
 _MOST_ROWS = 4_000_000  # guesses in memory before all but the best are dropped
 _FEW_POINTS = 6  # images with fewer keypoints are compared as a whole, too
@@ -118,7 +118,7 @@ class _Found:
         )
         rows, pair = rows[order], pair[order]
         starts = np.flatnonzero(np.r_[True, pair[1:] != pair[:-1]][: len(pair)])
-        # The nearest row of each pair of images decides which pairs are looked at.
+        # The nearest row of each pair of images decides which pairs are kept.
         heads = rows[starts]
         wanted = _among_the_best(
             self._owners[heads["first"]], self._owners[heads["second"]], heads["distance"]

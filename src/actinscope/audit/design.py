@@ -11,7 +11,7 @@ from actinscope.study import Manifest
 from actinscope.wording import plural, spoken
 
 _FEW = 5
-_FILLED = 0.95  # share of the images with a value, below which a column tells nothing
+_FILLED = 0.95  # share of the images with a value, below which a column says nothing
 # "imaging_day", "slide 2", "day_of_staining", but not "donor_sex" or "culture_medium".
 _SAMPLES = re.compile(
     r"(^|[\W_])((plate|slide|coverslip|culture|donor|day|date|batch|patient|animal|mouse|field|movie|"
@@ -36,7 +36,8 @@ def design_findings(manifest: Manifest) -> Iterator[AuditFinding]:
         if alone and (is_group or _SAMPLES.search(column)):
             yield _unanswerable(column, alone, held)
         elif alone and len(alone) == len(held):
-            yield _other_name(column)
+            words = words_of("column names the class", column=column)
+            yield AuditFinding(**words, severity="info")
         elif is_group:
             few = {label: len(values) for label, values in held.items() if len(values) < _FEW}
             if few:
@@ -92,7 +93,3 @@ def _few_groups(column: str, few: dict[str, int]) -> AuditFinding:
         severity="warning",
         numbers={label: float(count) for label, count in few.items()},
     )
-
-
-def _other_name(column: str) -> AuditFinding:
-    return AuditFinding(**words_of("column names the class", column=column), severity="info")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,13 +46,11 @@ class LabelReview:
     Attributes:
         order: (N,) image numbers, the most doubtful first.
         suggested: (N,) by image: the class that the others speak for.
-        margin: (N,) by image: probability of the label less the highest other, -1..1.
         doubted: (N,) by image: confident learning takes the label for wrong.
     """
 
     order: NDArray[np.intp]
     suggested: NDArray[np.intp]
-    margin: NDArray[np.float64]
     doubted: NDArray[np.bool_]
 
 
@@ -74,22 +73,16 @@ def review_labels(probabilities: NDArray[np.floating], labels: NDArray[np.intege
         raise StudyError("the probabilities of an image must be from 0 to 1 and sum to 1")
     rows = np.arange(len(labels))
     own = probabilities[rows, labels]
-    usual = np.array(
-        [
-            own[labels == k].mean() if (labels == k).any() else np.inf
-            for k in range(probabilities.shape[1])
-        ]
-    )
+    classes = range(probabilities.shape[1])
+    usual = np.array([own[labels == k].mean() if k in labels else np.inf for k in classes])
     confident = np.where(probabilities >= usual, probabilities, 0.0)
     likely = confident.argmax(axis=1)
     doubted = (confident.max(axis=1) > 0) & (likely != labels)
     others = probabilities.astype(np.float64)
     others[rows, labels] = -1.0
     suggested = np.where(doubted, likely, others.argmax(axis=1))
-    margin = own - others.max(axis=1)
-    return LabelReview(
-        order=np.lexsort((margin, ~doubted)), suggested=suggested, margin=margin, doubted=doubted
-    )
+    margin = own - others.max(axis=1)  # the smaller, the more doubtful
+    return LabelReview(np.lexsort((margin, ~doubted)), suggested, doubted)
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,15 +158,10 @@ def embeddings(
         seed=0,
     )
     frozen = FrozenLayers(model, [embedding_of(model)])
+    inputs = map(preprocess.apply, images_of(records, reader, progress, "Describing images"))
     pieces = []
-    waiting = []
-    for image in images_of(records, reader, progress, "Describing images"):
-        waiting.append(preprocess.apply(image))
-        if len(waiting) == _BATCH:
-            pieces.append(frozen(np.stack(waiting))[0])
-            waiting.clear()
-    if waiting:
-        pieces.append(frozen(np.stack(waiting))[0])
+    while batch := list(islice(inputs, _BATCH)):
+        pieces.append(frozen(np.stack(batch))[0])
     features: NDArray[np.float64] = np.concatenate(pieces).astype(np.float64)
     return features.reshape(len(records), -1)
 

@@ -4,8 +4,8 @@ Images of one group share its day, slide and lamp, so they are not independent: 
 test is one class of one group, described by the means over its images. A ridge regression
 explains the class of each unit from the others, its whole group left out. How much it explains is
 compared with what it explains after the labels have been exchanged: among the groups that hold
-one class, and within each group that holds several. The accuracy that is told is that of a linear
-discriminant, which names all classes where the regression is fast but masks some. Many checks are
+one class, and within each group that holds several. The accuracy given is that of a linear
+discriminant, which finds all classes where the regression is fast but masks some. Many checks are
 made at once; the p-values are adjusted by the smallest one over all checks in each exchange
 (Westfall and Young, Resampling-based multiple testing, 1993), which holds the chance of any false
 alarm at the level asked for. scikit-learn's `permutation_test_score` knows neither several checks
@@ -34,7 +34,7 @@ _BY_CHANCE = 30  # exchanges from which the expected accuracy is taken
 
 @dataclass(frozen=True)
 class Confound:
-    """How well one kind of feature tells the class.
+    """How well one kind of feature gives the class away.
 
     Attributes:
         name: of the check.

@@ -49,7 +49,7 @@ def audit_images(
     Args:
         fingerprints: taken with ``observing``.
         recipe: its split and seed.
-        progress: told of the search for copies.
+        progress: of the search for copies.
         parts: the split in use; None makes the one that training would use.
     """
     manifest = fingerprints.manifest

@@ -1,4 +1,4 @@
-"""Metrics, intervals and class activation maps: arrays in, plain results out.
+"""Metrics, intervals and tests: arrays in, plain results out.
 
 `evaluate` turns labels and probabilities into an `Evaluation`, in which every figure
 is an `Estimate` with its interval; `verdict` says in a sentence what it means.
@@ -12,7 +12,6 @@ from actinscope.evaluation.calibration import fit_temperature
 from actinscope.evaluation.comparison import DIFFERENCES, Comparison, RunPair, compare_classifiers
 from actinscope.evaluation.comparison_words import comparison_verdict, pair_sentence
 from actinscope.evaluation.conformal import fit_sets
-from actinscope.evaluation.corrected_t_test import ResampledTest, corrected_resampled_t
 from actinscope.evaluation.evaluation import (
     Evaluation,
     estimates_to_json,
@@ -37,7 +36,13 @@ from actinscope.evaluation.level_evaluation import (
 from actinscope.evaluation.levels import RULE_WORDS, RULES, LevelRule, Unit, parse_level, sum_up
 from actinscope.evaluation.metrics import METRICS
 from actinscope.evaluation.ood import fit_ood_threshold
-from actinscope.evaluation.paired import compare_pairs, exact_mcnemar, mean_difference
+from actinscope.evaluation.paired import (
+    ResampledTest,
+    compare_pairs,
+    corrected_resampled_t,
+    exact_mcnemar,
+    mean_difference,
+)
 from actinscope.evaluation.sample_size import images_for_half_width
 from actinscope.evaluation.uncertainty_metrics import (
     UncertaintyEvaluation,

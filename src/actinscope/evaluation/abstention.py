@@ -33,12 +33,6 @@ class AnsweredCurve:
     accuracy: Floats
     confidence: Floats
 
-    @property
-    def aurc(self) -> float:
-        """Mean share of wrong answers over the shares answered, weighted by their steps."""
-        steps = np.diff(self.answered, prepend=0.0)
-        return float(((1 - self.accuracy) * steps).sum())
-
 
 def answered_curve(confidence: NDArray[np.floating], right: NDArray[np.bool_]) -> AnsweredCurve:
     """The curve of N images, of which ``right`` were classified correctly."""

@@ -183,18 +183,17 @@ def _pair(
         accuracy=accuracy,
         holm_p=holm_p,
         differences=differences,
-        agreement=agreement_share(answers[one], answers[other]),
+        agreement=float((answers[one] == answers[other]).mean()),
         kappa=cohen_kappa(answers[one], answers[other]),
         told_apart=apart,
-        images_needed=None if apart else images_to_tell_apart(accuracy),
-    )
-
-
-def images_to_tell_apart(accuracy: PairedComparison) -> int | None:
-    """Images to tell two classifiers apart that differ as seen in ``accuracy``; see `RunPair`."""
-    n = accuracy.difference.n
-    return pairs_for_mcnemar(
-        accuracy.only_first_right / n, accuracy.only_second_right / n, power=POWER, alpha=ALPHA
+        images_needed=None
+        if apart
+        else pairs_for_mcnemar(
+            accuracy.only_first_right / difference.n,
+            accuracy.only_second_right / difference.n,
+            power=POWER,
+            alpha=ALPHA,
+        ),
     )
 
 
@@ -209,7 +208,6 @@ def _differences(
 ) -> dict[tuple[int, int], dict[str, Estimate]]:
     """Differences of DIFFERENCES for every pair, from resamples that both share."""
     clusters = Clusters.of(groups, len(labels))
-    resampling = clusters.resampling(confidence=evaluations[0].confidence)
     draws = [
         resample_metrics(score(labels, one), clusters, resamples, seed)[0] for one in probabilities
     ]
@@ -218,18 +216,14 @@ def _differences(
             name: bootstrap_estimate(
                 evaluations[other].metrics[name].value - evaluations[one].metrics[name].value,
                 draws[other][name] - draws[one][name],
-                resampling=resampling,
+                clusters=clusters,
                 n=len(labels),
+                confidence=evaluations[0].confidence,
             )
             for name in DIFFERENCES
         }
         for one, other in combinations(range(len(probabilities)), 2)
     }
-
-
-def agreement_share(first: NDArray[np.integer], second: NDArray[np.integer]) -> float:
-    """Share of images that both give the same answer for, 0..1; (n,) indices, n at least 1."""
-    return float((first == second).mean())
 
 
 def cohen_kappa(first: NDArray[np.integer], second: NDArray[np.integer]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from actinscope.evaluation.comparison import ALPHA, POWER, Comparison, RunPair, images_to_tell_apart
+from actinscope.evaluation.comparison import ALPHA, POWER, Comparison, RunPair
 from actinscope.evaluation.intervals import FEWEST_CLUSTERS, Estimate
 from actinscope.evaluation.sample_size import fewest_for_mcnemar
 from actinscope.evaluation.verdict import Verdict
@@ -72,9 +72,9 @@ def _reasons(
     ]
     if few:
         yield (
-            f"{counted(len(few), 'pair')} of runs {_differ(len(few))} in fewer than {fewest} "
-            f"right answers: even if all of them spoke for one run, p would not fall below "
-            f"{ALPHA:g}."
+            f"{counted(len(few), 'pair')} of runs {'differs' if len(few) == 1 else 'differ'} in "
+            f"fewer than {fewest} right answers: even if all of them spoke for one run, p would "
+            f"not fall below {ALPHA:g}."
         )
     yield (
         "The best of several runs, chosen by these images, looks a little better than it is: "
@@ -121,7 +121,7 @@ def _adjusted(comparison: Comparison, pair: RunPair) -> str:
 def _needed(comparison: Comparison, pair: RunPair) -> str:
     if pair.told_apart:
         return "The difference is larger than chance explains."
-    needed = images_to_tell_apart(pair.accuracy)
+    needed = pair.images_needed
     if needed is None:
         return "They are right equally often, so no number of images is known to be enough."
     if needed <= comparison.n:
@@ -140,7 +140,3 @@ def _points(difference: Estimate) -> str:
     if difference.has_interval:
         interval = f", interval {points(difference.low)} to {points(difference.high)}"
     return f"{points(difference.value)} points{interval}"
-
-
-def _differ(count: int) -> str:
-    return "differs" if count == 1 else "differ"

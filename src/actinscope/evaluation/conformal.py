@@ -7,9 +7,9 @@ of the validation scores. Of all sets of a coverage these are the smallest on av
 sets (APS; Romano, Sesia and Candes, NeurIPS 2020) are larger, and reach their coverage only with
 random numbers, so that the same image would have different sets.
 
-**Groups.** Images of one field resemble each other, so n images are worth less than n. The
-quantile of n exchangeable scores is taken at the level c (n + 1) / n. Here n is replaced there by
-an *effective* number: c (1 - c) / v, where v is the variance of the share of covered images
+**Groups.** Images of one field resemble each other, so n images say less than n independent ones.
+The quantile of n exchangeable scores is taken at the level c (n + 1) / n. Here n is replaced
+there by an *effective* number: c (1 - c) / v, where v is the variance of the share of covered images
 between groups (as for the intervals of proportions, see `intervals`), never above n. Hierarchical
 conformal prediction (Dunn, Wasserman and Ramdas, J. Am. Stat. Assoc. 118: 2491, 2023; Lee, Barber
 and Willett 2023) needs no such estimate, but with G groups it leaves a weight of 1 / (G + 1) for
@@ -87,11 +87,13 @@ def _score_limit(
     if effective < fewest_images(coverage):
         return None, effective
     level = min(1.0, coverage * (effective + 1) / effective)
-    return _order_statistic(np.sort(scores), level * len(scores)), effective
+    # The score at this place (1 for the lowest), between two scores where it is no integer.
+    places = np.arange(1, len(scores) + 1)
+    return float(np.interp(level * len(scores), places, np.sort(scores))), effective
 
 
 def effective_images(scores: Floats, clusters: NDArray[np.int64], coverage: float) -> float:
-    """How many independent images the scores are worth for their quantile at ``coverage``.
+    """How many independent images would fix the quantile at ``coverage`` as well.
 
     At most their number; the number of groups where fewer than five cannot show how groups
     differ, or where they do not differ.
@@ -111,11 +113,6 @@ def effective_images(scores: Floats, clusters: NDArray[np.int64], coverage: floa
     if variance <= 0:
         return float(groups)
     return min(float(n), share * (1 - share) / variance)
-
-
-def _order_statistic(ordered: Floats, place: float) -> float:
-    """The score at ``place`` (1 for the lowest), between two scores where it is no integer."""
-    return float(np.interp(place, np.arange(1, len(ordered) + 1), ordered))
 
 
 def _note(
@@ -138,8 +135,8 @@ def _note(
             f"every prediction set holds all classes: the validation part is worth "
             f"{few[0][1]:.1f} independent images, {needed}"
         )
-    told = ", ".join(f"{name} ({number:.1f})" for name, number in few)
+    names = ", ".join(f"{name} ({number:.1f})" for name, number in few)
     return (
-        f"every prediction set holds {told}: of these classes the validation part has too few "
+        f"every prediction set holds {names}: of these classes the validation part has too few "
         f"independent images (in brackets), {needed}"
     )

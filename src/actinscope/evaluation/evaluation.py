@@ -140,23 +140,13 @@ def estimates_to_json(
     estimates: Mapping[str, Estimate],
 ) -> dict[str, dict[str, float | int | str | None]]:
     """{name: {value, low, high, n, count, method}}; NaN becomes None."""
-    return {key: estimate_to_json(estimate) for key, estimate in estimates.items()}
-
-
-def estimate_to_json(estimate: Estimate) -> dict[str, float | int | str | None]:
-    """{value, low, high, n, count, method}; NaN becomes None."""
     return {
-        "value": _number(estimate.value),
-        "low": _number(estimate.low),
-        "high": _number(estimate.high),
-        "n": estimate.n,
-        "count": estimate.count,
-        "method": estimate.method,
+        key: {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in vars(estimate).items()
+        }
+        for key, estimate in estimates.items()
     }
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
 
 
 def _check_names(classes: Sequence[str], groups: Sequence[str] | None, scored: Scored) -> None:
@@ -217,8 +207,8 @@ class _IntervalMaker:
                 bounds = _BOUNDS.get(name, (0.0, 1.0))
                 result[name] = self._other(value, self.draws[0][name], everything, bounds)
         if math.isclose(result["recall_macro"].value, result["balanced_accuracy"].value):
-            # The same figure. Resamples would tell it with two intervals: where they lack a
-            # class that is named wrongly, only the macro average takes its recall for 0.
+            # One figure must have one interval. Resamples would give two: where they lack a
+            # class that is always missed, only the macro average takes its recall for 0.
             result["recall_macro"] = result["balanced_accuracy"]
         return result
 
@@ -252,16 +242,22 @@ class _IntervalMaker:
         bounds: tuple[float, float] | None = (0.0, 1.0),
     ) -> Estimate:
         """``bounds`` None is a figure that has no upper end."""
-        own = self.clusters.some(images)
-        freedom = None
+        own, freedom = self.clusters.some(images), None
         if own.by_group and own.enough:
             right = self.scored.labels == self.scored.predicted
             freedom = degrees_of_freedom(right[images], own.numbers)
-        resampling = own.resampling(confidence=self.confidence, freedom=freedom)
         n = int(images.sum())
         if bounds is None:
-            return bootstrap_estimate(value, drawn, resampling=resampling, n=n)
-        return bounded_estimate(value, drawn, resampling=resampling, n=n, bounds=bounds)
+            return bootstrap_estimate(value, drawn, clusters=own, n=n, confidence=self.confidence)
+        return bounded_estimate(
+            value,
+            drawn,
+            clusters=own,
+            n=n,
+            bounds=bounds,
+            confidence=self.confidence,
+            freedom=freedom,
+        )
 
 
 def _describe(maker: _IntervalMaker, resamples: int) -> str:

@@ -178,7 +178,7 @@ def degrees_of_freedom(hits: NDArray[np.bool_], group: NDArray[np.integer]) -> i
 
 
 def _effective(share: float, variance: float, *, n: int, freedom: int, confidence: float) -> float:
-    """How many independent images a share with this variance is worth, at most n."""
+    """How many independent images would give a share this variance, at most n."""
     from scipy.stats import norm, t
 
     tail = 0.5 + confidence / 2
@@ -212,6 +212,11 @@ class Clusters:
         return int(self.numbers.max(initial=-1)) + 1
 
     @property
+    def name(self) -> str:
+        """What one of them is called, in the plural."""
+        return "groups" if self.by_group else "images"
+
+    @property
     def enough(self) -> bool:
         """Whether there are enough of them to resample."""
         return self.count >= FEWEST_CLUSTERS
@@ -228,11 +233,6 @@ class Clusters:
         if self.by_group:
             return grouped_proportion(hits[among], self.numbers[among], confidence=confidence)
         return proportion_of_images(int(hits[among].sum()), int(among.sum()), confidence=confidence)
-
-    def resampling(self, *, confidence: float = 0.95, freedom: int | None = None) -> Resampling:
-        """What intervals from resamples of these clusters need to know."""
-        name = "groups" if self.by_group else "images"
-        return Resampling(self.count, name, confidence, freedom)
 
     def draws(self, resamples: int, rng: np.random.Generator) -> Iterator[Floats]:
         """Weights (N, b) of all resamples, piece by piece; nothing where clusters are too few."""
@@ -253,8 +253,9 @@ class Clusters:
         if self.enough:
             weights = draw_weights(self.numbers, resamples, rng)
             drawn = values @ weights / weights.sum(axis=0)
-        resampling = self.resampling(confidence=confidence)
-        return bootstrap_estimate(float(values.mean()), drawn, resampling=resampling, n=len(values))
+        return bootstrap_estimate(
+            float(values.mean()), drawn, clusters=self, n=len(values), confidence=confidence
+        )
 
 
 def draw_weights(
@@ -289,31 +290,15 @@ def expanded_level(clusters: int, confidence: float) -> float:
     return float(norm.cdf(-math.sqrt(clusters / (clusters - 1)) * quantile))
 
 
-@dataclass(frozen=True)
-class Resampling:
-    """What was drawn and how sure the interval is to be.
-
-    Attributes:
-        clusters: number of groups, or of images where there are no groups.
-        name: "groups" or "images".
-        confidence: for example 0.95.
-        freedom: degrees of freedom of what the resamples vary by, see
-            :func:`degrees_of_freedom`; None for clusters - 1.
-    """
-
-    clusters: int
-    name: str
-    confidence: float
-    freedom: int | None = None
-
-
 def bounded_estimate(
     value: float,
     resampled: Floats,
     *,
-    resampling: Resampling,
+    clusters: Clusters,
     n: int,
     bounds: tuple[float, float] = (0.0, 1.0),
+    confidence: float = 0.95,
+    freedom: int | None = None,
 ) -> Estimate:
     """Value between two bounds with Wilson's interval for the variance of its resamples.
 
@@ -321,55 +306,57 @@ def bounded_estimate(
         value: the figure of the sample itself, within ``bounds``.
         resampled: (B,) the figure of each resample, NaN where undefined. May be
             empty where there are too few clusters.
-        resampling: what was drawn. Its clusters are those that the figure rests on.
+        clusters: that the figure rests on; as many were drawn in each resample.
         n: images that the figure rests on.
         bounds: lowest and highest value that the figure can have.
+        confidence: of the interval.
+        freedom: degrees of freedom of what the resamples vary by, see `degrees_of_freedom`;
+            None for the number of clusters - 1.
     """
     from scipy.stats import norm
 
-    count, name = resampling.clusters, resampling.name
-    why = _no_interval(value, resampled, resampling)
+    count = clusters.count
+    why = _no_interval(value, resampled, clusters)
     if why:
         return without_interval(value, n, why=why)
     low, width = bounds[0], bounds[1] - bounds[0]
     share = min(1.0, max(0.0, (value - low) / width))
     # The bootstrap's variance is too small by the factor (C - 1) / C.
     variance = float(np.nanvar(resampled)) / width**2 * count / (count - 1)
-    quantile = float(norm.ppf(0.5 + resampling.confidence / 2))
+    quantile = float(norm.ppf(0.5 + confidence / 2))
     if variance <= _ALIKE or share in (0.0, 1.0):
         ends = wilson(share, count, quantile=quantile)
-        method = f"Wilson with n = {count} {name}, as all resamples agree"
+        method = f"Wilson with n = {count} {clusters.name}, as all resamples agree"
     else:
         effective = _effective(
             share,
             variance,
             n=n,
-            freedom=resampling.freedom or count - 1,
-            confidence=resampling.confidence,
+            freedom=freedom or count - 1,
+            confidence=confidence,
         )
         ends = wilson(share, effective, quantile=quantile)
         method = (
             f"Wilson with n = {effective:.1f} (effective, from {len(resampled)} resamples of "
-            f"{count} {name})"
+            f"{count} {clusters.name})"
         )
     first, last = (low + end * width for end in ends)
     return Estimate(value, min(first, value), max(last, value), n, None, method)
 
 
-def _no_interval(value: float, resampled: Floats, resampling: Resampling) -> str:
+def _no_interval(value: float, resampled: Floats, clusters: Clusters) -> str:
     """Why resamples are no basis for an interval; empty where they are one."""
-    count, name = resampling.clusters, resampling.name
     if math.isnan(value):
         return "the figure is not defined"
-    if count < FEWEST_CLUSTERS:
-        return f"{count} {name}, fewer than {FEWEST_CLUSTERS}"
+    if not clusters.enough:
+        return f"{clusters.count} {clusters.name}, fewer than {FEWEST_CLUSTERS}"
     if np.isnan(resampled).sum() > _MOST_UNDEFINED * len(resampled):
         return "not defined in over a tenth of the resamples"
     return ""
 
 
 def bootstrap_estimate(
-    value: float, resampled: Floats, *, resampling: Resampling, n: int
+    value: float, resampled: Floats, *, clusters: Clusters, n: int, confidence: float = 0.95
 ) -> Estimate:
     """Value with its expanded percentile interval.
 
@@ -377,21 +364,21 @@ def bootstrap_estimate(
         value: the figure of the sample itself.
         resampled: (B,) the figure of each resample, NaN where undefined. May be
             empty where there are too few clusters.
-        resampling: what was drawn. Its clusters are those that the figure rests on.
+        clusters: that the figure rests on; as many were drawn in each resample.
         n: images that the figure rests on.
+        confidence: of the interval.
     """
-    count, name = resampling.clusters, resampling.name
-    why = _no_interval(value, resampled, resampling)
+    why = _no_interval(value, resampled, clusters)
     if why:
         return without_interval(value, n, why=why)
     defined = resampled[~np.isnan(resampled)]
     if np.ptp(defined) <= _ALIKE:
         return without_interval(value, n, why="all resamples give the same value")
-    level = expanded_level(count, resampling.confidence)
+    level = expanded_level(clusters.count, confidence)
     low, high = (float(end) for end in np.quantile(defined, [level, 1 - level]))
     if max(high, value) - min(low, value) <= _ALIKE:  # an interval of no width would claim too much
         return without_interval(value, n, why="nearly all resamples give the same value")
-    method = f"bootstrap, {len(resampled)} resamples of {count} {name}"
+    method = f"bootstrap, {len(resampled)} resamples of {clusters.count} {clusters.name}"
     # A biased resample distribution can leave the value outside; the interval then reaches to it.
     return Estimate(value, min(low, value), max(high, value), n, None, method)
 

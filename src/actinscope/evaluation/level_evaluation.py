@@ -1,8 +1,7 @@
-"""How well fields, wells, plates or donors are named, and what to say about it."""
+"""How well fields, wells, plates or donors are classified, and what to say about it."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from actinscope.evaluation.evaluation import (
     Evaluation,
-    estimate_to_json,
+    estimates_to_json,
     evaluate,
     evaluation_to_json,
 )
@@ -28,7 +27,7 @@ from actinscope.wording import counted, round_percent, whole_percent
 
 @dataclass(frozen=True, eq=False)
 class LevelEvaluation:
-    """How well units are named, and what is in those that have no one name.
+    """How well units are classified, and what is in those of several classes.
 
     Attributes:
         rule: how cells were summed up.
@@ -167,15 +166,15 @@ def _in_words(evaluation: Evaluation, rule: LevelRule, *, grouped: bool) -> Eval
     """The evaluation with units called by their name, and no interval from too few of them."""
     few = "" if grouped else _too_few(evaluation.n, rule)
 
-    def told(estimate: Estimate) -> Estimate:
+    def renamed(estimate: Estimate) -> Estimate:
         why = few or ("" if grouped else _too_few(estimate.n, rule))
         if why and estimate.has_interval:
             return without_interval(estimate.value, estimate.n, count=estimate.count, why=why)
         return replace(estimate, method=estimate.method.replace("images", rule.words))
 
-    metrics = {name: told(one) for name, one in evaluation.metrics.items()}
+    metrics = {name: renamed(one) for name, one in evaluation.metrics.items()}
     per_class = {
-        name: {metric: told(one) for metric, one in own.items()}
+        name: {metric: renamed(one) for metric, one in own.items()}
         for name, own in evaluation.per_class.items()
     }
     absent = [name for name, own in per_class.items() if own["recall"].n == 0]
@@ -271,13 +270,12 @@ def level_to_json(level: LevelEvaluation) -> dict[str, dict[str, float | int | s
     found: dict[str, dict[str, float | int | str | None]] = {}
     if level.evaluation is not None:
         found |= evaluation_to_json(level.evaluation)
-    if level.right is not None:
-        found["right_of_all"] = estimate_to_json(level.right)
+    more = {} if level.right is None else {"right_of_all": level.right}
     errors = composition_error(level)
     if errors is not None:
         units = len(level.mixed)
         why = f"mean over {counted(units, level.rule.word)} with cells of several classes"
         for name, error in zip(level.classes, errors, strict=True):
-            one = Estimate(float(error), math.nan, math.nan, units, None, f"no interval: {why}")
-            found[f"share_error[{name}]"] = estimate_to_json(one)
+            more[f"share_error[{name}]"] = without_interval(float(error), units, why=why)
+    found |= estimates_to_json(more)
     return {f"level[{level.rule.name}].{key}": figure for key, figure in found.items()}

@@ -64,9 +64,10 @@ class LevelRule:
     agreement: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.rule not in RULES or not all(self.columns) or not self.columns:
+        different = len(set(self.columns)) == len(self.columns)
+        if self.rule not in RULES or not self.columns or not all(self.columns) or not different:
             raise SettingsError(
-                f"{'+'.join(self.columns)}:{self.rule} is no level",
+                f"'{'+'.join(self.columns)}:{self.rule}' is no level",
                 remedy=f"Write COLUMN or COLUMN:RULE with a rule of {', '.join(RULES)}",
             )
         if self.fewest_cells < 1 or not 0 <= self.agreement <= 1:
@@ -104,14 +105,8 @@ def parse_level(
     head, colon, tail = text.rpartition(":")
     whole = not colon or text.strip() in known
     columns, rule = (text, "mean") if whole else (head, tail.strip())
-    names = tuple(name.strip() for name in columns.split("+"))
-    if columns.strip() in known:
-        names = (columns.strip(),)
-    if rule not in RULES or not all(names) or len(set(names)) < len(names):
-        raise SettingsError(
-            f"{text!r} is no level",
-            remedy=f"Write COLUMN or COLUMN:RULE with a rule of {', '.join(RULES)}",
-        )
+    single = columns.strip() in known
+    names = tuple(name.strip() for name in ([columns] if single else columns.split("+")))
     return LevelRule(names, rule, fewest_cells, agreement)  # type: ignore[arg-type]
 
 

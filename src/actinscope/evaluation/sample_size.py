@@ -80,7 +80,8 @@ def images_for_half_width(proportion: float, half_width: float, *, confidence: f
     quantile = float(norm.ppf(0.5 + confidence / 2))
 
     def wide(n: int) -> bool:
-        return _half_width(proportion, n, quantile) > half_width
+        first, last = wilson(proportion, n, quantile=quantile)
+        return last - first > 2 * half_width
 
     high = 1
     while wide(high):
@@ -90,8 +91,3 @@ def images_for_half_width(proportion: float, half_width: float, *, confidence: f
         middle = (low + high) // 2
         low, high = (middle, high) if wide(middle) else (low, middle)
     return high
-
-
-def _half_width(proportion: float, n: int, quantile: float) -> float:
-    low, high = wilson(proportion, n, quantile=quantile)
-    return (high - low) / 2

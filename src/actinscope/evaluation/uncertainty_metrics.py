@@ -11,11 +11,7 @@ from numpy.typing import NDArray
 from actinscope.bundle import Reliability
 from actinscope.evaluation.abstention import AnsweredCurve, answered_curve
 from actinscope.evaluation.calibration import CALIBRATION_METRICS, bins_of, calibration_figures
-from actinscope.evaluation.intervals import (
-    Clusters,
-    Estimate,
-    bootstrap_estimate,
-)
+from actinscope.evaluation.intervals import Clusters, Estimate, bootstrap_estimate
 from actinscope.predict import Decisions
 
 Floats = NDArray[np.float64]
@@ -38,7 +34,7 @@ class ReliabilityPoint:
 
 @dataclass(frozen=True, eq=False)
 class UncertaintyEvaluation:
-    """What the probabilities for the N images of one part are worth.
+    """How far the probabilities for the N images of one part can be trusted.
 
     Attributes:
         n: number of images.
@@ -212,7 +208,7 @@ class _Maker:
             name: bootstrap_estimate(
                 float(value[0]),
                 np.concatenate(drawn[name]),
-                resampling=own.resampling(),
+                clusters=own,
                 n=int(among.sum()),
             )
             for name, value in values.items()

@@ -9,8 +9,13 @@ from actinscope.explain.attention import (
     judge_attention,
 )
 from actinscope.explain.class_activation import contrast_map, enlarged, heat_map
-from actinscope.explain.control_models import TITLES, Control, PermutedLabels
-from actinscope.explain.controls import MOST_IMAGES, ControlResults, control_warnings, run_controls
+from actinscope.explain.control_models import (
+    TITLES,
+    Control,
+    PermutedLabels,
+    control_warnings,
+)
+from actinscope.explain.controls import MOST_IMAGES, ControlResults, run_controls
 from actinscope.explain.explanation import (
     COARSE,
     Explanation,

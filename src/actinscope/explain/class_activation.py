@@ -2,7 +2,7 @@
 
 A network that ends in global average pooling and one dense layer gives, for each
 class, a map whose mean (plus the bias) is the class's logit (Zhou et al., CVPR 2016).
-Softmax looks at differences of logits only: a map added to all classes alike changes
+Softmax depends on differences of logits only: a map added to all classes alike changes
 no probability. So the map shown here is the *contrast*, the class's own map minus the
 mean of the maps of the other classes. With two classes its mean is the log odds of
 the class, up to the bias.
@@ -12,8 +12,6 @@ layer: the smooth look is interpolation.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,52 +47,19 @@ def contrast_map(class_maps: NDArray[np.floating], k: int) -> Map:
     return contrast
 
 
-def common_scale(many_class_maps: Iterable[NDArray[np.floating]]) -> float:
-    """One scale for the maps of several images and all classes, for a fair comparison.
+def heat_map(class_maps: NDArray[np.floating], k: int, *, size: tuple[int, int]) -> Map:
+    """What speaks for class k at the size (H, W) of the image, 0..1: where, not how much.
 
-    Returns:
-        The largest absolute contrast, 1.0 where there is none.
-    """
-    largest = max(
-        (
-            float(np.abs(contrast_map(maps, k)).max())
-            for maps in many_class_maps
-            for k in range(np.shape(maps)[-1])
-        ),
-        default=0.0,
-    )
-    return largest if largest > 0 else 1.0
-
-
-def signed_map(
-    class_maps: NDArray[np.floating],
-    k: int,
-    *,
-    size: tuple[int, int],
-    scale: float | None = None,
-) -> Map:
-    """Contrast of class k at the size of the image, -1..1.
-
-    Args:
-        class_maps: (h, w, K) of one image.
-        k: class index.
-        size: (H, W) of the result in pixels.
-        scale: contrast that becomes 1, from `common_scale`; larger ones are cut.
-            None: the largest absolute contrast of this image and class.
-
-    Returns:
-        (H, W) float32. Interpolated linearly between the centres of the map's cells,
-        flat outside the outer centres, so that no value appears that was not there.
+    1 is the largest absolute contrast of this image and class. Interpolated linearly between the
+    centres of the map's cells, flat outside the outer centres, so that no value appears that was
+    not there.
     """
     contrast = contrast_map(class_maps, k)
     if size[0] < 1 or size[1] < 1:
         raise ValueError(f"a map of {size[0]} x {size[1]} pixels cannot be made")
-    if scale is not None and not scale > 0:
-        raise ValueError(f"the scale of a map must be above 0, not {scale}")
-    largest = float(np.abs(contrast).max())
-    divisor = scale if scale is not None else (largest or 1.0)
-    signed: Map = np.clip(enlarged(contrast / divisor, size), -1, 1).astype(np.float32)
-    return signed
+    largest = float(np.abs(contrast).max()) or 1.0
+    heat: Map = np.clip(enlarged(contrast / largest, size), 0, 1).astype(np.float32)
+    return heat
 
 
 def enlarged(values: NDArray[np.floating], size: tuple[int, int]) -> Map:
@@ -105,19 +70,3 @@ def enlarged(values: NDArray[np.floating], size: tuple[int, int]) -> Map:
     # grid_mode: the cells tile the image, their outer edges and not their centres coincide.
     whole: Map = zoom(values.astype(np.float32), factors, order=1, mode="nearest", grid_mode=True)
     return whole
-
-
-def heat_map(
-    class_maps: NDArray[np.floating],
-    k: int,
-    *,
-    size: tuple[int, int],
-    scale: float | None = None,
-) -> Map:
-    """What speaks for class k at the size of the image, 0..1: `signed_map`, positive part.
-
-    With `scale` None each map uses its own largest absolute contrast: good for seeing
-    where, not for comparing how much. Give one scale to compare images or classes.
-    """
-    heat: Map = np.maximum(signed_map(class_maps, k, size=size, scale=scale), 0)
-    return heat

@@ -2,7 +2,7 @@
 
 Every control is tried on the same test images as the network and compared with it image
 by image, every class counting alike: a control that finds a rare class must not lose to a
-network that never names it. A control that the network is not shown to be ahead of may
+network that always misses it. A control that the network is not shown to be ahead of may
 *explain* the result.
 """
 
@@ -17,12 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.errors import StudyError
-from actinscope.evaluation import (
-    Clusters,
-    Estimate,
-    bootstrap_estimate,
-    evaluate,
-)
+from actinscope.evaluation import Clusters, Estimate, bootstrap_estimate, evaluate
 from actinscope.wording import percent
 
 Floats = NDArray[np.float64]
@@ -189,17 +184,17 @@ def judge_control(
     """
     if len(train) != len(train_labels) or len(test) != len(network.labels):
         raise StudyError(f"the features of {name} do not fit the labels")
-    fit, told = (np.asarray(np.isfinite(rows).all(axis=1)) for rows in (train, test))
-    if len(np.unique(train_labels[fit])) < 2 or not told.any():
+    fit, known = (np.asarray(np.isfinite(rows).all(axis=1)) for rows in (train, test))
+    if len(np.unique(train_labels[fit])) < 2 or not known.any():
         return None
     probabilities = linear_control(
-        train[fit], train_labels[fit], test[told], classes=len(network.classes)
+        train[fit], train_labels[fit], test[known], classes=len(network.classes)
     )
-    asked = network.some(told)
+    asked = network.some(known)
     answered = probabilities.argmax(axis=1)
     return Control(
         name=name,
-        images=int(told.sum()),
+        images=int(known.sum()),
         balanced_accuracy=balanced_of(asked, answered),
         network=asked.balanced_accuracy,
         ahead=lead(asked.labels, answered, asked.predicted, asked.groups),
@@ -229,9 +224,7 @@ def lead(
         with np.errstate(invalid="ignore"):
             drawn.append(np.nanmean(np.where(images > 0, sums / images, np.nan), axis=0))
     value = float(np.mean([gained[labels == label].mean() for label in present]))
-    return bootstrap_estimate(
-        value, np.concatenate(drawn), resampling=clusters.resampling(), n=len(labels)
-    )
+    return bootstrap_estimate(value, np.concatenate(drawn), clusters=clusters, n=len(labels))
 
 
 def balanced_of(network: ControlPredictions, predicted: NDArray[np.int64]) -> Estimate:
@@ -307,7 +300,7 @@ def batch_control(
     is_group: bool = False,
     seed: int,
 ) -> BatchControl | None:
-    """How well a linear model names the batch from the network's features, within classes.
+    """How well a linear model finds the batch from the network's features, within classes.
 
     Only the class with most images of well-filled batches is taken: a model over all
     classes would name batches by what the classes look like.
@@ -375,8 +368,10 @@ def association(labels: NDArray[np.int64], values: NDArray[np.str_]) -> float:
     return float(contingency.association(counts, method="cramer"))
 
 
-def warnings_of(controls: Sequence[Control], batches: Sequence[BatchControl]) -> tuple[str, ...]:
-    """A sentence for every control that explains the result, and for telling batches."""
+def control_warnings(
+    controls: Sequence[Control], batches: Sequence[BatchControl]
+) -> tuple[str, ...]:
+    """A sentence for every control that may explain the result, batches last."""
     found = [
         f"{TITLES.get(control.name, control.name)} alone reaches "
         f"{percent(control.balanced_accuracy.value)} (mean over the classes), the network "

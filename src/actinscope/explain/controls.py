@@ -20,7 +20,6 @@ from actinscope.explain.control_models import (
     batch_control,
     judge_control,
     permuted_labels,
-    warnings_of,
 )
 from actinscope.predict import Predictor, ScaledImages
 from actinscope.progress import Progress
@@ -66,9 +65,9 @@ def run_controls(
         ImageError: an image that could be predicted can no longer be read.
     """
     rng = np.random.default_rng([seed, 6])
-    fitted, told = (_some(len(part.records), rng) for part in (training, test))
-    network = _answers(test, told)
-    progress.phase("Controls", len(fitted) + (1 + len(_FACTORS)) * len(told))
+    fitted, asked = (_some(len(part.records), rng) for part in (training, test))
+    network = _answers(test, asked)
+    progress.phase("Controls", len(fitted) + (1 + len(_FACTORS)) * len(asked))
 
     def scaled_of(part: EvaluatedPredictions, rows: NDArray[np.int64]) -> Iterator[Scaled]:
         for row in rows:
@@ -76,7 +75,7 @@ def run_controls(
             progress.advance(1)
 
     fitted_features = _features(scaled_of(training, fitted))
-    scaled_images = list(scaled_of(test, told))
+    scaled_images = list(scaled_of(test, asked))
     features = _features(scaled_images)
     controls = [
         judge_control(name, fitted_features[name], training.labels[fitted], features[name], network)
@@ -142,10 +141,7 @@ def coarsened(scaled: Scaled, factor: int) -> NDArray[np.float32]:
 def _batches(
     training: EvaluatedPredictions, manifest: Manifest, rows: NDArray[np.int64], seed: int
 ) -> tuple[BatchControl, ...]:
-    """One entry for every column of the manifest that has batches to tell apart.
-
-    ``rows`` of the training part are looked at.
-    """
+    """One entry for every column that has batches to tell apart among ``rows`` of training."""
     embedding = training.output.embedding
     if embedding is None:
         return ()
@@ -171,8 +167,3 @@ def _kept_together(manifest: Manifest, column: str) -> bool:
         for record in manifest.records
         if (value := record.groups.get(column, ""))
     )
-
-
-def control_warnings(results: ControlResults) -> tuple[str, ...]:
-    """A sentence for every control that explains the result."""
-    return warnings_of(results.controls, results.batches)

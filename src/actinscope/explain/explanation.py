@@ -29,8 +29,8 @@ from actinscope.explain.saliency import (
     Method,
     SaliencySource,
     inside_of,
-    maps_through,
     occlusion_maps,
+    outputs_of,
 )
 from actinscope.explain.sanity_checks import MapSimilarity, SanityStep, map_similarity
 from actinscope.explain.weight_randomization import randomized_networks
@@ -71,7 +71,7 @@ class FeatureMap:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """Everything that was found out about what the network looks at.
+    """What the network uses of the images, as far as it was found out.
 
     Attributes:
         method: how the maps were made.
@@ -118,8 +118,8 @@ def explain(saliency: SaliencySource, *, seed: int, progress: Progress) -> Expla
     means: tuple[MeanMap, ...] = ()
     if by_maps:
         means = mean_maps(
-            [_native_heat(maps, int(predicted[row])) for maps, row in zip(
-                gathered.maps, rows, strict=True)],
+            [heat_map(maps, int(predicted[row]), size=(maps.shape[0], maps.shape[1]))
+             for maps, row in zip(gathered.maps, rows, strict=True)],
             gathered.pictures, saliency.part.labels[rows], predicted[rows],
         )  # fmt: skip
     sanity, unlike = _sanity(saliency, gathered, predicted[rows], seed)
@@ -197,10 +197,6 @@ def _gather(saliency: SaliencySource, rows: NDArray[np.int64], progress: Progres
     return _Gathered(shares, areas, cells_from, all_maps, pictures, scaled_images)
 
 
-def _native_heat(maps: NDArray[np.float32], predicted: int) -> NDArray[np.float32]:
-    return heat_map(maps, predicted, size=(maps.shape[0], maps.shape[1]))
-
-
 def _sanity(
     saliency: SaliencySource, gathered: _Gathered, predicted: NDArray[np.int64], seed: int
 ) -> tuple[tuple[SanityStep, ...], MapSimilarity | None]:
@@ -215,7 +211,7 @@ def _sanity(
     for network in networks:
         predictor = Predictor(network.bundle, backend=saliency.predictor.backend)
         if saliency.method == ACTIVATION:
-            outputs = maps_through(predictor, scaled_images)
+            outputs = outputs_of(predictor, scaled_images)
             maps = [one.class_maps[0] for one in outputs if one.class_maps is not None]
         else:
             maps = [

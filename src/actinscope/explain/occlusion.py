@@ -8,14 +8,13 @@ predictions, so it serves every model: dense heads, ensembles, boosted trees.
 Zeiler and Fergus plot the class's probability. Here the score is its log odds: near 0 and
 1 the probability hardly moves although the evidence does.
 
-A covered place is an image that no microscope made: a map tells what the answer depends
+A covered place is an image that no microscope made: a map shows what the answer depends
 on, not what is normal. And an answer that rests on two places alike may lose neither.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,24 +31,6 @@ POSITIONS = 12
 #: Sides of the grid's cells that a patch covers: neighbours overlap by half.
 _COVERS = 2.0
 _LEAST = 1e-6
-
-
-@dataclass(frozen=True, eq=False)
-class Occlusion:
-    """What covering places of one image did.
-
-    Attributes:
-        drop: (P, P) float64, the fall of the class's log odds (natural logarithm) when the
-            patch around this cell of the grid was covered; negative where covering helped.
-        predicted: class index whose score it is.
-        odds: log odds of that class for the whole image.
-        patch: side of the patch in pixels.
-    """
-
-    drop: Floats
-    predicted: int
-    odds: float
-    patch: int
 
 
 def background_level(scaled: Scaled) -> NDArray[np.float32]:
@@ -71,19 +52,19 @@ def log_odds(probabilities: Floats, k: int) -> Floats:
 
 
 def occlude(
-    scaled: Scaled,
-    probabilities: Probabilities,
-    *,
-    predicted: int | None = None,
-    positions: int = POSITIONS,
-) -> Occlusion:
+    scaled: Scaled, probabilities: Probabilities, *, predicted: int, positions: int = POSITIONS
+) -> Floats:
     """Cover every place of a grid in turn.
 
     Args:
         scaled: (S, S, K) float32 in 0..1, as the preprocessing makes it.
         probabilities: the model; called twice, with 1 and with ``positions`` squared images.
-        predicted: class index to follow; None for the most probable one.
-        positions: places along a side, at least 2 and at most S.
+        predicted: class index to follow.
+        positions: P, places along a side, at least 2 and at most S.
+
+    Returns:
+        (P, P) float64, the fall of the class's log odds (natural logarithm) when the patch
+        around this cell of the grid was covered; negative where covering helped.
 
     Raises:
         ValueError: the image is not square, or the grid does not fit it.
@@ -93,9 +74,7 @@ def occlude(
     side = scaled.shape[0]
     if not 2 <= positions <= side:
         raise ValueError(f"{positions} x {positions} patches do not fit {side} pixels")
-    whole = probabilities(scaled[np.newaxis])
-    k = int(whole[0].argmax()) if predicted is None else predicted
-    odds = float(log_odds(whole, k)[0])
+    odds = log_odds(probabilities(scaled[np.newaxis]), predicted)[0]
     level = background_level(scaled)
     patch = max(1, round(_COVERS * side / positions))
     variants = np.repeat(scaled[np.newaxis], positions**2, axis=0)
@@ -104,8 +83,8 @@ def occlude(
             _covered(index, side, positions, patch) for index in divmod(place, positions)
         )
         variants[place, rows, columns] = level
-    covered = log_odds(probabilities(variants), k)
-    return Occlusion((odds - covered).reshape(positions, positions), k, odds, patch)
+    drop: Floats = odds - log_odds(probabilities(variants), predicted)
+    return drop.reshape(positions, positions)
 
 
 def _covered(index: int, side: int, positions: int, patch: int) -> slice:

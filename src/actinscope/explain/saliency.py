@@ -1,7 +1,8 @@
-"""What a network looks at in one image: its class maps, or what covering places does."""
+"""What a network uses in one image: its class maps, or what covering places does."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from actinscope.bundle import NetworkOutput
 from actinscope.cells import MaskReader
 from actinscope.errors import ImageError
 from actinscope.explain.control_features import cell_mask, reduced_planes
-from actinscope.explain.occlusion import POSITIONS, Probabilities, occlude
+from actinscope.explain.occlusion import POSITIONS, occlude
 from actinscope.explain.prototypes import nearest_images
 from actinscope.images import Region
 from actinscope.predict import Predictor, ScaledImages
@@ -34,30 +35,17 @@ BRIGHT = "brightness (Otsu's threshold), as there is no mask"
 NEIGHBOURS = 3
 
 
-def probabilities_of(predictor: Predictor) -> Probabilities:
-    """The predictor as a function of scaled images; every image still goes through alone."""
+def outputs_of(
+    predictor: Predictor, scaled_images: Iterable[Scaled], *, probabilities_only: bool = False
+) -> list[NetworkOutput]:
+    """What the network gives for scaled images, several side by side, each predicted alone."""
 
-    def one(scaled: Scaled) -> NDArray[np.float64]:
-        output = predictor.predict_input(predictor.prepare_scaled(scaled), probabilities_only=True)
-        row: NDArray[np.float64] = output.probabilities[0]
-        return row
+    def one(scaled: Scaled) -> NetworkOutput:
+        ready = predictor.prepare_scaled(scaled)
+        return predictor.predict_input(ready, probabilities_only=probabilities_only)
 
-    def many(scaled_images: NDArray[np.float32]) -> NDArray[np.float64]:
-        with ThreadPoolExecutor(predictor.side_by_side, "actinscope-occlude") as pool:
-            return np.stack(list(pool.map(one, scaled_images)))
-
-    return many
-
-
-def maps_through(predictor: Predictor, scaled_images: list[Scaled]) -> list[NetworkOutput]:
-    """All outputs for scaled images, several side by side."""
     with ThreadPoolExecutor(predictor.side_by_side, "actinscope-explain") as pool:
-        return list(
-            pool.map(
-                lambda scaled: predictor.predict_input(predictor.prepare_scaled(scaled)),
-                scaled_images,
-            )
-        )
+        return list(pool.map(one, scaled_images))
 
 
 def occlusion_maps(
@@ -69,10 +57,13 @@ def occlusion_maps(
     contrast of the predicted class is the drop in log odds.
     """
     places = min(positions, scaled.shape[0])  # no more than pixels
-    found = occlude(scaled, probabilities_of(predictor), predicted=predicted, positions=places)
-    classes = len(predictor.classes)
-    maps = np.zeros((*found.drop.shape, classes), dtype=np.float32)
-    maps[:, :, predicted] = found.drop
+
+    def probabilities(variants: NDArray[np.float32]) -> NDArray[np.float64]:
+        outputs = outputs_of(predictor, variants, probabilities_only=True)
+        return np.stack([one.probabilities[0] for one in outputs])
+
+    maps = np.zeros((places, places, len(predictor.classes)), dtype=np.float32)
+    maps[:, :, predicted] = occlude(scaled, probabilities, predicted=predicted, positions=places)
     return maps
 
 
@@ -88,9 +79,10 @@ class MaskedCell:
 def inside_of(
     cell: MaskedCell, scaled: Scaled, preprocess: Preprocess, masks: MaskReader
 ) -> tuple[NDArray[np.bool_], str]:
-    """(H, W) where a cell is, and what that was taken from.
+    """(h, w) where a cell is, and what that was taken from.
 
-    A mask that can no longer be read, or does not hold the cell, gives way to brightness.
+    A mask that can no longer be read, or does not hold the cell, gives way to brightness, at
+    128 pixels a side or fewer.
     """
     if cell.mask is not None and cell.region is not None:
         try:
@@ -99,12 +91,7 @@ def inside_of(
             mask = np.zeros((1, 1), np.bool_)
         if mask.any():
             return preprocess.mask_to_scaled(mask), MASKED
-    return bright_cell(scaled), BRIGHT
-
-
-def bright_cell(scaled: Scaled) -> NDArray[np.bool_]:
-    """(h, w) where the bright cell of a scaled image is, at 128 pixels a side or fewer."""
-    return cell_mask(reduced_planes(scaled))
+    return cell_mask(reduced_planes(scaled)), BRIGHT
 
 
 @dataclass(frozen=True)

@@ -113,10 +113,10 @@ def _ssim(first: Floats, second: Floats) -> float:
 
 def sanity_sentence(steps: Sequence[SanityStep]) -> str:
     """What the test says of the maps."""
-    told = [step for step in steps if step.similarity.images]
-    if not told:
+    compared = [step for step in steps if step.similarity.images]
+    if not compared:
         return "The maps could not be compared: those of the shuffled networks are flat."
-    alike = [step for step in told if step.hardly_changes]
+    alike = [step for step in compared if step.hardly_changes]
     if alike:
         names = ", ".join(step.shuffled for step in alike)
         return (
@@ -124,15 +124,15 @@ def sanity_sentence(steps: Sequence[SanityStep]) -> str:
             f"image has edges and bright places rather than what was learned. Do not read more "
             f"into them."
         )
-    told_so = (
+    sentence = (
         "The maps change when weights are shuffled: they depend on what was learned. Whether "
         "they show all that the answer rests on is another question."
     )
-    first = told[0]
+    first = compared[0]
     if first.similarity.strength >= ALIKE:
-        told_so += (
+        sentence += (
             f" With {first.shuffled} alone shuffled the same places stay strong (rank "
             f"correlation {first.similarity.strength:.2f}), but no longer for the same class: the "
             f"layers before it decide where there is something to see."
         )
-    return told_so
+    return sentence

@@ -47,8 +47,11 @@ def randomized_networks(bundle: Bundle, *, seed: int) -> tuple[RandomizedNetwork
     """
     head, body = _weights_in_order(bundle.model)
     last = body[len(body) - max(1, round(_LAST * len(body))) :] if body else []
-    steps = [("the head", head), ("the head and the last third of the layers", [*last, *head])]
-    steps.append(("all layers", [*body, *head]))
+    steps = (
+        ("the head", head),
+        ("the head and the last third of the layers", [*last, *head]),
+        ("all layers", [*body, *head]),
+    )
     found: list[RandomizedNetwork] = []
     used: set[frozenset[str]] = {frozenset()}
     for words, layers in steps:
@@ -70,11 +73,14 @@ def _weights_in_order(model: bytes) -> tuple[list[list[str]], list[list[str]]]:
     import onnx
 
     graph = onnx.load_model_from_string(model).graph
-    sizes = {tensor.name: _size(tensor) for tensor in graph.initializer
-             if tensor.data_type == onnx.TensorProto.FLOAT}  # fmt: skip
+    sizes = {
+        tensor.name: int(np.prod(tensor.dims))
+        for tensor in graph.initializer
+        if tensor.data_type == onnx.TensorProto.FLOAT
+    }
     # Before the head is what the features are computed from; without that output, what
     # comes before the last layer.
-    trunk = _upstream(graph, [EMBEDDING] if _has(graph, EMBEDDING) else [])
+    trunk = _upstream(graph, [port.name for port in graph.output if port.name == EMBEDDING])
     layers: list[tuple[bool, list[str]]] = []
     for place, node in enumerate(graph.node):
         own = [name for name in node.input if sizes.get(name, 0) > 1]
@@ -86,18 +92,8 @@ def _weights_in_order(model: bytes) -> tuple[list[list[str]], list[list[str]]]:
             layers[-1][1].extend(own)
     if not trunk and layers:
         layers = [(place < len(layers) - 1, own) for place, (_, own) in enumerate(layers)]
-    return (
-        [own for before, own in layers if not before],
-        [own for before, own in layers if before],
-    )
-
-
-def _size(tensor: Any) -> int:
-    return int(np.prod(tensor.dims)) if tensor.dims else 1
-
-
-def _has(graph: Any, output: str) -> bool:
-    return output in {port.name for port in graph.output}
+    head, body = ([own for before, own in layers if before == side] for side in (False, True))
+    return head, body
 
 
 def _upstream(graph: Any, outputs: Iterable[str]) -> set[int]:

@@ -110,7 +110,7 @@ def diagnostics_of(result: StudyResult) -> Diagnostics:
         class_maps=test.output.class_maps is not None,
         unanswerable=unanswerable,
         warnings=(
-            *(control_warnings(controls) if controls else ()),
+            *(control_warnings(controls.controls, controls.batches) if controls else ()),
             *(attention_warnings(explanation) if explanation else ()),
         ),
     )
