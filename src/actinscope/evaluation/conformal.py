@@ -8,10 +8,10 @@ sets (APS; Romano, Sesia and Candes, NeurIPS 2020) are larger, and reach their c
 random numbers, so that the same image would have different sets.
 
 **Groups.** Images of one field resemble each other, so n images say less than n independent ones.
-The quantile of n exchangeable scores is taken at the level c (n + 1) / n. Here n is replaced
-there by an *effective* number: c (1 - c) / v, where v is the variance of the share of covered
-images between groups (as for the intervals of proportions, see `intervals`), never above n.
-Hierarchical conformal prediction (Dunn, Wasserman and Ramdas, J. Am. Stat. Assoc. 118: 2491, 2023; Lee, Barber
+The quantile of n exchangeable scores is taken at the level c (n + 1) / n. Here n is replaced there
+by an *effective* number: c (1 - c) / v, where v is the variance of the share of covered images
+between groups (as for the intervals of proportions, see `intervals`), never above n. Hierarchical
+conformal prediction (Dunn, Wasserman and Ramdas, J. Am. Stat. Assoc. 118: 2491, 2023; Lee, Barber
 and Willett 2023) needs no such estimate, but with G groups it leaves a weight of 1 / (G + 1) for
 what the next group may bring: with fewer than 9 groups each 90 % set would hold everything, and
 validation parts have about that many.
