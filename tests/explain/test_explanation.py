@@ -30,8 +30,8 @@ from actinscope.progress import Silent
 from actinscope.report import explanation_findings, explanation_shown, neighbour_words
 from actinscope.report.charts import feature_charts
 from actinscope.report.content import ExplanationShown
-from actinscope.report.drawing import sheet
-from actinscope.report.figures import write_figures
+from actinscope.report.drawing import save_figures, sheet
+from actinscope.report.figures import report_figures
 from actinscope.report.report_page import render_report
 from actinscope.report.tables import write_tables
 from actinscope.study import read_manifest
@@ -181,7 +181,7 @@ def test_the_section_of_the_report(
         chart.draw(axes)
         fitted, tested = (len(points.get_offsets()) for points in axes.collections)
         assert (fitted, tested) == (12, 12)
-    write_figures(content, tmp_path)
+    save_figures(report_figures(content), tmp_path)
     for name in ("features.png", "features.svg", "mean_maps.png", "mean_maps.svg"):
         assert (tmp_path / name).stat().st_size > 0
     write_tables(content, tmp_path)

@@ -10,7 +10,6 @@ import numpy as np
 
 from actinscope.evaluation import Estimate, Evaluation, Verdict
 from actinscope.report import CellPicture, Finding, Headline, Page, ReportContent, SplitTable
-from actinscope.report.content import ExtraTable
 from actinscope.study import PARTS
 
 PAGE_FIELDS = {field.name for field in dataclasses.fields(Page)}
@@ -99,7 +98,6 @@ def make_content(classes: tuple[str, ...] = ("wild type", "knockout"), **changes
         "examples": {name: (picture(name, name, classes),) * 2 for name in classes},
         "errors": (picture(classes[0], classes[-1], classes),),
         "right": (picture(classes[0], classes[0], classes),),
-        "tables": (ExtraTable("Controls", ("control", "accuracy"), (("shuffled", "49.7"),)),),
         "preprocessing": "Divided by 65,535.",
         "network": "EfficientNet-Lite0.",
         "timing": "Two minutes.",

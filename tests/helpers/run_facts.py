@@ -19,7 +19,7 @@ from actinscope.evaluation import (
     evaluate_level,
     evaluate_uncertainty,
 )
-from actinscope.explain import ControlResults
+from actinscope.explain import ControlResults, Explanation
 from actinscope.explain.control_models import ControlPredictions, judge_control, permuted_labels
 from actinscope.networks import ResolvedWeights, network_entry
 from actinscope.predict import DecisionRules
@@ -27,7 +27,7 @@ from actinscope.report import ChecklistItem
 from actinscope.runs import RunContext
 from actinscope.training import Recipe
 from actinscope.writeup import Facts
-from actinscope.writeup.diagnostics import AuditFacts, Diagnostics, ExplanationFacts
+from actinscope.writeup.diagnostics import AuditFacts, Diagnostics
 from actinscope.writeup.documents import checklists, methods_paragraphs, model_card
 from actinscope.writeup.facts import (
     FoldsFacts,
@@ -241,6 +241,7 @@ def toy_worth(*, ood: bool = True) -> UncertaintyEvaluation:
 
 def toy_checks(**changes: Any) -> Diagnostics:
     """Everything that the default recipe asks for, with anything changed."""
+    none = np.zeros(0, np.int64)
     values: dict[str, Any] = {
         "controls": toy_controls(),
         "audit": AuditFacts(
@@ -250,7 +251,7 @@ def toy_checks(**changes: Any) -> Diagnostics:
             ),
             copies=3,
         ),
-        "explanation": ExplanationFacts("occlusion map"),
+        "explanation": Explanation("occlusion map", none, none, none, None, (), (), None, (), ()),
         "uncertainty": toy_worth(),
     }
     return Diagnostics(**(values | changes))

@@ -20,7 +20,7 @@ FIGURES = {"curves", "confusion_matrix", "per_class", "examples", "errors"}
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
-    assert write_report(make_content(), folder) == folder / "report.html"
+    write_report(make_content(), folder)
     return folder
 
 

@@ -9,12 +9,7 @@ from actinscope.explain.attention import (
     judge_attention,
 )
 from actinscope.explain.class_activation import contrast_map, enlarged, heat_map
-from actinscope.explain.control_models import (
-    TITLES,
-    Control,
-    PermutedLabels,
-    control_warnings,
-)
+from actinscope.explain.control_models import TITLES, Control, control_warnings
 from actinscope.explain.controls import MOST_IMAGES, ControlResults, run_controls
 from actinscope.explain.explanation import (
     COARSE,
@@ -59,7 +54,6 @@ __all__ = [
     "MaskedCell",
     "Method",
     "Neighbour",
-    "PermutedLabels",
     "SaliencySource",
     "SanityStep",
     "attention_inside",

@@ -84,7 +84,7 @@ def all_doubts() -> tuple[Doubt, ...]:
 
 def partition_doubt() -> Doubt:
     """The parts were cut after the augmentation; or they were not."""
-    tested = min(_sizes_in_common("efficientnetv2-b0", "inception-v3"))
+    tested = _fewest()
     return Doubt(
         claim="\u201cAfter data augmentation, the entire data is partitioned.\u201d",
         computed={"test images": tested, "all images at 10 %": 10 * tested},
@@ -99,7 +99,7 @@ def partition_doubt() -> Doubt:
 
 def size_doubt() -> Doubt:
     """How wide the intervals of the two best accuracies are."""
-    n = min(_sizes_in_common("efficientnetv2-b0", "inception-v3"))
+    n = _fewest()
     best, second = _on("efficientnetv2-b0", n), _on("inception-v3", n)
     needed = images_for_half_width(0.98, 0.01)
     normal = math.ceil(NORMAL_95**2 * 0.98 * 0.02 / 0.01**2)
@@ -118,7 +118,7 @@ def size_doubt() -> Doubt:
 
 def difference_doubt() -> Doubt:
     """Whether two images make one network better than another."""
-    n = min(_sizes_in_common("efficientnetv2-b0", "inception-v3"))
+    n = _fewest()
     best, second = (_right(name, n) for name in ("efficientnetv2-b0", "inception-v3"))
     p = best_mcnemar(best, second, n)
     return Doubt(
@@ -133,7 +133,7 @@ def difference_doubt() -> Doubt:
 
 def nasnet_size_doubt() -> Doubt:
     """NASNet's accuracy belongs to another number of test images."""
-    n = min(_sizes_in_common("efficientnetv2-b0", "inception-v3"))
+    n = _fewest()
     printed = _accuracy("nasnet-mobile")
     fitting = sizes_that_fit(printed)
     fewest = ", ".join(str(size) for size in fitting[:4])
@@ -186,10 +186,8 @@ def averages_doubt() -> Doubt:
 def validation_doubt() -> Doubt:
     """How many validation images there were."""
     figures = [one.validation[0] for one in PUBLISHED.values() if one.validation]
-    common = set.intersection(*(set(sizes_that_fit(figure)) for figure in figures))
-    fewest = min(common)
+    fewest = min(_sizes_in_common(*figures))
     right = [counts_that_fit(figure, fewest)[0] for figure in figures]
-    tested = min(_sizes_in_common("efficientnetv2-b0", "inception-v3"))
     numbers = f"{', '.join(map(str, right[:-1]))} and {right[-1]}"
     return Doubt(
         claim="The validation accuracies are " + ", ".join(figure.text for figure in figures) + ".",
@@ -197,7 +195,7 @@ def validation_doubt() -> Doubt:
         sentence=(
             f"All are multiples of 1/{fewest}: {numbers} of {fewest} images. One image is "
             f"{100 / fewest:.1f} points, and the part that chooses the epoch is as small as the "
-            f"test part of {tested}."
+            f"test part of {_fewest()}."
         ),
     )
 
@@ -237,8 +235,13 @@ def _accuracy(network: str) -> Printed:
     return PUBLISHED[network].test[0]
 
 
-def _sizes_in_common(*networks: str) -> set[int]:
-    return set.intersection(*(set(sizes_that_fit(_accuracy(name))) for name in networks))
+def _fewest() -> int:
+    """The smallest number of test images that fits the accuracies of the two best networks."""
+    return min(_sizes_in_common(_accuracy("efficientnetv2-b0"), _accuracy("inception-v3")))
+
+
+def _sizes_in_common(*figures: Printed) -> set[int]:
+    return set.intersection(*(set(sizes_that_fit(figure)) for figure in figures))
 
 
 def _right(network: str, n: int) -> int:

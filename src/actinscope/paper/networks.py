@@ -83,7 +83,7 @@ def plan_networks(
     """
     if len(set(names)) < len(names):
         raise SettingsError("a network is named twice", where="--networks")
-    if vgg_epochs is not None and not any(_is_vgg(name) for name in names):
+    if vgg_epochs is not None and not any(name.startswith("vgg") for name in names):
         raise UsageError(
             "no VGG network is trained, so it does nothing",
             where="--vgg-epochs",
@@ -93,14 +93,13 @@ def plan_networks(
         _plan(name, recipe, weights.get(name, "imagenet"), vgg_epochs) for name in names
     )
     if not any(one.network for one in planned):
+        what = f"none of the networks can be trained: {planned[0].problem.rstrip('.')}"
         if all(one.impossible for one in planned):
             raise SettingsError(
-                f"none of the networks can be trained: {planned[0].problem.rstrip('.')}",
-                remedy="Change the recipe, or name other networks with --networks",
+                what, remedy="Change the recipe, or name other networks with --networks"
             )
         raise WeightsUnavailable(
-            f"none of the networks can be trained: {planned[0].problem.rstrip('.')}",
-            remedy="Name networks whose weights are installed with --networks",
+            what, remedy="Name networks whose weights are installed with --networks"
         )
     return planned
 
@@ -120,10 +119,6 @@ def _plan(name: str, recipe: Recipe, weights: str, vgg_epochs: int | None) -> Pl
         return PlannedNetwork(name, entry.title, own, None, problem)
 
 
-def _is_vgg(name: str) -> bool:
-    return name.startswith("vgg")
-
-
 def recipe_for(
     name: str, recipe: Recipe, *, weights: str = "imagenet", vgg_epochs: int | None = None
 ) -> Recipe:
@@ -135,7 +130,7 @@ def recipe_for(
     settings = recipe.network
     frozen = settings.frozen_layers if settings.name == name else None
     training: dict[str, object] = {"views": min(1, recipe.training.views), "refresh": 0.0}
-    if vgg_epochs is not None and _is_vgg(name):
+    if vgg_epochs is not None and name.startswith("vgg"):
         training["epochs"] = vgg_epochs
     return change_recipe(
         recipe,

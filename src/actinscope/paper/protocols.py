@@ -9,7 +9,8 @@ same cell or group were in training.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from actinscope.errors import SettingsError, SplitError
@@ -151,49 +152,34 @@ def plan_repeats(
     for index in range(repeats):
         own_seed = seed + index
         turn, fold = divmod(index, count)
-        folds = _held_out_folds(originals, count, seed=seed + turn)
+        with _told("no groups can be held out", originals):
+            folds = grouped_folds(originals, folds=count, seed=seed + turn)
         away = {r.groups[COPY_OF] for r in folds[fold].manifest.records if r.part == TEST}
         held_out = tuple(record for record in copies.records if record.groups[COPY_OF] in away)
         kept = tuple(record for record in copies.records if record.groups[COPY_OF] not in away)
         pool = replace(copies, records=kept)
-        parts = {
-            protocol.name: _divide_rest(pool, protocol, seed=own_seed, fractions=fractions)
-            for protocol in protocols
-        }
+        parts = {}
+        for protocol in protocols:
+            with _told(f"{protocol.title}, of what is left when groups are held out", pool):
+                parts[protocol.name] = divide(pool, protocol, seed=own_seed, fractions=fractions)
         planned.append(Repeat(index + 1, own_seed, held_out, parts, count))
     return tuple(planned)
 
 
-def _held_out_folds(originals: Manifest, count: int, *, seed: int) -> tuple[Split, ...]:
+@contextmanager
+def _told(what: str, study: Manifest) -> Iterator[None]:
+    """Say of a division that fails what it was for, and what the experiment needs."""
     try:
-        return grouped_folds(originals, folds=count, seed=seed)
+        yield
     except SplitError as error:
-        raise SplitError(
-            f"no groups can be held out: {error.what}", where=error.where, remedy=_remedy(originals)
-        ) from error
-
-
-def _divide_rest(
-    pool: Manifest, protocol: Protocol, *, seed: int, fractions: tuple[float, float, float]
-) -> Split:
-    try:
-        return divide(pool, protocol, seed=seed, fractions=fractions)
-    except SplitError as error:
-        raise SplitError(
-            f"{protocol.title}, of what is left when groups are held out: {error.what}",
-            where=error.where,
-            remedy=_remedy(pool),
-        ) from error
-
-
-def _remedy(study: Manifest) -> str:
-    if study.group is None:
-        return f"The experiment needs at least {_FEWEST_GROUPS} different images of each class"
-    return (
-        f"The experiment needs each class in at least {_FEWEST_GROUPS} groups: one held out, and "
-        "one each to train, validate and test. Image more of them, choose a finer group column, "
-        "or go by image with --group none (nothing then tells of new samples)"
-    )
+        remedy = (
+            f"The experiment needs each class in at least {_FEWEST_GROUPS} groups: one held out, "
+            "and one each to train, validate and test. Image more of them, choose a finer group "
+            "column, or go by image with --group none (nothing then tells of new samples)"
+            if study.group is not None
+            else f"The experiment needs at least {_FEWEST_GROUPS} different images of each class"
+        )
+        raise SplitError(f"{what}: {error.what}", where=error.where, remedy=remedy) from error
 
 
 def divide(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from actinscope.bundle import load_bundle
+from actinscope.bundle import read_bundle_info
 from actinscope.cells import CropReader
 from actinscope.evaluation import Estimate, evaluation_to_json, typical_examples
 from actinscope.files import write_json_atomic
@@ -20,6 +19,7 @@ from actinscope.paper.published import CITATION, NOT_STATED
 from actinscope.paper.results import UNSEEN, ProtocolResult, read_result, run_folder, step_between
 from actinscope.paper.tables import NetworkResults, table_i, table_ii, table_iii, table_iv
 from actinscope.predict import ScaledImages
+from actinscope.preprocess import Preprocess
 from actinscope.progress import Progress
 from actinscope.report import (
     CellPicture,
@@ -33,9 +33,10 @@ from actinscope.report import (
     displayed,
     write_paper_pages,
 )
+from actinscope.requests import PaperRequest
 from actinscope.runs import RunContext, labels_of, unreadable
 from actinscope.study import Fingerprints
-from actinscope.training import Recipe, read_recipe
+from actinscope.training import read_recipe
 
 _EXAMPLES = 6
 
@@ -44,14 +45,11 @@ _EXAMPLES = 6
 class Experiment:
     """What was run, as far as the report tells it."""
 
-    folder: Path
+    request: PaperRequest
     study: Fingerprints
-    recipe: Recipe
     networks: tuple[PlannedNetwork, ...]
     protocols: tuple[Protocol, ...]
     repeats: tuple[Repeat, ...]
-    copies: int
-    command: str
 
     @property
     def group(self) -> str | None:
@@ -70,8 +68,8 @@ def write_paper_report(experiment: Experiment, progress: Progress) -> str:
         networks.append(NetworkResults(planned, _results(experiment, planned)))
         progress.advance()
     content = _content(experiment, networks)
-    write_json_atomic(experiment.folder / "results.json", _as_json(networks, content))
-    write_paper_pages(content, experiment.folder)
+    write_json_atomic(experiment.request.output / "results.json", _as_json(networks, content))
+    write_paper_pages(content, experiment.request.output)
     return content.verdict.sentence
 
 
@@ -81,12 +79,12 @@ def _results(experiment: Experiment, planned: PlannedNetwork) -> dict[str, Proto
     return {
         protocol.name: read_result(
             [
-                run_folder(experiment.folder, planned.name, protocol.name, repeat.number)
+                run_folder(experiment.request.output, planned.name, protocol.name, repeat.number)
                 for repeat in experiment.repeats
             ],
             classes=experiment.study.manifest.classes,
             cluster=experiment.group or COPY_OF,
-            seed=experiment.recipe.seed,
+            seed=experiment.request.recipe.seed,
         )
         for protocol in experiment.protocols
     }
@@ -103,13 +101,13 @@ def _content(experiment: Experiment, networks: Sequence[NetworkResults]) -> Pape
             settings={
                 "experiment": {
                     "repeats": len(experiment.repeats),
-                    "images made of each image": experiment.copies,
+                    "images made of each image": experiment.request.copies,
                     "protocols": [one.name for one in experiment.protocols],
                 },
-                **experiment.recipe.model_dump(mode="json"),
+                **experiment.request.recipe.model_dump(mode="json"),
             },
             file_problems=unreadable(experiment.study),
-            **vars(RunContext.now(experiment.command)),
+            **vars(RunContext.now(experiment.request.command)),
         ),
         verdict=conclude(experiment.group, len(experiment.repeats), networks),
         tables=_tables(experiment, networks),
@@ -132,26 +130,23 @@ def _tables(experiment: Experiment, networks: Sequence[NetworkResults]) -> tuple
             used = read_recipe(result.folders[0] / RunFile.RECIPE).network
             sizes.append(f"{used.input_size} x {used.input_size} for {network.title}")
             frozen.append(f"{network.title}: first {used.frozen_layers} frozen")
-    scaling = _preprocessing(networks)
     ours = {
-        "input": f"{'; '.join(dict.fromkeys(sizes))}. {scaling}",
+        "input": f"{'; '.join(dict.fromkeys(sizes))}. {_preprocess(networks).description}",
         "layers": f"{'; '.join(frozen)}; last layer {len(experiment.study.manifest.classes)} "
         "neurons, softmax",
     }
     return (
-        table_i(experiment.recipe, experiment.networks, ours),
+        table_i(experiment.request.recipe, experiment.networks, ours),
         table_ii(networks, protocols),
         table_iii(networks, protocols),
         table_iv(networks, protocols),
     )
 
 
-def _first_run(networks: Sequence[NetworkResults]) -> Path:
-    return next(result.folders[0] for one in networks for result in one.results.values())
-
-
-def _preprocessing(networks: Sequence[NetworkResults]) -> str:
-    return load_bundle(_first_run(networks) / RunFile.BUNDLE).info.preprocess.description
+def _preprocess(networks: Sequence[NetworkResults]) -> Preprocess:
+    """That of the first run, as all take the same images."""
+    first = next(result.folders[0] for one in networks for result in one.results.values())
+    return read_bundle_info(first / RunFile.BUNDLE).preprocess
 
 
 def _figures(networks: Sequence[NetworkResults], protocol: Protocol) -> ProtocolFigures:
@@ -169,12 +164,11 @@ def _examples(
 ) -> dict[str, tuple[CellPicture, ...]]:
     """Figure 1: a few cells of each class, drawn at random."""
     manifest = experiment.study.manifest
-    preprocess = load_bundle(_first_run(networks) / RunFile.BUNDLE).info.preprocess
-    images = ScaledImages(preprocess, CropReader(experiment.recipe.images))
+    images = ScaledImages(_preprocess(networks), CropReader(experiment.request.recipe.images))
     groups = [manifest.group_of(record) for record in manifest.records]
     labels = labels_of(manifest.records, manifest.classes)
     chosen = typical_examples(
-        labels, groups if manifest.group else None, seed=experiment.recipe.seed, n=_EXAMPLES
+        labels, groups if manifest.group else None, seed=experiment.request.recipe.seed, n=_EXAMPLES
     )
     found = {}
     for k, indices in chosen.items():
@@ -224,11 +218,11 @@ def _steps(networks: Sequence[NetworkResults]) -> tuple[LeakStep, ...]:
 
 
 def _leak_note(experiment: Experiment, leak: Sequence[LeakRow]) -> str:
-    unit = experiment.group or "image"
+    unit, count = experiment.group or "image", len(experiment.repeats)
     return (
-        f"In {_times(len(experiment.repeats))} one part in {experiment.repeats[0].folds} "
-        f"of the images was held out by {unit}; each protocol had the rest, and its network was "
-        "then asked about the held-out part, in the form that its own test part has: augmented "
+        f"In {'the one repeat' if count == 1 else f'each of {count} repeats'} one part in "
+        f"{experiment.repeats[0].folds} of the images was held out by {unit}; each protocol had "
+        "the rest, and its network was then asked about the held-out part, in the form that its own test part has: augmented "
         "copies under the published protocol, images as they are under the others. "
         f"Intervals (95 %) go by {unit} over all repeats together, so they tell what other "
         "samples would give, not what other seeds would. Dots are the single repeats."
@@ -253,7 +247,7 @@ def _links(experiment: Experiment, networks: Sequence[NetworkResults]) -> tuple[
             network.title,
             titles[name],
             number,
-            (folder / RunFile.REPORT).relative_to(experiment.folder).as_posix(),
+            (folder / RunFile.REPORT).relative_to(experiment.request.output).as_posix(),
         )
         for network in networks
         for name, result in network.results.items()
@@ -291,7 +285,3 @@ def _as_json(networks: Sequence[NetworkResults], content: PaperContent) -> dict[
 
 def _estimate(one: Estimate) -> dict[str, float | str]:
     return {"value": one.value, "low": one.low, "high": one.high, "method": one.method}
-
-
-def _times(count: int) -> str:
-    return "the one repeat" if count == 1 else f"each of {count} repeats"

@@ -93,16 +93,7 @@ def run_paper(request: PaperRequest, progress: Progress) -> PaperOutcome:
     repeats = _plan(request, copies, protocols)
     runs = _runs(request.output, networks, protocols, repeats)
     _run_all(runs, copies, command=request.command, progress=progress)
-    experiment = Experiment(
-        folder=request.output,
-        study=found,
-        recipe=request.recipe,
-        networks=networks,
-        protocols=protocols,
-        repeats=repeats,
-        copies=request.copies,
-        command=request.command,
-    )
+    experiment = Experiment(request, found, networks, protocols, repeats)
     sentence = write_paper_report(experiment, progress)
     shutil.rmtree(folder)
     untrained = tuple((one.title, one.problem) for one in networks if one.problem)
@@ -159,7 +150,7 @@ def _claim(request: PaperRequest, found: Fingerprints) -> None:
 
     Networks, protocols and repeats are not in it: more of them may be asked for later.
     """
-    identity = {
+    asked = {
         "seed": request.recipe.seed,
         "copies": request.copies,
         "augmentation": request.recipe.augmentation.model_dump(mode="json"),
@@ -168,10 +159,11 @@ def _claim(request: PaperRequest, found: Fingerprints) -> None:
         "images": len(found.manifest.records),
         "study_sha256": _study_hash(found.manifest),
     }
+    identity = json.loads(json.dumps(asked))  # as it is read back
     path = request.output / EXPERIMENT_FILE
     if path.exists():
         begun = _read_identity(path)
-        changed = [name for name in identity if begun.get(name) != _as_json(identity[name])]
+        changed = [name for name in identity if begun.get(name) != identity[name]]
         if changed:
             raise ResumeError(
                 f"the experiment was started with other values of: {', '.join(changed)}",
@@ -190,10 +182,6 @@ def _read_identity(path: Path) -> dict[str, object]:
     except (OSError, ValueError) as error:
         raise ResumeError("cannot be read", where=path, remedy="Start anew elsewhere") from error
     return begun if isinstance(begun, dict) else {}
-
-
-def _as_json(value: object) -> object:
-    return json.loads(json.dumps(value))
 
 
 def _study_hash(manifest: Manifest) -> str:

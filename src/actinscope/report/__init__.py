@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from actinscope.report.audit_content import AuditContent
-from actinscope.report.audit_page import write_audit_page
+from actinscope.report.audit_page import AuditContent, write_audit_page
 from actinscope.report.comparison_content import (
     ComparedRun,
     ComparisonContent,
@@ -24,14 +23,12 @@ from actinscope.report.content import (
     ReportContent,
     SplitTable,
 )
-from actinscope.report.controls_section import controls_shown
 from actinscope.report.explanation_section import (
     explanation_findings,
     explanation_shown,
     neighbour_words,
 )
 from actinscope.report.gallery import GalleryCard, GalleryContent, write_gallery
-from actinscope.report.levels import level_section
 from actinscope.report.paper_content import (
     LeakRow,
     LeakStep,
@@ -78,12 +75,10 @@ __all__ = [
     "SplitTable",
     "TrialLine",
     "TuningContent",
-    "controls_shown",
     "displayed",
     "explanation_findings",
     "explanation_shown",
     "flatten",
-    "level_section",
     "neighbour_words",
     "write_audit_page",
     "write_comparison",

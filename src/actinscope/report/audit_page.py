@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from actinscope.audit import Dots
+from actinscope.audit import AuditFinding, Dots
 from actinscope.files import write_text_atomic
 from actinscope.report import text
-from actinscope.report.audit_content import AuditContent
+from actinscope.report.content import Page
 from actinscope.report.drawing import BLUE, Chart, rows_of_names
 from actinscope.report.frame import render
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from actinscope.evaluation import Verdict
+
+
+@dataclass(frozen=True, eq=False)
+class AuditContent:
+    """The whole page.
+
+    Attributes:
+        verdict: what the audit comes to, read first.
+        findings: the gravest first.
+        counts: rows of (class, images, groups or "").
+        checks: rows of the confound tests: name, accuracy, expected, p, in words.
+        reviewed: the queue of labels lies beside the page.
+        done: what was looked at and what was not, one sentence each.
+    """
+
+    page: Page
+    verdict: Verdict
+    findings: tuple[AuditFinding, ...]
+    counts: tuple[tuple[str, str, str], ...]
+    group_name: str | None = None
+    checks: tuple[tuple[str, str, str, str], ...] = ()
+    reviewed: bool = False
+    done: tuple[str, ...] = ()
 
 
 def write_audit_page(content: AuditContent, path: Path) -> None:

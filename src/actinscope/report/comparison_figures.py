@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actinscope.report import text
-from actinscope.report.comparison_content import ComparisonContent
 from actinscope.report.drawing import (
     BLUE,
     COLUMN_MM,
@@ -17,7 +15,6 @@ from actinscope.report.drawing import (
     PAGE_MM,
     interval_bar,
     rows_of_names,
-    save_figures,
     sheet,
 )
 from actinscope.report.fields import difference_rows, draw_fields
@@ -30,18 +27,10 @@ if TYPE_CHECKING:
 _SHOWN = ("accuracy", "balanced_accuracy")
 
 
-def write_comparison_figures(content: ComparisonContent, folder: Path) -> None:
-    """Draw ``runs`` and ``differences`` into ``folder``, each as ``.png`` and ``.svg``.
-
-    Raises:
-        OutputError: a file cannot be written.
-    """
-
-    def draw() -> Iterator[tuple[str, Figure]]:
-        yield "runs", _runs(content.comparison)
-        yield "differences", _differences(content.comparison)
-
-    save_figures(draw, folder)
+def comparison_figures(compared: Comparison) -> Iterator[tuple[str, Figure]]:
+    """All figures, by the names of their files."""
+    yield "runs", _runs(compared)
+    yield "differences", _differences(compared)
 
 
 def _runs(compared: Comparison) -> Figure:

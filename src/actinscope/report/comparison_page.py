@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from actinscope.files import make_folder, write_text_atomic
+from actinscope.files import write_text_atomic
+from actinscope.names import RunFile
 from actinscope.report import text
 from actinscope.report.comparison_content import ComparisonContent, ContestedImage
-from actinscope.report.comparison_figures import write_comparison_figures
+from actinscope.report.comparison_figures import comparison_figures
 from actinscope.report.comparison_tables import write_comparison_tables
-from actinscope.report.fields import Field, Rows, difference_rows
+from actinscope.report.drawing import save_figures
+from actinscope.report.fields import Field, Rows, difference_rows, pair_rows
 from actinscope.report.frame import render
 from actinscope.wording import signed
 
@@ -22,21 +24,15 @@ _MOST_PICTURES = 36  # of one kind: the page stays small enough to send by mail
 _MOST_ROWS = 60
 
 
-def write_comparison(content: ComparisonContent, folder: Path) -> Path:
+def write_comparison(content: ComparisonContent, folder: Path) -> None:
     """Write ``report.html``, ``figures/``, the tables and ``comparison.json`` into ``folder``.
-
-    Returns:
-        The path of ``report.html``.
 
     Raises:
         OutputError: the folder cannot be made or written.
     """
-    make_folder(folder / "figures")
+    save_figures(comparison_figures(content.comparison), folder / "figures")
     write_comparison_tables(content, folder)
-    write_comparison_figures(content, folder / "figures")
-    page = folder / "report.html"
-    write_text_atomic(page, render_comparison(content))
-    return page
+    write_text_atomic(folder / RunFile.REPORT, render_comparison(content))
 
 
 def render_comparison(content: ComparisonContent) -> str:
@@ -68,11 +64,7 @@ def _kappa_rows(compared: Comparison) -> Rows:
         pair = compared.pair(row, column)
         return Field(text.percent(pair.agreement), f"\u03ba {text.decimal(pair.kappa, 2)}")
 
-    places = range(len(compared.names))
-    return [
-        (name, [None if row == one else field(row, one) for one in places])
-        for row, name in enumerate(compared.names)
-    ]
+    return pair_rows(compared, field)
 
 
 def _shown(images: Sequence[ContestedImage]) -> list[ContestedImage]:

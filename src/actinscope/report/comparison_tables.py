@@ -15,20 +15,9 @@ from actinscope.report.text import clean
 if TYPE_CHECKING:
     from actinscope.evaluation import Estimate, RunPair
 
-_PAIR_COLUMNS = (
-    "first",
-    "second",
-    "n",
-    "changed",
-    "only_first_right",
-    "only_second_right",
-    "mcnemar_p",
-    "holm_p",
-    "told_apart",
-    "images_needed",
-    "agreement",
-    "kappa",
-)
+_OF_ACCURACY = ("changed", "only_first_right", "only_second_right", "mcnemar_p")
+_OF_PAIR = ("holm_p", "told_apart", "images_needed", "agreement", "kappa")
+_PAIR_COLUMNS = ("first", "second", "n", *_OF_ACCURACY, *_OF_PAIR)
 
 
 def write_comparison_tables(content: ComparisonContent, folder: Path) -> None:
@@ -146,22 +135,10 @@ def _pair_as_json(content: ComparisonContent, pair: RunPair, sentence: str) -> d
         "first": names[pair.first],
         "second": names[pair.second],
         "sentence": sentence,
-        "only_first_right": pair.accuracy.only_first_right,
-        "only_second_right": pair.accuracy.only_second_right,
-        "changed": pair.accuracy.changed,
-        "mcnemar_p": pair.accuracy.mcnemar_p,
-        "holm_p": pair.holm_p,
-        "told_apart": pair.told_apart,
-        "images_needed": pair.images_needed,
-        "agreement": pair.agreement,
-        "kappa": pair.kappa,
+        **{name: getattr(pair.accuracy, name) for name in _OF_ACCURACY},
+        **{name: getattr(pair, name) for name in _OF_PAIR},
         "differences": {
-            name: {
-                "value": figure.value,
-                "low": figure.low,
-                "high": figure.high,
-                "method": figure.method,
-            }
+            name: {end: getattr(figure, end) for end in ("value", "low", "high", "method")}
             for name, figure in _differences(pair).items()
         },
     }

@@ -16,7 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from actinscope.evaluation import Estimate, Evaluation, UncertaintyEvaluation, Verdict
+    from actinscope.audit import AuditFinding
+    from actinscope.evaluation import (
+        Estimate,
+        Evaluation,
+        LevelEvaluation,
+        UncertaintyEvaluation,
+        Verdict,
+    )
+    from actinscope.explain import Attention, ControlResults, MapSimilarity, SanityStep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,69 +153,17 @@ class SplitTable:
 
 
 @dataclass(frozen=True)
-class ExtraTable:
-    """A further result that has no drawing of its own: controls, rivals, calibration.
-
-    Every row has as many cells as ``header``; the first cell of a row names the row.
-    """
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class ControlRow:
-    """A simpler model beside the network, on the same images.
-
-    Attributes:
-        title: name of the control.
-        sees: what of the images it is given, in a few words.
-        control, network: balanced accuracies, 0..1.
-        ahead: how far the network is ahead, with interval, as text.
-        explains: the network is not shown to be ahead of this control.
-    """
-
-    title: str
-    sees: str
-    control: Estimate
-    network: Estimate
-    ahead: str
-    explains: bool
-
-
-@dataclass(frozen=True)
-class ControlsShown:
-    """The section on controls: linear models, chance, coarser images, batches.
-
-    Attributes:
-        rows: one entry a control.
-        shuffled: what chance gives, as a sentence.
-        resolution: (which images, balanced accuracy of the network on them).
-        batches: rows of column, values, images, share correct, by chance, Cramer's V.
-    """
-
-    rows: tuple[ControlRow, ...]
-    shuffled: str
-    resolution: tuple[tuple[str, Estimate], ...] = ()
-    batches: tuple[tuple[str, ...], ...] = ()
-
-
-@dataclass(frozen=True)
 class FoldRow:
     """One fold of a cross-validation.
 
     Attributes:
         name: short, for table and chart.
-        repeat: from 1.
         images, groups: of its test part; ``groups`` None where there are none.
         metrics: name -> value with interval, of its test part.
         folder: of its own report.
     """
 
     name: str
-    repeat: int
     images: int
     groups: int | None
     metrics: Mapping[str, Estimate]
@@ -228,23 +184,6 @@ class FoldsShown:
     pooled: Estimate
     spreads: Mapping[str, tuple[float, float]]
     note: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class LevelSection:
-    """The result for fields, wells or donors, to which single cells were summed up.
-
-    Attributes:
-        words: what came out and what limits it; full sentences, the result first.
-        things: what the units are called, in the plural: "donors".
-        evaluation: of the units that have one label and an answer; None where none has.
-        units: one row a unit.
-    """
-
-    things: str
-    words: tuple[str, ...]
-    evaluation: Evaluation | None
-    units: ExtraTable
 
 
 @dataclass(frozen=True)
@@ -330,28 +269,20 @@ class ExplanationShown:
 
     Attributes:
         method: how maps are made, in a sentence or two.
-        attention: (what, estimate) of shares, 0..1.
-        attention_sentence: what they mean; empty where there are none.
-        ahead: how far attention is ahead of even attention, as text.
-        doubtful: the attention is a reason not to trust the network.
+        attention: share of the evidence inside the cells, where that could be told.
         means: by class.
-        sanity: rows of what was shuffled, rank correlation, of strength, SSIM, images.
-        sanity_sentence: what they mean.
-        sanity_bad: maps hardly change.
+        sanity: maps of networks with shuffled weights against those of the network.
+        unlike: for comparison: maps of the network for two different images.
         prototypes: class -> training images.
         maps: of the features.
         images: rows of the table explanation_images.csv, the first being its header.
     """
 
     method: str
-    attention: tuple[tuple[str, Estimate], ...] = ()
-    attention_sentence: str = ""
-    ahead: str = ""
-    doubtful: bool = False
+    attention: Attention | None = None
     means: tuple[MeanMapShown, ...] = ()
-    sanity: tuple[tuple[str, ...], ...] = ()
-    sanity_sentence: str = ""
-    sanity_bad: bool = False
+    sanity: tuple[SanityStep, ...] = ()
+    unlike: MapSimilarity | None = None
     prototypes: Mapping[str, tuple[PrototypeShown, ...]] = field(default_factory=dict)
     maps: tuple[FeatureMapShown, ...] = ()
     images: tuple[tuple[str, ...], ...] = ()
@@ -388,16 +319,15 @@ class ReportContent:
     best_epoch: int | None = None
     split: SplitTable | None = None
     split_notes: tuple[str, ...] = ()
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Finding | AuditFinding, ...] = ()
     examples: Mapping[str, tuple[CellPicture, ...]] = field(default_factory=dict)
     errors: tuple[CellPicture, ...] = ()
     errors_total: int | None = None
     right: tuple[CellPicture, ...] = ()
-    controls: ControlsShown | None = None
+    controls: ControlResults | None = None
     folds: FoldsShown | None = None
     explanation: ExplanationShown | None = None
-    tables: tuple[ExtraTable, ...] = ()
-    levels: tuple[LevelSection, ...] = ()
+    levels: tuple[LevelEvaluation, ...] = ()
     methods: tuple[tuple[str, str], ...] = ()
     checklists: tuple[Checklist, ...] = ()
     uncertainty: Mapping[str, UncertaintyEvaluation] = field(default_factory=dict)

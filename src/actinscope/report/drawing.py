@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from markupsafe import Markup, escape
 
-from actinscope.files import atomic_path
+from actinscope.files import atomic_path, make_folder
 from actinscope.report import text
 
 if TYPE_CHECKING:
@@ -150,16 +150,17 @@ def side_by_side(charts: Sequence[Chart], *, across: int = 2, title: str = "") -
     return figure
 
 
-def save_figures(draw: Callable[[], Iterable[tuple[str, Figure]]], folder: Path) -> None:
-    """Save what ``draw`` yields, (name, figure), as PNG and SVG.
+def save_figures(drawn: Iterable[tuple[str, Figure]], folder: Path) -> None:
+    """Save figures by their names as PNG and SVG; a generator draws them in this room's style.
 
     Raises:
-        OutputError: a file cannot be written.
+        OutputError: the folder cannot be made, or a file cannot be written.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+    make_folder(folder)
     with _style("path"):
-        for name, figure in draw():
+        for name, figure in drawn:
             FigureCanvasAgg(figure)
             with atomic_path(folder / f"{name}.png") as path:
                 metadata = {"Software": None}

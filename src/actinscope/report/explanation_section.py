@@ -11,7 +11,6 @@ from actinscope.explain import (
     POSITIONS,
     Explanation,
     FeatureMap,
-    MapSimilarity,
     Neighbour,
     SaliencySource,
     attention_sentence,
@@ -27,7 +26,7 @@ from actinscope.report.content import (
 )
 from actinscope.report.pictures import displayed
 from actinscope.report.tables import exact
-from actinscope.wording import points_interval, signed, whole_percent
+from actinscope.wording import signed, whole_percent
 
 
 def explanation_findings(found: Explanation | None) -> tuple[Finding, ...]:
@@ -64,26 +63,12 @@ def explanation_shown(
     """The section of the report; None where nothing was explained."""
     if found is None or saliency is None:
         return None
-    attention = found.attention
     return ExplanationShown(
         method=_method(found, saliency),
-        attention=()
-        if attention is None
-        else (
-            ("evidence for the prediction", attention.inside),
-            ("area: what even attention gives", attention.area),
-        ),
-        attention_sentence="" if attention is None else _attention_words(found),
-        ahead=""
-        if attention is None
-        else points_interval(
-            attention.ahead.value, attention.ahead.low, attention.ahead.high, digits=0
-        ),
-        doubtful=attention is not None and attention.is_doubtful,
+        attention=found.attention,
         means=_means(found, saliency),
-        sanity=_sanity_rows(found),
-        sanity_sentence=sanity_sentence(found.sanity) if found.sanity else "",
-        sanity_bad=any(step.hardly_changes for step in found.sanity),
+        sanity=found.sanity,
+        unlike=found.unlike,
         prototypes=_prototypes(found, saliency),
         maps=tuple(_feature_map(one, saliency, group) for one in found.features),
         images=_image_rows(found, saliency),
@@ -118,14 +103,6 @@ def _method(found: Explanation, saliency: SaliencySource) -> str:
     )
 
 
-def _attention_words(found: Explanation) -> str:
-    assert found.attention is not None
-    words = attention_sentence(found.attention)
-    if found.attention.left_out:
-        words += f" {found.attention.left_out} images had no cell or an empty map."
-    return words
-
-
 def _means(found: Explanation, saliency: SaliencySource) -> tuple[MeanMapShown, ...]:
     largest = max((float(one.heat.max()) for one in found.means), default=0.0) or 1.0
     classes = saliency.part.evaluation.classes
@@ -141,17 +118,19 @@ def _means(found: Explanation, saliency: SaliencySource) -> tuple[MeanMapShown, 
     )
 
 
-def _sanity_rows(found: Explanation) -> tuple[tuple[str, ...], ...]:
-    rows = [_similarity_row(step.shuffled, step.similarity) for step in found.sanity]
-    if rows and found.unlike is not None:
-        rows.append(_similarity_row("nothing; another image instead", found.unlike))
-    return tuple(rows)
-
-
-def _similarity_row(name: str, similarity: MapSimilarity) -> tuple[str, ...]:
-    values = (similarity.rank, similarity.strength, similarity.ssim)
-    shown = [signed(value, 2, undefined="n/a") for value in values]
-    return (name, *shown, str(similarity.images))
+def sanity_rows(shown: ExplanationShown) -> list[tuple[str, ...]]:
+    """What was shuffled, rank correlation, that of the strength, SSIM, and images."""
+    found = [(step.shuffled, step.similarity) for step in shown.sanity]
+    if shown.unlike is not None:
+        found.append(("nothing; another image instead", shown.unlike))
+    return [
+        (
+            name,
+            *(signed(value, 2, undefined="n/a") for value in (one.rank, one.strength, one.ssim)),
+            str(one.images),
+        )
+        for name, one in found
+    ]
 
 
 def _prototypes(

@@ -5,8 +5,9 @@ The page shows them as tables, the files draw them; both show the same fields.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -69,9 +70,14 @@ def confusion_rows(evaluation: Evaluation) -> Rows:
 
 def difference_rows(compared: Comparison) -> Rows:
     """Accuracy of the row's run minus that of the column's, in points; None on the diagonal."""
+    return pair_rows(compared, partial(_difference, compared))
+
+
+def pair_rows(compared: Comparison, field: Callable[[int, int], Field]) -> Rows:
+    """A field for every pair of runs, by their numbers; None on the diagonal."""
     places = range(len(compared.names))
     return [
-        (name, [None if row == one else _difference(compared, row, one) for one in places])
+        (name, [None if row == one else field(row, one) for one in places])
         for row, name in enumerate(compared.names)
     ]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actinscope.report import pictures, text
@@ -18,7 +17,6 @@ from actinscope.report.drawing import (
     NAME,
     PAGE_MM,
     rows_of_names,
-    save_figures,
     sheet,
     side_by_side,
 )
@@ -36,20 +34,8 @@ MANY_CLASSES = 6
 _MOST_MEANS = 8
 
 
-def write_figures(content: ReportContent, folder: Path) -> None:
-    """Draw every figure that the content has values for into ``folder``.
-
-    ``curves``, ``confusion_matrix``, ``per_class``, ``folds``, ``probabilities``, ``examples``,
-    ``errors``, ``mean_maps`` and ``features``, each as ``.png`` and ``.svg``. A figure without
-    values is not written.
-
-    Raises:
-        OutputError: a file cannot be written.
-    """
-    save_figures(lambda: _figures(content), folder)
-
-
-def _figures(content: ReportContent) -> Iterator[tuple[str, Figure]]:
+def report_figures(content: ReportContent) -> Iterator[tuple[str, Figure]]:
+    """Every figure that the content has values for, by the name of its file."""
     main = content.evaluations.get(content.headline.part)
     if curves := curve_charts(content.history, content.best_epoch):
         yield "curves", side_by_side(curves)

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actinscope import wording
@@ -22,7 +21,6 @@ from actinscope.report.drawing import (
     Chart,
     beside,
     interval_bar,
-    save_figures,
     sheet,
     side_by_side,
 )
@@ -38,18 +36,8 @@ _ACROSS = 3  # confusion matrices in a row
 _MOST_NETWORKS = 8  # of one figure, so that it fits a page
 
 
-def write_paper_figures(content: PaperContent, folder: Path) -> None:
-    """Draw ``figure_1``, ``figure_4_PROTOCOL``, ``figure_5_PROTOCOL`` and ``cost_of_the_leak``.
-
-    Each as ``.png`` and ``.svg``; a figure without values is not written.
-
-    Raises:
-        OutputError: a file cannot be written.
-    """
-    save_figures(lambda: _figures(content), folder)
-
-
-def _figures(content: PaperContent) -> Iterator[tuple[str, Figure]]:
+def paper_figures(content: PaperContent) -> Iterator[tuple[str, Figure]]:
+    """Every figure that the content has values for, by the name of its file."""
     if any(content.examples.values()):
         yield "figure_1", examples_figure(content.examples)
     for protocol in content.figures:

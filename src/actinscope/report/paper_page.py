@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
-from actinscope.files import make_folder, write_text_atomic
+from actinscope.files import write_text_atomic
+from actinscope.names import RunFile
 from actinscope.report import text
+from actinscope.report.drawing import save_figures
 from actinscope.report.frame import render
-from actinscope.report.paper_content import LeakRow, PaperContent, PaperRow, PaperTable
-from actinscope.report.paper_figures import leak_charts, network_charts, write_paper_figures
+from actinscope.report.paper_content import LeakRow, PaperContent
+from actinscope.report.paper_figures import leak_charts, network_charts, paper_figures
 from actinscope.report.paper_tables import shown, write_paper_tables
 from actinscope.report.report_page import setting_groups
 
 
-def write_paper_pages(content: PaperContent, folder: Path) -> Path:
+def write_paper_pages(content: PaperContent, folder: Path) -> None:
     """Write ``report.html``, ``figures/`` and ``tables/`` of the paper's experiment.
-
-    Returns:
-        The path of ``report.html``.
 
     Raises:
         OutputError: the folder cannot be made or written.
     """
-    for name in ("figures", "tables"):
-        make_folder(folder / name)
     write_paper_tables(content, folder / "tables")
-    write_paper_figures(content, folder / "figures")
-    page = folder / "report.html"
-    write_text_atomic(page, render_paper(content))
-    return page
+    save_figures(paper_figures(content), folder / "figures")
+    write_text_atomic(folder / RunFile.REPORT, render_paper(content))
 
 
 def render_paper(content: PaperContent) -> str:
@@ -41,11 +38,8 @@ def render_paper(content: PaperContent) -> str:
         leak_charts=leak_charts,
         network_charts=network_charts,
         shown=shown,
-        by_name=_by_name,
-        leak_rows=[
-            (network, list(rows))
-            for network, rows in groupby(content.leak, key=lambda row: row.network)
-        ],
+        by_network=lambda rows: _runs_of(rows, "network"),
+        by_name=lambda rows: _runs_of(rows, "name"),
         share=_share,
         settings=setting_groups(content.page.settings),
     )
@@ -58,5 +52,6 @@ def _share(row: LeakRow, part: str) -> str:
     return f"{words} ({between})" if between else f"{words} (no interval)"
 
 
-def _by_name(table: PaperTable) -> list[tuple[str, list[PaperRow]]]:
-    return [(name, list(rows)) for name, rows in groupby(table.rows, key=lambda row: row.name)]
+def _runs_of(rows: Iterable[object], name: str) -> list[tuple[str, list[object]]]:
+    """Rows that follow one another with the same value of an attribute, together."""
+    return [(value, list(found)) for value, found in groupby(rows, key=attrgetter(name))]

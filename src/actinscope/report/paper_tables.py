@@ -6,7 +6,7 @@ import math
 from itertools import groupby
 from pathlib import Path
 
-from actinscope.files import write_text_atomic
+from actinscope.files import make_folder, write_text_atomic
 from actinscope.report.paper_content import PaperCell, PaperContent, PaperRow, PaperTable
 from actinscope.report.tables import exact, write_csv
 from actinscope.report.text import clean
@@ -34,6 +34,7 @@ def write_paper_tables(content: PaperContent, folder: Path) -> None:
     In the CSV a published number has the printed digits; own numbers have all digits, in the
     unit of the paper's table, with their interval and the number of images.
     """
+    make_folder(folder)
     for table in content.tables:
         write_csv(folder / f"{table.key}.csv", *spreadsheet(table))
         write_text_atomic(folder / f"{table.key}.tex", latex_text(table))
@@ -54,7 +55,10 @@ def shown(cell: PaperCell, *, in_percent: bool, dash: str = " to ") -> str:
 
 def spreadsheet(table: PaperTable) -> tuple[list[str], list[list[str]]]:
     """Header and rows of a table for spreadsheets."""
-    measured = [_has_numbers(table, index) for index in range(len(table.columns))]
+    measured = [
+        any(row.cells[index].estimate for row in table.rows if row.cells)
+        for index in range(len(table.columns))
+    ]
     columns = [
         f"{name}{end}"
         for name, numbers in zip(table.columns, measured, strict=True)
@@ -107,10 +111,6 @@ def _row(row: PaperRow, table: PaperTable) -> str:
 
 def _line(words: list[str]) -> str:
     return " & ".join(escaped(word) for word in words) + r" \\"
-
-
-def _has_numbers(table: PaperTable, index: int) -> bool:
-    return any(row.cells[index].estimate for row in table.rows if row.cells)
 
 
 def _values(cell: PaperCell, in_percent: bool) -> list[str]:

@@ -77,14 +77,9 @@ def data_uri(pixels: NDArray[np.uint8]) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
 
 
-def overlay_uri(pixels: NDArray[np.uint8], heat: NDArray[np.floating]) -> str:
-    """`overlay` as a ``data:`` address."""
-    return data_uri(overlay(pixels, heat))
-
-
 def ramp_uri() -> str:
     """The colours of the map from little to much, as a picture of one row."""
-    return overlay_uri(np.full((1, 64), 70, np.uint8), np.linspace(0.0, 1.0, 64)[None, :])
+    return data_uri(overlay(np.full((1, 64), 70, np.uint8), np.linspace(0.0, 1.0, 64)[None, :]))
 
 
 def write_maps(

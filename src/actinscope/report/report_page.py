@@ -5,38 +5,42 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from actinscope.files import make_folder, write_text_atomic
+from actinscope import wording
+from actinscope.evaluation import level_words
+from actinscope.explain import TITLES, ControlResults, attention_sentence, sanity_sentence
+from actinscope.files import write_text_atomic
+from actinscope.names import RunFile
 from actinscope.report import charts, text, uncertainty
 from actinscope.report.charts import curve_charts, epochs_of
 from actinscope.report.content import Finding, ReportContent, SplitTable
-from actinscope.report.figures import write_figures
+from actinscope.report.drawing import save_figures
+from actinscope.report.explanation_section import sanity_rows
+from actinscope.report.figures import report_figures
 from actinscope.report.frame import render
+from actinscope.report.levels import unit_table
 from actinscope.report.tables import write_tables
+
+if TYPE_CHECKING:
+    from actinscope.audit import AuditFinding
+    from actinscope.evaluation import Estimate
 
 _MOST_PICTURES = 60  # of one kind: the page stays small enough to send by mail
 
 
-def write_report(content: ReportContent, folder: Path) -> Path:
+def write_report(content: ReportContent, folder: Path) -> None:
     """Write ``report.html``, ``figures/`` and ``tables/`` into ``folder``.
 
     The same content gives the same bytes. Files that are there already are replaced.
-
-    Returns:
-        The path of ``report.html``.
 
     Raises:
         OutputError: the folder cannot be made or written.
         ValueError: a picture and its class activation map differ in size.
     """
-    for name in ("figures", "tables"):
-        make_folder(folder / name)
     write_tables(content, folder / "tables")
-    write_figures(content, folder / "figures")
-    page = folder / "report.html"
-    write_text_atomic(page, render_report(content))
-    return page
+    save_figures(report_figures(content), folder / "figures")
+    write_text_atomic(folder / RunFile.REPORT, render_report(content))
 
 
 def render_report(content: ReportContent) -> str:
@@ -51,6 +55,14 @@ def _view(content: ReportContent) -> dict[str, Any]:
         "parts": parts,
         "main": content.evaluations.get(content.headline.part),
         "metrics": list(dict.fromkeys(m for p in parts for m in content.evaluations[p].metrics)),
+        "control_titles": TITLES,
+        "resolutions": _resolutions(content.controls),
+        "batches": _batches(content.controls),
+        "attention_sentence": attention_sentence,
+        "sanity_sentence": sanity_sentence,
+        "sanity_rows": sanity_rows,
+        "level_words": level_words,
+        "unit_table": unit_table,
         "words": uncertainty,
         "uncertainty": uncertainty.main_uncertainty(content.uncertainty, content.headline.part),
         "charts": charts,
@@ -91,7 +103,28 @@ def _history_rows(content: ReportContent) -> list[tuple[str, ...]]:
     return [(f"{epoch:g}", *(cell(key, row) for key in keys)) for row, epoch in enumerate(epochs)]
 
 
-def _by_severity(findings: Sequence[Finding]) -> list[Finding]:
+def _resolutions(controls: ControlResults | None) -> list[tuple[str, Estimate]]:
+    return [
+        ("as they are" if factor == 1 else f"reduced {factor} times", estimate)
+        for factor, estimate in (controls.resolution if controls else ())
+    ]
+
+
+def _batches(controls: ControlResults | None) -> list[tuple[str, ...]]:
+    return [
+        (
+            one.column,
+            str(one.batches),
+            str(one.images),
+            wording.percent(one.balanced_accuracy),
+            wording.percent(one.chance),
+            f"{one.association:.2f}",
+        )
+        for one in (controls.batches if controls else ())
+    ]
+
+
+def _by_severity(findings: Sequence[Finding | AuditFinding]) -> list[Finding | AuditFinding]:
     order = ("error", "warning", "info")
     return sorted(findings, key=lambda finding: order.index(finding.severity))
 

@@ -24,6 +24,7 @@ def write_tables(content: ReportContent, folder: Path) -> None:
 
     Values are written in full precision, shares as 0..1; what is not defined is left empty.
     """
+    files.make_folder(folder)
     write_csv(folder / "metrics.csv", ("part", "metric", *ESTIMATE_COLUMNS), _metrics(content))
     write_csv(
         folder / "per_class.csv",

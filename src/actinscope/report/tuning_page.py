@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from actinscope.files import make_folder, write_text_atomic
+from actinscope.files import write_text_atomic
+from actinscope.names import RunFile
 from actinscope.report import text
-from actinscope.report.drawing import Chart, save_figures, side_by_side
+from actinscope.report.drawing import save_figures, side_by_side
 from actinscope.report.frame import render
 from actinscope.report.tuning_content import TrialLine, TuningContent, short
 from actinscope.report.tuning_figures import tuning_charts
@@ -41,39 +41,24 @@ _FIGURES = {
 }
 
 
-def write_tuning_report(content: TuningContent, folder: Path) -> Path:
+def write_tuning_report(content: TuningContent, folder: Path) -> None:
     """Write ``report.html`` and ``figures/`` into ``folder``; the same content, the same bytes.
-
-    Returns:
-        The path of ``report.html``.
 
     Raises:
         OutputError: the folder cannot be made or written.
     """
     charts = tuning_charts(content)
-    make_folder(folder / "figures")
-    save_figures(
-        lambda: ((name, side_by_side(drawn)) for name, drawn in charts.items()), folder / "figures"
-    )
-    page = folder / "report.html"
-    write_text_atomic(page, render_tuning(content, charts))
-    return page
-
-
-def render_tuning(content: TuningContent, charts: Mapping[str, Sequence[Chart]]) -> str:
-    """The page as HTML."""
-    figures = [
-        (f"figure-{number}", *_FIGURES[name], drawn)
-        for number, (name, drawn) in enumerate(charts.items(), start=1)
-    ]
-    return render(
+    drawn = ((name, side_by_side(panels)) for name, panels in charts.items())
+    save_figures(drawn, folder / "figures")
+    page = render(
         "tuning.html",
         content,
         complete=sum(one.state == "complete" for one in content.trials),
-        figures=figures,
+        figures=[(*_FIGURES[name], panels) for name, panels in charts.items()],
         importances=[(name, text.percent(share)) for name, share in content.importances.items()],
         rows=[_row(content, one) for one in content.trials],
     )
+    write_text_atomic(folder / RunFile.REPORT, page)
 
 
 def _row(content: TuningContent, one: TrialLine) -> dict[str, Any]:

@@ -24,7 +24,6 @@ from actinscope.report import (
     ReportContent,
     explanation_findings,
     explanation_shown,
-    level_section,
     write_report,
 )
 from actinscope.requests import EvaluateRequest
@@ -174,7 +173,7 @@ def _write_report(
         errors=pictures.errors(),
         errors_total=pictures.error_count(),
         right=pictures.correct(request.seed),
-        levels=tuple(map(level_section, result.levels)),
+        levels=result.levels,
         preprocessing=" ".join(
             dict.fromkeys(one.info.preprocess.description for one in bundle.networks)
         ),

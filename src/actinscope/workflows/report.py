@@ -11,7 +11,7 @@ from itertools import zip_longest
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.audit import Audited
+from actinscope.audit import Audited, AuditFinding
 from actinscope.cells import CropReader
 from actinscope.evaluation import (
     Conditions,
@@ -37,11 +37,9 @@ from actinscope.report import (
     Page,
     ReportContent,
     SplitTable,
-    controls_shown,
     displayed,
     explanation_findings,
     explanation_shown,
-    level_section,
     neighbour_words,
     write_report,
 )
@@ -106,7 +104,7 @@ def write_study_report(result: StudyResult, reader: CropReader) -> str:
         examples=pictures.examples(facts.recipe.seed),
         errors=pictures.errors(),
         errors_total=pictures.error_count(),
-        levels=tuple(map(level_section, facts.levels)),
+        levels=facts.levels,
         methods=tuple(written.methods.items()),
         checklists=written.checklists,
     )
@@ -133,7 +131,7 @@ def _with_split(
         best_epoch=fitted.kept_epoch,
         split=split_table(result.manifest),
         findings=(*content.findings, *explanation_findings(outcome.explanation)),
-        controls=controls_shown(outcome.controls) if outcome.controls else None,
+        controls=outcome.controls,
         explanation=explanation_shown(
             outcome.explanation, outcome.saliency, group=result.manifest.group or ""
         ),
@@ -289,9 +287,9 @@ def data_findings(
     *,
     by_image: bool,
     reading: Sequence[str] = (),
-) -> tuple[Finding, ...]:
+) -> tuple[Finding | AuditFinding, ...]:
     """What is to be said about the images of a study."""
-    found = []
+    found: list[Finding | AuditFinding] = []
     if by_image:
         found.append(
             Finding(
@@ -333,11 +331,7 @@ def data_findings(
     if audited is not None:
         # Said already above, in the words of a training run.
         said = {"no group", "exact copies"}
-        found += [
-            Finding(one.severity, one.title, one.detail, one.remedy)
-            for one in audited.findings
-            if one.kind not in said
-        ]
+        found += [one for one in audited.findings if one.kind not in said]
     return tuple(found)
 
 
@@ -391,7 +385,6 @@ def _folds_shown(result: StudyResult, outcome: FoldsResult) -> FoldsShown:
     rows = tuple(
         FoldRow(
             name=f"{fold.repeat}.{fold.number}" if several else str(fold.number),
-            repeat=fold.repeat,
             images=len(fold.run.predictions.rows_of(TEST)),
             groups=group_count(fold),
             metrics={name: fold.test[name] for name in _SHOWN if name in fold.test},

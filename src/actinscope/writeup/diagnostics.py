@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from actinscope.audit import LEVEL, Audited, Confound, sentence_of
 from actinscope.evaluation import UncertaintyEvaluation
 from actinscope.explain import (
-    Attention,
     ControlResults,
-    SanityStep,
+    Explanation,
     attention_warnings,
     control_warnings,
 )
@@ -42,21 +41,6 @@ class AuditFacts:
         return tuple(one for one in self.confounds if one.p <= LEVEL and one.strength > 0)
 
 
-@dataclass(frozen=True)
-class ExplanationFacts:
-    """How saliency maps of the test images were made and judged.
-
-    Attributes:
-        method: the kind of map.
-        attention: how much of them lies inside the cells, where that could be told.
-        sanity: maps of networks with shuffled weights against those of the network.
-    """
-
-    method: str
-    attention: Attention | None = None
-    sanity: tuple[SanityStep, ...] = ()
-
-
 @dataclass(frozen=True, eq=False)
 class Diagnostics:
     """Everything beside the accuracy; None where it was switched off.
@@ -73,7 +57,7 @@ class Diagnostics:
 
     controls: ControlResults | None = None
     audit: AuditFacts | None = None
-    explanation: ExplanationFacts | None = None
+    explanation: Explanation | None = None
     uncertainty: UncertaintyEvaluation | None = None
     class_maps: bool = True
     unanswerable: str = ""
@@ -103,9 +87,7 @@ def diagnostics_of(result: StudyResult) -> Diagnostics:
     return Diagnostics(
         controls=controls,
         audit=_audit_of_split(audited, result.manifest) if audited else None,
-        explanation=None
-        if explanation is None
-        else ExplanationFacts(explanation.method, explanation.attention, explanation.sanity),
+        explanation=explanation,
         uncertainty=test.uncertainty,
         class_maps=test.output.class_maps is not None,
         unanswerable=unanswerable,
@@ -120,7 +102,8 @@ def _audit_of_split(audited: Audited, manifest: Manifest) -> AuditFacts:
     part_of = {record.key: record.part for record in manifest.records}
     parts = [{part_of[one.first.key], part_of[one.second.key]} for one in audited.copies]
     apart = [pair for pair in parts if len(pair) > 1]
-    return _audit_facts(audited, len(apart), sum(TEST in pair for pair in apart))
+    tested = sum(TEST in pair for pair in apart)
+    return AuditFacts(audited.confounds, len(audited.copies), len(apart), tested)
 
 
 def _audit_of_folds(audited: Audited, outcome: FoldsResult) -> AuditFacts:
@@ -133,8 +116,4 @@ def _audit_of_folds(audited: Audited, outcome: FoldsResult) -> AuditFacts:
             folds = {fold_of.get(pair.first.key), fold_of.get(pair.second.key)} - {None}
             if len(folds) > 1:
                 apart.add(number)
-    return _audit_facts(audited, len(apart), len(apart))
-
-
-def _audit_facts(audited: Audited, apart: int, apart_from_test: int) -> AuditFacts:
-    return AuditFacts(audited.confounds, len(audited.copies), apart, apart_from_test)
+    return AuditFacts(audited.confounds, len(audited.copies), len(apart), len(apart))

@@ -25,7 +25,7 @@ from actinscope.networks import NetworkEntry, ResolvedWeights, has_gpu
 from actinscope.preprocess import AugmentSettings, Preprocess
 from actinscope.requests import Deliver, NestedSearch
 from actinscope.runs import RunContext, read_history, read_listed_images
-from actinscope.study import TEST, TRAIN, VALIDATION, Manifest
+from actinscope.study import TEST, TRAIN, VALIDATION
 from actinscope.training import Recipe, read_recipe
 from actinscope.writeup.diagnostics import Diagnostics, diagnostics_of
 from actinscope.writeup.result import FoldsResult, SplitResult, StudyResult
@@ -338,17 +338,16 @@ def gather_facts(result: StudyResult) -> Facts:
         metrics = {part: one.evaluation.metrics for part, one in outcome.evaluated.items()}
         models: tuple[ModelFacts, ...] = (_read_model(result.folder, manifest.classes, metrics),)
         design: SplitFacts | FoldsFacts = SplitFacts(prepared.split_origin, prepared.split.leak)
-        evaluation, reading = outcome.evaluated[TEST].evaluation, prepared.reading
+        evaluation = outcome.evaluated[TEST].evaluation
+        reading = prepared.reading
         left_out = len(result.problems)
     else:
         models = tuple(
             _read_model(fold.run.path, manifest.classes, fold.run.metrics) for fold in outcome.folds
         )
         design = _folds_facts(result, outcome)
-        evaluation, reading = (
-            design.pooled[0],
-            _once(note for model in models for note in model.reading),
-        )
+        evaluation = design.pooled[0]
+        reading = _once(note for model in models for note in model.reading)
         left_out = len(result.fingerprints.problems)
     return Facts(
         classes=manifest.classes,
@@ -356,7 +355,9 @@ def gather_facts(result: StudyResult) -> Facts:
         left_out=left_out,
         duplicates=len(result.fingerprints.duplicates),
         group=manifest.group,
-        groups=_group_count(manifest),
+        groups=len({manifest.group_of(record) for record in manifest.records})
+        if manifest.group is not None
+        else None,
         crop_size=manifest.crop_size,
         by_image=result.by_image,
         synthetic=result.synthetic,
@@ -427,12 +428,6 @@ def _read_model(
 
 def _by_class(classes: Sequence[str], labels: Sequence[str]) -> dict[str, int]:
     return {name: labels.count(name) for name in classes}
-
-
-def _group_count(manifest: Manifest) -> int | None:
-    if manifest.group is None:
-        return None
-    return len({manifest.group_of(record) for record in manifest.records})
 
 
 def _environment(folder: Path) -> object:

@@ -17,6 +17,7 @@ from actinscope.explain import (
     TITLES,
     Control,
     ControlResults,
+    Explanation,
     attention_sentence,
     sanity_sentence,
 )
@@ -24,7 +25,7 @@ from actinscope.networks import NetworkEntry
 from actinscope.preprocess import AugmentSettings, Preprocess
 from actinscope.study import TEST, TRAIN, VALIDATION
 from actinscope.wording import UNDEFINED, counted, listed, percent, plural, span
-from actinscope.writeup.diagnostics import AuditFacts, ExplanationFacts
+from actinscope.writeup.diagnostics import AuditFacts
 from actinscope.writeup.facts import Facts, ModelFacts
 
 _PARTS = {TRAIN: "training", VALIDATION: "validation", TEST: "test"}
@@ -247,7 +248,7 @@ def network_reference(network: NetworkEntry) -> str:
 # Results
 
 
-def figure(estimate: Estimate, metric: str, confidence: float = 0.95) -> str:
+def figure(estimate: Estimate, metric: str = "accuracy", confidence: float = 0.95) -> str:
     """A value with its interval, or with the words that there is none."""
     show = percent if metric in _SHARES else _decimal
     text = show(estimate.value)
@@ -295,12 +296,8 @@ def temperatures(facts: Facts) -> list[float]:
     return [one.temperature for one in rules if one is not None and one.temperature != 1]
 
 
-def probabilities(facts: Facts) -> str:
-    """Temperature, prediction sets, abstention, unfamiliar images; empty without rules."""
-    return " ".join(_probabilities(facts))
-
-
-def _probabilities(facts: Facts) -> Iterator[str]:
+def probabilities(facts: Facts) -> Iterator[str]:
+    """Temperature, prediction sets, abstention, unfamiliar images; nothing without rules."""
     found = facts.diagnostics.uncertainty
     if found is None:
         return
@@ -317,7 +314,7 @@ def _probabilities(facts: Facts) -> Iterator[str]:
     odd = found.unfamiliar is not None and (found.unfamiliar.count or 0) > 0
     yield (
         f"Prediction sets, meant to hold the true class in {percent(rules.sets.coverage)} {meant}, "
-        f"held it in {_share(found.coverage[''])} of the test images, with "
+        f"held it in {figure(found.coverage[''])} of the test images, with "
         f"{found.size[''].value:.2f} classes on average"
         f"{' (the set of an unfamiliar image is empty)' if odd else ''}."
     )
@@ -325,7 +322,7 @@ def _probabilities(facts: Facts) -> Iterator[str]:
     if rules.ood is not None and found.unfamiliar is not None:
         yield (
             f"Images {_UNFAMILIAR} are called unfamiliar and are left unnamed when the model is "
-            f"applied to new images; {_share(found.unfamiliar)} of the test images were."
+            f"applied to new images; {figure(found.unfamiliar)} of the test images were."
         )
     for note in (*rules.notes, rules.sets.note, rules.abstain.note):
         if note:
@@ -348,8 +345,8 @@ def _abstained(found: UncertaintyEvaluation, rule: AbstainRule) -> str:
     if not reasons:
         return "The model answers for every image."
     return (
-        f"The model abstained where {reasons}: {_share(found.answered)} of the test images "
-        f"were answered, {_share(found.accuracy_answered)} of them correctly."
+        f"The model abstained where {reasons}: {figure(found.answered)} of the test images "
+        f"were answered, {figure(found.accuracy_answered)} of them correctly."
     )
 
 
@@ -361,10 +358,6 @@ def unlike_the_classes(facts: Facts) -> str:
         "images that show none of the classes: predict leaves them unnamed where they are "
         f"{_UNFAMILIAR}, and names the others"
     )
-
-
-def _share(estimate: Estimate) -> str:
-    return figure(estimate, "accuracy")
 
 
 # Audit, controls and saliency
@@ -417,12 +410,8 @@ def confounds(facts: Facts) -> str:
     return " ".join(found)
 
 
-def controls(found: ControlResults) -> str:
+def controls(found: ControlResults) -> Iterator[str]:
     """What simple models, permuted labels, coarser images and batches gave."""
-    return " ".join(_controls(found))
-
-
-def _controls(found: ControlResults) -> Iterator[str]:
     if found.controls:
         yield f"{linear_controls(found)}."
     yield permutation(found)
@@ -438,12 +427,12 @@ def _controls(found: ControlResults) -> Iterator[str]:
 
 def linear_controls(found: ControlResults) -> str:
     """Linear controls beside the network, without a full stop."""
-    reached = [f"{_title(one)} {_balanced(one.balanced_accuracy)}" for one in found.controls]
+    reached = [f"{_title(one)} {figure(one.balanced_accuracy)}" for one in found.controls]
     return (
         "Logistic regression on simple features, fitted on training images and tried on "
         f"{span([one.images for one in found.controls])} test images, reached these balanced "
         f"accuracies: {'; '.join(reached)}. The network reached "
-        f"{_balanced(found.controls[0].network)} on the images of the first"
+        f"{figure(found.controls[0].network)} on the images of the first"
     )
 
 
@@ -479,7 +468,7 @@ def _batches(found: ControlResults) -> str:
     return f"Whether the network's features predict the batch was tested for {listed(columns)}."
 
 
-def saliency(found: ExplanationFacts) -> str:
+def saliency(found: Explanation) -> str:
     """How the maps were judged."""
     attention = [attention_sentence(found.attention)] if found.attention is not None else []
     return " ".join([*attention, *([sanity_sentence(found.sanity)] if found.sanity else [])])
@@ -487,7 +476,3 @@ def saliency(found: ExplanationFacts) -> str:
 
 def _title(control: Control) -> str:
     return TITLES.get(control.name, control.name).lower()
-
-
-def _balanced(estimate: Estimate) -> str:
-    return figure(estimate, "balanced_accuracy")
