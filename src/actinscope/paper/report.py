@@ -222,8 +222,9 @@ def _leak_note(experiment: Experiment, leak: Sequence[LeakRow]) -> str:
     return (
         f"In {'the one repeat' if count == 1 else f'each of {count} repeats'} one part in "
         f"{experiment.repeats[0].folds} of the images was held out by {unit}; each protocol had "
-        "the rest, and its network was then asked about the held-out part, in the form that its own test part has: augmented "
-        "copies under the published protocol, images as they are under the others. "
+        "the rest, and its network was then asked about the held-out part, in the form that its "
+        "own test part has: augmented copies under the published protocol, images as they are "
+        "under the others. "
         f"Intervals (95 %) go by {unit} over all repeats together, so they tell what other "
         "samples would give, not what other seeds would. Dots are the single repeats."
         + ("" if leak else " No network was trained.")
