@@ -22,10 +22,11 @@ from actinscope.evaluation import evaluate
 from actinscope.progress import Silent
 from actinscope.requests import NestedSearch, StudySource, TrainRequest
 from actinscope.runs import (
+    FoldResult,
     Pooled,
     metrics_json,
     pool,
-    read_fold,
+    read_run,
     read_study,
     require_same_question,
 )
@@ -413,7 +414,7 @@ def test_each_fold_trains_with_what_its_own_search_found(
 
 def test_an_image_tested_twice_is_refused(place: Path, whole: Path) -> None:
     manifest = read_study(source(place), load_recipe(place / "small.toml"))
-    fold = read_fold(whole / "fold-1-1", 1, 1)
+    fold = FoldResult(1, 1, read_run(whole / "fold-1-1"))
     with pytest.raises(StudyError, match="was tested twice"):
         pool([fold, fold], manifest, seed=0)
     alone = pool([fold], manifest, seed=0)

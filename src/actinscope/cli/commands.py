@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from actinscope import requests
 from actinscope.cli.parser import Command
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from actinscope.workflows.explain_files import ExplainOutcome
     from actinscope.workflows.predict import PredictOutcome
     from actinscope.workflows.quantize import QuantizeOutcome
+    from actinscope.workflows.scan import ScanOutcome
     from actinscope.workflows.train import TrainOutcome
     from actinscope.workflows.tune import TuneOutcome
 
@@ -51,7 +52,7 @@ def carry_out(command: Command, given: Given, command_line: str) -> int:
 
 def _train(outcome: TrainOutcome) -> int:
     print(outcome.verdict)
-    _print_levels(outcome.levels)
+    _lines(map(" ".join, outcome.levels))
     own = (RunFile.BUNDLE,) if outcome.folds is None else (RunFile.FOLDS,)
     _print_results(outcome.folder, RunFile.REPORT, RunFile.METRICS, RunFile.PREDICTIONS, *own)
     if outcome.folds is not None and outcome.bundle is not None:
@@ -61,7 +62,7 @@ def _train(outcome: TrainOutcome) -> int:
 
 def _evaluate(outcome: EvaluateOutcome) -> int:
     print(outcome.verdict)
-    _print_levels(outcome.levels)
+    _lines(map(" ".join, outcome.levels))
     _print_results(outcome.folder, RunFile.REPORT, RunFile.METRICS, RunFile.PREDICTIONS)
     return _problems(outcome.problems)
 
@@ -71,8 +72,7 @@ def _predict(outcome: PredictOutcome) -> int:
     for note in summary.notes:
         print(note, file=sys.stderr)
     print(f"{summary.done} predicted, {summary.failed} not: {summary.output}")
-    for line in outcome.lines:
-        print(line)
+    _lines(outcome.lines)
     return _problems(summary.problems, "not predicted")
 
 
@@ -85,8 +85,7 @@ def _explain(outcome: ExplainOutcome) -> int:
 
 
 def _compare(outcome: CompareOutcome) -> int:
-    for line in outcome.lines:
-        print(line)
+    _lines(outcome.lines)
     _print_results(outcome.folder, *outcome.files)
     return _problems(outcome.problems)
 
@@ -125,27 +124,22 @@ def _demo(outcome: DemoOutcome) -> int:
 
 
 def _quantize(outcome: QuantizeOutcome) -> int:
-    for line in outcome.lines:
+    return _lines((*outcome.lines, f"  {outcome.file}"))
+
+
+def _scan(outcome: ScanOutcome) -> int:
+    return _lines(outcome.lines) or _problems(outcome.problems)
+
+
+def _lines(lines: Iterable[str]) -> int:
+    for line in lines:
         print(line)
-    print(f"  {outcome.file}")
     return 0
-
-
-def _lines(outcome: Any) -> int:
-    """Of commands whose outcome is ready lines, and images that cannot be used."""
-    for line in outcome.lines:
-        print(line)
-    return _problems(getattr(outcome, "problems", ()))
 
 
 def _text(outcome: str) -> int:
     print(outcome, end="")
     return 0
-
-
-def _print_levels(levels: Iterable[Iterable[str]]) -> None:
-    for sentences in levels:
-        print(" ".join(sentences))
 
 
 def _print_results(folder: Path, *names: str) -> None:
@@ -224,7 +218,7 @@ COMMANDS = (
         "scan",
         requests.ScanRequest,
         "actinscope.workflows.scan:scan_study",
-        _lines,
+        _scan,
         "list images with label and group in a CSV to look at and edit",
         "The label is the name of the first folder level; give `train --manifest` the edited CSV.",
         "scan images --group-level 2 -o images/study.csv",

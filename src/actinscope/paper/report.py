@@ -34,7 +34,7 @@ from actinscope.report import (
     write_paper_pages,
 )
 from actinscope.requests import PaperRequest
-from actinscope.runs import RunContext, labels_of, unreadable
+from actinscope.runs import RunContext, labels_of
 from actinscope.study import Fingerprints
 from actinscope.training import read_recipe
 
@@ -106,7 +106,7 @@ def _content(experiment: Experiment, networks: Sequence[NetworkResults]) -> Pape
                 },
                 **experiment.request.recipe.model_dump(mode="json"),
             },
-            file_problems=unreadable(experiment.study),
+            file_problems=experiment.study.unreadable,
             **vars(RunContext.now(experiment.request.command)),
         ),
         verdict=conclude(experiment.group, len(experiment.repeats), networks),

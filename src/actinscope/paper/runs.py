@@ -35,7 +35,6 @@ from actinscope.runs import (
     recipe_as_used,
     require_output,
     require_same_settings,
-    unreadable,
     write_evaluation,
 )
 from actinscope.study import Fingerprints, Manifest
@@ -97,7 +96,7 @@ def run_paper(request: PaperRequest, progress: Progress) -> PaperOutcome:
     sentence = write_paper_report(experiment, progress)
     shutil.rmtree(folder)
     untrained = tuple((one.title, one.problem) for one in networks if one.problem)
-    return PaperOutcome(request.output, sentence, untrained, unreadable(found))
+    return PaperOutcome(request.output, sentence, untrained, found.unreadable)
 
 
 def _fingerprints(request: PaperRequest, reader: CropReader, progress: Progress) -> Fingerprints:

@@ -39,7 +39,8 @@ def fit_reliability(
         seed: of the choice of training images that are stored, where there are many.
     """
     ood, references = None, None
-    features, golden = training.output.early_features, _golden_features(predictor)
+    features = training.output.early_features
+    golden = predictor.predict_inputs([predictor.bundle.golden().inputs]).early_features
     if features is not None and golden is not None:
         found, kept = reference_features(features, seed=seed)
         groups = training.groups
@@ -141,10 +142,6 @@ def _rules(
         ood=ood,
         notes=tuple(note for note in notes if note),
     )
-
-
-def _golden_features(predictor: Predictor) -> NDArray[np.float32] | None:
-    return predictor.predict_inputs([predictor.bundle.golden().inputs]).early_features
 
 
 def _features_of(output: NetworkOutput) -> NDArray[np.float32]:

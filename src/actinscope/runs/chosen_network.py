@@ -32,9 +32,7 @@ class ChosenNetwork:
 def choose_network(recipe: Recipe, *, automatic: bool = False) -> ChosenNetwork:
     """Settle the network and its weights before any work is done.
 
-    Args:
-        recipe: its network and training sections.
-        automatic: the name in it was not chosen, but is that of the run that goes on.
+    With ``automatic`` the name in it was not chosen, but is that of the run that goes on.
 
     Raises:
         SettingsError: no network of that name, or ``auto`` with a weights file.

@@ -57,16 +57,15 @@ class Candidate:
     def reason_against(self, key: ImageKey, pixel_hashes: set[str]) -> str:
         """That the image, or another with its pixels, trained the model; empty where not."""
         image = self.listed.get(key)
-        if image is not None and image.part != TEST:
-            part = image.part
-        else:
-            trained = [one for one in pixel_hashes if one in self.training.images]
-            if not trained:
-                return ""
-            part = self.training.images[trained[0]]
-        if not part:
+        parts = [] if image is None or image.part == TEST else [image.part]
+        parts += [
+            part for one in pixel_hashes if (part := self.training.images.get(one)) is not None
+        ]
+        if not parts:
+            return ""
+        if not parts[0]:
             return f"{self.name} was trained on it"
-        return f"in the {'training' if part == TRAIN else part} part of {self.name}"
+        return f"in the {'training' if parts[0] == TRAIN else parts[0]} part of {self.name}"
 
     def rows(self, keys: Sequence[ImageKey], classes: Sequence[str]) -> NDArray[np.float64]:
         """(N, K) probabilities of ``keys``, columns in the order of ``classes``."""
@@ -178,9 +177,8 @@ def _why_not(key: ImageKey, candidates: Sequence[Candidate]) -> str:
         return "not the same pixels in all runs, under one name"
     for one in candidates:
         if key not in one.tested:
-            known = key in one.listed
             return (
-                f"not predicted by {one.name}" if known else (f"not among the images of {one.name}")
+                f"not {'predicted by' if key in one.listed else 'among the images of'} {one.name}"
             )
     return ""
 
@@ -241,13 +239,12 @@ def _groups(
 
 
 def _unknown_training(candidates: Sequence[Candidate]) -> tuple[str, ...]:
-    unknown = [one.name for one in candidates if not one.training.complete]
-    if not unknown:
-        return ()
-    return (
-        f"which images trained {' and '.join(unknown)} is not known here: make sure yourself that "
-        "these were not among them",
+    unknown = " and ".join(one.name for one in candidates if not one.training.complete)
+    note = (
+        f"which images trained {unknown} is not known here: make sure yourself that these were not "
+        "among them"
     )
+    return (note,) if unknown else ()
 
 
 def _familiar(

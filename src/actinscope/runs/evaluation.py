@@ -141,8 +141,9 @@ def predict_labelled(
             remedy=f"The first error was: {problems[0][1]}" if problems else "There are none",
         )
     output = predicted.output.rows(predicted.ok)
-    groups = tuple(manifest.group_of(record) for record in good) if manifest.group else None
-    return LabelledPredictions(good, labels_of(good, classes), output, groups, problems)
+    return LabelledPredictions(
+        good, labels_of(good, classes), output, manifest.groups_of(good), problems
+    )
 
 
 def evaluate_predictions(
@@ -157,12 +158,8 @@ def evaluate_predictions(
 ) -> EvaluatedPredictions:
     """Apply the rules of a bundle to its outputs and evaluate them.
 
-    Args:
-        predicted: the outputs.
-        judge: the rules.
-        rules: the levels that are evaluated besides the single image.
-        trained: the images trained the network, so that calibration, sets and abstention are
-            not evaluated.
+    ``rules`` name the levels that are evaluated besides the single image. Of images that
+    ``trained`` the network calibration, sets and abstention are not evaluated.
     """
     decisions = judge(predicted.output)
     labels, groups, probabilities = predicted.labels, predicted.groups, decisions.probabilities

@@ -149,8 +149,8 @@ def parameter_counts(fitted: Fitted) -> tuple[int, int]:
 
 def network_sentence(network: ChosenNetwork, fitted: Fitted) -> str:
     """What was trained and how far, for reports."""
+    weights = network.weights
     if fitted.forest is not None:
-        weights = network.weights
         state = "with its random weights" if weights.random else "as it was pretrained"
         return (
             f"{network.entry.title} {state}, no layer trained; classifier: "
@@ -161,5 +161,5 @@ def network_sentence(network: ChosenNetwork, fitted: Fitted) -> str:
     how = f"the first {frozen} frozen, the last {trained} trained" if frozen else "all trained"
     return (
         f"{network.entry.title}, {frozen + trained} layers: {how}, softmax over the classes. "
-        f"{network.weights.description}"
+        f"{weights.description}"
     )

@@ -31,7 +31,7 @@ from actinscope.evaluation import (
 from actinscope.files import write_csv, write_json_atomic
 from actinscope.names import RunFile
 from actinscope.predict import FOLD_COLUMNS
-from actinscope.runs.folder import RunFolder, read_run
+from actinscope.runs.folder import RunFolder
 from actinscope.runs.levels import evaluate_levels, unit_of, with_familiar
 from actinscope.study import TEST, TRAIN, VALIDATION, Manifest, Record
 
@@ -55,8 +55,17 @@ class FoldResult:
 
     @property
     def test(self) -> Mapping[str, Estimate]:
-        """The metrics of its test part."""
-        return self.run.metrics.get(TEST, {})
+        """The metrics of its test part that are defined."""
+        found = self.run.metrics.get(TEST, {})
+        return {name: one for name, one in found.items() if math.isfinite(one.value)}
+
+    @property
+    def test_groups(self) -> int | None:
+        """Number of groups in the test part; None where there is no group column."""
+        group, found = self.run.group, self.run.predictions
+        if group is None:
+            return None
+        return len({found.images[row].groups.get(group, "") for row in found.rows_of(TEST)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,21 +98,10 @@ def is_finished(folder: Path) -> bool:
     return all((folder / name).is_file() for name in _LEFT_BY_A_FOLD)
 
 
-def read_fold(folder: Path, repeat: int, number: int) -> FoldResult:
-    """A finished fold.
-
-    Raises:
-        StudyError, SettingsError, BundleError: as :func:`read_run`.
-    """
-    return FoldResult(repeat, number, read_run(folder))
-
-
 def pool(folds: Sequence[FoldResult], manifest: Manifest, *, seed: int) -> Pooled:
     """The test predictions of the folds of one repeat as one set, evaluated.
 
-    Args:
-        manifest: all images; parts do not matter.
-        seed: of the intervals.
+    The parts of ``manifest`` do not matter; ``seed`` is that of the intervals.
 
     Raises:
         StudyError: an image was tested twice, or is none of the manifest's.
@@ -127,9 +125,7 @@ def pool(folds: Sequence[FoldResult], manifest: Manifest, *, seed: int) -> Poole
     records = tuple(manifest.records[place] for place in places)
     labels = np.array([classes.index(record.label) for record in records], dtype=np.int64)
     probabilities = np.stack([rows[place][1] for place in places])
-    groups = None
-    if manifest.group is not None:
-        groups = tuple(manifest.group_of(record) for record in records)
+    groups = manifest.groups_of(records)
     missing = [one.title for place, one in enumerate(manifest.records) if place not in rows]
     return Pooled(
         repeat=folds[0].repeat,
@@ -177,12 +173,7 @@ def _in_several_folds(pooled: Pooled, rule: LevelRule) -> set[tuple[str, ...]]:
 
 def fold_values(folds: Sequence[FoldResult], metric: str) -> list[float]:
     """The values of one metric, of the folds in which it is defined."""
-    return [fold.test[metric].value for fold in folds if is_defined(fold, metric)]
-
-
-def is_defined(fold: FoldResult, metric: str) -> bool:
-    """Whether a metric of the fold's test part is a number."""
-    return metric in fold.test and math.isfinite(fold.test[metric].value)
+    return [fold.test[metric].value for fold in folds if metric in fold.test]
 
 
 def spread_words(values: Sequence[float]) -> str:
@@ -258,20 +249,9 @@ def _fold_row(fold: FoldResult) -> dict[str, object]:
             f"{part}_images": len(fold.run.predictions.rows_of(part))
             for part in (TRAIN, VALIDATION, TEST)
         },
-        "test_groups": group_count(fold),
+        "test_groups": fold.test_groups,
         "kept_epoch": fold.run.info.training.get("kept_epoch") if fold.run.info else None,
-        **{
-            metric: repr(fold.test[metric].value) if is_defined(fold, metric) else ""
-            for metric in METRICS
-        },
+        **dict.fromkeys(METRICS, ""),
+        **{metric: repr(one.value) for metric, one in fold.test.items() if metric in METRICS},
         "folder": fold.name,
     }
-
-
-def group_count(fold: FoldResult) -> int | None:
-    """Number of groups in the test part; None where there is no group column."""
-    group = fold.run.group
-    if group is None:
-        return None
-    found = fold.run.predictions
-    return len({found.images[row].groups.get(group, "") for row in found.rows_of(TEST)})

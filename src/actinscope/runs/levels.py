@@ -133,7 +133,6 @@ def evaluate_levels(
         manifest: of all parts.
         seed: of the intervals.
     """
-    groups = [manifest.group_of(record) for record in records] if manifest.group else None
     levels = []
     for rule in rules:
         level = evaluate_level(
@@ -142,7 +141,7 @@ def evaluate_levels(
             [unit_of(record, rule) for record in records],
             rule,
             classes=classes,
-            groups=groups,
+            groups=manifest.groups_of(records),
             group=manifest.group,
             seed=seed,
         )
@@ -162,8 +161,6 @@ def with_familiar(level: LevelEvaluation, known: Collection[tuple[str, ...]]) ->
 def unit_header(rule: LevelRule, classes: Sequence[str], *, labelled: bool) -> list[str]:
     """Names of the columns of :func:`unit_row`."""
     truth = ["label", *(f"labelled_{name}" for name in classes)] if labelled else []
-    named = [f"cells_named_{name}" for name in classes]
-    means = [f"mean_probability_{name}" for name in classes]
     return [
         *rule.columns,
         "cells",
@@ -172,8 +169,8 @@ def unit_header(rule: LevelRule, classes: Sequence[str], *, labelled: bool) -> l
         "undecided",
         "agreement",
         *(f"probability_{name}" for name in classes),
-        *named,
-        *means,
+        *(f"cells_named_{name}" for name in classes),
+        *(f"mean_probability_{name}" for name in classes),
     ]
 
 

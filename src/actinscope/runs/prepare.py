@@ -98,14 +98,6 @@ def fingerprint_study(
     return fingerprint(manifest, reader=reader, progress=counter, observing=observing)
 
 
-def unreadable(fingerprints: Fingerprints) -> tuple[tuple[str, str], ...]:
-    """(name, message) of the images that could not be read; the message names no folder."""
-    return tuple(
-        (problem.name, problem.message.removeprefix(f"{problem.path}: "))
-        for problem in fingerprints.problems
-    )
-
-
 def prepare(
     fingerprints: Fingerprints,
     entry: NetworkEntry,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -88,12 +89,7 @@ def question_of(request: TrainRequest, space: SearchSpace | None) -> dict[str, A
     """What decides the results besides recipe and images."""
     search: dict[str, Any] | None = None
     if request.search is not None and space is not None:
-        search = {
-            "space": space.described(),
-            "trials": request.search.trials,
-            "minutes": request.search.minutes,
-            "folds": request.search.folds,
-        }
+        search = asdict(request.search) | {"space": space.described()}
     return {
         "folds": request.folds,
         "repeats": request.repeats,

@@ -51,6 +51,14 @@ class Fingerprints:
     changed: tuple[str, ...] = ()
     observations: tuple[ImageStatistics, ...] = ()
 
+    @property
+    def unreadable(self) -> tuple[tuple[str, str], ...]:
+        """(name, message) of the images that could not be read; the message names no folder."""
+        return tuple(
+            (problem.name, problem.message.removeprefix(f"{problem.path}: "))
+            for problem in self.problems
+        )
+
 
 def fingerprint(
     manifest: Manifest,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -111,6 +111,10 @@ class Manifest:
             return "\x00".join(record.key)
         return record.groups[self.group]
 
+    def groups_of(self, records: Sequence[Record]) -> tuple[str, ...] | None:
+        """The group of each of ``records``; None where there is no group column."""
+        return tuple(map(self.group_of, records)) if self.group is not None else None
+
 
 @dataclass(frozen=True)
 class StudySummary:
@@ -118,7 +122,7 @@ class StudySummary:
 
     Attributes:
         classes: the labels, sorted.
-        parts: the parts in use, in the order train, validation, test; ``("",)`` before a split.
+        parts: the parts in use, train, validation and test first; ``("",)`` before a split.
         group: the group column, or None.
         images: ``images[part][label]``, number of records.
         groups: ``groups[part][label]``, number of groups with such a record; empty where
@@ -139,8 +143,8 @@ class StudySummary:
 def summarise(manifest: Manifest) -> StudySummary:
     """Count the images and groups of ``manifest`` by class and part."""
     classes = manifest.classes
-    present = {record.part for record in manifest.records}
-    parts = tuple(part for part in (*PARTS, "") if part in present)
+    present = dict.fromkeys(record.part for record in manifest.records)
+    parts = tuple(dict.fromkeys(part for part in (*PARTS, *present) if part in present))
     images = {part: dict.fromkeys(classes, 0) for part in parts}
     members: dict[str, dict[str, set[str]]] = {
         part: {label: set() for label in classes} for part in parts

@@ -30,14 +30,8 @@ from actinscope.networks import default_network, resolve_weights
 from actinscope.progress import Progress
 from actinscope.report import AuditContent, Page, write_audit_page
 from actinscope.requests import AuditRequest
-from actinscope.runs import (
-    RunContext,
-    fingerprint_study,
-    read_study,
-    require_new_folder,
-    unreadable,
-)
-from actinscope.study import Fingerprints, Manifest, summarise
+from actinscope.runs import RunContext, fingerprint_study, read_study, require_new_folder
+from actinscope.study import Fingerprints, Manifest
 from actinscope.wording import p_value, percent
 
 
@@ -67,8 +61,8 @@ def audit_study(request: AuditRequest, progress: Progress) -> AuditOutcome:
     findings = list(found.findings)
     if reviewed is not None:
         findings += label_findings(reviewed, fingerprints)
-    if unreadable(fingerprints):
-        findings.append(_unreadable(unreadable(fingerprints)))
+    if fingerprints.unreadable:
+        findings.append(_unreadable(fingerprints.unreadable))
     ranked = by_gravity(findings)
     make_folder(request.output)
     write_findings(request.output, ranked, found.confounds)
@@ -77,7 +71,7 @@ def audit_study(request: AuditRequest, progress: Progress) -> AuditOutcome:
         write_queue(request.output, fingerprints.manifest, reviewed)
     content = _content(request, fingerprints, found, ranked, said, reviewed=reviewed is not None)
     write_audit_page(content, request.output / "report.html")
-    return AuditOutcome(request.output, ranked, unreadable(fingerprints))
+    return AuditOutcome(request.output, ranked, fingerprints.unreadable)
 
 
 def _review(
@@ -105,9 +99,8 @@ def _review(
 
 
 def _unreadable(problems: Sequence[tuple[str, str]]) -> AuditFinding:
-    words = words_of("unreadable", count=len(problems), first=f"{problems[0][0]}: {problems[0][1]}")
-    names = tuple(name for name, _ in problems)
-    return AuditFinding(**words, severity="warning", images=names)
+    words = words_of("unreadable", count=len(problems), first=": ".join(problems[0]))
+    return AuditFinding(**words, severity="warning", images=tuple(name for name, _ in problems))
 
 
 def _content(
@@ -132,12 +125,7 @@ def _content(
         group_name=manifest.group,
         reviewed=reviewed,
         checks=tuple(
-            (
-                one.name,
-                percent(one.balanced_accuracy),
-                percent(one.expected),
-                p_value(one.p),
-            )
+            (one.name, percent(one.balanced_accuracy), percent(one.expected), p_value(one.p))
             for one in found.confounds
         ),
         done=(
@@ -150,8 +138,7 @@ def _content(
 
 
 def _counts(manifest: Manifest) -> Iterator[tuple[str, str, str]]:
-    summary = summarise(manifest)
-    for label in summary.classes:
+    for label in manifest.classes:
         own = [record for record in manifest.records if record.label == label]
-        groups = len({manifest.group_of(record) for record in own}) if manifest.group else ""
-        yield label, str(len(own)), str(groups)
+        groups = manifest.groups_of(own)
+        yield label, str(len(own)), "" if groups is None else str(len(set(groups)))

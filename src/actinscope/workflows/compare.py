@@ -49,7 +49,7 @@ from actinscope.training import Recipe
 from actinscope.workflows.compare_bundles import predict_anew
 from actinscope.workflows.compare_folds import FOLD_TABLES, compare_folds, is_crossvalidation
 
-_ONE_POINT = 0.01
+_POINT = 0.01
 _PICTURES = 36  # of one kind
 _TABLES = ("report.html", "comparison.csv", "pairs.csv", "disagreements.csv")
 
@@ -73,11 +73,10 @@ class CompareOutcome:
 
 @dataclass(frozen=True, eq=False)
 class _Material:
-    """The runs on common images, however these were found."""
+    """The runs on common images, however these were found; ``infos`` are of their bundles."""
 
     aligned: AlignedRuns
     infos: Mapping[str, BundleInfo | None]
-    recipes: Mapping[str, Recipe | None]
     gallery: _Gallery
     problems: tuple[tuple[str, str], ...] = ()
 
@@ -151,9 +150,9 @@ def name_runs(paths: Sequence[Path]) -> dict[str, Path]:
 
 
 def _fold_by_fold(request: CompareRequest) -> CompareOutcome:
-    for option in ("source", "images", "group"):
-        if getattr(request, option) is not None:
-            name = "data" if option == "source" else option
+    given = {"data": request.source, "images": request.images, "group": request.group}
+    for name, value in given.items():
+        if value is not None:
             raise UsageError(
                 f"--{name} does nothing with folders of `train --folds`", remedy="Leave it out"
             )
@@ -166,7 +165,6 @@ def _as_predicted(named: Mapping[str, Path], request: CompareRequest) -> _Materi
     return _Material(
         aligned=align(candidates, group=request.group),
         infos={name: run.info for name, run in runs.items()},
-        recipes={name: run.recipe for name, run in runs.items()},
         gallery=_gallery_of(runs, request.images),
     )
 
@@ -175,15 +173,14 @@ def _anew(
     named: Mapping[str, Path], request: CompareRequest, source: StudySource, progress: Progress
 ) -> _Material:
     done = predict_anew(named, source, options=request.options, progress=progress)
-    first, bundle = next(iter(done.bundles.items()))
+    first, info = next(iter(done.infos.items()))
     return _Material(
         aligned=done.aligned,
-        infos={name: one.info for name, one in done.bundles.items()},
-        recipes={name: recipe_of(path) for name, path in named.items()},
+        infos=done.infos,
         gallery=_Gallery(
             run=first,
-            info=bundle.info,
-            reader=CropReader(bundle.info.reading(request.options)),
+            info=info,
+            reader=CropReader(info.reading(request.options)),
             records=done.records,
         ),
         problems=done.problems,
@@ -274,8 +271,10 @@ def _content(
     aligned = material.aligned
     infos = [info for info in material.infos.values() if info is not None]
     synthetic = any(info.synthetic for info in infos)
-    contested = _images(aligned, compared.contested.tolist(), material.gallery, progress)
-    wrong = _images(aligned, compared.all_wrong.tolist(), material.gallery, progress)
+    contested, wrong = (
+        _images(aligned, places.tolist(), material.gallery, progress)
+        for places in (compared.contested, compared.all_wrong)
+    )
     return ComparisonContent(
         page=Page(
             title=f"{' or '.join(aligned.classes[:3])}: {len(aligned.names)} runs compared",
@@ -295,18 +294,14 @@ def _content(
             ComparedRun(
                 name=name,
                 network=info.network.title if info is not None else "",
-                images_for_one_point=images_for_half_width(
-                    evaluation.metrics["accuracy"].value, _ONE_POINT
-                ),
+                images_for_one_point=images_for_half_width(one.metrics["accuracy"].value, _POINT),
             )
-            for (name, info), evaluation in zip(
-                material.infos.items(), compared.evaluations, strict=True
-            )
+            for (name, info), one in zip(material.infos.items(), compared.evaluations, strict=True)
         ),
         sentences=tuple(pair_sentence(compared, pair) for pair in compared.pairs),
         contested=contested,
         all_wrong=wrong,
-        differing=differing_settings(list(material.recipes.values())),
+        differing=differing_settings([recipe_of(path) for path in request.runs]),
         group=aligned.group,
         pictures=material.gallery.sentence,
         lost=aligned.lost,
@@ -343,14 +338,13 @@ def _images(
     pixels = gallery.pictures(keys[:_PICTURES], progress)
     return tuple(
         ContestedImage(
-            name=aligned.keys[place][0],
-            object_id=aligned.keys[place][1],
+            *key,
             label=aligned.classes[int(aligned.labels[place])],
             group=aligned.groups[place] if aligned.groups is not None else "",
             answers=tuple(_answer(aligned, run, place) for run in range(len(aligned.names))),
-            pixels=pixels.get(aligned.keys[place]),
+            pixels=pixels.get(key),
         )
-        for place in places
+        for key, place in zip(keys, places, strict=True)
     )
 
 
@@ -376,10 +370,7 @@ def differing_settings(
     known = [one for one in flat if one is not None]
     names = dict.fromkeys(name for one in known for name in one)
     return tuple(
-        (
-            name,
-            tuple("not known" if one is None else one.get(name, "not set") for one in flat),
-        )
+        (name, tuple("not known" if one is None else one.get(name, "not set") for one in flat))
         for name in names
         if len({one.get(name) for one in known}) > 1
     )

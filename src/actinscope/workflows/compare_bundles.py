@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from actinscope.bundle import Bundle, load_bundle
+from actinscope.bundle import Bundle, BundleInfo, load_bundle
 from actinscope.cells import CropReader
 from actinscope.images import ReadOptions
 from actinscope.predict import Predictor, predict_records
@@ -27,7 +27,6 @@ from actinscope.runs import (
     read_labelled,
     require_same_classes,
     training_provenance,
-    unreadable,
 )
 from actinscope.study import TEST, Fingerprints, Manifest, Record
 
@@ -38,13 +37,13 @@ class PredictedAnew:
 
     Attributes:
         aligned: the runs on the images that all could predict.
-        bundles: name -> bundle.
+        infos: name -> what the bundle says of itself.
         records: image -> record, as the first bundle reads it.
         problems: (name, message) of the images that could not be used.
     """
 
     aligned: AlignedRuns
-    bundles: Mapping[str, Bundle]
+    infos: Mapping[str, BundleInfo]
     records: Mapping[ImageKey, Record]
     problems: tuple[tuple[str, str], ...]
 
@@ -58,11 +57,8 @@ def predict_anew(
 ) -> PredictedAnew:
     """Predict the labelled images of ``source`` with the bundle of each run.
 
-    Args:
-        runs: name -> folder of a run, or its bundle (folder or zip).
-        source: the images, labels and groups.
-        options: how to read files; None as each bundle was trained.
-        progress: is told what is done.
+    ``runs`` are folders of runs or bundles (folder or zip) by name; without ``options`` files are
+    read as each bundle was trained.
 
     Raises:
         BundleError, StudyError: what the rooms below say, or no image is left.
@@ -71,7 +67,7 @@ def predict_anew(
     require_same_classes({name: bundle.info.classes for name, bundle in bundles.items()})
     studies = _Studies(source, progress)
     manifests = {
-        name: studies.read(bundle, bundle.info.reading(options)) for name, bundle in bundles.items()
+        name: studies.read(one.info, one.info.reading(options)) for name, one in bundles.items()
     }
     everything = {one.key: one for manifest in manifests.values() for one in manifest.records}
     candidates = [
@@ -102,7 +98,7 @@ def predict_anew(
     aligned = align(candidates, group=first.group or "none")
     return PredictedAnew(
         aligned=replace(aligned, notes=(*first.notes, *studies.notes, *aligned.notes)),
-        bundles=bundles,
+        infos={name: bundle.info for name, bundle in bundles.items()},
         records={record.key: record for record in first.records},
         problems=tuple(problems.items()),
     )
@@ -144,9 +140,8 @@ class _Studies:
         self._read: dict[tuple[ReadOptions, int | None], Fingerprints] = {}
         self.notes: tuple[str, ...] = ()
 
-    def read(self, bundle: Bundle, options: ReadOptions) -> Manifest:
+    def read(self, info: BundleInfo, options: ReadOptions) -> Manifest:
         """The readable images with their hashes; the test part where parts are named."""
-        info = bundle.info
         wanted = (options, info.crop_size)
         if wanted not in self._read:
             listed, self.notes = read_labelled(self._source, info, options)
@@ -156,4 +151,4 @@ class _Studies:
     @property
     def problems(self) -> tuple[tuple[str, str], ...]:
         """(name, message) of what could not be read."""
-        return tuple(problem for one in self._read.values() for problem in unreadable(one))
+        return tuple(problem for one in self._read.values() for problem in one.unreadable)

@@ -11,7 +11,7 @@ from actinscope.evaluation import ResampledTest, corrected_resampled_t
 from actinscope.files import make_folder, write_csv
 from actinscope.names import RunFile
 from actinscope.predict import FOLD_COLUMNS
-from actinscope.runs import FoldResult, is_defined, read_fold
+from actinscope.runs import FoldResult, read_run
 from actinscope.study import TEST
 from actinscope.wording import p_words, points
 
@@ -50,7 +50,7 @@ def compare_folds(runs: Sequence[Path], output: Path) -> tuple[str, ...]:
     differences = {
         name: [b.test[name].value - a.test[name].value for a, b in zip(first, second, strict=True)]
         for name in _METRICS
-        if all(is_defined(fold, name) for fold in (*first, *second))
+        if all(name in fold.test for fold in (*first, *second))
     }
     if "accuracy" not in differences:
         raise StudyError("the folds have no accuracy", remedy="Give folders that are finished")
@@ -86,7 +86,7 @@ def _folds_of(folder: Path) -> list[FoldResult]:
             remedy="Continue it with --resume",
         )
     return [
-        read_fold(folder / f"fold-{repeat}-{number}", repeat, number)
+        FoldResult(repeat, number, read_run(folder / f"fold-{repeat}-{number}"))
         for repeat in range(1, repeats + 1)
         for number in range(1, folds + 1)
     ]

@@ -37,13 +37,12 @@ from actinscope.runs import (
     pool,
     pooled_levels,
     question_of,
-    read_fold,
+    read_run,
     read_study,
     recipe_as_used,
     require_same_images,
     require_same_question,
     unpredicted,
-    unreadable,
     write_levels,
     write_results,
 )
@@ -102,8 +101,7 @@ def crossvalidate(request: TrainRequest, progress: Progress) -> TrainOutcome:
     """
     started = time.perf_counter()
     work = _begin(request, progress)
-    request, manifest = work.request, work.manifest
-    plan = work.plan
+    request, manifest, plan = work.request, work.manifest, work.plan
     folds = [
         _run_fold(work, repeat, number, parts)
         for repeat, splits in plan
@@ -119,7 +117,7 @@ def crossvalidate(request: TrainRequest, progress: Progress) -> TrainOutcome:
     write_results(request.output, folds, figures)
     write_levels(request.output, {OUT_OF_FOLD: levels})
     bundle = _delivered(work, folds, figures[OUT_OF_FOLD])
-    problems = (*unreadable(work.fingerprints), *unpredicted(pooled))
+    problems = (*work.fingerprints.unreadable, *unpredicted(pooled))
     result = StudyResult(
         folder=request.output,
         recipe=request.recipe,
@@ -178,10 +176,12 @@ def _begin(request: TrainRequest, progress: Progress) -> _Work:
     import_in_background()
     reader = CropReader(recipe.images, keep_in=request.output.parent)
     observing = recipe.audit or recipe.split.keep_copies
-    fingerprints = fingerprint_study(
-        _without_parts(manifest), reader, progress, observing=observing
+    # Parts that a manifest gives do not matter: every image is tested in its turn.
+    manifest = replace(
+        manifest, records=tuple(replace(record, part="") for record in manifest.records)
     )
-    for name, message in unreadable(fingerprints):
+    fingerprints = fingerprint_study(manifest, reader, progress, observing=observing)
+    for name, message in fingerprints.unreadable:
         progress.say(f"left out: {name}: {message}")
     audited = None
     if fingerprints.observations:
@@ -211,12 +211,6 @@ def _begin(request: TrainRequest, progress: Progress) -> _Work:
     return work
 
 
-def _without_parts(manifest: Manifest) -> Manifest:
-    """Parts that a manifest gives do not matter: every image is tested in its turn."""
-    records = tuple(replace(record, part="") for record in manifest.records)
-    return replace(manifest, records=records)
-
-
 def _validation_share(recipe: Recipe) -> float:
     """Of what a fold does not test, as the recipe divides train and validation."""
     return recipe.split.validation / (recipe.split.train + recipe.split.validation)
@@ -226,16 +220,10 @@ def _plan(
     request: TrainRequest, folds: int, manifest: Manifest
 ) -> Iterator[tuple[int, tuple[Split, ...]]]:
     """The splits of each repeat, from 1."""
+    share = _validation_share(request.recipe)
     for repeat in range(1, request.repeats + 1):
-        yield (
-            repeat,
-            grouped_folds(
-                manifest,
-                folds=folds,
-                seed=_seed_of(request, repeat),
-                validation_fraction=_validation_share(request.recipe),
-            ),
-        )
+        seed = _seed_of(request, repeat)
+        yield repeat, grouped_folds(manifest, folds=folds, seed=seed, validation_fraction=share)
 
 
 def _seed_of(request: TrainRequest, repeat: int) -> int:
@@ -249,18 +237,13 @@ def _run_fold(work: _Work, repeat: int, number: int, parts: Split) -> FoldResult
     if request.repeats > 1:
         title = f"repeat {repeat}, {title}"
     folder = request.output / f"fold-{repeat}-{number}"
-    base = change_recipe(request.recipe, {}, seed=_seed_of(request, repeat))
-    base = base.model_copy(
-        update={
-            "audit": False,  # made once, for all folds
-            "controls": base.controls and request.fold_extras,
-            "explanation": base.explanation and request.fold_extras,
-        }
-    )
-    recipe = base
+    recipe = change_recipe(request.recipe, {}, seed=_seed_of(request, repeat))
+    extras = {"controls", "explanation"} if not request.fold_extras else set()
+    # The audit is made once, for all folds.
+    recipe = recipe.model_copy(update=dict.fromkeys(("audit", *extras), False))
     if request.search is not None:
         work.progress.say(f"{title}: searching settings")
-        recipe = _searched(work, base, parts, request.output / f"search-{repeat}-{number}")
+        recipe = _searched(work, recipe, parts, request.output / f"search-{repeat}-{number}")
     recipe = recipe_as_used(recipe, work.network.entry)
     started = is_started(folder, recipe, parts.manifest)
     if not is_finished(folder):
@@ -273,7 +256,7 @@ def _run_fold(work: _Work, repeat: int, number: int, parts: Split) -> FoldResult
             reader=work.reader,
             progress=work.progress,
         )
-    fold = read_fold(folder, repeat, number)
+    fold = FoldResult(repeat, number, read_run(folder))
     accuracy = fold.test["accuracy"]
     work.progress.say(f"{title}: {accuracy.count} of {accuracy.n} test images correct")
     return fold
@@ -311,10 +294,8 @@ def _searched(work: _Work, base: Recipe, parts: Split, folder: Path) -> Recipe:
 
 def _delivered(work: _Work, folds: Sequence[FoldResult], metrics: dict[str, Any]) -> Path | None:
     """The bundle that was asked for."""
-    if work.request.deliver == "none":
-        return None
-    if work.request.deliver == "refit":
-        return _refit(work, metrics)
+    if work.request.deliver != "ensemble":
+        return _refit(work, metrics) if work.request.deliver == "refit" else None
     notice = (
         f"This ensemble joins the {len(folds)} models of a cross-validation. The figures of the "
         "cross-validation are of such models one by one; the ensemble was tested on no images, as "
@@ -328,12 +309,10 @@ def _delivered(work: _Work, folds: Sequence[FoldResult], metrics: dict[str, Any]
 def _refit(work: _Work, metrics: dict[str, Any]) -> Path:
     """One more model by the same procedure, trained on all images."""
     request = work.request
-    parts = train_and_validation(
-        work.manifest,
-        seed=request.recipe.seed,
-        validation_fraction=_validation_share(request.recipe),
-    )
     recipe = request.recipe
+    parts = train_and_validation(
+        work.manifest, seed=recipe.seed, validation_fraction=_validation_share(recipe)
+    )
     if request.search is not None:
         work.progress.say("model to deliver: searching settings")
         recipe = _searched(work, recipe, parts, request.output / "search-all")
@@ -344,9 +323,8 @@ def _refit(work: _Work, metrics: dict[str, Any]) -> Path:
         f"{procedure}, with models trained on fewer images; this very model was trained on all "
         "images and tested on none."
     )
-    folder = request.output / "refit"
-    bundle = refit(
-        replace(request, recipe=recipe, output=folder, notices=(notice,)),
+    return refit(
+        replace(request, recipe=recipe, output=request.output / "refit", notices=(notice,)),
         work.network,
         work.fingerprints,
         parts,
@@ -354,5 +332,4 @@ def _refit(work: _Work, metrics: dict[str, Any]) -> Path:
         reader=work.reader,
         progress=work.progress,
         context=work.context,
-    )
-    return bundle.path
+    ).path

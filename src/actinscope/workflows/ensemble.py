@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from actinscope import __version__
@@ -12,16 +11,11 @@ from actinscope.requests import JoinRequest
 from actinscope.runs import bundle_of, now_utc, require_empty_folder, training_hashes
 
 
-@dataclass(frozen=True, eq=False)
-class EnsembleOutcome:
-    """The bundle, and what should be known of it, as lines."""
-
-    bundle: Bundle
-    lines: tuple[str, ...]
-
-
-def make_ensemble(request: JoinRequest) -> EnsembleOutcome:
+def make_ensemble(request: JoinRequest) -> list[str]:
     """Write a bundle that gives the mean of the probabilities of several bundles.
+
+    Returns:
+        What should be known of it, as lines.
 
     Raises:
         UsageError: too few or too many, one twice, or the output is in use.
@@ -32,32 +26,25 @@ def make_ensemble(request: JoinRequest) -> EnsembleOutcome:
     require_empty_folder(output)
     places = [bundle_of(Path(member)) for member in request.members]
     bundle, members, seen = join_bundles(places, output, created=now_utc())
-    lines = [
+    return [
         f"{output}: mean of the probabilities of {len(members)} networks for "
         f"{', '.join(bundle.info.classes)}",
-        *(
-            f"  {member.info.network.title}: {place}"
-            for member, place in zip(members, places, strict=True)
-        ),
+        *(f"  {one.info.network.title}: {at}" for one, at in zip(members, places, strict=True)),
         f"{len(seen.images)} images are known to have trained them; `evaluate` leaves these out",
+        *(
+            f"note: what trained {places[number]} is not known, as it does not lie in its run: "
+            "evaluate the ensemble on images that you know to be new"
+            for number in seen.unknown
+        ),
     ]
-    lines += [
-        f"note: what trained {places[number]} is not known, as it does not lie in its run: "
-        "evaluate the ensemble on images that you know to be new"
-        for number in seen.unknown
-    ]
-    return EnsembleOutcome(bundle, tuple(lines))
 
 
 def join_bundles(
     places: Sequence[Path], output: Path, *, created: str, notices: Sequence[str] = ()
 ) -> tuple[Bundle, list[Bundle], TrainingHashes]:
-    """Write and verify the ensemble; a bundle that is in ``output`` already is replaced.
+    """Write and verify the ensemble of bundles that each lie in the folder of their run.
 
-    Args:
-        places: bundles, each in the folder of its run.
-        created: when, ISO 8601 in UTC.
-        notices: sentences that go with the ensemble.
+    A bundle that is in ``output`` already is replaced. ``created`` is ISO 8601 in UTC.
 
     Returns:
         The ensemble, its members, and which images trained them.

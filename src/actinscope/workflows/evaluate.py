@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from actinscope.bundle import load_bundle
 from actinscope.cells import CropReader
 from actinscope.evaluation import Conditions, Evaluation, level_words, verdict
-from actinscope.explain import (
-    Explanation,
-    SaliencySource,
-    attention_warnings,
-    explain,
-)
+from actinscope.explain import Explanation, SaliencySource, attention_warnings, explain
 from actinscope.files import make_folder
 from actinscope.names import RunFile
 from actinscope.predict import Predictor, ScaledImages
@@ -38,7 +34,6 @@ from actinscope.runs import (
     require_new_folder,
     seen_before,
     training_provenance,
-    unreadable,
     with_familiar,
     without_training_images,
     write_evaluation,
@@ -82,10 +77,9 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     found = fingerprint_study(listed, reader, progress)
     known = training_provenance(bundle)
     manifest, seen = without_training_images(found.manifest, known)
-    seen = (*seen, *familiar_groups(manifest, known))
-    remarks = (*((predictor.cost,) if predictor.cost else ()), *note, *seen)
-    notes = (*manifest.notes, *remarks)
-    for text in notes:
+    cost = (predictor.cost,) if predictor.cost else ()
+    remarks = (*cost, *note, *seen, *familiar_groups(manifest, known))
+    for text in (*manifest.notes, *remarks):
         progress.say(f"note: {text}")
     result = predict_and_evaluate(
         predictor,
@@ -101,7 +95,7 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
         for one in result.levels
     )
     result = replace(result, levels=tuple(levels))
-    problems = (*unreadable(found), *result.problems)
+    problems = (*found.unreadable, *result.problems)
     write_evaluation(request.output, {_PART: result}, manifest)
     tested = tuple(replace(record, part=_PART) for record in result.records)
     write_manifest(replace(manifest, records=tested), request.output / RunFile.MANIFEST)
@@ -183,16 +177,13 @@ def _write_report(
     return judged.sentence
 
 
-def _findings(grouped: bool, notes: tuple[str, ...]) -> tuple[Finding, ...]:
-    found = tuple(Finding("info", f"{note[0].upper()}{note[1:]}") for note in notes)
-    if grouped:
-        return found
-    return (
-        *found,
-        Finding(
+def _findings(grouped: bool, notes: tuple[str, ...]) -> Iterator[Finding]:
+    for note in notes:
+        yield Finding("info", f"{note[0].upper()}{note[1:]}")
+    if not grouped:
+        yield Finding(
             "warning",
             "No group was named",
             "The intervals take every image as independent; images of one field or slide are not.",
             "Name the column that holds the sample with --group",
-        ),
-    )
+        )

@@ -51,12 +51,15 @@ from actinscope.report import (
 )
 from actinscope.requests import ExplainRequest
 from actinscope.runs import RunContext, require_empty_folder
-from actinscope.wording import whole_percent
+from actinscope.wording import counted, whole_percent
 
 #: Cards in the gallery; all images are in the table and have their picture.
 MOST_CARDS = 200
 _MAPS = "maps"
 _TABLE = "explanation.csv"
+_COLUMNS = ("path", "object", "predicted", "probability", "map", "inside_cell")
+_OF_BOTH = ("inside_cell_occlusion", "agreement")  # only where both maps are drawn
+_LAST_COLUMNS = ("cell_area", "cell_from", "picture", "error")
 _NAME = 60
 
 
@@ -100,18 +103,23 @@ def explain_files(request: ExplainRequest, progress: Progress) -> ExplainOutcome
     explainer = _Explainer(predictor, _methods(request, predictor), request.options)
     make_folder(request.output / _MAPS)
     progress.phase("Explaining", len(plan.tasks))
-    results = _Results(request.output, rows=[_header(explainer.methods)])
+    results = _Results(request.output)
     for number, task in enumerate(plan.tasks, start=1):
         results.add(number, task, explainer.explained(task))
         progress.advance(1)
     sentence = results.sentence(by_field=request.masks is not None)
     notices = tuple(note for note in (*bundle.info.notices, predictor.cost) if note)
-    header, *rows = results.rows
-    write_csv(request.output / _TABLE, header, rows)
+    both = _OF_BOTH if len(explainer.methods) > 1 else ()
+    write_csv(request.output / _TABLE, [*_COLUMNS, *both, *_LAST_COLUMNS], results.rows)
+    classes, done = bundle.info.classes, len(results.shares)
+    named = " or ".join(classes) if len(classes) <= 3 else f"{len(classes)} classes"
     content = GalleryContent(
         page=Page(
-            title=_title(bundle.info.classes),
-            question=_question(request, len(results.shares)),
+            title=f"{named}: what the network looks at",
+            question=(
+                f"Where in {counted(done, 'image')} does the model in {request.bundle.name} find "
+                "evidence for its answers?"
+            ),
             synthetic=bundle.info.synthetic,
             notices=notices,
             file_problems=tuple(results.problems),
@@ -119,13 +127,11 @@ def explain_files(request: ExplainRequest, progress: Progress) -> ExplainOutcome
         ),
         sentence=sentence,
         cards=tuple(results.cards),
-        total=len(results.shares),
+        total=done,
     )
     write_gallery(content, request.output / "gallery.html")
     notes = (*notices, *plan.notes)
-    return ExplainOutcome(
-        request.output, len(results.shares), sentence, notes, tuple(results.problems)
-    )
+    return ExplainOutcome(request.output, done, sentence, notes, tuple(results.problems))
 
 
 @dataclass(eq=False)
@@ -133,7 +139,7 @@ class _Results:
     """What was found so far; the pictures are on disk already."""
 
     folder: Path
-    rows: list[tuple[str, ...]]
+    rows: list[dict[str, str]] = field(default_factory=list)
     cards: list[GalleryCard] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
     shares: list[float] = field(default_factory=list)
@@ -146,7 +152,7 @@ class _Results:
         if isinstance(found, str):
             title = f"{task.name} object {task.object_id}" if task.object_id else task.name
             self.problems.append((title, found))
-            self.rows.append(_failed_row(task, found, columns=len(self.rows[0])))
+            self.rows.append({"path": task.name, "object": task.object_id, "error": found})
             return
         name = _file_name(number, task)
         heats = [heat for _, heat in found.maps]
@@ -170,9 +176,7 @@ class _Results:
             cells_from=" and ".join(sorted(self.origins)),
             seed=0,
         )
-        if attention is None:
-            return "No map could be laid on a cell."
-        return attention_sentence(attention)
+        return attention_sentence(attention) if attention else "No map could be laid on a cell."
 
 
 def _methods(request: ExplainRequest, predictor: Predictor) -> tuple[Method, ...]:
@@ -206,30 +210,25 @@ class _Explainer:
 
     def explained(self, task: Task) -> _Explained | str:
         """The maps of one image, or why it has none."""
+        preprocess, classes = self.predictor.bundle.info.preprocess, self.predictor.classes
         # Readers of damaged files can fail in ways that nobody foresaw; the rest goes on.
         try:
-            scaled = self.predictor.bundle.info.preprocess.to_scaled(self._read(task))
+            scaled = preprocess.to_scaled(self._read(task))
         except Exception as error:
             return message_of(error)
-        return self._explained(task, scaled)
-
-    def _explained(self, task: Task, scaled: NDArray[np.float32]) -> _Explained:
-        preprocess, classes = self.predictor.bundle.info.preprocess, self.predictor.classes
         output = self.predictor.predict_input(self.predictor.prepare_scaled(scaled))
         row = output.probabilities[0]
         k = int(row.argmax())
         cell = MaskedCell(task.mask, task.object_id, task.region)
         inside, cells_from = inside_of(cell, scaled, preprocess, self._masks)
-        size = (inside.shape[0], inside.shape[1])
-        raw: list[NDArray[np.float32]] = []
-        for method in self.methods:
-            stored = output.class_maps
-            raw.append(
-                stored[0]
-                if method == ACTIVATION and stored is not None
-                else occlusion_maps(self.predictor, scaled, k)
-            )
-        whole = (scaled.shape[0], scaled.shape[1])
+        size, whole = inside.shape[:2], scaled.shape[:2]
+        stored = output.class_maps
+        raw = [
+            stored[0]
+            if method == ACTIVATION and stored is not None
+            else occlusion_maps(self.predictor, scaled, k)
+            for method in self.methods
+        ]
         heats = [heat_map(maps, k, size=whole) for maps in raw]
         picture = CellPicture(
             name=task.name,
@@ -260,32 +259,20 @@ def _agreement(maps: Sequence[NDArray[np.float32]]) -> float:
     return map_similarity([first], [second]).rank
 
 
-def _header(methods: Sequence[Method]) -> tuple[str, ...]:
-    both = ("inside_cell_occlusion", "agreement") if len(methods) > 1 else ()
-    names = ("path", "object", "predicted", "probability", "map", "inside_cell")
-    return (*names, *both, "cell_area", "cell_from", "picture", "error")
-
-
-def _row(task: Task, found: _Explained, picture: str) -> tuple[str, ...]:
-    chance = found.picture.probabilities[found.picture.predicted]
-    both = (_number(found.inside[1]), _number(found.agreement)) if len(found.inside) > 1 else ()
-    return (
-        task.name,
-        task.object_id,
-        found.picture.predicted,
-        f"{chance:.6f}",
-        found.maps[0][0],
-        _number(found.inside[0]),
-        *both,
-        _number(found.area),
-        "mask" if found.cells_from == MASKED else "brightness",
-        picture,
-        "",
-    )
-
-
-def _failed_row(task: Task, problem: str, *, columns: int) -> tuple[str, ...]:
-    return (task.name, task.object_id, *[""] * (columns - 3), problem)
+def _row(task: Task, found: _Explained, picture: str) -> dict[str, str]:
+    return {
+        "path": task.name,
+        "object": task.object_id,
+        "predicted": found.picture.predicted,
+        "probability": f"{found.picture.probabilities[found.picture.predicted]:.6f}",
+        "map": found.maps[0][0],
+        "inside_cell": _number(found.inside[0]),
+        "inside_cell_occlusion": _number(found.inside[-1]),
+        "agreement": _number(found.agreement),
+        "cell_area": _number(found.area),
+        "cell_from": "mask" if found.cells_from == MASKED else "brightness",
+        "picture": picture,
+    }
 
 
 def _number(value: float) -> str:
@@ -308,15 +295,3 @@ def _card(found: _Explained) -> GalleryCard:
     if np.isfinite(found.agreement):
         told.append(f"rank correlation of the two maps {found.agreement:.2f}")
     return GalleryCard(found.picture, found.maps, tuple(told))
-
-
-def _title(classes: Sequence[str]) -> str:
-    named = " or ".join(classes) if len(classes) <= 3 else f"{len(classes)} classes"
-    return f"{named}: what the network looks at"
-
-
-def _question(request: ExplainRequest, count: int) -> str:
-    return (
-        f"Where in {count} image{'' if count == 1 else 's'} does the model in "
-        f"{request.bundle.name} find evidence for its answers?"
-    )

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 
 from actinscope.images import ReadOptions
 from actinscope.requests import PatchRequest
 from actinscope.runs import require_new_file
-from actinscope.study import Manifest, PatchSettings, patches_of_fields, write_manifest
+from actinscope.study import PatchSettings, patches_of_fields, write_manifest
 
 
-@dataclass(frozen=True, eq=False)
-class PatchOutcome:
-    """The manifest, and what it holds, as lines."""
-
-    manifest: Manifest
-    lines: tuple[str, ...]
-
-
-def write_patches(request: PatchRequest) -> PatchOutcome:
+def write_patches(request: PatchRequest) -> list[str]:
     """Write a manifest with a row for each object and for as many patches of background.
+
+    Returns:
+        What it holds, as lines.
 
     Raises:
         UsageError: ``output`` is there already.
@@ -35,15 +29,15 @@ def write_patches(request: PatchRequest) -> PatchOutcome:
         most_object=request.most_object,
         seed=request.seed,
     )
-    options = request.options or ReadOptions()
-    manifest = patches_of_fields(request.fields, request.data, settings, options=options)
+    manifest = patches_of_fields(
+        request.fields, request.data, settings, options=request.options or ReadOptions()
+    )
     write_manifest(manifest, request.output)
     counts = Counter(record.label for record in manifest.records)
     fields = len({record.name for record in manifest.records})
-    lines = [
+    return [
         f"{request.output}: {len(manifest.records)} patches of {manifest.crop_size} pixels from "
         f"{fields} fields",
         *(f"  {label}: {count}" for label, count in counts.items()),
         *(f"note: {note}" for note in manifest.notes),
     ]
-    return PatchOutcome(manifest, tuple(lines))

@@ -51,7 +51,7 @@ def predict(request: PredictRequest, progress: Progress) -> PredictOutcome:
     lines: list[str] = []
     for level, table in tables.items():
         one = levels.model_copy(update={"by": (level,)})
-        lines += summarise_predictions(SummariseRequest(request.output, one, table)).lines
+        lines += summarise_predictions(SummariseRequest(request.output, one, table))
     return PredictOutcome(summary, tuple(lines))
 
 

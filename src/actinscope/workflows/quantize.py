@@ -113,7 +113,8 @@ def measure_int8(
     first = _predict(exact, records, reader, progress, "Predicting with float32")
     second = _predict(coarse, records, reader, progress, "Predicting with INT8")
     labels = labels_of(records, bundle.info.classes)
-    groups = np.array([manifest.group_of(one) for one in records]) if manifest.group else None
+    named = manifest.groups_of(records)
+    groups = None if named is None else np.array(named)
     part_of = np.array([record.part for record in records])
     masks = {part: part_of == part for part in dict.fromkeys(part_of.tolist())}
     if TEST in masks:
@@ -131,14 +132,10 @@ def measure_int8(
     }
     golden = coarse.predict_images(bundle.golden().images)
     rules = None
-    if VALIDATION in masks:
-        mask = masks[VALIDATION]
+    if (mask := masks.get(VALIDATION)) is not None:
+        own = None if groups is None else groups[mask].tolist()
         rules = refit_reliability(
-            bundle,
-            second.rows(mask),
-            labels[mask],
-            groups=None if groups is None else groups[mask].tolist(),
-            golden=golden,
+            bundle, second.rows(mask), labels[mask], groups=own, golden=golden
         )
     return Int8Summary(
         calibration_images=1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
@@ -21,11 +22,7 @@ from actinscope.evaluation import (
     verdict,
     worst_errors,
 )
-from actinscope.explain import (
-    ACTIVATION,
-    SaliencySource,
-    heat_map,
-)
+from actinscope.explain import ACTIVATION, SaliencySource, heat_map
 from actinscope.predict import ScaledImages
 from actinscope.report import (
     CellPicture,
@@ -48,7 +45,6 @@ from actinscope.runs import (
     EvaluatedPredictions,
     Pooled,
     fold_values,
-    group_count,
     mean_over_repeats,
 )
 from actinscope.study import TEST, TRAIN, VALIDATION, Fingerprints, Manifest, Record, summarise
@@ -68,6 +64,8 @@ _ERRORS = 24
 _CORRECT = 12
 #: Pictures of a kind that get an occlusion map: each takes over a hundred predictions.
 _OCCLUDED = 4
+#: Findings of the audit that a training run says in its own words.
+_SAID_ALREADY = {"no group", "exact copies"}
 _SHOWN = ("accuracy", "balanced_accuracy", "f1_macro", "mcc", "auroc")
 
 
@@ -83,9 +81,14 @@ def write_study_report(result: StudyResult, reader: CropReader) -> str:
     written = write_writeup(facts, result.folder)
     pictures = _pictures(result, reader)
     reading = facts.reading if facts.split else ()
+    title = " or ".join(facts.classes)
+    if facts.synthetic:
+        title = "Synthetic actin cells"
+    elif len(facts.classes) > 3:
+        title = f"{result.manifest.root.name}: {len(facts.classes)} classes"
     content = ReportContent(
         page=Page(
-            title="Synthetic actin cells" if facts.synthetic else _title(result.manifest),
+            title=title,
             question=_question(facts),
             synthetic=facts.synthetic,
             notices=(*result.network.notices, *_notices(result.outcome)),
@@ -98,8 +101,10 @@ def write_study_report(result: StudyResult, reader: CropReader) -> str:
         classes=facts.classes,
         evaluations={},
         split_notes=(*result.manifest.notes, *result.notes),
-        findings=data_findings(
-            result.fingerprints, result.audited, by_image=facts.by_image, reading=reading
+        findings=tuple(
+            _data_findings(
+                result.fingerprints, result.audited, by_image=facts.by_image, reading=reading
+            )
         ),
         examples=pictures.examples(facts.recipe.seed),
         errors=pictures.errors(),
@@ -129,7 +134,7 @@ def _with_split(
         uncertainty={part: one.uncertainty for part, one in evaluated.items() if one.uncertainty},
         history={key: [row[key] for row in fitted.history] for key in fitted.history[0]},
         best_epoch=fitted.kept_epoch,
-        split=split_table(result.manifest),
+        split=_split_table(result.manifest),
         findings=(*content.findings, *explanation_findings(outcome.explanation)),
         controls=outcome.controls,
         explanation=explanation_shown(
@@ -202,16 +207,15 @@ def _verdict(result: StudyResult, facts: Facts) -> Verdict:
 def _question(facts: Facts) -> str:
     what = "cells cropped from fields of view" if facts.crop_size and facts.split else "images"
     if facts.folds is None:
-        design = (
-            "It learns from one part of them, a second part chooses when to stop, and a third "
-            "part, never seen before, tests it."
-        )
         grouped = (
             f"Images of one {facts.group} stay together in one part."
             if facts.group
             else "The images were divided one by one: no group was named."
         )
-        design += f" {grouped}"
+        design = (
+            "It learns from one part of them, a second part chooses when to stop, and a third "
+            f"part, never seen before, tests it. {grouped}"
+        )
     else:
         grouped = (
             f"images of one {facts.group} stay together"
@@ -264,13 +268,6 @@ def _notices(outcome: SplitResult | FoldsResult) -> Iterator[str]:
         )
 
 
-def _title(manifest: Manifest) -> str:
-    """What a report on these images is called."""
-    if len(manifest.classes) <= 3:
-        return " or ".join(manifest.classes)
-    return f"{manifest.root.name}: {len(manifest.classes)} classes"
-
-
 def headline(evaluation: Evaluation, part: str) -> Headline:
     """The number shown large: accuracy, against always naming the majority class."""
     return Headline(
@@ -281,71 +278,55 @@ def headline(evaluation: Evaluation, part: str) -> Headline:
     )
 
 
-def data_findings(
-    fingerprints: Fingerprints,
-    audited: Audited | None,
-    *,
-    by_image: bool,
-    reading: Sequence[str] = (),
-) -> tuple[Finding | AuditFinding, ...]:
+def _data_findings(
+    fingerprints: Fingerprints, audited: Audited | None, *, by_image: bool, reading: Sequence[str]
+) -> Iterator[Finding | AuditFinding]:
     """What is to be said about the images of a study."""
-    found: list[Finding | AuditFinding] = []
     if by_image:
-        found.append(
-            Finding(
-                "warning",
-                "Split by image",
-                "No group (field, slide, culture, donor) was named, so images of one sample may "
-                "be in training and in test. The result is then an upper bound.",
-                "Name the column that holds the sample with --group",
-            )
+        yield Finding(
+            "warning",
+            "Split by image",
+            "No group (field, slide, culture, donor) was named, so images of one sample may "
+            "be in training and in test. The result is then an upper bound.",
+            "Name the column that holds the sample with --group",
         )
     if fingerprints.problems:
-        found.append(
-            Finding(
-                "warning",
-                f"Images that could not be used: {len(fingerprints.problems)}",
-                "They are listed below and were left out.",
-                "Replace or remove them",
-            )
+        yield Finding(
+            "warning",
+            f"Images that could not be used: {len(fingerprints.problems)}",
+            "They are listed below and were left out.",
+            "Replace or remove them",
         )
-    found += [Finding("info", note) for note in reading]
-    found += [
-        Finding(
+    yield from (Finding("info", note) for note in reading)
+    for names in fingerprints.duplicates[:10]:
+        yield Finding(
             "warning",
             f"{len(names)} images have the same pixels",
             ", ".join(names[:6]) + (" ..." if len(names) > 6 else ""),
             "Remove the copies; they add nothing to training or test",
         )
-        for names in fingerprints.duplicates[:10]
-    ]
     if fingerprints.changed:
-        found.append(
-            Finding(
-                "warning",
-                f"{len(fingerprints.changed)} images changed since the manifest was written",
-                ", ".join(fingerprints.changed[:6]),
-                "Scan the folder again if that was not intended",
-            )
+        yield Finding(
+            "warning",
+            f"{len(fingerprints.changed)} images changed since the manifest was written",
+            ", ".join(fingerprints.changed[:6]),
+            "Scan the folder again if that was not intended",
         )
-    if audited is not None:
-        # Said already above, in the words of a training run.
-        said = {"no group", "exact copies"}
-        found += [one for one in audited.findings if one.kind not in said]
-    return tuple(found)
+    for one in audited.findings if audited is not None else ():
+        if one.kind not in _SAID_ALREADY:
+            yield one
 
 
 # Tables
 
 
-def split_table(manifest: Manifest) -> SplitTable:
+def _split_table(manifest: Manifest) -> SplitTable:
     """Counts of images and groups by class and part."""
     summary = summarise(manifest)
-    members: dict[str, dict[str, int]] = {part: {} for part in summary.parts}
-    for record in manifest.records:
-        _count(members[record.part], manifest.group_of(record))
-    if manifest.group is None:
-        members = {}
+    members = {
+        part: Counter(manifest.group_of(one) for one in manifest.records if one.part == part)
+        for part in (summary.parts if manifest.group is not None else ())
+    }
 
     def by_class(counts: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
         return {name: {part: counts[part][name] for part in counts} for name in summary.classes}
@@ -358,26 +339,10 @@ def split_table(manifest: Manifest) -> SplitTable:
 
 def _fold_table(manifest: Manifest, outcome: FoldsResult) -> SplitTable:
     """Images and groups that each fold of the first repeat tests."""
-    pooled, classes = outcome.pooled[0], manifest.classes
-    parts = tuple(f"fold {number}" for number in range(1, outcome.count + 1))
-    images = {name: dict.fromkeys(parts, 0) for name in classes}
-    groups: dict[str, dict[str, set[str]]] = {
-        name: {part: set() for part in parts} for name in classes
-    }
-    members: dict[str, dict[str, int]] = {part: {} for part in parts}
-    for record, number in zip(pooled.records, pooled.folds.tolist(), strict=True):
-        part, group = parts[number - 1], manifest.group_of(record)
-        images[record.label][part] += 1
-        groups[record.label][part].add(group)
-        _count(members[part], group)
-    if manifest.group is None:
-        return SplitTable(classes, parts, images)
-    counts = {name: {part: len(met) for part, met in own.items()} for name, own in groups.items()}
-    return SplitTable(classes, parts, images, counts, manifest.group, members)
-
-
-def _count(counts: dict[str, int], name: str) -> None:
-    counts[name] = counts.get(name, 0) + 1
+    pooled = outcome.pooled[0]
+    order = np.argsort(pooled.folds, kind="stable").tolist()
+    tested = (replace(pooled.records[row], part=f"fold {pooled.folds[row]}") for row in order)
+    return _split_table(replace(manifest, records=tuple(tested)))
 
 
 def _folds_shown(result: StudyResult, outcome: FoldsResult) -> FoldsShown:
@@ -386,18 +351,17 @@ def _folds_shown(result: StudyResult, outcome: FoldsResult) -> FoldsShown:
         FoldRow(
             name=f"{fold.repeat}.{fold.number}" if several else str(fold.number),
             images=len(fold.run.predictions.rows_of(TEST)),
-            groups=group_count(fold),
+            groups=fold.test_groups,
             metrics={name: fold.test[name] for name in _SHOWN if name in fold.test},
             folder=fold.name,
         )
         for fold in outcome.folds
     )
-    spreads = {}
-    for name in _SHOWN:
-        values = fold_values(outcome.folds, name)
-        if values:
-            spread = statistics.stdev(values) if len(values) > 1 else math.nan
-            spreads[name] = (statistics.fmean(values), spread)
+    spreads = {
+        name: (statistics.fmean(values), statistics.stdev(values) if values[1:] else math.nan)
+        for name in _SHOWN
+        if (values := fold_values(outcome.folds, name))
+    }
     return FoldsShown(
         rows=rows,
         pooled=outcome.pooled[0].evaluation.metrics["accuracy"],

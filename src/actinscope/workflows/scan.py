@@ -9,8 +9,8 @@ from actinscope.errors import SplitError
 from actinscope.images import ReadOptions
 from actinscope.progress import Progress
 from actinscope.requests import ScanRequest
-from actinscope.runs import fingerprint_study, read_study, require_new_file, unreadable
-from actinscope.study import Manifest, split, summarise, write_manifest
+from actinscope.runs import fingerprint_study, read_study, require_new_file
+from actinscope.study import Manifest, split, write_manifest
 from actinscope.training import Recipe
 
 
@@ -18,7 +18,6 @@ from actinscope.training import Recipe
 class ScanOutcome:
     """What was found, as lines to print, and the files that cannot be used."""
 
-    manifest: Manifest
     lines: tuple[str, ...]
     problems: tuple[tuple[str, str], ...]
 
@@ -48,15 +47,14 @@ def scan_study(request: ScanRequest, progress: Progress) -> ScanOutcome:
         lines.append(f"not ready for training: {error}")
     else:
         lines += [f"note: {note}" for note in parts.notes]
-    return ScanOutcome(found.manifest, tuple(lines), unreadable(found))
+    return ScanOutcome(tuple(lines), found.unreadable)
 
 
 def _count_lines(manifest: Manifest) -> list[str]:
-    summary = summarise(manifest)
     lines = []
-    for label in summary.classes:
-        images = sum(counts[label] for counts in summary.images.values())
-        groups = {manifest.group_of(record) for record in manifest.records if record.label == label}
-        grouped = f" in {len(groups)} of {manifest.group}" if manifest.group else ""
-        lines.append(f"  {label}: {images} images{grouped}")
+    for label in manifest.classes:
+        own = [record for record in manifest.records if record.label == label]
+        groups = manifest.groups_of(own)
+        grouped = "" if groups is None else f" in {len(set(groups))} of {manifest.group}"
+        lines.append(f"  {label}: {len(own)} images{grouped}")
     return lines

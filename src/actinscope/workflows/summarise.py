@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from actinscope.errors import UsageError
 from actinscope.evaluation import LevelRule, evaluate_level, level_words, sum_up
 from actinscope.files import write_csv
@@ -17,15 +15,8 @@ from actinscope.wording import counted
 _NO_LEVEL = frozenset({"label", "part", "y", "x", "sha256"})
 
 
-@dataclass(frozen=True)
-class SummariseOutcome:
-    """What to say of the units that were written."""
-
-    lines: tuple[str, ...]
-
-
-def summarise_predictions(request: SummariseRequest) -> SummariseOutcome:
-    """Read, sum up, write.
+def summarise_predictions(request: SummariseRequest) -> tuple[str, ...]:
+    """Read, sum up, write; returns what to say of the units that were written.
 
     Raises:
         ManifestError: not a predictions table, or a broken one; names the line.
@@ -78,7 +69,7 @@ def summarise_predictions(request: SummariseRequest) -> SummariseOutcome:
         said += level_words(level)
     elif missing:
         said.append(f"{missing} cells have no {rule.word} and are left out.")
-    return SummariseOutcome((*notes, *said))
+    return (*notes, *said)
 
 
 def _unit(row: Row, rule: LevelRule) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ from actinscope.runs import (
     fingerprint_study,
     fit_reliability,
     head_of,
+    is_started,
     level_rules,
     network_sentence,
     predict_labelled,
@@ -47,7 +48,6 @@ from actinscope.runs import (
     require_output,
     require_same_images,
     require_same_settings,
-    unreadable,
     with_network_of_run,
     write_evaluation,
     write_levels,
@@ -67,7 +67,6 @@ class TrainOutcome:
         verdict: the sentence that sums the result up.
         evaluations: of each part; of a cross-validation ``out_of_fold``, in its first repeat.
         bundle: the model to use, or None where none was asked for.
-        fitted: the trained network, of one split.
         folds: their number, or None for one split.
         problems: (name, message) of images that were left out.
         levels: what is to be said of each level that was asked for.
@@ -77,7 +76,6 @@ class TrainOutcome:
     verdict: str
     evaluations: dict[str, Evaluation]
     bundle: Path | None
-    fitted: Fitted | None = None
     folds: int | None = None
     problems: tuple[tuple[str, str], ...] = ()
     levels: tuple[tuple[str, ...], ...] = ()
@@ -88,7 +86,6 @@ class _Trained:
     """A network that was trained, and the bundle that it was exported to."""
 
     recipe: Recipe
-    context: RunContext
     prepared: PreparedStudy
     fitted: Fitted
     bundle: Bundle
@@ -118,11 +115,8 @@ def settle_network(
 ) -> tuple[TrainRequest, ChosenNetwork]:
     """Check the folder for the results, and settle which network is trained, before any work.
 
-    Args:
-        request: as it was given.
-        progress: hears what is to be said of the network.
-        mark: the file by which a folder is known that ``resume`` can go on with.
-        what: such a folder, in words.
+    ``mark`` is the file by which a folder is known that ``resume`` can go on with, and ``what``
+    such a folder in words.
 
     Raises:
         UsageError, ResumeError: the folder cannot be used, or was started with other settings.
@@ -155,6 +149,7 @@ def train_on_parts(
     started = time.perf_counter() if started is None else started
     context = RunContext.now(request.command)
     recipe = recipe_as_used(request.recipe, network.entry)
+    request = replace(request, recipe=recipe)
     rules = level_rules(recipe.levels, fingerprints.manifest)  # a wrong column shows at once
     make_folder(request.output.parent)  # large studies put temporary files there
     audited = None
@@ -163,13 +158,13 @@ def train_on_parts(
     trained = _train_and_export(
         request, network, fingerprints, parts, reader=reader, progress=progress, context=context
     )
+    prepared = trained.prepared
     assessments = _judge_parts(request, trained, rules=rules, progress=progress)
     controls, saliency, explanation = _look_closer(
-        recipe, trained.predictor, assessments, trained.prepared, progress=progress
+        recipe, trained.predictor, assessments, prepared, progress=progress
     )
-    prepared = trained.prepared
     problems = (
-        *unreadable(prepared.fingerprints),
+        *prepared.fingerprints.unreadable,
         *(problem for one in assessments.values() for problem in one.problems),
     )
     result = StudyResult(
@@ -202,7 +197,6 @@ def train_on_parts(
         verdict,
         {part: one.evaluation for part, one in assessments.items()},
         trained.bundle.path,
-        trained.fitted,
         problems=problems,
         levels=tuple(map(level_words, assessments[TEST].levels)),
     )
@@ -221,29 +215,21 @@ def refit(
 ) -> Bundle:
     """Train on ``parts``, which has no test part, and deliver.
 
-    No image is left to test this model: its metrics are those of the procedure, which was
-    cross-validated, and the bundle says so. Goes on where an earlier start was interrupted, and
-    leaves what is finished alone.
-
-    Args:
-        request: ``output`` becomes a folder like that of a run, without test results.
-        metrics: of the procedure, for bundle.json; they are written last of all.
-        context: the moment and the machine of the cross-validation that delivers the model.
+    No image is left to test this model: ``metrics`` are those of the procedure, which was
+    cross-validated, and the bundle says so; they are written last of all. Goes on where an
+    earlier start was interrupted, and leaves what is finished alone.
 
     Raises:
         ResumeError: the folder was started with other settings or images.
         ActinscopeError: what the rooms below say.
     """
-    folder = request.output
-    started_before = (folder / RunFile.RECIPE).exists()
-    if started_before:
-        require_same_settings(folder, recipe_as_used(request.recipe, network.entry))
-        require_same_images(folder, parts.manifest)
-        bundle = folder / RunFile.BUNDLE
-        if bundle.is_dir() and read_bundle_info(bundle).metrics:
-            return store_metrics(load_bundle(bundle), metrics)  # more repeats may have come since
+    recipe = recipe_as_used(request.recipe, network.entry)
+    started = is_started(request.output, recipe, parts.manifest)
+    bundle = request.output / RunFile.BUNDLE
+    if started and bundle.is_dir() and read_bundle_info(bundle).metrics:
+        return store_metrics(load_bundle(bundle), metrics)  # more repeats may have come since
     trained = _train_and_export(
-        replace(request, resume=started_before),
+        replace(request, recipe=recipe, resume=started),
         network,
         fingerprints,
         parts,
@@ -265,10 +251,8 @@ def _train_and_export(
     progress: Progress,
     context: RunContext,
 ) -> _Trained:
-    """Prepare the images, train, and write the folder of the run as far as its bundle."""
-    folder = request.output
-    recipe = recipe_as_used(request.recipe, network.entry)
-    request = replace(request, recipe=recipe)
+    """Prepare the images, train as the recipe (as used) says, and write all up to the bundle."""
+    folder, recipe = request.output, request.recipe
     prepared = prepare(
         fingerprints,
         network.entry,
@@ -287,7 +271,7 @@ def _train_and_export(
     write_json_atomic(folder / RunFile.ENVIRONMENT, context.environment)
     fitted = _fit_network(request, network, prepared, progress)
     bundle = export_run_bundle(request, network, prepared, fitted, context)
-    return _Trained(recipe, context, prepared, fitted, bundle, Predictor(bundle))
+    return _Trained(recipe, prepared, fitted, bundle, Predictor(bundle))
 
 
 def _calibrate(
@@ -376,7 +360,7 @@ def _look_closer(
 
 def _announce(prepared: PreparedStudy, progress: Progress) -> None:
     """Say what was left out, and what was decided on splitting and reading."""
-    for name, message in unreadable(prepared.fingerprints):
+    for name, message in prepared.fingerprints.unreadable:
         progress.say(f"left out: {name}: {message}")
     for note in (*prepared.split.manifest.notes, *prepared.split.notes, *prepared.reading):
         progress.say(f"note: {note}")
@@ -387,35 +371,35 @@ def _fit_network(
     request: TrainRequest, network: ChosenNetwork, prepared: PreparedStudy, progress: Progress
 ) -> Fitted:
     """Build the network that a recipe (as used) asks for, and train it."""
-    settings, entry = request.recipe.network, network.entry
+    recipe = request.recipe
     model = build_network(
-        entry,
+        network.entry,
         classes=len(prepared.data.classes),
         weights=network.weights,
         input_size=prepared.preprocess.size,
         input_channels=prepared.preprocess.network_channels,
-        seed=request.recipe.seed,
-        precision=request.recipe.training.precision,
-        head=head_of(request.recipe, entry),
+        seed=recipe.seed,
+        precision=recipe.training.precision,
+        head=head_of(recipe, network.entry),
     )
-    if request.recipe.training.head_model == "boosted_trees":
+    if recipe.training.head_model == "boosted_trees":
         return fit_boosted_trees(
             model,
             prepared.data,
-            request.recipe,
+            recipe,
             preprocess=prepared.preprocess,
             folder=request.output,
             progress=progress,
         )
-    frozen = settings.frozen_layers
+    frozen = recipe.network.frozen_layers
     assert frozen is not None  # settled by recipe_as_used
     freeze(model, frozen)
-    if settings.freeze_batch_norm:
+    if recipe.network.freeze_batch_norm:
         freeze_batch_norm(model)
     return fit(
         model,
         prepared.data,
-        request.recipe,
+        recipe,
         frozen_layers=frozen,
         preprocess=prepared.preprocess,
         folder=request.output,

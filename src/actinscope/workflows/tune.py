@@ -44,10 +44,19 @@ from actinscope.runs import (
     require_same_images,
     require_same_settings,
     scaled_array,
-    unreadable,
     with_network_of_run,
 )
-from actinscope.study import TEST, Manifest, Record, Split, grouped_folds, split, write_manifest
+from actinscope.study import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Manifest,
+    Record,
+    Split,
+    grouped_folds,
+    split,
+    write_manifest,
+)
 from actinscope.training import (
     FINISHED,
     FREEZE,
@@ -111,18 +120,17 @@ def tune_study(request: TuneRequest, progress: Progress) -> TuneOutcome:
     fingerprints = fingerprint_study(
         read_study(request.source, recipe), reader, progress, observing=recipe.split.keep_copies
     )
-    problems = unreadable(fingerprints)
-    for name, message in problems:
+    for name, message in fingerprints.unreadable:
         progress.say(f"left out: {name}: {message}")
-    shares = (recipe.split.train, recipe.split.validation, recipe.split.test)
     manifest = with_copies_kept(fingerprints, recipe, progress)
+    shares = (recipe.split.train, recipe.split.validation, recipe.split.test)
     parts = split(manifest, seed=recipe.seed, fractions=shares)
     for note in parts.notes:
         progress.say(f"note: {note}")
     sentence, trials = tune_on_parts(
         request, network, parts, space=space, reader=reader, ends=ends, progress=progress
     )
-    return TuneOutcome(request.output, sentence, trials, problems)
+    return TuneOutcome(request.output, sentence, trials, fingerprints.unreadable)
 
 
 def tune_on_parts(
@@ -137,9 +145,8 @@ def tune_on_parts(
 ) -> tuple[str, tuple[TrialResult, ...]]:
     """Search on what ``parts`` leaves outside its test part, and write all results.
 
-    Args:
-        request: its recipe is one as used.
-        ends: when no trial is started any more, on the monotonic clock, in seconds.
+    The recipe of ``request`` is one as used. No trial is started after ``ends`` (seconds on the
+    monotonic clock).
 
     Returns:
         The sentence that sums the search up, and its finished trials.
@@ -147,10 +154,8 @@ def tune_on_parts(
     recipe, folder = request.recipe, request.output
     if request.resume and (folder / RunFile.MANIFEST).exists():
         require_same_images(folder, parts.manifest)
-    known = replace(
-        parts.manifest,
-        records=tuple(record for record in parts.manifest.records if record.part != TEST),
-    )
+    outside = tuple(record for record in parts.manifest.records if record.part != TEST)
+    known = replace(parts.manifest, records=outside)
     folds = _folds(known, request)
     space = _with_freeze_points(space, _builder(network, known, 3), recipe)
     make_folder(folder)
@@ -180,20 +185,8 @@ def tune_on_parts(
             where=folder,
             remedy="Give more --minutes, and --resume",
         )
-    result = TuneResult(
-        recipe=recipe,
-        space=space,
-        manifest=parts.manifest,
-        known=known,
-        folds=request.folds,
-        trials=trials,
-        requested=request.trials,
-        importances=importances,
-        random_weights=network.weights.random,
-        network=network.entry.title,
-        command=request.command,
-    )
     cache.remove()
+    result = TuneResult(request, network, space, parts.manifest, known, trials, importances)
     return write_tuning(result, folder), trials
 
 
@@ -257,7 +250,7 @@ def _folds(known: Manifest, request: TuneRequest) -> tuple[Fold, ...]:
         return Fold(np.sort(np.array(rest, np.int64)), np.sort(np.array(held, np.int64)))
 
     if request.folds == 1:
-        return (fold(known, "validation"),)
+        return (fold(known, VALIDATION),)
     try:
         folds = grouped_folds(known, folds=request.folds, seed=request.recipe.seed)
     except SplitError as error:
@@ -323,17 +316,10 @@ class _Images:
         key = json.dumps([recipe.preprocess.model_dump_json(), network.size])
         if self._given is None or key != self._key:
             self._given = None
-            preprocess = fit_preprocess(
-                self._read(records_of(known, "train"), "Measuring intensities"),
-                recipe.preprocess,
-                network,
-            )
-            array = scaled_array(
-                self._read(known.records, "Loading images"),
-                len(known.records),
-                preprocess,
-                self.folder,
-            )
+            measured = self._read(records_of(known, TRAIN), "Measuring intensities")
+            preprocess = fit_preprocess(measured, recipe.preprocess, network)
+            loaded = self._read(known.records, "Loading images")
+            array = scaled_array(loaded, len(known.records), preprocess, self.folder)
             images = LabelledImages(array, labels_of(known.records, known.classes))
             hashes = "".join(record.pixel_hash for record in known.records)
             identity = hashlib.sha256(f"{key} {hashes}".encode()).hexdigest()

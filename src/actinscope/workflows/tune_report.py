@@ -13,7 +13,8 @@ import numpy as np
 from actinscope.evaluation import Estimate, Verdict, mean_difference
 from actinscope.files import write_csv
 from actinscope.report import Page, TrialLine, TuningContent, write_tuning_report
-from actinscope.runs import RunContext
+from actinscope.requests import TuneRequest
+from actinscope.runs import ChosenNetwork, RunContext
 from actinscope.study import Manifest
 from actinscope.training import (
     FEWEST_FOR_IMPORTANCE,
@@ -36,30 +37,27 @@ class TuneResult:
     """All that the report of a search is made from.
 
     Attributes:
-        recipe: the base recipe as used.
+        request: with the base recipe as used.
+        network: that was trained.
         space: as searched.
         manifest: all records with their parts.
         known: those outside the test part, in the order of the trials' log losses.
-        folds: 1 is the validation part.
         trials: finished ones.
-        requested: how many were asked for.
         importances: of the dimensions; may be empty.
-        random_weights: the network was not pretrained.
-        network: its title.
-        command: the command line.
     """
 
-    recipe: Recipe
+    request: TuneRequest
+    network: ChosenNetwork
     space: SearchSpace
     manifest: Manifest
     known: Manifest
-    folds: int
     trials: tuple[TrialResult, ...]
-    requested: int
     importances: Mapping[str, float]
-    random_weights: bool
-    network: str
-    command: str
+
+    @property
+    def recipe(self) -> Recipe:
+        """The base recipe."""
+        return self.request.recipe
 
     @property
     def base(self) -> TrialResult:
@@ -74,9 +72,7 @@ class TuneResult:
     def difference(self, one: TrialResult, other: TrialResult) -> Estimate:
         """Mean difference of the log loss of the images held out, ``one`` minus ``other``."""
         held_out = np.flatnonzero(np.isfinite(other.log_losses))
-        groups = None
-        if self.known.group is not None:
-            groups = [self.known.group_of(self.known.records[row]) for row in held_out]
+        groups = self.known.groups_of([self.known.records[row] for row in held_out])
         differences = one.log_losses[held_out] - other.log_losses[held_out]
         return mean_difference(differences, groups=groups, seed=self.recipe.seed)
 
@@ -131,7 +127,7 @@ def write_tuning(result: TuneResult, folder: Path) -> str:
             title=f"Search of {result.known.root.name}",
             question=_question(result),
             notices=tuple(_notices(result)),
-            **vars(RunContext.now(result.command)),
+            **vars(RunContext.now(result.request.command)),
         ),
         verdict=_verdict(result, differences[best.number]),
         dimensions={name: _scale(one) for name, one in result.space.dimensions.items()},
@@ -150,7 +146,7 @@ def write_tuning(result: TuneResult, folder: Path) -> str:
             for one in result.trials
         ),
         importances=dict(result.importances),
-        folds=result.folds,
+        folds=result.request.folds,
         base_spread=_spread(result.base),
         best_recipe=recipe_text(best_recipe(result.recipe, result.trials)),
         final=f"actinscope train {result.known.root.name} ... --recipe {BEST} -o RUN",
@@ -185,37 +181,28 @@ def _verdict(result: TuneResult, gain: Estimate | None) -> Verdict:
     count, best = len(result.trials), result.best
     reasons = tuple(_reasons(result, gain))
     if gain is None:
-        return Verdict(
-            f"Of {count} trials none has a lower log loss than the base recipe: keep it.",
-            "caution",
-            reasons,
-        )
-    found = (
+        said = f"Of {count} trials none has a lower log loss than the base recipe: keep it."
+        return Verdict(said, "caution", reasons)
+    said = (
         f"The best of {count} trials (number {best.number}) has a log loss of "
-        f"{best.objective:.3f}, the base recipe one of {result.base.objective:.3f}"
+        f"{best.objective:.3f}, the base recipe one of {result.base.objective:.3f}; "
     )
-    if not gain.has_interval or gain.high >= 0:
-        return Verdict(
-            f"{found}; on so few images the two cannot be told apart: the base recipe is as "
-            "good a choice.",
-            "caution",
-            reasons,
+    if gain.has_interval and gain.high < 0:
+        said += (
+            "the difference is larger than chance among the images explains, but it is the best of "
+            "many and will shrink on new ones."
         )
-    return Verdict(
-        f"{found}; the difference is larger than chance among the images explains, but it is "
-        "the best of many and will shrink on new ones.",
-        "good",
-        reasons,
-    )
+        return Verdict(said, "good", reasons)
+    said += "on so few images the two cannot be told apart: the base recipe is as good a choice."
+    return Verdict(said, "caution", reasons)
 
 
 def _reasons(result: TuneResult, gain: Estimate | None) -> Iterator[str]:
     base, best = result.base, result.best
     if gain is not None:
         images = int(np.isfinite(base.log_losses).sum())
-        ends = ""
-        if gain.has_interval:
-            ends = f" (95 % interval {signed(gain.low, 3)} to {signed(gain.high, 3)})"
+        interval = f" (95 % interval {signed(gain.low, 3)} to {signed(gain.high, 3)})"
+        ends = interval if gain.has_interval else ""
         yield (
             f"Mean difference of the log loss over {images} images, best minus base: "
             f"{signed(gain.value, 3)}{ends}; {gain.method}. The interval covers which images were "
@@ -226,7 +213,7 @@ def _reasons(result: TuneResult, gain: Estimate | None) -> Iterator[str]:
         losses = ", ".join(f"{fold.log_loss:.3f}" for fold in base.folds)
         yield (
             f"How noisy the measure is: the base recipe alone gives {losses} on the "
-            f"{result.folds} folds, a standard deviation of {spread:.3f}."
+            f"{result.request.folds} folds, a standard deviation of {spread:.3f}."
         )
     else:
         yield (
@@ -251,9 +238,9 @@ def _notices(result: TuneResult) -> Iterator[str]:
         "by, and so are too good; the only test result comes from training with the best recipe "
         "on the same split."
     )
-    if len(result.trials) < result.requested:
-        yield f"The time was over after {len(result.trials)} of {result.requested} trials."
-    if result.random_weights:
+    if len(result.trials) < result.request.trials:
+        yield f"The time was over after {len(result.trials)} of {result.request.trials} trials."
+    if result.network.weights.random:
         yield "The network started from RANDOM weights, as asked for."
     if result.known.group is None:
         yield (
@@ -287,15 +274,15 @@ def _plain(value: object) -> str:
 
 
 def _question(result: TuneResult) -> str:
-    group = f", images of one {result.known.group} together" if result.known.group else ""
-    how = (
-        f"on {result.folds} folds of the {len(result.known.records)} images outside the test "
-        f"part{group}"
-        if result.folds > 1
-        else "on the validation part"
-    )
+    request, known = result.request, result.known
+    how = "on the validation part"
+    if request.folds > 1:
+        group = f", images of one {known.group} together" if known.group else ""
+        images = f"{len(known.records)} images outside the test part"
+        how = f"on {request.folds} folds of the {images}{group}"
     return (
-        f"Which settings train {result.network} best? Every trial was judged {how}, by the mean "
-        "log loss of the images held out, without label smoothing, at the epoch that the recipe "
-        f"keeps. Trial 0 is the base recipe, {result.recipe.name}; seed {result.recipe.seed}."
+        f"Which settings train {result.network.entry.title} best? Every trial was judged {how}, by "
+        "the mean log loss of the images held out, without label smoothing, at the epoch that the "
+        f"recipe keeps. Trial 0 is the base recipe, {request.recipe.name}; seed "
+        f"{request.recipe.seed}."
     )
