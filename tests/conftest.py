@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +17,12 @@ _DATA = "ACTINSCOPE_SHARED_DATA"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+# A worker keeps to one processor: the thread pools of two workers on two would wait for each other.
+_worker = os.environ.get("PYTEST_XDIST_WORKER")
+if _worker is not None and hasattr(os, "sched_setaffinity"):
+    _processors = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {_processors[int(_worker.removeprefix("gw")) % len(_processors)]})
 
 
 def _find_shared_data() -> Path | None:
@@ -31,3 +40,25 @@ def shared_data() -> Path:
     if found is None or not found.is_dir():
         pytest.skip(f"real cell images are not at hand (../shared/data, or set {_DATA})")
     return found
+
+
+@pytest.fixture(scope="module")
+def unrendered_figures() -> Iterator[None]:
+    """Figures are drawn but not rendered: empty pictures take their place.
+
+    For modules that make whole runs and look at their numbers; rendering would take most of their
+    time. ``tests/report`` and ``tests/test_golden.py`` render what these leave out.
+    """
+    from matplotlib.figure import Figure
+
+    def save(self: Figure, to: Any, *, format: str, **_: Any) -> None:
+        empty = b"\x89PNG" if format == "png" else b'<svg viewBox="0 0 1 1"></svg>'
+        if isinstance(to, io.StringIO):
+            to.write(empty.decode())
+        else:
+            Path(to).write_bytes(empty)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", save)
+        patch.setattr(Figure, "draw_without_rendering", lambda _: None)
+        yield

@@ -17,6 +17,8 @@ from actinscope.training import load_recipe
 from actinscope.training.recipe import RECIPE_NAMES
 from helpers.bundles import grey_image, make_bundle
 
+pytestmark = pytest.mark.usefixtures("unrendered_figures")
+
 Shown = pytest.CaptureFixture[str]
 
 

@@ -25,6 +25,8 @@ from actinscope.study import Fingerprints, Manifest
 from actinscope.training import Recipe, change_recipe, load_recipe
 from helpers.phantom_crops import write_phantom_crops
 
+pytestmark = pytest.mark.usefixtures("unrendered_figures")
+
 RECIPE = """\
 base = "paper"
 [network]

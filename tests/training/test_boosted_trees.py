@@ -35,6 +35,8 @@ from helpers.bundles import make_bundle
 from helpers.phantom_crops import write_phantom_crops
 from helpers.tiny_training import OFF, tiny_data, tiny_network, tiny_preprocess
 
+pytestmark = pytest.mark.usefixtures("unrendered_figures")
+
 xgboost = pytest.importorskip("xgboost", reason="the extra `trees` is not installed")
 
 

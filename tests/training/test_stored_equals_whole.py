@@ -103,8 +103,27 @@ def _whole_network_losses(
     return losses
 
 
-@pytest.mark.parametrize("norms", ["trained", "frozen"])
-@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+#: Left to ``make test-slow``: the quick suite tries a real network once.
+LONG = {
+    ("efficientnetv2-b0", "trained"),
+    ("efficientnetv2-b0", "frozen"),
+    ("efficientnet-lite0", "frozen"),
+}
+
+
+@pytest.mark.parametrize(
+    ("case", "norms"),
+    [
+        pytest.param(
+            case,
+            norms,
+            id=f"{case.name}-{norms}",
+            marks=[pytest.mark.slow] if (case.name, norms) in LONG else [],
+        )
+        for case in CASES
+        for norms in ("trained", "frozen")
+    ],
+)
 def test_the_loss_curves_are_the_same(case: Case, norms: str, tmp_path: Path) -> None:
     name, frozen, size, crossing, rates = case
     data, preprocess = _scaled(size)

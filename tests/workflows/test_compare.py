@@ -21,6 +21,8 @@ from helpers.bundles import CLASSES, make_bundle
 from helpers.compared_runs import ToyImage, toy_hash, toy_images, write_run, write_toy_pixels
 from helpers.pages import Page
 
+pytestmark = pytest.mark.usefixtures("unrendered_figures")
+
 Shown = pytest.CaptureFixture[str]
 USAGE, STUDY = 2, 3
 

@@ -39,6 +39,8 @@ from actinscope.workflows.crossvalidate import crossvalidate
 from helpers.decodes import counted_decodes
 from helpers.phantom_crops import write_phantom_crops
 
+pytestmark = pytest.mark.usefixtures("unrendered_figures")
+
 RECIPE = """\
 base = "scratch"
 

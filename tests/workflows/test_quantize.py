@@ -19,6 +19,8 @@ from actinscope.study import Record
 from actinscope.workflows import quantize as job
 from helpers.int8_runs import inputs_of, toy_network, toy_run
 
+pytestmark = pytest.mark.usefixtures("unrendered_figures")
+
 Shown = pytest.CaptureFixture[str]
 
 

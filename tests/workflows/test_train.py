@@ -20,6 +20,8 @@ from actinscope.training.checkpoint import HISTORY_COLUMNS
 from helpers.decodes import counted_decodes
 from helpers.phantom_crops import write_phantom_crops
 
+pytestmark = pytest.mark.usefixtures("unrendered_figures")
+
 RECIPE = """\
 [network]
 name = "efficientnet-lite0"

@@ -28,6 +28,8 @@ from actinscope.study import split
 from actinscope.training import load_recipe
 from actinscope.workflows import tune
 
+pytestmark = pytest.mark.usefixtures("unrendered_figures")
+
 SPACE = """\
 [search]
 freeze_points = [3, 5]

@@ -20,15 +20,17 @@ from actinscope.writeup.documents import methods_markdown, methods_paragraphs
 from helpers.phantom_crops import write_phantom_crops
 from helpers.run_facts import answers_of, card_of, toy_checks, toy_controls, toy_facts, toy_folds
 
+pytestmark = pytest.mark.usefixtures("unrendered_figures")
+
 REPOSITORY = Path(actinscope.__file__).parents[2]
 RECIPE = """\
+base = "scratch"
 controls = false
 explanation = false
 [network]
-name = "efficientnet-lite0"
+name = "small-cnn"
 input_size = 32
 [training]
-views = 1
 epochs = 1
 """
 

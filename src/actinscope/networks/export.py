@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -102,6 +103,10 @@ def _convert(graph: Any, title: str, path: Path) -> None:
     # model first, which takes as long as the conversion.
     import tensorflow as tf
     import tf2onnx
+
+    # Or else it copies graph and weights before each pass, to go back should the pass fail: a
+    # third of its time.
+    os.environ.setdefault("TF2ONNX_CATCH_ERRORS", "FALSE")
 
     def infer(image: Any) -> Any:
         return graph(image, training=False)

@@ -162,6 +162,8 @@ def save_figures(drawn: Iterable[tuple[str, Figure]], folder: Path) -> None:
     with _style("path"):
         for name, figure in drawn:
             FigureCanvasAgg(figure)
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")  # laid out once, for both files
             with atomic_path(folder / f"{name}.png") as path:
                 metadata = {"Software": None}
                 figure.savefig(path, format="png", dpi=_DOTS_PER_INCH, metadata=metadata)
