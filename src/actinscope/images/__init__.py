@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from actinscope.images.kinds import list_images
 from actinscope.images.model import Image, ReadOptions, Region
-from actinscope.images.read import image_shape, read_image, read_label_mask
+from actinscope.images.read import image_pixel_size, image_shape, read_image, read_label_mask
 from actinscope.images.tiff_metadata import file_facts
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "ReadOptions",
     "Region",
     "file_facts",
+    "image_pixel_size",
     "image_shape",
     "list_images",
     "read_image",

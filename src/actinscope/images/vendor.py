@@ -32,10 +32,10 @@ def open_vendor(path: Path, kind: str, options: ReadOptions) -> Iterator[Header]
             axes,
             is_colour=samples == 3,
             channel_names=tuple(str(name) for name in opened.channel_names or ()),
-            pixel_size_um=_pixel_size(opened.physical_pixel_sizes),
         )
 
-    yield Header(shape, declared, opened.dtype, decode)
+    size = _pixel_size(opened.physical_pixel_sizes)
+    yield Header(shape, declared, opened.dtype, decode, pixel_size_um=size)
 
 
 def _open(path: Path, kind: str, options: ReadOptions) -> Any:
