@@ -66,6 +66,9 @@ WHOLE = {
     "twelve.jpg": imagecodecs.jpeg_encode(NOISE, bitspersample=12),
     "lossless.jpg": imagecodecs.jpeg_encode(NOISE * 16, bitspersample=16, lossless=True),
     "grey.bmp": pillow(BYTES, "BMP"),
+    "grey.gif": pillow(BYTES, "GIF"),
+    "lossless.webp": pillow(np.stack([BYTES, BYTES // 2, BYTES], -1), "WEBP", lossless=True),
+    "lossy.webp": pillow(np.stack([BYTES, BYTES // 2, BYTES], -1), "WEBP"),
     "grey.npy": npy(NOISE),
 }
 
@@ -137,7 +140,9 @@ STARTS = [
     b"\xff\xd8\xff",
     b"\x93NUMPY\1\0",
     b"BM",
-    b"p\0\0\0",
+    b"p\0\0\0\0\0\0\0*",
+    b"GIF89a",
+    b"RIFF\x90\0\0\0WEBP",
 ]
 
 
@@ -192,7 +197,7 @@ def test_a_text_file_called_tif(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("start", "what"), [(b"GIF89a\0\0", "GIF"), (b"PK\x03\x04\0", "ZIP"), (b"%PDF-1.7", "PDF")]
+    ("start", "what"), [(b"RIFF1234AVI ", "n AVI"), (b"PK\x03\x04\0", "ZIP"), (b"%PDF-1.7", "PDF")]
 )
 def test_other_known_kinds_are_named(tmp_path, start, what):
     path = tmp_path / "a.png"

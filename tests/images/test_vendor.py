@@ -15,7 +15,7 @@ from actinscope.images import ReadOptions, read_image
 MAGIC = {
     "a.czi": b"ZISRAWFILE" + b"\0" * 30,
     "a.nd2": b"\xda\xce\xbe\x0a" + b"\0" * 30,
-    "a.lif": b"\x70\0\0\0" + b"\0" * 30,
+    "a.lif": b"\x70\0\0\0" + b"\0" * 4 + b"*" + b"\0" * 30,
 }
 
 

@@ -36,6 +36,7 @@ class Stored:
     bits: int | None = None
     is_colour: bool = False
     channel_names: tuple[str, ...] = ()
+    pixel_size_um: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -201,7 +202,7 @@ def check_scene(path: Path, count: int, scene: int | None) -> int:
     return scene or 0
 
 
-def to_image(path: Path, stored: Stored, options: ReadOptions, header: Header) -> Image:
+def to_image(path: Path, stored: Stored, options: ReadOptions) -> Image:
     """The one picture that ``options`` choose, checked for having content.
 
     Raises:
@@ -220,7 +221,7 @@ def to_image(path: Path, stored: Stored, options: ReadOptions, header: Header) -
         path=path,
         pixels=pixels,
         channel_names=COLOURS if is_colour else _full_names(names, len(pixels)),
-        pixel_size_um=header.pixel_size_um,
+        pixel_size_um=stored.pixel_size_um,
         is_colour=is_colour,
         value_range=(low * scale, high * scale),
     )

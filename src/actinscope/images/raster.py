@@ -1,4 +1,4 @@
-"""PNG, JPEG and BMP: Pillow checks the file, the values come as they are stored.
+"""PNG, JPEG, BMP, GIF and WebP: Pillow checks the file, the values come as they are stored.
 
 Pillow alone would keep 8 bits of 16-bit RGB PNG and refuses JPEG of more than 8 bits; these
 are decoded by imagecodecs. 1-, 2- and 4-bit grey stays 0..1, 0..3 and 0..15, palettes become
@@ -53,12 +53,7 @@ def open_png(path: Path, *, as_mask: bool = False) -> Iterator[Header]:
         depth, colour = stream.read(26)[24:26]
         stream.seek(0)
         picture = PngImageFile(stream)
-        if picture.is_animated:
-            raise ImageUnreadable(
-                "an animated PNG holds several pictures",
-                where=path,
-                remedy="Save its frames as separate files",
-            )
+        _refuse_animation(path, picture, "PNG")
         keep_numbers = as_mask and colour == _PALETTE
         is_colour = colour in _PNG_COLOURS and not keep_numbers
 
@@ -171,6 +166,64 @@ def open_bmp(path: Path, *, as_mask: bool = False) -> Iterator[Header]:
 
         yield _header(
             picture.height, picture.width, np.dtype(np.uint8), decode, is_colour=is_colour
+        )
+
+
+@contextmanager
+def open_gif(path: Path) -> Iterator[Header]:
+    """A GIF file of one frame: its colours, or one channel where all of them are grey.
+
+    Raises:
+        ImageUnreadable: animated.
+    """
+    from PIL.GifImagePlugin import GifImageFile
+
+    with path.open("rb") as stream:
+        picture = GifImageFile(stream)
+        _refuse_animation(path, picture, "GIF")
+        table = np.array(picture.getpalette() or [], np.uint8).reshape(-1, 3)
+        is_colour = bool(np.any(table != table[:, :1]))
+
+        def decode(axes: str) -> Stored:
+            array = np.asarray(picture.convert("RGB" if is_colour else "L"))
+            notes = ("GIF keeps at most 256 colours or greys of what was measured",)
+            return Stored(array, axes, is_colour=is_colour, notes=notes)
+
+        dtype = np.dtype(np.uint8)
+        yield _header(picture.height, picture.width, dtype, decode, is_colour=is_colour)
+
+
+@contextmanager
+def open_webp(path: Path) -> Iterator[Header]:
+    """A WebP file of one frame, always in colour.
+
+    Raises:
+        ImageUnreadable: animated.
+    """
+    from PIL.WebPImagePlugin import WebPImageFile
+
+    data = path.read_bytes()
+    (length,) = struct.unpack_from("<I", data, 4)
+    if length + 8 > len(data):
+        raise EOFError("it is shorter than it says")
+    picture = WebPImageFile(io.BytesIO(data))
+    _refuse_animation(path, picture, "WebP")
+
+    def decode(axes: str) -> Stored:
+        array, notes = _without_alpha(np.asarray(picture))
+        if b"VP8L" not in data[:4096]:
+            notes.append("WebP is lossy: values are not exactly those that were measured")
+        return Stored(array, axes, is_colour=True, notes=tuple(notes))
+
+    yield _header(picture.height, picture.width, np.dtype(np.uint8), decode, is_colour=True)
+
+
+def _refuse_animation(path: Path, picture: Any, kind: str) -> None:
+    if picture.is_animated:
+        raise ImageUnreadable(
+            f"an animated {kind} holds several pictures",
+            where=path,
+            remedy="Save its frames as separate files",
         )
 
 
