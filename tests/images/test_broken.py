@@ -197,7 +197,7 @@ def test_a_text_file_called_tif(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("start", "what"), [(b"RIFF1234AVI ", "n AVI"), (b"PK\x03\x04\0", "ZIP"), (b"%PDF-1.7", "PDF")]
+    ("start", "what"), [(b"8BPS\0\1", "Photoshop"), (b"PK\x03\x04\0", "ZIP"), (b"%PDF-1.7", "PDF")]
 )
 def test_other_known_kinds_are_named(tmp_path, start, what):
     path = tmp_path / "a.png"

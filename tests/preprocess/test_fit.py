@@ -130,7 +130,7 @@ def test_broken_pixels_do_not_move_the_fitted_range():
 
 def test_dividing_floats_that_exceed_one_is_refused():
     shown = np.linspace(0, 4000, 16).reshape(4, 4)
-    with pytest.raises(StudyError, match="reach 4000, beyond the nominal maximum 1"):
+    with pytest.raises(StudyError, match="reach 4000, beyond the nominal end 1"):
         fit_preprocess([image(shown)], PreprocessSettings(intensity="divide"), plain(4))
 
 
@@ -408,15 +408,16 @@ def test_blue_first_turns_three_planes_round_and_survives_json() -> None:
     wanted = NetworkInput(2, mean=(0.1, 0.2, 0.3), std=(1.0, 0.5, 0.25), order="bgr")
     planes = np.stack([np.full((2, 2), value, np.uint8) for value in (51, 102, 153)])
     planes[:, 0, 0] = 255
-    colour = fit_preprocess([image(planes)], PreprocessSettings(), wanted)
+    divided = PreprocessSettings(intensity="divide")
+    colour = fit_preprocess([image(planes)], divided, wanted)
     value = colour.apply(image(planes))[1, 1]
     # 153, 102 and 51 of 255 are 0.6, 0.4 and 0.2.
     np.testing.assert_allclose(value, [(0.6 - 0.3) / 0.25, (0.4 - 0.2) / 0.5, 0.1], atol=1e-6)
     assert Preprocess.model_validate_json(colour.model_dump_json()) == colour
-    grey = fit_preprocess([image(planes[1])], PreprocessSettings(), wanted)
+    grey = fit_preprocess([image(planes[1])], divided, wanted)
     value = grey.apply(image(planes[1]))[1, 1]
     np.testing.assert_allclose(value, [(0.4 - 0.3) / 0.25, (0.4 - 0.2) / 0.5, 0.3], atol=1e-6)
-    two = fit_preprocess([image(planes[:2])], PreprocessSettings(), wanted)
+    two = fit_preprocess([image(planes[:2])], divided, wanted)
     value = two.apply(image(planes[:2]))[1, 1]
     np.testing.assert_allclose(value, [(0.0 - 0.3) / 0.25, (0.4 - 0.2) / 0.5, 0.1], atol=1e-6)
 

@@ -111,12 +111,17 @@ def open_scene(path: Path, tif: Any, scene: int | None, files: ExitStack) -> Ome
     if not pictures:
         elsewhere = [node.get("MetadataFile") for node in root if local_name(node) == "BinaryOnly"]
         raise UnusableOmeError(f"it is in {elsewhere[0]}" if elsewhere else "it lists no planes")
+    names = _names(path, root)
     if scene is None and len(pictures) > 1:
-        here = [n for n, one in enumerate(pictures) if _lies_here(path, root, one)]
+        here = [
+            number
+            for number, one in enumerate(pictures)
+            if any(not names.file_of(segment)[0] for segment in _segments(one))
+        ]
         scene = here[0] if len(here) == 1 else None
     pixels = pictures[check_scene(path, len(pictures), scene)]
     try:
-        return _scene(path, tif, root, pixels, files)
+        return _scene(tif, names, pixels, files, modulo=_modulo_axes(root))
     except (ValueError, OverflowError) as error:
         raise UnusableOmeError(str(error)) from error
 
@@ -143,33 +148,43 @@ def _segments(pixels: Element) -> list[Element]:
     return [node for node in pixels if local_name(node) == "TiffData"]
 
 
-def _uuid_of(segment: Element) -> tuple[str, str]:
-    """Name and identifier of the file that a segment lies in, as far as they are given."""
-    node = next((node for node in segment if local_name(node) == "UUID"), None)
-    return ("", "") if node is None else (node.get("FileName", ""), (node.text or "").strip())
+@dataclass(frozen=True)
+class _Names:
+    """What the OME-XML of a file says of names: who it is itself, and whom it lists."""
 
+    path: Path
+    uuid: str
+    is_listed: bool
 
-def _file_names(path: Path, root: Element, pixels: Element) -> Iterator[tuple[Element, str, str]]:
-    """Each segment with name and identifier of its file; both empty for ``path`` itself."""
-    own = path.name.lower()
-    listed = {_uuid_of(one)[0].lower() for one in root.iter() if local_name(one) == "TiffData"}
-    for segment in _segments(pixels):
-        name, uuid = _uuid_of(segment)
+    def file_of(self, segment: Element) -> tuple[str, str]:
+        """Name and identifier of the file of a segment; both empty for ``path`` itself."""
+        node = next((node for node in segment if local_name(node) == "UUID"), None)
+        if node is None:
+            return "", ""
+        name, uuid = node.get("FileName", ""), (node.text or "").strip()
         # A file that was renamed is known by its identifier.
-        renamed = own not in listed and uuid and uuid == root.get("UUID")
-        if name.lower() == own or renamed or not (name or uuid):
-            yield segment, "", ""
-        elif name:
-            yield segment, name, uuid
-        else:
-            raise _missing(path, "they lie in a file that is not named")
+        renamed = not self.is_listed and uuid and uuid == self.uuid
+        if renamed or name.lower() == self.path.name.lower():
+            return "", ""
+        if not name:
+            raise _missing(self.path, "they lie in a file that is not named")
+        return name, uuid
 
 
-def _lies_here(path: Path, root: Element, pixels: Element) -> bool:
-    return any(not name for _, name, _ in _file_names(path, root, pixels))
+def _names(path: Path, root: Element) -> _Names:
+    own = path.name.lower()
+    listed = any(
+        node.get("FileName", "").lower() == own
+        for node in root.iter()
+        if local_name(node) == "UUID"
+    )
+    return _Names(path, root.get("UUID", ""), listed)
 
 
-def _scene(path: Path, tif: Any, root: Element, pixels: Element, files: ExitStack) -> OmeScene:
+def _scene(
+    tif: Any, names: _Names, pixels: Element, files: ExitStack, *, modulo: set[str]
+) -> OmeScene:
+    path = names.path
     order = pixels.get("DimensionOrder", "")
     if order[:2] != "XY" or sorted(order[2:]) != ["C", "T", "Z"]:
         raise ValueError(f"DimensionOrder {order!r} is unknown")
@@ -178,14 +193,14 @@ def _scene(path: Path, tif: Any, root: Element, pixels: Element, files: ExitStac
     samples = _samples(pixels)
     lengths["C"] //= samples
     shape = tuple(lengths[axis] for axis in axes)
-    places, uuids = _places(path, tif, root, pixels, axes=axes, shape=shape)
+    places, uuids = _places(tif, names, pixels, axes=axes, shape=shape)
     name, number = next((name, at[0][1]) for name, at in places.items() if at[0][0] == 0)
     opened = files.enter_context(_file_of_set(path, tif, name, uuids.get(name)))
     page = _page(path, opened, number)
     size = dict(zip(page.axes, page.shape, strict=True))
     if (size["Y"], size["X"], page.samplesperpixel) != (lengths["Y"], lengths["X"], samples):
         raise ValueError("it gives another size than the page has")
-    meaning = dict.fromkeys(_modulo_axes(root), "Q")
+    meaning = dict.fromkeys(modulo, "Q")
     long = [at for at, length in enumerate(shape) if length > 1]
     return OmeScene(
         path=path,
@@ -203,8 +218,8 @@ def _number(element: Element, name: str, default: int | None = None) -> int:
     text = element.get(name)
     if text is None and default is not None:
         return default
-    if text is None or not text.strip().isdecimal():
-        raise ValueError(f"{name} is {text!r}")
+    if text is None or not text.strip().isdecimal() or len(text) > 12:
+        raise ValueError(f"{name} is {None if text is None else text[:20]!r}")
     return int(text)
 
 
@@ -224,15 +239,16 @@ def _modulo_axes(root: Element) -> set[str]:
 
 
 def _places(
-    path: Path, tif: Any, root: Element, pixels: Element, *, axes: str, shape: tuple[int, ...]
+    tif: Any, names: _Names, pixels: Element, *, axes: str, shape: tuple[int, ...]
 ) -> tuple[dict[str, list[tuple[int, int]]], dict[str, str]]:
     """Where each plane lies, sorted by plane in each file, and the identifiers of the files."""
-    total = math.prod(shape)
+    path, total = names.path, math.prod(shape)
     if not 0 < total <= MOST_PARTS:
         raise ValueError(f"it lists {total} planes")
     found: dict[int, tuple[str, int]] = {}
     uuids: dict[str, str] = {}
-    for segment, name, uuid in _file_names(path, root, pixels):
+    for segment in _segments(pixels):
+        name, uuid = names.file_of(segment)
         if uuids.setdefault(name, uuid) != uuid:
             raise ValueError(f"it gives {name} two identifiers")
         at = 0
@@ -242,7 +258,8 @@ def _places(
                 raise ValueError(f"First{axis} is {index}, of {length}")
             at = at * length + index
         number = _number(segment, "IFD", 0)
-        count = _number(segment, "PlaneCount", 1 if "IFD" in segment.attrib else 0)
+        name_of_count = "PlaneCount" if "PlaneCount" in segment.attrib else "NumPlanes"
+        count = _number(segment, name_of_count, 1 if "IFD" in segment.attrib else 0)
         if not count:
             with _file_of_set(path, tif, name, uuid) as opened:
                 count = min(len(opened.pages) - number, total - at)

@@ -21,11 +21,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.errors import ImageUnreadable
+from actinscope.errors import ImageTooLarge, ImageUnreadable
 from actinscope.images.planes import Header, Stored
 
 # A broken EXIF block says nothing about the picture beside it.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
+# Sizes are checked here, by a limit of our own.
+warnings.filterwarnings("ignore", message="Image size .* exceeds limit", category=RuntimeWarning)
 
 _GREY, _PALETTE = 0, 3  # PNG colour types
 _PNG_COLOURS = {2, _PALETTE, 6}
@@ -33,6 +35,7 @@ _NOT_FRAMES = {0xC4, 0xC8, 0xCC}
 # In compressed data FF is followed by 00 (stuffing), D0..D7 (restart) or FF (fill).
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _LOSSY = "JPEG is lossy: values are not exactly those that were measured"
+_MOST_SCANS = 64
 _NOT_TURNED = "EXIF rotation flag not applied: pixels are as stored"
 _ORIENTATION = 274
 # The modes in which Pillow unpacks a bitmap's pixels correctly. It takes 8-bit pixels for
@@ -200,13 +203,21 @@ def open_webp(path: Path) -> Iterator[Header]:
     Raises:
         ImageUnreadable: animated.
     """
+    from PIL.Image import DecompressionBombError
     from PIL.WebPImagePlugin import WebPImageFile
 
     data = path.read_bytes()
     (length,) = struct.unpack_from("<I", data, 4)
     if length + 8 > len(data):
         raise EOFError("it is shorter than it says")
-    picture = WebPImageFile(io.BytesIO(data))
+    try:
+        picture = WebPImageFile(io.BytesIO(data))
+    except DecompressionBombError as error:
+        raise ImageTooLarge(
+            f"the picture is larger than WebP files are read ({error})",
+            where=path,
+            remedy="Save it as TIFF or PNG",
+        ) from error
     _refuse_animation(path, picture, "WebP")
 
     def decode(axes: str) -> Stored:
@@ -266,7 +277,7 @@ def _jpeg_frame(data: bytes) -> tuple[int, int, int, int]:
     All segments are followed to the end mark: libjpeg fills what is missing with grey, and
     skips what does not fit.
     """
-    frame, at = None, 2
+    frame, at, scans = None, 2, 0
     while data[at : at + 2] != b"\xff\xd9":
         marker = data[at + 1]
         if data[at] != 0xFF:
@@ -279,6 +290,9 @@ def _jpeg_frame(data: bytes) -> tuple[int, int, int, int]:
         (length,) = struct.unpack_from(">H", data, at + 2)
         at += 2 + length
         if marker == 0xDA:
+            scans += 1
+            if scans > _MOST_SCANS:  # each goes over all pixels
+                raise ValueError(f"it has more than {_MOST_SCANS} scans")
             found = _NEXT_MARKER.search(data, at)
             if found is None:
                 raise EOFError("there is no end mark")

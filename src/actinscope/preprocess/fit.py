@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from actinscope.errors import SettingsError, StudyError
 from actinscope.preprocess.channels import MOST_PLANES, choose_planes, list_channels, planes_of
-from actinscope.preprocess.intensity import PixelPool, depth_text, nominal_range
+from actinscope.preprocess.intensity import PixelPool
 from actinscope.preprocess.pipeline import Preprocess
 from actinscope.preprocess.settings import ColourOrder, NetworkInput, PreprocessSettings
 
 if TYPE_CHECKING:
-    from actinscope.images import Image
+    from actinscope.images import Image, ImageKind
 
 _Policy = Literal["divide", "percentile", "per_image", "fixed"]
 _EIGHT_BIT = 255.0
@@ -26,7 +27,38 @@ class _Study(NamedTuple):
     names: tuple[str, ...]
     planes: tuple[int, ...]
     joint_colour: bool
-    value_range: tuple[float, float] | None
+    kind: ImageKind
+
+
+def require_one_kind(
+    names: Sequence[str], kinds: Sequence[ImageKind], settings: PreprocessSettings
+) -> None:
+    """Refuse images that cannot be trained together; ``kinds`` are those of ``names``.
+
+    Channels must agree in any case, bit depths unless every image is scaled by itself.
+
+    Raises:
+        StudyError: names all images unlike most others.
+    """
+    any_depth = settings.intensity == "per_image"
+    compared = [kind._replace(value_range=None) if any_depth else kind for kind in kinds]
+    counts = [kind for kind, _ in Counter(compared).most_common()]
+    if len(counts) < 2:
+        return
+    usual, *others = counts
+    lists = []
+    for odd in others:
+        own = [name for name, kind in zip(names, compared, strict=True) if kind == odd]
+        text = kinds[compared.index(odd)].text
+        lists.append(f"{text}: {', '.join(dict.fromkeys(own))}")
+    same_channels = len({kind[:2] for kind in kinds}) == 1
+    raise StudyError(
+        f"most images are {kinds[compared.index(usual)].text}, and these are not: "
+        + "; ".join(lists),
+        remedy="Give --intensity per-image, or leave them out with --exclude NAME"
+        if same_channels
+        else "Save them like the others, or leave them out with --exclude NAME",
+    )
 
 
 def fit_preprocess(
@@ -64,7 +96,7 @@ def fit_preprocess(
         high=high,
         low_percentile=settings.low_percentile,
         high_percentile=settings.high_percentile,
-        value_range=study.value_range,
+        value_range=study.kind.value_range,
         size=network.size,
         resize=settings.resize,
         network_channels=channels,
@@ -80,7 +112,7 @@ def _first(image: Image, settings: PreprocessSettings) -> _Study:
     names = tuple(image.channel_names)
     planes = choose_planes(names, settings.channels, adapt=settings.adapt_first_convolution)
     joint = image.is_colour and len(planes) == 3
-    return _Study(names, planes, joint, nominal_range(image))
+    return _Study(names, planes, joint, image.kind)
 
 
 def _checked_planes(image: Image, study: _Study, *, any_depth: bool) -> tuple[int, ...]:
@@ -91,10 +123,9 @@ def _checked_planes(image: Image, study: _Study, *, any_depth: bool) -> tuple[in
             where=image.path,
             remedy="Use images with the same channels throughout a study",
         )
-    found = nominal_range(image)
-    if not any_depth and found != study.value_range:
+    if not any_depth and image.kind.value_range != study.kind.value_range:
         raise StudyError(
-            f"is {depth_text(found)} where images before it are {depth_text(study.value_range)}",
+            f"is {image.kind.depth} where images before it are {study.kind.depth}",
             where=image.path,
             remedy="Use files of one bit depth, or set intensity to 'per_image'",
         )
@@ -123,7 +154,7 @@ def _ranges(
     )
     darkest = min(low for low, _ in pairs)
     if settings.intensity == "divide" or (
-        settings.intensity == "auto" and _uses_its_type(study.value_range, darkest)
+        settings.intensity == "auto" and _uses_its_type(study.kind.value_range, darkest)
     ):
         low, high = _nominal_ends(study, pool)
         return "divide", (low,) * count, (high,) * count
@@ -147,7 +178,7 @@ def _uses_its_type(value_range: tuple[float, float] | None, darkest: float) -> b
 
 
 def _nominal_ends(study: _Study, pool: PixelPool) -> tuple[float, float]:
-    ends = (0.0, 1.0) if study.value_range is None else study.value_range
+    ends = (0.0, 1.0) if study.kind.value_range is None else study.kind.value_range
     for found, end, is_beyond in (
         (min(pool.lowest), ends[0], min(pool.lowest) < ends[0]),
         (max(pool.highest), ends[1], max(pool.highest) > ends[1]),
@@ -155,7 +186,7 @@ def _nominal_ends(study: _Study, pool: PixelPool) -> tuple[float, float]:
         if is_beyond:
             raise StudyError(
                 f"pixel values reach {found:g}, beyond the nominal end {end:g} of "
-                f"{depth_text(study.value_range)} files",
+                f"{study.kind.depth} files",
                 where="intensity",
                 remedy="Set intensity to 'percentile' or 'fixed'",
             )
