@@ -14,10 +14,12 @@ from typing import BinaryIO
 
 from actinscope.errors import ImageTooLarge, ImageUnreadable
 
-#: Most tags and values of tags. tifffile takes some 7 microseconds for each.
-MOST_PARTS = 1 << 21
-#: What a directory costs beyond its tags: 32,768 of them are the most.
-_DIRECTORY = 64
+#: Most tags and values of tags, such as place and length of 260,000 strips: some ten seconds.
+MOST_PARTS = 1 << 19
+#: What a directory costs beyond its tags, so that about 15,000 pages are the most.
+_DIRECTORY = 16
+#: What a directory beside the chain of pages costs; a pyramid has some ten of them.
+_SUBDIRECTORY = 256
 #: Most bytes of all tags' values, of which OME-XML can be tens of megabytes.
 _MOST_BYTES = 1 << 28
 
@@ -48,7 +50,7 @@ def check_directories(path: Path) -> None:
                     continue  # cannot be read: an error, or skipped
                 held += length
                 if code == _SUBDIRECTORIES:
-                    parts += count * _DIRECTORY
+                    parts += count * _SUBDIRECTORY
                 elif kind not in _TEXT_OR_BYTES and code != _COLORMAP and code < _FIRST_PRIVATE:
                     parts += count
             if parts > MOST_PARTS or held > _MOST_BYTES:
