@@ -20,7 +20,6 @@ KIND_OF_SUFFIX = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
     ".jfif": "JPEG",
-    ".jpe": "JPEG",
     ".webp": "WebP",
     ".gif": "GIF",
     ".bmp": "BMP",
