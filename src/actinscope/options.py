@@ -79,6 +79,22 @@ def z_planes(text: str) -> str | int:
     )
 
 
+def intensity(text: str) -> str:
+    """A way to scale pixel values that needs no numbers of its own."""
+    ways = {"auto", "divide", "percentile", "per-image"}
+    if text not in ways:
+        raise ValueError(f"{text!r} is none of {', '.join(sorted(ways))}")
+    return text.replace("-", "_")
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """Names with commas between them."""
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise ValueError(f"{text!r} is no list of names with commas between them")
+    return names
+
+
 def whole(text: str) -> int:
     """A whole number from 0."""
     if not text.strip().isdecimal():
@@ -91,3 +107,21 @@ def positive(text: str) -> int:
     if not text.strip().isdecimal() or not int(text):
         raise ValueError(f"{text!r} is no whole number from 1 on")
     return int(text)
+
+
+#: How pixels become the network's input, in every job that trains.
+INPUT = (
+    Option(
+        "--channels",
+        "NAME,...",
+        "channels to use, by name or number from 1 (default: all)",
+        parse=listed,
+    ),
+    Option(
+        "--intensity",
+        "auto|divide|percentile|per-image",
+        "what becomes black and white: the ends of the pixel type, percentiles of the training "
+        "images, or of each image by itself (default: by the pixels)",
+        parse=intensity,
+    ),
+)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from actinscope.names import PAPER_NETWORKS, Precision
-from actinscope.options import Option, OptionGroup, minutes, positive, share, whole, z_planes
+from actinscope.options import INPUT, Option, OptionGroup, minutes, positive, share, whole, z_planes
 
 if TYPE_CHECKING:
     from actinscope.images import ReadOptions
@@ -63,6 +63,7 @@ _RECIPE = Option(
 _NETWORK = (
     Option("--network", "NAME", "a name that `actinscope recipe networks` lists, or auto"),
     Option("--weights", "imagenet|none|FILE", "pretrained weights (default: imagenet)"),
+    *INPUT,
 )
 _EPOCHS = Option("--epochs", "N", "epochs at most", parse=positive)
 
@@ -145,6 +146,7 @@ class AuditRequest:
         "Recipe",
         _recipe(
             replace(_RECIPE, help="whose split and preprocessing is looked at"),
+            *INPUT,
             seed="seed of the split and of the checks",
         ),
     ]
@@ -247,7 +249,7 @@ class TrainRequest:
         Option(
             "--repeats",
             "R",
-            "draw and train all folds so many times",
+            "draw and train all folds R times",
             needs="--folds",
             section=_FOLDS,
         ),
@@ -345,9 +347,7 @@ class PaperRequest:
         "Recipe",
         _recipe(
             replace(
-                _RECIPE,
-                help="paper, default, or a TOML file with your settings",
-                default="paper",
+                _RECIPE, help="paper, default, or your settings as a TOML file", default="paper"
             ),
             _EPOCHS,
             seed="seed of copies, divisions and training",

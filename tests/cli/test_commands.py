@@ -12,7 +12,10 @@ import pytest
 import tifffile
 
 from actinscope.cli.main import main
+from actinscope.cli.requests import request_of
 from actinscope.networks import download
+from actinscope.options import INPUT
+from actinscope.requests import TrainRequest
 from actinscope.training import load_recipe
 from actinscope.training.recipe import RECIPE_NAMES
 from helpers.bundles import grey_image, make_bundle
@@ -50,6 +53,44 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 # scan
+
+
+def test_images_of_mixed_kinds_are_all_named_by_scan_and_stop_train_before_any_work(
+    data: Path, tmp_path: Path, capsys: Shown
+) -> None:
+    for number in (0, 7):
+        (path,) = data.rglob(f"*_{number}.tif")
+        grey = tifffile.imread(path)
+        tifffile.imwrite(path, np.stack([grey] * 3, -1), photometric="rgb")
+    odd = [path.relative_to(data).as_posix() for n in (0, 7) for path in data.rglob(f"*_{n}.tif")]
+    assert main(["scan", str(data), "-o", str(tmp_path / "study.csv"), "--quiet"]) == 0
+    said = next(line for line in capsys.readouterr().out.splitlines() if "most images are" in line)
+    assert said.startswith("not ready for training: ")
+    assert all(name in said for name in odd)
+    assert main(["train", str(data), "-o", str(tmp_path / "run"), "--weights", "none"]) != 0
+    stopped = capsys.readouterr().err
+    assert all(name in stopped for name in odd)
+    assert "--exclude" in stopped
+    assert not (tmp_path / "run").exists()
+
+
+def test_channels_and_intensity_are_options() -> None:
+    channels, intensity = INPUT
+    assert channels.parse is not None
+    assert intensity.parse is not None
+    given = {
+        "data": Path("data"),
+        "output": Path("run"),
+        "recipe": "default",
+        "channels": channels.parse("actin, 2"),
+        "intensity": intensity.parse("per-image"),
+    }
+    preprocess = request_of(TrainRequest, given).recipe.preprocess
+    assert (preprocess.channels, preprocess.intensity) == (("actin", "2"), "per_image")
+    with pytest.raises(ValueError, match="is none of auto, divide, per-image, percentile"):
+        intensity.parse("fixed")
+    with pytest.raises(ValueError, match="no list of names"):
+        channels.parse("actin,,2")
 
 
 def test_scan_lists_images_with_their_labels(data: Path, tmp_path: Path, capsys: Shown) -> None:

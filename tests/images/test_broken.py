@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
 from actinscope.errors import ImageEmpty, ImageError, ImageTooLarge, ImageUnreadable
-from actinscope.images import ReadOptions, read_image, read_label_mask
+from actinscope.images import ReadOptions, list_images, read_image, read_label_mask
 from actinscope.images.kinds import IMAGE_SUFFIXES
 
 RNG = np.random.default_rng(11)
@@ -66,6 +66,9 @@ WHOLE = {
     "twelve.jpg": imagecodecs.jpeg_encode(NOISE, bitspersample=12),
     "lossless.jpg": imagecodecs.jpeg_encode(NOISE * 16, bitspersample=16, lossless=True),
     "grey.bmp": pillow(BYTES, "BMP"),
+    "grey.gif": pillow(BYTES, "GIF"),
+    "lossless.webp": pillow(np.stack([BYTES, BYTES // 2, BYTES], -1), "WEBP", lossless=True),
+    "lossy.webp": pillow(np.stack([BYTES, BYTES // 2, BYTES], -1), "WEBP"),
     "grey.npy": npy(NOISE),
 }
 
@@ -137,7 +140,9 @@ STARTS = [
     b"\xff\xd8\xff",
     b"\x93NUMPY\1\0",
     b"BM",
-    b"p\0\0\0",
+    b"p\0\0\0\0\0\0\0*",
+    b"GIF89a",
+    b"RIFF\x90\0\0\0WEBP",
 ]
 
 
@@ -192,7 +197,7 @@ def test_a_text_file_called_tif(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("start", "what"), [(b"GIF89a\0\0", "GIF"), (b"PK\x03\x04\0", "ZIP"), (b"%PDF-1.7", "PDF")]
+    ("start", "what"), [(b"8BPS\0\1", "Photoshop"), (b"PK\x03\x04\0", "ZIP"), (b"%PDF-1.7", "PDF")]
 )
 def test_other_known_kinds_are_named(tmp_path, start, what):
     path = tmp_path / "a.png"
@@ -207,6 +212,32 @@ def test_a_wrong_suffix_is_read_by_content_with_a_note(tmp_path):
     image = read_image(path)
     np.testing.assert_array_equal(image.pixels[0], NOISE)
     assert image.notes == ("the name says PNG, the content is TIFF: read as TIFF",)
+
+
+def test_a_folder_is_searched_by_content_where_suffixes_say_nothing(tmp_path):
+    for name, whole in [
+        ("a", "plain.tif"),
+        ("b.jfif", "grey.jpg"),
+        ("c.image", "grey.png"),
+        ("d.webp", "lossy.webp"),
+        ("e.GIF", "grey.gif"),
+        ("f.2024-05-01", "grey.bmp"),
+    ]:
+        (tmp_path / name).write_bytes(WHOLE[whole])
+        read_image(tmp_path / name)
+    for name, content in [
+        ("notes.txt", b"BMW and PNG and II*"),
+        ("table.csv", b"path,label\n"),
+        ("g", b""),
+        ("film.avi", b"RIFF\x10\0\0\0AVI LIST"),
+        ("h.bin", b"\x70\0\0\0" + b"\0" * 60),
+    ]:
+        (tmp_path / name).write_bytes(content)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "a folder").mkdir()
+    (tmp_path / "a folder" / "i").write_bytes(WHOLE["rgb.png"])
+    found = [path.relative_to(tmp_path).as_posix() for path in list_images([tmp_path])]
+    assert found == ["a", "a folder/i", "b.jfif", "c.image", "d.webp", "e.GIF", "f.2024-05-01"]
 
 
 def test_names_that_lead_nowhere(tmp_path):

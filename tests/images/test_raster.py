@@ -202,6 +202,41 @@ def test_bmp_of_each_kind(tmp_path, mode):
         np.testing.assert_array_equal(read_label_mask(path), np.asarray(picture))
 
 
+def test_gif_is_grey_or_colour_by_its_palette(tmp_path):
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    PillowImage.fromarray(grey).save(tmp_path / "grey.gif")
+    image = read_image(tmp_path / "grey.gif")
+    np.testing.assert_array_equal(image.pixels[0], grey)
+    assert image.notes == ("GIF keeps at most 256 colours or greys of what was measured",)
+    np.testing.assert_array_equal(read_label_mask(tmp_path / "grey.gif"), grey)
+    colour = np.zeros((16, 16, 3), np.uint8)
+    colour[:8], colour[8:] = (200, 10, 0), (0, 20, 90)
+    PillowImage.fromarray(colour).save(tmp_path / "colour.gif")
+    image = read_image(tmp_path / "colour.gif")
+    assert image.is_colour
+    np.testing.assert_array_equal(image.pixels, colour.transpose(2, 0, 1))
+
+
+def test_webp_is_exact_where_it_is_lossless(tmp_path):
+    stored = np.arange(12 * 11 * 4, dtype=np.uint8).reshape(12, 11, 4)
+    stored[..., 3] = 255
+    PillowImage.fromarray(stored).save(tmp_path / "a.webp", lossless=True, exact=True)
+    image = read_image(tmp_path / "a.webp")
+    np.testing.assert_array_equal(image.pixels, stored[..., :3].transpose(2, 0, 1))
+    assert image.is_colour
+    assert not any("lossy" in note for note in image.notes)
+    PillowImage.fromarray(stored[..., :3]).save(tmp_path / "lossy.webp")
+    assert any("WebP is lossy" in note for note in read_image(tmp_path / "lossy.webp").notes)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP"])
+def test_animations_are_refused(tmp_path, kind):
+    frames = [PillowImage.fromarray(np.full((9, 9), n * 90, np.uint8)) for n in range(3)]
+    frames[0].save(tmp_path / "a", kind, save_all=True, append_images=frames[1:])
+    with pytest.raises(ImageUnreadable, match=r"an animated .* holds several pictures"):
+        read_image(tmp_path / "a")
+
+
 def bitmap(rows: np.ndarray, bits: int, greys: list[int], *, offset: int = 0) -> bytes:
     """A top-down bitmap of packed ``rows`` (bytes) with a palette of greys, written by hand."""
     padded = np.pad(rows, ((0, 0), (0, -rows.shape[1] % 4)))

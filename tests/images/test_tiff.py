@@ -282,6 +282,25 @@ def test_alpha_is_dropped_with_a_note(tmp_path):
     assert any("alpha" in note for note in image.notes)
 
 
+@pytest.mark.parametrize("extra", [["unspecified"], ["unspecified", "unspecified"]])
+def test_samples_beyond_the_colours_that_are_not_alpha_are_channels(tmp_path, extra):
+    path = tmp_path / "a.tif"
+    stored = ramp(6, 5, 3 + len(extra), dtype="uint8")
+    tifffile.imwrite(path, stored, photometric="rgb", extrasamples=extra, planarconfig="contig")
+    image = read_image(path)
+    np.testing.assert_array_equal(image.pixels, stored.transpose(2, 0, 1))
+    assert not image.is_colour
+    assert image.channel_names[:4] == ("red", "green", "blue", "channel 4")
+    assert any("not marked as alpha" in note for note in image.notes)
+
+
+def test_alpha_beside_another_sample_is_dropped_alone(tmp_path):
+    path = tmp_path / "a.tif"
+    stored = ramp(6, 5, 5, dtype="uint8")
+    tifffile.imwrite(path, stored, photometric="rgb", extrasamples=["unassalpha", "unspecified"])
+    np.testing.assert_array_equal(read_image(path).pixels, stored.transpose(2, 0, 1)[[0, 1, 2, 4]])
+
+
 def test_grey_samples_are_channels_but_for_alpha(tmp_path):
     path = tmp_path / "a.tif"
     stored = ramp(6, 5, 2)

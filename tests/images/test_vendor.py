@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import types
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from actinscope.images import ReadOptions, read_image
 MAGIC = {
     "a.czi": b"ZISRAWFILE" + b"\0" * 30,
     "a.nd2": b"\xda\xce\xbe\x0a" + b"\0" * 30,
-    "a.lif": b"\x70\0\0\0" + b"\0" * 30,
+    "a.lif": b"\x70\0\0\0" + b"\0" * 4 + b"*" + b"\0" * 30,
 }
 
 
@@ -27,6 +28,43 @@ def vendor_path(tmp_path, request):
     else:
         path.mkdir()
     return path
+
+
+def zarr_array(path, version: int, *, shape=(40, 40), chunks=(20, 20), dtype="uint8") -> None:
+    """The metadata of level 0, with one chunk of 400 bytes."""
+    level = path / "0"
+    level.mkdir(parents=True)
+    if version == 2:
+        told = {"zarr_format": 2, "shape": shape, "chunks": chunks, "dtype": np.dtype(dtype).str}
+        (level / ".zarray").write_text(json.dumps(told))
+        (level / "0.0").write_bytes(bytes(400))
+        return
+    grid = {"name": "regular", "configuration": {"chunk_shape": chunks}}
+    told = {"node_type": "array", "shape": shape, "chunk_grid": grid, "data_type": dtype}
+    (path / "zarr.json").write_text('{"node_type": "group"}')
+    (level / "zarr.json").write_text(json.dumps(told))
+    (level / "c").mkdir()
+    (level / "c" / "0").write_bytes(bytes(400))
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_zarr_in_millions_of_chunks_or_chunks_that_grow_is_refused_unopened(
+    tmp_path, monkeypatch, version
+):
+    monkeypatch.setitem(sys.modules, "bioio", None)
+    zarr_array(tmp_path / "a.zarr", version)
+    with pytest.raises(ImageUnreadable, match="bioio, which is not installed"):
+        read_image(tmp_path / "a.zarr")
+    zarr_array(tmp_path / "b.zarr", version, shape=(20_000, 20_000), chunks=(1, 1))
+    with pytest.raises(ImageTooLarge, match="400,000,000 chunks of 1 x 1"):
+        read_image(tmp_path / "b.zarr")
+    zarr_array(tmp_path / "c.zarr", version, chunks=(40_000, 40_000))
+    with pytest.raises(ImageTooLarge, match="the limit is 400,000,000"):
+        read_image(tmp_path / "c.zarr")
+    zarr_array(tmp_path / "d.zarr", version)
+    (tmp_path / "d.zarr" / "0" / "0.1").write_bytes(bytes(400 + 2**16 + 1))
+    with pytest.raises(ImageUnreadable, match="holds more than it says"):
+        read_image(tmp_path / "d.zarr")
 
 
 def test_without_bioio_the_error_says_what_to_install(vendor_path, monkeypatch):

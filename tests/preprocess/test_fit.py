@@ -13,8 +13,14 @@ from hypothesis.extra import numpy as hnp
 from pydantic import ValidationError
 
 from actinscope.errors import ImageEmpty, ImageError, SettingsError, StudyError
-from actinscope.images import Image
-from actinscope.preprocess import NetworkInput, Preprocess, PreprocessSettings, fit_preprocess
+from actinscope.images import Image, ImageKind
+from actinscope.preprocess import (
+    NetworkInput,
+    Preprocess,
+    PreprocessSettings,
+    fit_preprocess,
+    require_one_kind,
+)
 from actinscope.preprocess.intensity import PixelPool
 
 NAMES = ("DAPI", "actin", "tubulin", "membrane", "golgi")
@@ -62,6 +68,47 @@ def test_one_bit_images_are_divided_by_one():
     shown = np.array([[0, 1], [1, 0]], dtype=np.uint8)
     fitted = fit_preprocess([image(shown, (0, 1))], PreprocessSettings(), plain(2))
     np.testing.assert_array_equal(fitted.to_scaled(image(shown, (0, 1)))[..., 0], shown)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "ends"), [("int8", (-128, 127)), ("int16", (-32768, 32767)), ("float32", (0, 1))]
+)
+def test_values_below_zero_keep_their_differences(dtype, ends):
+    # What OME's own samples look like: 8 bits with a sign, most of them below 0.
+    shown = np.linspace(-120, 60, 256).reshape(16, 16).astype(dtype)
+    fitted = fit_preprocess([image(shown, ends)], PreprocessSettings(), plain(16))
+    assert fitted.intensity == "percentile"
+    low, high = np.percentile(shown, [0.1, 99.9])
+    assert (fitted.low[0], fitted.high[0]) == pytest.approx((low, high))
+    scaled = fitted.to_scaled(image(shown, ends))[..., 0]
+    expected = np.clip((shown.astype(float) - low) / (high - low), 0, 1)
+    np.testing.assert_allclose(scaled, expected, atol=1e-6)
+    assert (scaled == 0).mean() < 0.01
+
+
+def test_an_offset_of_the_camera_does_not_take_the_contrast_of_eight_bits():
+    shown = np.linspace(100, 140, 256).reshape(16, 16).astype(np.uint8)
+    fitted = fit_preprocess([image(shown)], PreprocessSettings(), plain(16))
+    assert fitted.intensity == "percentile"
+    assert (fitted.low[0], fitted.high[0]) == pytest.approx((100, 139.745))
+    low_enough = np.linspace(25, 140, 256).reshape(16, 16).astype(np.uint8)
+    fitted = fit_preprocess([image(low_enough)], PreprocessSettings(), plain(16))
+    assert fitted.intensity == "divide"
+
+
+def test_dividing_takes_the_whole_type_of_values_with_a_sign():
+    shown = np.array([[-128, 127], [0, -1]], np.int8)
+    chosen = PreprocessSettings(intensity="divide")
+    fitted = fit_preprocess([image(shown, (-128, 127))], chosen, plain(2))
+    scaled = fitted.to_scaled(image(shown, (-128, 127)))[..., 0]
+    np.testing.assert_allclose(scaled, [[0, 1], [128 / 255, 127 / 255]], atol=1e-6)
+    assert "-128 to 127 (the ends of their type)" in fitted.description
+
+
+def test_dividing_floats_below_zero_is_refused():
+    shown = np.linspace(-3, 1, 16).reshape(4, 4)
+    with pytest.raises(StudyError, match="reach -3, beyond the nominal end 0"):
+        fit_preprocess([image(shown)], PreprocessSettings(intensity="divide"), plain(4))
 
 
 def test_sixteen_bit_images_take_percentiles_of_the_training_part():
@@ -130,7 +177,7 @@ def test_broken_pixels_do_not_move_the_fitted_range():
 
 def test_dividing_floats_that_exceed_one_is_refused():
     shown = np.linspace(0, 4000, 16).reshape(4, 4)
-    with pytest.raises(StudyError, match="reach 4000, beyond the nominal maximum 1"):
+    with pytest.raises(StudyError, match="reach 4000, beyond the nominal end 1"):
         fit_preprocess([image(shown)], PreprocessSettings(intensity="divide"), plain(4))
 
 
@@ -147,6 +194,36 @@ def test_mixed_bit_depths_in_a_study_are_refused():
     mixed = [image(ramp()), image(ramp(dtype=np.uint16), (0, 4095), path="b.tif")]
     with pytest.raises(StudyError, match=r"b.tif: is 12-bit \(0 to 4095\) where images before"):
         fit_preprocess(mixed, PreprocessSettings(), plain(4))
+
+
+EIGHT = ImageKind(1, False, (0.0, 255.0))
+SIXTEEN = ImageKind(1, False, (0.0, 65535.0))
+RGB = ImageKind(3, True, (0.0, 255.0))
+
+
+def test_all_images_unlike_most_are_named_at_once():
+    names = [f"{n}.tif" for n in range(6)]
+    kinds = [EIGHT, RGB, EIGHT, SIXTEEN, EIGHT, RGB]
+    with pytest.raises(StudyError) as caught:
+        require_one_kind(names, kinds, PreprocessSettings())
+    assert str(caught.value) == (
+        "most images are 1 channel, 8-bit (0 to 255), and these are not: RGB, 8-bit (0 to 255): "
+        "1.tif, 5.tif; 1 channel, 16-bit (0 to 65535): 3.tif. Save them like the others, or "
+        "leave them out with --exclude NAME."
+    )
+
+
+def test_depths_alone_have_a_way_out_that_keeps_every_image():
+    kinds = [EIGHT, SIXTEEN, EIGHT]
+    with pytest.raises(StudyError, match=r"16-bit \(0 to 65535\): b\. Give --intensity per-image"):
+        require_one_kind(["a", "b", "c"], kinds, PreprocessSettings())
+    require_one_kind(["a", "b", "c"], kinds, PreprocessSettings(intensity="per_image"))
+    with pytest.raises(StudyError, match="RGB, 8-bit"):
+        require_one_kind(
+            ["a", "b", "c"], [EIGHT, EIGHT, RGB], PreprocessSettings(intensity="per_image")
+        )
+    require_one_kind(["a", "a"], [RGB, RGB], PreprocessSettings())
+    require_one_kind([], [], PreprocessSettings())
 
 
 @pytest.mark.parametrize("policy", ["auto", "divide", "per_image"])
@@ -408,15 +485,16 @@ def test_blue_first_turns_three_planes_round_and_survives_json() -> None:
     wanted = NetworkInput(2, mean=(0.1, 0.2, 0.3), std=(1.0, 0.5, 0.25), order="bgr")
     planes = np.stack([np.full((2, 2), value, np.uint8) for value in (51, 102, 153)])
     planes[:, 0, 0] = 255
-    colour = fit_preprocess([image(planes)], PreprocessSettings(), wanted)
+    divided = PreprocessSettings(intensity="divide")
+    colour = fit_preprocess([image(planes)], divided, wanted)
     value = colour.apply(image(planes))[1, 1]
     # 153, 102 and 51 of 255 are 0.6, 0.4 and 0.2.
     np.testing.assert_allclose(value, [(0.6 - 0.3) / 0.25, (0.4 - 0.2) / 0.5, 0.1], atol=1e-6)
     assert Preprocess.model_validate_json(colour.model_dump_json()) == colour
-    grey = fit_preprocess([image(planes[1])], PreprocessSettings(), wanted)
+    grey = fit_preprocess([image(planes[1])], divided, wanted)
     value = grey.apply(image(planes[1]))[1, 1]
     np.testing.assert_allclose(value, [(0.4 - 0.3) / 0.25, (0.4 - 0.2) / 0.5, 0.3], atol=1e-6)
-    two = fit_preprocess([image(planes[:2])], PreprocessSettings(), wanted)
+    two = fit_preprocess([image(planes[:2])], divided, wanted)
     value = two.apply(image(planes[:2]))[1, 1]
     np.testing.assert_allclose(value, [(0.0 - 0.3) / 0.25, (0.4 - 0.2) / 0.5, 0.1], atol=1e-6)
 

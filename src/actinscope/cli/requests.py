@@ -94,6 +94,7 @@ def _recipe_of(given: Given) -> Recipe:
     changes: dict[str, dict[str, Any]] = {
         "network": _renamed(given, network="name", weights="weights"),
         "training": _renamed(given, epochs="epochs"),
+        "preprocess": _renamed(given, channels="channels", intensity="intensity"),
         "levels": _levels(given),
         "images": _renamed(given, z="z", time="time", scene="scene", axes="axes"),
     }

@@ -7,12 +7,13 @@ object tables and regions of fields are read here too.
 from __future__ import annotations
 
 from actinscope.images.kinds import list_images
-from actinscope.images.model import Image, ReadOptions, Region
+from actinscope.images.model import Image, ImageKind, ReadOptions, Region
 from actinscope.images.read import image_shape, read_image, read_label_mask
 from actinscope.images.tiff_metadata import file_facts
 
 __all__ = [
     "Image",
+    "ImageKind",
     "ReadOptions",
     "Region",
     "file_facts",

@@ -19,6 +19,9 @@ KIND_OF_SUFFIX = {
     ".png": "PNG",
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
+    ".jfif": "JPEG",
+    ".webp": "WebP",
+    ".gif": "GIF",
     ".bmp": "BMP",
     ".dib": "BMP",
     ".npy": "NPY",
@@ -28,7 +31,7 @@ KIND_OF_SUFFIX = {
     ".zarr": "OME-Zarr",
 }
 
-#: Suffixes of files that are taken for images when a folder is searched.
+#: Suffixes of files that are taken for images when a folder is searched, whatever they hold.
 IMAGE_SUFFIXES: frozenset[str] = frozenset(KIND_OF_SUFFIX)
 
 _MAGIC = (
@@ -38,15 +41,21 @@ _MAGIC = (
     (b"II+\0", "TIFF"),
     (b"MM\0+", "TIFF"),
     (b"\xff\xd8\xff", "JPEG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
     (b"\x93NUMPY", "NPY"),
     (b"ZISRAWFILE", "CZI"),
     (b"\xda\xce\xbe\x0a", "ND2"),
-    (b"\x70\0\0\0", "LIF"),
+)
+#: Little evidence at the start, and what else must lie behind it: position, values.
+_WEAK_MAGIC = (
+    (b"RIFF", 8, {b"WEBP"}, "WebP"),
+    (b"\x70\0\0\0", 8, {b"*"}, "LIF"),
+    (b"BM", 14, {bytes((n, 0, 0, 0)) for n in (12, 40, 52, 56, 64, 108, 124)}, "BMP"),
 )
 
 _FOREIGN = (
-    (b"GIF8", "a GIF picture"),
-    (b"RIFF", "a WebP, AVI or WAV file"),
+    (b"RIFF", "an AVI or WAV file"),
     (b"%PDF", "a PDF document"),
     (b"PK\x03\x04", "a ZIP archive"),
     (b"\x1f\x8b", "a gzip archive"),
@@ -88,7 +97,10 @@ def kind_of(path: Path) -> str:
         raise ImageEmpty(
             "the file is empty (0 bytes)", where=path, remedy="Copy or export the file again"
         )
-    return _kind_of_start(path, start)
+    kind = _kind_of_start(start)
+    if kind is None:
+        raise _not_an_image(path, start)
+    return kind
 
 
 def _kind_of_folder(path: Path) -> str:
@@ -101,29 +113,31 @@ def _kind_of_folder(path: Path) -> str:
     )
 
 
-def _kind_of_start(path: Path, start: bytes) -> str:
+def _kind_of_start(start: bytes) -> str | None:
     for magic, kind in _MAGIC:
         if start.startswith(magic):
             return kind
-    # Two letters are little evidence: the header size behind them must be a known one too.
-    if start.startswith(b"BM") and start[14:18] in {
-        bytes((n, 0, 0, 0)) for n in (12, 40, 52, 56, 64, 108, 124)
-    }:
-        return "BMP"
+    for magic, at, values, kind in _WEAK_MAGIC:
+        if start.startswith(magic) and any(start.startswith(value, at) for value in values):
+            return kind
+    return None
+
+
+def _not_an_image(path: Path, start: bytes) -> ImageUnreadable:
     claimed = KIND_OF_SUFFIX.get(path.suffix.lower())
     named = f"the name says {claimed}, but " if claimed else ""
     for magic, what in _FOREIGN:
         if start.startswith(magic):
-            raise ImageUnreadable(f"{named}this is {what}", where=path, remedy=_SAVE_AS_TIFF)
+            return ImageUnreadable(f"{named}this is {what}", where=path, remedy=_SAVE_AS_TIFF)
     if all(byte >= 32 or byte in b"\t\r\n\f" for byte in start):
-        raise ImageUnreadable(
+        return ImageUnreadable(
             f"{named}the file holds text", where=path, remedy="Name an image file"
         )
-    raise ImageUnreadable(
+    return ImageUnreadable(
         f"{named}the content is not an image of a known kind",
         where=path,
-        remedy="Readable are TIFF, PNG, JPEG, BMP and NPY; with the extra 'formats' also CZI, "
-        "ND2, LIF and OME-Zarr",
+        remedy="Readable are TIFF, PNG, JPEG, BMP, GIF, WebP and NPY; with the extra 'formats' "
+        "also CZI, ND2, LIF and OME-Zarr",
     )
 
 
@@ -132,8 +146,8 @@ def list_images(paths: Sequence[Path]) -> list[Path]:
 
     A path that is named itself is kept whatever its suffix, so that the reader can say
     what is wrong with it. Within folders, hidden entries are skipped, and files count
-    by their suffix; a folder whose name ends like an image is listed as one: an
-    OME-Zarr image, or a mistake that the reader reports.
+    by their suffix, or else by their content; a folder whose name ends like an image is
+    listed as one: an OME-Zarr image, or a mistake that the reader reports.
 
     Returns:
         each path once, in the order of the arguments.
@@ -157,7 +171,15 @@ def _within(folder: Path) -> Iterator[Path]:
 
 
 def _looks_like_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return True
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as stream:
+            return _kind_of_start(stream.read(64)) is not None
+    except OSError:
+        return False
 
 
 def natural_key(path: Path) -> tuple[tuple[int, int, str], ...]:

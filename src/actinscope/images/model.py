@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,34 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 #: Letters that ``--axes`` may use: time, z, channel, row, column, colour sample.
 KNOWN_AXES = "TZCYXS"
+
+
+class ImageKind(NamedTuple):
+    """What images must share to be compared: channels, and what their numbers mean.
+
+    ``value_range`` is None for floating point, which has no nominal range.
+    """
+
+    channels: int
+    is_colour: bool
+    value_range: tuple[float, float] | None
+
+    @property
+    def depth(self) -> str:
+        """The value range for people: ``16-bit (0 to 65535)``."""
+        if self.value_range is None:
+            return "floating point"
+        low, high = self.value_range
+        bits = math.log2(high - low + 1) if high > low else 0.0
+        span = f"{low:.0f} to {high:.0f}"
+        return f"{bits:.0f}-bit ({span})" if bits == round(bits) else f"values {span}"
+
+    @property
+    def text(self) -> str:
+        """In words: ``1 channel, 8-bit (0 to 255)``."""
+        plural = "s" if self.channels > 1 else ""
+        what = "RGB" if self.is_colour else f"{self.channels} channel{plural}"
+        return f"{what}, {self.depth}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +69,13 @@ class Image:
     value_range: tuple[float, float]
     notes: tuple[str, ...] = ()
 
+    @property
+    def kind(self) -> ImageKind:
+        """Number of channels, colour, and range of values."""
+        low, high = (float(end) for end in self.value_range)
+        value_range = None if self.pixels.dtype.kind == "f" else (low, high)
+        return ImageKind(len(self.pixels), self.is_colour, value_range)
+
 
 class ReadOptions(BaseModel):
     """How to choose where a file holds more than one (C, Y, X) picture.
@@ -54,7 +90,7 @@ class ReadOptions(BaseModel):
             samples), where the file does not say, such as ``ZYX``. It overrides
             what the file says.
         max_pixels: most values that a file may hold, over all its axes, before it
-            is refused without being decoded.
+            is refused without being decoded; half as many of 32 bits, a quarter of 64.
         allow_constant: read images in which every pixel has the same value.
     """
 

@@ -20,7 +20,7 @@ from actinscope.errors import AmbiguousAxes, ImageEmpty, ImageTooLarge, ImageUnr
 from actinscope.images.model import KNOWN_AXES, Image, ReadOptions, integer_range
 
 _AXIS_NAMES = {"A": "angle", "R": "tile", "H": "lifetime", "P": "phase", "V": "event", "M": "tile"}
-_COLOURS = ("red", "green", "blue")
+COLOURS = ("red", "green", "blue")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,20 +46,25 @@ class Header:
 
     ``axes`` are one letter for each axis of ``shape``, as far as the file says. ``decode``
     is called with the letters that :func:`settle_axes` makes of them, while the file is open.
+    ``pixel_size_um`` is (y, x), where the file says it.
     """
 
     shape: tuple[int, ...]
     axes: str
     dtype: np.dtype[Any]
     decode: Callable[[str], Stored]
+    pixel_size_um: tuple[float, float] | None = None
 
 
-def check_size(path: Path, shape: Sequence[int], max_pixels: int) -> None:
+def check_size(
+    path: Path, shape: Sequence[int], dtype: np.dtype[Any], options: ReadOptions
+) -> None:
     """Refuse a shape from a file's header before anything is decoded.
 
     Raises:
         ImageEmpty: an axis has length zero.
-        ImageTooLarge: more values than ``max_pixels``.
+        ImageTooLarge: more values than ``options.max_pixels``, or more bytes than so many
+            values of 16 bits.
         ImageUnreadable: a negative length.
     """
     sides = _sizes(shape)
@@ -73,10 +78,11 @@ def check_size(path: Path, shape: Sequence[int], max_pixels: int) -> None:
         raise ImageEmpty(
             f"the image has no pixels ({sides})", where=path, remedy="Remove or replace the file"
         )
-    if math.prod(shape) > max_pixels:
+    limit = options.max_pixels * 2 // max(dtype.itemsize, 2)
+    if math.prod(shape) > limit:
         raise ImageTooLarge(
-            f"the header promises {sides} = {math.prod(shape):,} values, the limit is "
-            f"{max_pixels:,}",
+            f"the header promises {sides} = {math.prod(shape):,} values, the limit is {limit:,}"
+            + (f" of {8 * dtype.itemsize} bits" if dtype.itemsize > 2 else ""),
             where=path,
             remedy="Crop or split the image, or raise max_pixels if the file can be trusted",
         )
@@ -102,7 +108,7 @@ def settle_axes(path: Path, header: Header, options: ReadOptions) -> str:
     """
     shape, axes = header.shape, header.axes
     check_type(path, header.dtype)
-    check_size(path, shape, options.max_pixels)
+    check_size(path, shape, header.dtype, options)
     if options.axes is not None:
         axes = _chosen_axes(path, shape, axes, options.axes)
     lengths = dict(zip(axes, shape, strict=True))
@@ -214,7 +220,7 @@ def to_image(path: Path, stored: Stored, options: ReadOptions) -> Image:
     image = Image(
         path=path,
         pixels=pixels,
-        channel_names=_COLOURS if is_colour else _full_names(names, len(pixels)),
+        channel_names=COLOURS if is_colour else _full_names(names, len(pixels)),
         pixel_size_um=stored.pixel_size_um,
         is_colour=is_colour,
         value_range=(low * scale, high * scale),
@@ -318,7 +324,8 @@ def _content_notes(image: Image, allow_constant: bool) -> list[str]:
         if bad:
             notes.append(f"{bad} of {pixels.size} values are not finite (NaN or infinite)")
         flat = [
-            not c[f].size or c[f].min() == c[f].max() for c, f in zip(pixels, finite, strict=True)
+            c.min(where=f, initial=np.inf) >= c.max(where=f, initial=-np.inf)
+            for c, f in zip(pixels, finite, strict=True)
         ]
     else:
         flat = [channel.min() == channel.max() for channel in pixels]

@@ -1,4 +1,4 @@
-"""PNG, JPEG and BMP: Pillow checks the file, the values come as they are stored.
+"""PNG, JPEG, BMP, GIF and WebP: Pillow checks the file, the values come as they are stored.
 
 Pillow alone would keep 8 bits of 16-bit RGB PNG and refuses JPEG of more than 8 bits; these
 are decoded by imagecodecs. 1-, 2- and 4-bit grey stays 0..1, 0..3 and 0..15, palettes become
@@ -21,11 +21,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.errors import ImageUnreadable
+from actinscope.errors import ImageTooLarge, ImageUnreadable
 from actinscope.images.planes import Header, Stored
 
 # A broken EXIF block says nothing about the picture beside it.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
+# Sizes are checked here, by a limit of our own.
+warnings.filterwarnings("ignore", message="Image size .* exceeds limit", category=RuntimeWarning)
 
 _GREY, _PALETTE = 0, 3  # PNG colour types
 _PNG_COLOURS = {2, _PALETTE, 6}
@@ -33,6 +35,7 @@ _NOT_FRAMES = {0xC4, 0xC8, 0xCC}
 # In compressed data FF is followed by 00 (stuffing), D0..D7 (restart) or FF (fill).
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _LOSSY = "JPEG is lossy: values are not exactly those that were measured"
+_MOST_SCANS = 64
 _NOT_TURNED = "EXIF rotation flag not applied: pixels are as stored"
 _ORIENTATION = 274
 # The modes in which Pillow unpacks a bitmap's pixels correctly. It takes 8-bit pixels for
@@ -53,12 +56,7 @@ def open_png(path: Path, *, as_mask: bool = False) -> Iterator[Header]:
         depth, colour = stream.read(26)[24:26]
         stream.seek(0)
         picture = PngImageFile(stream)
-        if picture.is_animated:
-            raise ImageUnreadable(
-                "an animated PNG holds several pictures",
-                where=path,
-                remedy="Save its frames as separate files",
-            )
+        _refuse_animation(path, picture, "PNG")
         keep_numbers = as_mask and colour == _PALETTE
         is_colour = colour in _PNG_COLOURS and not keep_numbers
 
@@ -174,6 +172,72 @@ def open_bmp(path: Path, *, as_mask: bool = False) -> Iterator[Header]:
         )
 
 
+@contextmanager
+def open_gif(path: Path) -> Iterator[Header]:
+    """A GIF file of one frame: its colours, or one channel where all of them are grey.
+
+    Raises:
+        ImageUnreadable: animated.
+    """
+    from PIL.GifImagePlugin import GifImageFile
+
+    with path.open("rb") as stream:
+        picture = GifImageFile(stream)
+        _refuse_animation(path, picture, "GIF")
+        table = np.array(picture.getpalette() or [], np.uint8).reshape(-1, 3)
+        is_colour = bool(np.any(table != table[:, :1]))
+
+        def decode(axes: str) -> Stored:
+            array = np.asarray(picture.convert("RGB" if is_colour else "L"))
+            notes = ("GIF keeps at most 256 colours or greys of what was measured",)
+            return Stored(array, axes, is_colour=is_colour, notes=notes)
+
+        dtype = np.dtype(np.uint8)
+        yield _header(picture.height, picture.width, dtype, decode, is_colour=is_colour)
+
+
+@contextmanager
+def open_webp(path: Path) -> Iterator[Header]:
+    """A WebP file of one frame, always in colour.
+
+    Raises:
+        ImageUnreadable: animated.
+    """
+    from PIL.Image import DecompressionBombError
+    from PIL.WebPImagePlugin import WebPImageFile
+
+    data = path.read_bytes()
+    (length,) = struct.unpack_from("<I", data, 4)
+    if length + 8 > len(data):
+        raise EOFError("it is shorter than it says")
+    try:
+        picture = WebPImageFile(io.BytesIO(data))
+    except DecompressionBombError as error:
+        raise ImageTooLarge(
+            f"the picture is larger than WebP files are read ({error})",
+            where=path,
+            remedy="Save it as TIFF or PNG",
+        ) from error
+    _refuse_animation(path, picture, "WebP")
+
+    def decode(axes: str) -> Stored:
+        array, notes = _without_alpha(np.asarray(picture))
+        if b"VP8L" not in data[:4096]:
+            notes.append("WebP is lossy: values are not exactly those that were measured")
+        return Stored(array, axes, is_colour=True, notes=tuple(notes))
+
+    yield _header(picture.height, picture.width, np.dtype(np.uint8), decode, is_colour=True)
+
+
+def _refuse_animation(path: Path, picture: Any, kind: str) -> None:
+    if picture.is_animated:
+        raise ImageUnreadable(
+            f"an animated {kind} holds several pictures",
+            where=path,
+            remedy="Save its frames as separate files",
+        )
+
+
 def _palette(picture: Any) -> NDArray[np.uint8]:
     """(n, 3) colours, or (n,) where all of them are grey."""
     raw_mode, data = picture.palette.getdata()  # BGR, or BGRX with a byte of padding
@@ -213,7 +277,7 @@ def _jpeg_frame(data: bytes) -> tuple[int, int, int, int]:
     All segments are followed to the end mark: libjpeg fills what is missing with grey, and
     skips what does not fit.
     """
-    frame, at = None, 2
+    frame, at, scans = None, 2, 0
     while data[at : at + 2] != b"\xff\xd9":
         marker = data[at + 1]
         if data[at] != 0xFF:
@@ -226,6 +290,9 @@ def _jpeg_frame(data: bytes) -> tuple[int, int, int, int]:
         (length,) = struct.unpack_from(">H", data, at + 2)
         at += 2 + length
         if marker == 0xDA:
+            scans += 1
+            if scans > _MOST_SCANS:  # each goes over all pixels
+                raise ValueError(f"it has more than {_MOST_SCANS} scans")
             found = _NEXT_MARKER.search(data, at)
             if found is None:
                 raise EOFError("there is no end mark")

@@ -15,11 +15,13 @@ from actinscope.images.kinds import KIND_OF_SUFFIX, kind_of
 from actinscope.images.model import Image, ReadOptions
 from actinscope.images.npy import open_npy
 from actinscope.images.planes import Header, settle_axes, to_image
-from actinscope.images.raster import open_bmp, open_jpeg, open_png
+from actinscope.images.raster import open_bmp, open_gif, open_jpeg, open_png, open_webp
 from actinscope.images.tiff import open_tiff
 from actinscope.images.vendor import open_vendor
 
 _DEFAULT = ReadOptions()
+_RASTERS = {"PNG": open_png, "JPEG": open_jpeg, "BMP": open_bmp}
+_SAME_AS_MASK = {"GIF": open_gif, "WebP": open_webp}
 
 
 def read_image(path: Path, options: ReadOptions = _DEFAULT) -> Image:
@@ -51,6 +53,18 @@ def image_shape(path: Path, options: ReadOptions = _DEFAULT) -> tuple[int, int]:
     with _one_error(path, kind), _open(path, kind, options) as header:
         axes = settle_axes(path, header, options)
         return header.shape[axes.index("Y")], header.shape[axes.index("X")]
+
+
+def image_pixel_size(path: Path, options: ReadOptions = _DEFAULT) -> tuple[float, float] | None:
+    """``Image.pixel_size_um`` of what :func:`read_image` gives, without decoding a pixel.
+
+    Raises:
+        ImageUnreadable, AmbiguousAxes: as :func:`read_image`, by the header.
+    """
+    path = Path(path)
+    kind = kind_of(path)
+    with _one_error(path, kind), _open(path, kind, options) as header:
+        return header.pixel_size_um
 
 
 def read_label_mask(path: Path) -> NDArray[Any]:
@@ -88,6 +102,7 @@ def _read(path: Path, options: ReadOptions, *, as_mask: bool) -> Image:
     with _one_error(path, kind):
         with _open(path, kind, options, as_mask=as_mask) as header:
             stored = header.decode(settle_axes(path, header, options))
+            stored = replace(stored, pixel_size_um=header.pixel_size_um)
         claimed = KIND_OF_SUFFIX.get(path.suffix.lower(), kind)
         if claimed != kind:
             note = f"the name says {claimed}, the content is {kind}: read as {kind}"
@@ -100,12 +115,10 @@ def _open(
 ) -> AbstractContextManager[Header]:
     if kind == "TIFF":
         return open_tiff(path, options, as_mask=as_mask)
-    if kind == "PNG":
-        return open_png(path, as_mask=as_mask)
-    if kind == "JPEG":
-        return open_jpeg(path, as_mask=as_mask)
-    if kind == "BMP":
-        return open_bmp(path, as_mask=as_mask)
+    if kind in _RASTERS:
+        return _RASTERS[kind](path, as_mask=as_mask)
+    if kind in _SAME_AS_MASK:
+        return _SAME_AS_MASK[kind](path)
     if kind == "NPY":
         return open_npy(path, options)
     return open_vendor(path, kind, options)

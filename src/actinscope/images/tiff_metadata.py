@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
 from actinscope.images.kinds import kind_of
+from actinscope.images.ome import local_name
 
 _LONGEST_SOFTWARE = 80
+_LARGEST_OF_MICROSCOPES = 10.0  # in um: 2,540 dots per inch
 _MICROMETRES = {
     "µm": 1.0,
     "μm": 1.0,
@@ -29,88 +31,85 @@ _MICROMETRES = {
 }
 
 
-def significant_bits(tif: Any, page: Any, scene: int) -> int | None:
+def significant_bits(page: Any, ome: Element | None) -> int | None:
     """Bits in use of an unsigned type: OME SignificantBits, else the bits as packed."""
-    pixels = _ome_pixels(tif, scene)
-    if pixels is not None:
-        given = pixels.get("SignificantBits", "")
-        if given.isdecimal() and int(given) > 0:
-            return int(given)
+    given = "" if ome is None else ome.get("SignificantBits", "")
+    if given.isdecimal() and int(given) > 0:
+        return int(given)
     bits = page.bitspersample
     return bits if isinstance(bits, int) else None
 
 
-def channel_names(tif: Any, series: Any, scene: int) -> tuple[str, ...]:
+def channel_names(
+    tif: Any, shape: tuple[int, ...], axes: str, ome: Element | None
+) -> tuple[str, ...]:
     """Channel names from OME-XML, or ImageJ's slice labels where slices are channels."""
-    pixels = _ome_pixels(tif, scene)
-    if pixels is not None:
-        channels = [node for node in pixels if _local(node.tag) == "Channel"]
-        return tuple(node.get("Name", "") for node in channels)
-    if tif.is_imagej and series.axes.startswith("C") and len(series.shape) == 3:
+    if ome is not None:
+        return tuple(node.get("Name", "") for node in ome if local_name(node) == "Channel")
+    if tif.is_imagej and axes.startswith("C") and len(shape) == 3:
         labels = (tif.imagej_metadata or {}).get("Labels")
-        if isinstance(labels, list) and len(labels) == series.shape[0]:
+        if isinstance(labels, list) and len(labels) == shape[0]:
             return tuple(str(label or "") for label in labels)
     return ()
 
 
-def pixel_size_um(tif: Any, page: Any, scene: int) -> tuple[float, float] | None:
-    """Pixel size (y, x) in micrometres; None where OME or ImageJ metadata have none.
+def pixel_size_um(tif: Any, page: Any, ome: Element | None) -> tuple[float, float] | None:
+    """Pixel size (y, x) in micrometres: of OME, LSM, STK or ImageJ, else of the resolution tags.
 
-    The resolution tags of other TIFF files are not used: they mostly hold the dots
-    per inch of some screen.
+    The tags mostly hold the dots per inch of some screen or printer: sizes above those of a
+    microscope count as not given.
     """
-    pixels = _ome_pixels(tif, scene)
-    if pixels is not None:
-        return _pair(
-            *(
-                _in_micrometres(
-                    pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm")
-                )
-                for axis in "YX"
+    if ome is not None:
+        found = _pair(
+            _in_micrometres(
+                ome.get(f"PhysicalSize{axis}"), ome.get(f"PhysicalSize{axis}Unit", "µm")
             )
+            for axis in "YX"
         )
-    if tif.is_imagej:
-        unit = str((tif.imagej_metadata or {}).get("unit", ""))
-        return _pair(*(_from_resolution(page, tag, unit) for tag in (283, 282)))
-    return None
+        if found is not None:
+            return found
+    if tif.is_lsm:
+        return _pair(
+            _in_micrometres((tif.lsm_metadata or {}).get(f"VoxelSize{axis}"), "m") for axis in "YX"
+        )
+    if tif.is_stk:
+        stk = tif.stk_metadata or {}
+        unit = str(stk.get("CalibrationUnits", ""))
+        return _pair(_in_micrometres(stk.get(f"{axis}Calibration"), unit) for axis in "YX")
+    if tif.is_imagej and "unit" in (tif.imagej_metadata or {}):
+        unit = str(tif.imagej_metadata["unit"])
+        is_chosen = unit != "inch"  # ImageJ's word where it was told nothing
+    else:
+        unit = {2: "inch", 3: "cm"}.get(page.tags.valueof(296, default=2), "")
+        is_chosen = False
+    found = _pair(_in_micrometres(_per_pixel(page, tag), unit) for tag in (283, 282))
+    if found is not None and not is_chosen and max(found) > _LARGEST_OF_MICROSCOPES:
+        return None
+    return found
 
 
-def _from_resolution(page: Any, tag: int, unit: str) -> float | None:
+def _per_pixel(page: Any, tag: int) -> float | None:
     value = page.tags.valueof(tag)
     if not isinstance(value, tuple) or len(value) != 2 or not value[0]:
         return None
-    return _in_micrometres(value[1] / value[0], unit)
+    return float(value[1] / value[0])
 
 
-def _in_micrometres(value: str | float | None, unit: str) -> float | None:
+def _in_micrometres(value: Any, unit: str) -> float | None:
     factor = _MICROMETRES.get(unit) or _MICROMETRES.get(unit.lower())
-    if value is None or factor is None:
+    if factor is None:
         return None
     try:
         return float(value) * factor
-    except ValueError:
+    except (TypeError, ValueError):
         return None
 
 
-def _pair(y: float | None, x: float | None) -> tuple[float, float] | None:
+def _pair(sizes: Iterable[float | None]) -> tuple[float, float] | None:
+    y, x = sizes
     if y is None or x is None or not (0 < y < 1e6 and 0 < x < 1e6):
         return None
     return y, x
-
-
-def _ome_pixels(tif: Any, scene: int) -> ElementTree.Element | None:
-    """The Pixels element of one image of the OME-XML, where the file has one."""
-    if not tif.is_ome or not tif.ome_metadata:
-        return None
-    root = ElementTree.fromstring(tif.ome_metadata)
-    images = [node for node in root if _local(node.tag) == "Image"]
-    if scene >= len(images):
-        return None
-    return next((node for node in images[scene] if _local(node.tag) == "Pixels"), None)
-
-
-def _local(tag: str) -> str:
-    return tag.rsplit("}", 1)[-1]
 
 
 def file_facts(path: Path) -> Mapping[str, str]:

@@ -108,7 +108,7 @@ def _fingerprints(request: PaperRequest, reader: CropReader, progress: Progress)
             "images itself"
         )
     keep = request.recipe.split.keep_copies
-    found = fingerprint_study(study, reader, progress, observing=keep)
+    found = fingerprint_study(study, reader, progress, observing=keep, training=request.recipe)
     if not keep:
         return found
     near = near_duplicates(

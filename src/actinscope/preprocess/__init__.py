@@ -8,7 +8,7 @@ it returns is stored with the model and is the only way from an image to network
 from __future__ import annotations
 
 from actinscope.preprocess.augmentation import AugmentSettings, augment
-from actinscope.preprocess.fit import fit_preprocess
+from actinscope.preprocess.fit import fit_preprocess, require_one_kind
 from actinscope.preprocess.pipeline import Preprocess
 from actinscope.preprocess.settings import NetworkInput, PreprocessSettings
 
@@ -19,4 +19,5 @@ __all__ = [
     "PreprocessSettings",
     "augment",
     "fit_preprocess",
+    "require_one_kind",
 ]

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from actinscope.errors import SettingsError, StudyError
 from actinscope.preprocess.channels import MOST_PLANES, choose_planes, list_channels, planes_of
-from actinscope.preprocess.intensity import PixelPool, depth_text, nominal_range
+from actinscope.preprocess.intensity import PixelPool
 from actinscope.preprocess.pipeline import Preprocess
 from actinscope.preprocess.settings import ColourOrder, NetworkInput, PreprocessSettings
 
 if TYPE_CHECKING:
-    from actinscope.images import Image
+    from actinscope.images import Image, ImageKind
 
 _Policy = Literal["divide", "percentile", "per_image", "fixed"]
 _EIGHT_BIT = 255.0
+# Of the nominal range: where the darkest pixels lie above it, an offset takes the contrast.
+_MOST_OFFSET = 0.1
 
 
 class _Study(NamedTuple):
@@ -24,8 +27,38 @@ class _Study(NamedTuple):
     names: tuple[str, ...]
     planes: tuple[int, ...]
     joint_colour: bool
-    value_range: tuple[float, float] | None
-    policy: _Policy
+    kind: ImageKind
+
+
+def require_one_kind(
+    names: Sequence[str], kinds: Sequence[ImageKind], settings: PreprocessSettings
+) -> None:
+    """Refuse images that cannot be trained together; ``kinds`` are those of ``names``.
+
+    Channels must agree in any case, bit depths unless every image is scaled by itself.
+
+    Raises:
+        StudyError: names all images unlike most others.
+    """
+    any_depth = settings.intensity == "per_image"
+    compared = [kind._replace(value_range=None) if any_depth else kind for kind in kinds]
+    counts = [kind for kind, _ in Counter(compared).most_common()]
+    if len(counts) < 2:
+        return
+    usual, *others = counts
+    lists = []
+    for odd in others:
+        own = [name for name, kind in zip(names, compared, strict=True) if kind == odd]
+        text = kinds[compared.index(odd)].text
+        lists.append(f"{text}: {', '.join(dict.fromkeys(own))}")
+    same_channels = len({kind[:2] for kind in kinds}) == 1
+    raise StudyError(
+        f"most images are {kinds[compared.index(usual)].text}, and these are not: "
+        + "; ".join(lists),
+        remedy="Give --intensity per-image, or leave them out with --exclude NAME"
+        if same_channels
+        else "Save them like the others, or leave them out with --exclude NAME",
+    )
 
 
 def fit_preprocess(
@@ -42,27 +75,28 @@ def fit_preprocess(
     """
     study: _Study | None = None
     pool: PixelPool | None = None
+    any_depth = settings.intensity == "per_image"
     for image in images:
         if study is None or pool is None:
             study = _first(image, settings)
             pool = PixelPool(len(study.planes))
-        pool.add(image.pixels[list(_checked_planes(image, study))])
+        pool.add(image.pixels[list(_checked_planes(image, study, any_depth=any_depth))])
     if study is None or pool is None:
         raise StudyError(
             "there are no training images", remedy="Check the data folder and the split"
         )
-    low, high = _ranges(study, pool, settings)
+    policy, low, high = _ranges(study, pool, settings)
     channels, mean, std, order = _network_side(len(study.planes), settings, network)
     fitted = Preprocess(
         channel_names=study.names,
         planes=study.planes,
         joint_colour=study.joint_colour,
-        intensity=study.policy,
+        intensity=policy,
         low=low,
         high=high,
         low_percentile=settings.low_percentile,
         high_percentile=settings.high_percentile,
-        value_range=study.value_range,
+        value_range=study.kind.value_range,
         size=network.size,
         resize=settings.resize,
         network_channels=channels,
@@ -77,19 +111,11 @@ def fit_preprocess(
 def _first(image: Image, settings: PreprocessSettings) -> _Study:
     names = tuple(image.channel_names)
     planes = choose_planes(names, settings.channels, adapt=settings.adapt_first_convolution)
-    value_range = nominal_range(image)
-    policy: _Policy
-    if settings.intensity != "auto":
-        policy = settings.intensity
-    elif value_range is not None and value_range[1] <= _EIGHT_BIT:
-        policy = "divide"
-    else:
-        policy = "percentile"
     joint = image.is_colour and len(planes) == 3
-    return _Study(names, planes, joint, value_range, policy)
+    return _Study(names, planes, joint, image.kind)
 
 
-def _checked_planes(image: Image, study: _Study) -> tuple[int, ...]:
+def _checked_planes(image: Image, study: _Study, *, any_depth: bool) -> tuple[int, ...]:
     if image.pixels.shape[0] != len(study.names):
         raise StudyError(
             f"has the channels {list_channels(image.channel_names)} where images before it "
@@ -97,10 +123,9 @@ def _checked_planes(image: Image, study: _Study) -> tuple[int, ...]:
             where=image.path,
             remedy="Use images with the same channels throughout a study",
         )
-    found = nominal_range(image)
-    if study.policy != "per_image" and found != study.value_range:
+    if not any_depth and image.kind.value_range != study.kind.value_range:
         raise StudyError(
-            f"is {depth_text(found)} where images before it are {depth_text(study.value_range)}",
+            f"is {image.kind.depth} where images before it are {study.kind.depth}",
             where=image.path,
             remedy="Use files of one bit depth, or set intensity to 'per_image'",
         )
@@ -110,7 +135,8 @@ def _checked_planes(image: Image, study: _Study) -> tuple[int, ...]:
 
 def _ranges(
     study: _Study, pool: PixelPool, settings: PreprocessSettings
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
+) -> tuple[_Policy, tuple[float, ...], tuple[float, ...]]:
+    """The policy, and the values of each plane that become 0 and 1."""
     count = len(study.planes)
     if all(low >= high for low, high in zip(pool.lowest, pool.highest, strict=True)):
         raise StudyError(
@@ -118,16 +144,20 @@ def _ranges(
             where="intensity",
             remedy="Check that the right files and the right channels are used",
         )
-    if study.policy == "per_image":
-        return (), ()
-    if study.policy == "fixed":
+    if settings.intensity == "per_image":
+        return "per_image", (), ()
+    if settings.intensity == "fixed":
         assert settings.fixed_low is not None and settings.fixed_high is not None
-        return (settings.fixed_low,) * count, (settings.fixed_high,) * count
-    if study.policy == "divide":
-        return (0.0,) * count, (_nominal_maximum(study, pool),) * count
+        return "fixed", (settings.fixed_low,) * count, (settings.fixed_high,) * count
     pairs = pool.percentiles(
         settings.low_percentile, settings.high_percentile, joint=study.joint_colour
     )
+    darkest = min(low for low, _ in pairs)
+    if settings.intensity == "divide" or (
+        settings.intensity == "auto" and _uses_its_type(study.kind.value_range, darkest)
+    ):
+        low, high = _nominal_ends(study, pool)
+        return "divide", (low,) * count, (high,) * count
     for plane, (low, high) in zip(study.planes, pairs, strict=True):
         if low >= high:
             raise StudyError(
@@ -137,20 +167,30 @@ def _ranges(
                 remedy="Leave the channel out, choose percentiles further apart, "
                 "or set intensity to 'fixed'",
             )
-    return tuple(low for low, _ in pairs), tuple(high for _, high in pairs)
+    return "percentile", tuple(low for low, _ in pairs), tuple(high for _, high in pairs)
 
 
-def _nominal_maximum(study: _Study, pool: PixelPool) -> float:
-    maximum = 1.0 if study.value_range is None else study.value_range[1]
-    found = max(pool.highest)
-    if found > maximum:
-        raise StudyError(
-            f"pixel values reach {found:g}, beyond the nominal maximum {maximum:g} of "
-            f"{depth_text(study.value_range)} files",
-            where="intensity",
-            remedy="Set intensity to 'percentile' or 'fixed'",
-        )
-    return maximum
+def _uses_its_type(value_range: tuple[float, float] | None, darkest: float) -> bool:
+    """Whether pixels of up to 8 bits, from 0, use the lower end of what they can hold."""
+    if value_range is None or value_range[0] < 0 or value_range[1] > _EIGHT_BIT:
+        return False
+    return darkest <= _MOST_OFFSET * value_range[1]
+
+
+def _nominal_ends(study: _Study, pool: PixelPool) -> tuple[float, float]:
+    ends = (0.0, 1.0) if study.kind.value_range is None else study.kind.value_range
+    for found, end, is_beyond in (
+        (min(pool.lowest), ends[0], min(pool.lowest) < ends[0]),
+        (max(pool.highest), ends[1], max(pool.highest) > ends[1]),
+    ):
+        if is_beyond:
+            raise StudyError(
+                f"pixel values reach {found:g}, beyond the nominal end {end:g} of "
+                f"{study.kind.depth} files",
+                where="intensity",
+                remedy="Set intensity to 'percentile' or 'fixed'",
+            )
+    return ends
 
 
 def _network_side(
@@ -201,11 +241,13 @@ def _describe_intensity(fitted: Preprocess) -> str:
     percentiles = f"percentiles {fitted.low_percentile:g} and {fitted.high_percentile:g}"
     if fitted.intensity == "per_image":
         return f"{percentiles} of each image mapped to 0 and 1"
-    if fitted.intensity == "divide":
+    if fitted.intensity == "divide" and not fitted.low[0]:
         return f"pixel values divided by {fitted.high[0]:g}"
     pairs = list(zip(fitted.low, fitted.high, strict=True))
     if len(set(pairs)) == 1:
         pairs = pairs[:1]
     text = ", ".join(f"{low:g} to {high:g}" for low, high in pairs)
-    source = "fixed" if fitted.intensity == "fixed" else f"{percentiles} of the training part"
+    source = {"fixed": "fixed", "divide": "the ends of their type"}.get(
+        fitted.intensity, f"{percentiles} of the training part"
+    )
     return f"pixel values {text} ({source}) mapped to 0..1"

@@ -3,36 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from actinscope.images import Image
 
 # Values beyond this are treated as this, so that differences stay finite in float64.
 _LARGEST = 1e300
 _PIXELS_PER_IMAGE = 1 << 14
 _PIXELS_IN_POOL = 1 << 22
 _EXACT_PIXELS = 1 << 22
-
-
-def nominal_range(image: Image) -> tuple[float, float] | None:
-    """Nominal value range of the file's type; None for floating point, which has none."""
-    if image.pixels.dtype.kind == "f":
-        return None
-    return (float(image.value_range[0]), float(image.value_range[1]))
-
-
-def depth_text(value_range: tuple[float, float] | None) -> str:
-    """A value range for people: ``16-bit (0 to 65535)``."""
-    if value_range is None:
-        return "floating point"
-    low, high = value_range
-    bits = math.log2(high - low + 1) if high > low else 0.0
-    span = f"{low:.0f} to {high:.0f}"
-    return f"{bits:.0f}-bit ({span})" if bits == round(bits) else f"values {span}"
 
 
 class PixelPool:

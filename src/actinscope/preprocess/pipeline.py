@@ -10,12 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from actinscope.errors import ImageEmpty, ImageError
 from actinscope.preprocess.channels import planes_of
-from actinscope.preprocess.intensity import (
-    depth_text,
-    image_percentiles,
-    nominal_range,
-    scale_plane,
-)
+from actinscope.preprocess.intensity import image_percentiles, scale_plane
 from actinscope.preprocess.settings import ColourOrder
 
 if TYPE_CHECKING:
@@ -166,11 +161,11 @@ class Preprocess(BaseModel):
         return list(zip(self.low, self.high, strict=True))
 
     def _check_depth(self, image: Image) -> None:
-        found = nominal_range(image)
-        if self.intensity == "per_image" or found == self.value_range:
+        if self.intensity == "per_image" or image.kind.value_range == self.value_range:
             return
+        expected = image.kind._replace(value_range=self.value_range)
         raise ImageError(
-            f"is {depth_text(found)} where {depth_text(self.value_range)} was expected, "
+            f"is {image.kind.depth} where {expected.depth} was expected, "
             "so its brightness means something else",
             where=image.path,
             remedy="Use files as the microscope wrote them, of the same bit depth as the "

@@ -43,11 +43,12 @@ class PreprocessSettings(BaseModel):
     Attributes:
         channels: ``"auto"`` takes all channels in file order; otherwise the channels by
             name (upper and lower case alike) or by number, the first being 1.
-        intensity: where 0 and 1 lie. ``divide``: 0 and the largest value of the file's
-            type (255 for 8-bit). ``percentile``: two percentiles pooled over the training
-            part, per channel. ``per_image``: the same percentiles of each image by itself.
-            ``fixed``: ``fixed_low`` and ``fixed_high``. ``auto``: ``divide`` for files of
-            up to 8 bits, ``percentile`` for all others.
+        intensity: where 0 and 1 lie. ``divide``: the smallest and the largest value of the
+            file's type (0 and 255 for 8-bit). ``percentile``: two percentiles pooled over the
+            training part, per channel. ``per_image``: the same percentiles of each image by
+            itself. ``fixed``: ``fixed_low`` and ``fixed_high``. ``auto``: ``divide`` for files
+            of up to 8 bits without a sign whose darkest pixels lie in the lowest tenth;
+            ``percentile`` for all others.
         low_percentile: per cent of the pixels that become 0.
         high_percentile: per cent of the pixels below the value that becomes 1.
         fixed_low: pixel value that becomes 0; only with ``intensity="fixed"``.

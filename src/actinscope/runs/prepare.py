@@ -16,7 +16,7 @@ from actinscope.cells import CropReader
 from actinscope.images import Image
 from actinscope.networks import NetworkEntry
 from actinscope.predict import ScaledImages, require_free_columns
-from actinscope.preprocess import NetworkInput, Preprocess, fit_preprocess
+from actinscope.preprocess import NetworkInput, Preprocess, fit_preprocess, require_one_kind
 from actinscope.progress import Progress, StepCounter
 from actinscope.requests import StudySource
 from actinscope.study import (
@@ -91,11 +91,25 @@ def _listed(source: StudySource, recipe: Recipe) -> Manifest:
 
 
 def fingerprint_study(
-    manifest: Manifest, reader: CropReader, progress: Progress, *, observing: bool = False
+    manifest: Manifest,
+    reader: CropReader,
+    progress: Progress,
+    *,
+    observing: bool = False,
+    training: Recipe | None = None,
 ) -> Fingerprints:
-    """Read every image once: who is broken, who is a duplicate, and what the audit needs."""
+    """Read every image once: who is broken, who is a duplicate, and what the audit needs.
+
+    Raises:
+        StudyError: nothing could be read, or images cannot be trained together as ``training``
+            asks for.
+    """
     counter = StepCounter(progress, "Reading images")
-    return fingerprint(manifest, reader=reader, progress=counter, observing=observing)
+    found = fingerprint(manifest, reader=reader, progress=counter, observing=observing)
+    if training is not None:
+        names = [record.name for record in found.manifest.records]
+        require_one_kind(names, found.kinds, training.preprocess)
+    return found
 
 
 def prepare(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from actinscope.cells import CropReader
 from actinscope.errors import ImageError, StudyError
+from actinscope.images import ImageKind
 from actinscope.study.image_statistics import ImageStatistics, measure_statistics
 from actinscope.study.records import Manifest, Record
 from actinscope.wording import enumerate_some
@@ -40,6 +41,7 @@ class Fingerprints:
         manifest: the readable records, each with its ``pixel_hash``.
         problems: the others, in the order of the manifest.
         duplicates: names of records with the same pixels, one tuple for each set.
+        kinds: channels and bit depth of each readable record, in the order of ``manifest``.
         changed: names of records whose pixels are not those that the manifest recorded.
         observations: what the audit needs of each readable record, in the order of
             ``manifest``; empty where it was not asked for.
@@ -48,6 +50,7 @@ class Fingerprints:
     manifest: Manifest
     problems: tuple[FileProblem, ...]
     duplicates: tuple[tuple[str, ...], ...]
+    kinds: tuple[ImageKind, ...] = ()
     changed: tuple[str, ...] = ()
     observations: tuple[ImageStatistics, ...] = ()
 
@@ -83,6 +86,7 @@ def fingerprint(
     """
     kept: list[Record] = []
     problems: list[FileProblem] = []
+    kinds: list[ImageKind] = []
     changed: list[str] = []
     observations: list[ImageStatistics] = []
     total = len(manifest.records)
@@ -95,7 +99,8 @@ def fingerprint(
             if isinstance(result, FileProblem):
                 problems.append(result)
             else:
-                pixel_hash, observation = result
+                pixel_hash, kind, observation = result
+                kinds.append(kind)
                 kept.append(replace(record, pixel_hash=pixel_hash))
                 if record.pixel_hash not in ("", pixel_hash):
                     changed.append(record.title)
@@ -110,6 +115,7 @@ def fingerprint(
         manifest=replace(manifest, records=tuple(kept)),
         problems=tuple(problems),
         duplicates=_duplicates(kept),
+        kinds=tuple(kinds),
         changed=tuple(changed),
         observations=tuple(observations),
     )
@@ -117,12 +123,13 @@ def fingerprint(
 
 def _look(
     record: Record, reader: CropReader, observing: bool
-) -> tuple[str, ImageStatistics | None] | FileProblem:
+) -> tuple[str, ImageKind, ImageStatistics | None] | FileProblem:
     try:
         image = reader.read(record.path, record.region)
     except ImageError as error:
         return FileProblem(record.path, record.title, str(error))
-    return hash_of_pixels(image.pixels), measure_statistics(record, image) if observing else None
+    statistics = measure_statistics(record, image) if observing else None
+    return hash_of_pixels(image.pixels), image.kind, statistics
 
 
 def hash_of_pixels(pixels: NDArray[Any]) -> str:

@@ -180,7 +180,9 @@ def _begin(request: TrainRequest, progress: Progress) -> _Work:
     manifest = replace(
         manifest, records=tuple(replace(record, part="") for record in manifest.records)
     )
-    fingerprints = fingerprint_study(manifest, reader, progress, observing=observing)
+    fingerprints = fingerprint_study(
+        manifest, reader, progress, observing=observing, training=recipe
+    )
     for name, message in fingerprints.unreadable:
         progress.say(f"left out: {name}: {message}")
     audited = None

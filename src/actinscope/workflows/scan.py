@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from actinscope.cells import CropReader
-from actinscope.errors import SplitError
+from actinscope.errors import SplitError, StudyError
 from actinscope.images import ReadOptions
+from actinscope.preprocess import PreprocessSettings, require_one_kind
 from actinscope.progress import Progress
 from actinscope.requests import ScanRequest
 from actinscope.runs import fingerprint_study, read_study, require_new_file
@@ -41,6 +42,11 @@ def scan_study(request: ScanRequest, progress: Progress) -> ScanOutcome:
     lines = [f"{output}: {len(found.manifest.records)} images", *_count_lines(found.manifest)]
     lines += [f"note: {note}" for note in found.manifest.notes]
     lines += [f"same pixels: {', '.join(names)}" for names in found.duplicates]
+    try:
+        names = [record.name for record in found.manifest.records]
+        require_one_kind(names, found.kinds, PreprocessSettings())
+    except StudyError as error:
+        lines.append(f"not ready for training: {error}")
     try:
         parts = split(found.manifest, seed=request.seed)
     except SplitError as error:

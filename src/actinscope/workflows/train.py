@@ -104,7 +104,9 @@ def train_study(request: TrainRequest, progress: Progress) -> TrainOutcome:
     import_in_background()
     reader = CropReader(request.recipe.images, keep_in=request.output.parent)
     observing = request.recipe.audit or request.recipe.split.keep_copies
-    fingerprints = fingerprint_study(manifest, reader, progress, observing=observing)
+    fingerprints = fingerprint_study(
+        manifest, reader, progress, observing=observing, training=request.recipe
+    )
     return train_on_parts(
         request, network, fingerprints, None, reader=reader, progress=progress, started=started
     )

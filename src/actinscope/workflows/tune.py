@@ -118,7 +118,11 @@ def tune_study(request: TuneRequest, progress: Progress) -> TuneOutcome:
         progress.say(notice)
     reader = CropReader(recipe.images, keep_in=request.output.parent)
     fingerprints = fingerprint_study(
-        read_study(request.source, recipe), reader, progress, observing=recipe.split.keep_copies
+        read_study(request.source, recipe),
+        reader,
+        progress,
+        observing=recipe.split.keep_copies,
+        training=recipe,
     )
     for name, message in fingerprints.unreadable:
         progress.say(f"left out: {name}: {message}")
