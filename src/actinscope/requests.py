@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from actinscope.images import ReadOptions
     from actinscope.training import LevelSettings, Recipe
 
-_READING = "reading images that hold more than one picture"
+_READING = "reading images that hold more than one picture, or are several files"
 READING = OptionGroup(
     "reading",
     tuple(
@@ -33,6 +33,14 @@ READING = OptionGroup(
             Option("--time", "N", "time point, from 0", parse=whole),
             Option("--scene", "N", "scene or series, from 0", parse=whole),
             Option("--axes", "LETTERS", "order of axes such as ZYX or CYX", parse=str),
+            Option(
+                "--channel-pattern",
+                "PATTERN",
+                "what differs in the names of files that are channels or z planes of one image, "
+                "such as {DNA|actin} or z{..}; none: every file is an image (default: looked for; "
+                "for a model, as in training)",
+                parse=str,
+            ),
         )
     ),
 )
