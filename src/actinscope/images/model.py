@@ -55,9 +55,9 @@ class ReadOptions(BaseModel):
         axes: the file's axes in order, of the letters T, Z, C, Y, X and S (colour
             samples), where the file does not say, such as ``ZYX``. It overrides
             what the file says.
-        channel_pattern: which part of the file names tells apart the files of one image,
-            as :class:`ChannelPattern` takes it; ``none`` where every file is an image. None
-            looks for it when a study is listed.
+        channel_pattern: what differs in the names of files that are channels or z planes of
+            one image, such as ``{DNA|actin}`` or ``z{..}``; ``none`` where every file is an
+            image. None looks for it when a study is listed; a model has what was found.
         max_pixels: most values that a file may hold, over all its axes, before it
             is refused without being decoded.
         allow_constant: read images in which every pixel has the same value.

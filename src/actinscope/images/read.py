@@ -110,12 +110,10 @@ def _read_set(path: Path, options: ReadOptions) -> Stored:
             image = _one_channel(path, image)
         images.append(image)
         check_size(path, (len(files), *image.pixels.shape), options.max_pixels)
-        if (
-            image.pixels.shape != images[0].pixels.shape
-            or image.pixels.dtype != images[0].pixels.dtype
-        ):
+        made, first = _made(image), _made(images[0])
+        if made != first:
             raise ImageUnreadable(
-                f"its file {file.name} has {_made(image)}, {files[0].name} {_made(images[0])}",
+                f"its file {file.name} has {made}, {files[0].name} {first}",
                 where=path,
                 remedy="Export all files of an image with the same size and type",
             )
