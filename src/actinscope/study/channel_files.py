@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -64,11 +64,13 @@ def join_records(
     for record, own in zip(records, apart, strict=True):
         of_file[record.path].append(own)
     found = join_files({path: frozenset(own) for path, own in of_file.items()}, pattern)
-    together: dict[tuple[Path, Hashable], list[int]] = defaultdict(list)
+    together: dict[tuple[Path, Hashable, int], list[int]] = defaultdict(list)
+    seen: Counter[tuple[Path, Hashable]] = Counter()  # what is listed twice stays so
     files: dict[Path, set[Path]] = defaultdict(set)
     for place, (record, own) in enumerate(zip(records, apart, strict=True)):
         if image := found.image_of.get(record.path):
-            together[image, own].append(place)
+            together[image, own, seen[record.path, own]].append(place)
+            seen[record.path, own] += 1
             files[image].add(record.path)
     torn = [
         image.name
@@ -83,7 +85,7 @@ def join_records(
         )
     joined = [
         (places[0], _one(image, [records[place] for place in places]))
-        for (image, _), places in together.items()
+        for (image, *_), places in together.items()
     ]
     return joined, found.notes
 
