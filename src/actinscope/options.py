@@ -125,3 +125,30 @@ INPUT = (
         parse=intensity,
     ),
 )
+
+_READING = "reading images that hold more than one picture, or are several files"
+READING = OptionGroup(
+    "reading",
+    tuple(
+        replace(one, section=_READING)
+        for one in (
+            Option(
+                "--z",
+                "max|mean|sum|middle|N",
+                "projection of a z-stack, or one plane, from 0 (default: max)",
+                parse=z_planes,
+            ),
+            Option("--time", "N", "time point, from 0", parse=whole),
+            Option("--scene", "N", "scene or series, from 0", parse=whole),
+            Option("--axes", "LETTERS", "order of axes such as ZYX or CYX", parse=str),
+            Option(
+                "--channel-pattern",
+                "PATTERN",
+                "what differs in the names of files that are channels or z planes of one image, "
+                "such as {DNA|actin} or z{..}; none: every file is an image (default: looked for; "
+                "for a model, as in training)",
+                parse=str,
+            ),
+        )
+    ),
+)

@@ -12,30 +12,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from actinscope.names import PAPER_NETWORKS, Precision
-from actinscope.options import INPUT, Option, OptionGroup, minutes, positive, share, whole, z_planes
+from actinscope.options import (
+    INPUT,
+    READING,
+    Option,
+    OptionGroup,
+    minutes,
+    positive,
+    share,
+    whole,
+)
 
 if TYPE_CHECKING:
     from actinscope.images import ReadOptions
     from actinscope.training import LevelSettings, Recipe
 
-_READING = "reading images that hold more than one picture"
-READING = OptionGroup(
-    "reading",
-    tuple(
-        replace(one, section=_READING)
-        for one in (
-            Option(
-                "--z",
-                "max|mean|sum|middle|N",
-                "projection of a z-stack, or one plane, from 0 (default: max)",
-                parse=z_planes,
-            ),
-            Option("--time", "N", "time point, from 0", parse=whole),
-            Option("--scene", "N", "scene or series, from 0", parse=whole),
-            Option("--axes", "LETTERS", "order of axes such as ZYX or CYX", parse=str),
-        )
-    ),
-)
 _LEVEL = Option(
     "--level",
     "COLUMN[:RULE]",

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.errors import ImageEmpty
-from actinscope.images import Image, ReadOptions, Region, read_image
+from actinscope.images import Image, ReadOptions, Region, file_state, read_image
 from actinscope.temporary import nearest_folder
 
 _DEFAULT = ReadOptions()
@@ -199,11 +199,10 @@ class CropReader:
 
 def _state(path: Path) -> tuple[Path, int, int]:
     try:
-        status = path.stat()
+        return path, *file_state(path)
     except (OSError, ValueError):
         # read_image says clearly what is wrong with this name.
         return path, -1, -1
-    return path, status.st_size, status.st_mtime_ns
 
 
 class _PixelFile:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 #: Name of an option without dashes -> its value; what was not given is not there.
 Given = Mapping[str, Any]
 _NO_GROUP = "none"
+_READING = ("z", "time", "scene", "axes", "channel_pattern")
 
 
 def request_of(kind: type, given: Given) -> Any:
@@ -96,7 +97,7 @@ def _recipe_of(given: Given) -> Recipe:
         "training": _renamed(given, epochs="epochs"),
         "preprocess": _renamed(given, channels="channels", intensity="intensity"),
         "levels": _levels(given),
-        "images": _renamed(given, z="z", time="time", scene="scene", axes="axes"),
+        "images": _renamed(given, **{name: name for name in _READING}),
     }
     _reading_of(changes["images"])  # says what is wrong in the words of the command line
     changes = {section: values for section, values in changes.items() if values}
@@ -130,7 +131,7 @@ def _reading_of(given: Given) -> ReadOptions:
     except ValidationError as error:
         first = error.errors()[0]
         message = str(first["msg"]).removeprefix("Value error, ")
-        raise UsageError(f"--{first['loc'][0]}: {message}") from error
+        raise UsageError(f"--{str(first['loc'][0]).replace('_', '-')}: {message}") from error
 
 
 _BUILDERS: dict[str, Callable[[Given], Any]] = {

@@ -6,6 +6,8 @@ object tables and regions of fields are read here too.
 
 from __future__ import annotations
 
+from actinscope.images.image_sets import also_called, file_state, files_of, pattern_of_names
+from actinscope.images.join_files import join_files
 from actinscope.images.kinds import list_images
 from actinscope.images.model import Image, ImageKind, ReadOptions, Region
 from actinscope.images.read import image_shape, read_image, read_label_mask
@@ -16,9 +18,14 @@ __all__ = [
     "ImageKind",
     "ReadOptions",
     "Region",
+    "also_called",
     "file_facts",
+    "file_state",
+    "files_of",
     "image_shape",
+    "join_files",
     "list_images",
+    "pattern_of_names",
     "read_image",
     "read_label_mask",
 ]

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from actinscope.images.image_sets import NO_PATTERN, ChannelPattern
+
 #: Letters that ``--axes`` may use: time, z, channel, row, column, colour sample.
 KNOWN_AXES = "TZCYXS"
 
@@ -89,6 +91,9 @@ class ReadOptions(BaseModel):
         axes: the file's axes in order, of the letters T, Z, C, Y, X and S (colour
             samples), where the file does not say, such as ``ZYX``. It overrides
             what the file says.
+        channel_pattern: what differs in the names of files that are channels or z planes of
+            one image, such as ``{DNA|actin}`` or ``z{..}``; ``none`` where every file is an
+            image. None looks for it when a study is listed; a model has what was found.
         max_pixels: most values that a file may hold, over all its axes, before it
             is refused without being decoded; half as many of 32 bits, a quarter of 64.
         allow_constant: read images in which every pixel has the same value.
@@ -100,6 +105,7 @@ class ReadOptions(BaseModel):
     time: int | None = Field(default=None, ge=0)
     scene: int | None = Field(default=None, ge=0)
     axes: str | None = None
+    channel_pattern: str | None = None
     max_pixels: int = Field(default=400_000_000, ge=1)
     allow_constant: bool = False
 
@@ -108,6 +114,13 @@ class ReadOptions(BaseModel):
     def _z_is_a_plane(cls, value: str | int) -> str | int:
         if isinstance(value, int) and value < 0:
             raise ValueError("a z plane is counted from 0")
+        return value
+
+    @field_validator("channel_pattern")
+    @classmethod
+    def _pattern_is_one(cls, value: str | None) -> str | None:
+        if value is not None and value != NO_PATTERN:
+            ChannelPattern(value)
         return value
 
     @field_validator("axes")

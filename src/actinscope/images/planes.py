@@ -21,6 +21,8 @@ from actinscope.images.model import KNOWN_AXES, Image, ReadOptions, integer_rang
 
 _AXIS_NAMES = {"A": "angle", "R": "tile", "H": "lifetime", "P": "phase", "V": "event", "M": "tile"}
 COLOURS = ("red", "green", "blue")
+#: Note on an image that is read although it shows nothing.
+NOTHING_SHOWN = "every pixel has the same value"
 
 
 @dataclass(frozen=True, eq=False)
@@ -336,7 +338,7 @@ def _content_notes(image: Image, allow_constant: bool) -> list[str]:
                 where=image.path,
                 remedy="Check the exposure and the export, then remove or replace the file",
             )
-        notes.append("every pixel has the same value")
+        notes.append(NOTHING_SHOWN)
     elif not image.is_colour:
         blank = [name for name, is_flat in zip(image.channel_names, flat, strict=True) if is_flat]
         notes.extend(f"channel '{name}' has the same value everywhere" for name in blank)

@@ -8,13 +8,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.errors import ImageError, ImageUnreadable
+from actinscope.images.image_sets import channels_of, files_of, is_set
 from actinscope.images.kinds import KIND_OF_SUFFIX, kind_of
 from actinscope.images.model import Image, ReadOptions
 from actinscope.images.npy import open_npy
-from actinscope.images.planes import Header, settle_axes, to_image
+from actinscope.images.planes import (
+    NOTHING_SHOWN,
+    Header,
+    Stored,
+    check_size,
+    settle_axes,
+    to_image,
+)
 from actinscope.images.raster import open_bmp, open_gif, open_jpeg, open_png, open_webp
 from actinscope.images.tiff import open_tiff
 from actinscope.images.vendor import open_vendor
@@ -25,7 +34,7 @@ _SAME_AS_MASK = {"GIF": open_gif, "WebP": open_webp}
 
 
 def read_image(path: Path, options: ReadOptions = _DEFAULT) -> Image:
-    """Read one picture with the values its file holds.
+    """Read one picture with the values its file holds, or its files where it is an image set.
 
     The kind of file is recognised by its content. Nothing is scaled, stretched or
     converted; ``Image.notes`` lists what was dropped or projected.
@@ -38,7 +47,10 @@ def read_image(path: Path, options: ReadOptions = _DEFAULT) -> Image:
         AmbiguousAxes: a time series, several scenes or axes without a meaning, and
             ``options`` do not choose.
     """
-    return _read(Path(path), options, as_mask=False)
+    path = Path(path)
+    if is_set(path):
+        return to_image(path, _read_set(path, options), options)
+    return _read(path, options, as_mask=False)
 
 
 def image_shape(path: Path, options: ReadOptions = _DEFAULT) -> tuple[int, int]:
@@ -48,7 +60,7 @@ def image_shape(path: Path, options: ReadOptions = _DEFAULT) -> tuple[int, int]:
         ImageUnreadable: missing, forbidden, no image, or a damaged header.
         ImageTooLarge, ImageEmpty, AmbiguousAxes: as :func:`read_image`, by the header.
     """
-    path = Path(path)
+    path = files_of(Path(path))[0]
     kind = kind_of(path)
     with _one_error(path, kind), _open(path, kind, options) as header:
         axes = settle_axes(path, header, options)
@@ -61,7 +73,7 @@ def image_pixel_size(path: Path, options: ReadOptions = _DEFAULT) -> tuple[float
     Raises:
         ImageUnreadable, AmbiguousAxes: as :func:`read_image`, by the header.
     """
-    path = Path(path)
+    path = files_of(Path(path))[0]
     kind = kind_of(path)
     with _one_error(path, kind), _open(path, kind, options) as header:
         return header.pixel_size_um
@@ -95,6 +107,67 @@ def read_label_mask(path: Path) -> NDArray[Any]:
         raise ImageUnreadable("the label mask holds negative labels", where=path, remedy=remedy)
     labels: NDArray[Any] = mask[0]
     return labels
+
+
+def _read_set(path: Path, options: ReadOptions) -> Stored:
+    """The files of an image set on top of each other; all have one size and type."""
+    channels, files = channels_of(path), files_of(path)
+    each = options.model_copy(update={"allow_constant": True})
+    images: list[Image] = []
+    for file in files:
+        try:
+            image = _read(file, each, as_mask=False)
+        except ImageError as error:
+            what = f"its file {file.name}: {error.what}"
+            raise type(error)(what, where=path, remedy=error.remedy) from error
+        if len(channels) > 1:
+            image = _one_channel(path, image)
+        images.append(image)
+        check_size(path, (len(files), *image.pixels.shape), image.pixels.dtype, options)
+        made, first = _made(image), _made(images[0])
+        if made != first:
+            raise ImageUnreadable(
+                f"its file {file.name} has {made}, {files[0].name} {first}",
+                where=path,
+                remedy="Export all files of an image with the same size and type",
+            )
+    stack = np.stack([image.pixels for image in images])
+    several, (_, *shape) = len(channels) > 1, stack.shape
+    bits = max(int(image.value_range[1]).bit_length() for image in images)
+    sizes = {image.pixel_size_um for image in images}
+    return Stored(
+        stack.reshape(len(channels), -1, *shape[1:]) if several else stack,
+        "CZYX" if several else ("ZSYX" if images[0].is_colour else "ZCYX"),
+        bits=bits,
+        is_colour=images[0].is_colour and not several,
+        channel_names=tuple(name for name, _ in channels) if several else images[0].channel_names,
+        pixel_size_um=sizes.pop() if len(sizes) == 1 else None,
+        # Of an empty channel to_image speaks itself.
+        notes=tuple(
+            dict.fromkeys(note for image in images for note in image.notes if note != NOTHING_SHOWN)
+        ),
+    )
+
+
+def _made(image: Image) -> str:
+    channels, height, width = image.pixels.shape
+    several = f"{channels} channels of " if channels > 1 else ""
+    return f"{several}{height} x {width} pixels of {image.pixels.dtype}"
+
+
+def _one_channel(path: Path, image: Image) -> Image:
+    """A file that is one channel; of a picture in false colour, the brightest of its colours."""
+    if image.is_colour:
+        note = "channel saved in colour: the brightest of red, green and blue is taken"
+        pixels = image.pixels.max(axis=0, keepdims=True)
+        return replace(image, pixels=pixels, is_colour=False, notes=(*image.notes, note))
+    if len(image.pixels) > 1:
+        raise ImageUnreadable(
+            f"its file {image.path.name} has {len(image.pixels)} channels, and stands for one",
+            where=path,
+            remedy="Give --channel-pattern none if every file holds all channels",
+        )
+    return image
 
 
 def _read(path: Path, options: ReadOptions, *, as_mask: bool) -> Image:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from actinscope.images.image_sets import files_of
 from actinscope.images.kinds import kind_of
 from actinscope.images.ome import local_name
 
@@ -115,9 +116,10 @@ def _pair(sizes: Iterable[float | None]) -> tuple[float, float] | None:
 def file_facts(path: Path) -> Mapping[str, str]:
     """How a file was written: its ``file kind`` and, of TIFF, ``compression`` and ``software``.
 
-    Reads headers only; what they do not say is left out. That a file is broken is for the
-    reader of its pixels to say.
+    Of several files of one image the first counts. Reads headers only; what they do not say
+    is left out. That a file is broken is for the reader of its pixels to say.
     """
+    path = files_of(path)[0]
     kind = kind_of(path)
     if kind != "TIFF":
         return {"file kind": kind}

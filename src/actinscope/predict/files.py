@@ -14,7 +14,7 @@ from actinscope.bundle import Bundle
 from actinscope.cells import CropReader
 from actinscope.errors import ImageError, UsageError
 from actinscope.files import csv_text
-from actinscope.images import Image, ReadOptions
+from actinscope.images import Image, ReadOptions, file_state, files_of
 from actinscope.predict.groups import read_group_columns
 from actinscope.predict.partial import PartialOutput, check_writable
 from actinscope.predict.pipeline import in_batches, predict_batches
@@ -99,7 +99,7 @@ def predict_files(
     check_writable(output_csv, expected_bytes=1 << 16)
     require_replaceable(output_csv)
     # A slip of the pen must not put a row of errors in the place of an earlier result.
-    if paths and not any(Path(path).exists() for path in paths):
+    if paths and not any(file.exists() for path in paths for file in files_of(Path(path))):
         raise UsageError(
             "there is no such file or folder",
             where=paths[0],
@@ -234,9 +234,9 @@ def plan_rows(bundle: Bundle, paths: Sequence[Path], options: PredictOptions) ->
         ManifestError: the manifest is broken.
     """
     crop_size = _crop_size_of(bundle, options)
-    sources = find_sources(paths)
+    pattern = bundle.info.reading(options.read_options).channel_pattern
+    sources, notes = find_sources(paths, pattern)
     trained = bundle.info.crop_size
-    notes: list[str] = []
     if options.masks is not None and crop_size is not None:
         tasks = tasks_from_masks(sources, options.masks, crop_size=crop_size)
     elif options.objects is not None and crop_size is not None:
@@ -278,10 +278,9 @@ def _fingerprint(predictor: Predictor, plan: Plan, batch_size: int, reading: Rea
 
 def _stamp(path: Path) -> list[int]:
     try:
-        state = path.stat()
+        return list(file_state(path))
     except OSError:
         return []
-    return [state.st_size, state.st_mtime_ns]
 
 
 def _problems(rows: Sequence[Sequence[str]]) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from actinscope.errors import ManifestError
+from actinscope.images import also_called, files_of
 from actinscope.predict.table import require_free_columns
 from actinscope.predict.tasks import Task
 from actinscope.study import RESERVED_COLUMNS, Row, read_table
@@ -25,12 +26,16 @@ class GroupColumns:
 
     def add_to(self, tasks: Sequence[Task]) -> tuple[list[Task], int]:
         """The tasks with their cells, and how many found no row."""
-        keys = [(_place(task.path), task.object_id) for task in tasks]
-        cells = [self._cells.get(key) or self._cells.get((key[0], "")) for key in keys]
+        cells = [self._of(task) for task in tasks]
         empty = dict.fromkeys(self.columns, "")
         filled = [empty if own is None else own for own in cells]
         both = zip(tasks, filled, strict=True)
         return [replace(task, groups=own) for task, own in both], cells.count(None)
+
+    def _of(self, task: Task) -> Mapping[str, str] | None:
+        places = [_place(path) for path in also_called(task.path)]
+        keys = [(place, name) for place in places for name in (task.object_id, "")]
+        return next((self._cells[key] for key in keys if key in self._cells), None)
 
 
 def read_group_columns(manifest: Path, folders: Sequence[Path] = ()) -> GroupColumns:
@@ -64,7 +69,8 @@ def _find(row: Row, folders: Sequence[Path]) -> Path:
     written = row.get("path")
     texts = dict.fromkeys((written, written.replace("\\", "/")))
     paths = (folder / text for text in texts for folder in folders)
-    return next((path for path in paths if os.path.lexists(path)), Path(written))
+    there = (path for path in paths if any(map(os.path.lexists, files_of(path))))
+    return next(there, Path(written))
 
 
 def _place(path: Path) -> str:

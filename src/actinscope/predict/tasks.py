@@ -11,7 +11,7 @@ import numpy as np
 
 from actinscope.cells import CellObject, objects_from_mask, objects_from_table
 from actinscope.errors import ActinscopeError, ImageError, UsageError
-from actinscope.images import Region, list_images, read_label_mask
+from actinscope.images import Region, also_called, join_files, list_images, read_label_mask
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,23 @@ class Source:
     relative: Path
 
 
-def find_sources(paths: Sequence[Path]) -> tuple[Source, ...]:
-    """The image files that ``paths`` (files and folders) stand for, each once, in order.
+def find_sources(
+    paths: Sequence[Path], channel_pattern: str | None
+) -> tuple[tuple[Source, ...], list[str]]:
+    """The images that ``paths`` (files and folders) stand for, each once, in order; and notes.
+
+    Files are joined by ``channel_pattern``; without one, each is an image.
 
     Raises:
         UsageError: there is none.
     """
     found: dict[str, Source] = {}
-    for given in (Path(path) for path in paths):
-        for path in list_images([given]):
+    listed = {Path(path): list_images([Path(path)]) for path in paths}
+    files = dict.fromkeys(file for some in listed.values() for file in some)
+    joined = join_files(files, channel_pattern or "none")
+    for given, some in listed.items():
+        images = dict.fromkeys(joined.image_of[file] for file in some if file in joined.image_of)
+        for path in images:
             inside = path != given and path.is_relative_to(given)
             relative = path.relative_to(given) if inside else Path(path.name)
             found.setdefault(str(path.absolute()), Source(path, written_name(path), relative))
@@ -66,7 +74,7 @@ def find_sources(paths: Sequence[Path]) -> tuple[Source, ...]:
             where=", ".join(str(path) for path in paths) or None,
             remedy="Give image files, or folders that hold some",
         )
-    return tuple(found.values())
+    return tuple(found.values()), list(joined.notes)
 
 
 def written_name(path: Path) -> str:
@@ -127,9 +135,10 @@ class _MaskFinder:
         self._stems = [source.relative.stem for source in sources]
 
     def find(self, source: Source) -> Path:
-        same_place = self._by_relative.get(source.relative.with_suffix("").as_posix(), [])
+        names = [name.with_suffix("") for name in also_called(source.relative)]
+        same_place = [mask for name in names for mask in self._by_relative[name.as_posix()]]
         exact = [path for path in same_place if path.suffix == source.relative.suffix]
-        same_name = self._by_name.get(source.relative.stem, [])
+        same_name = [mask for name in names for mask in self._by_name[name.name]]
         candidates = exact or same_place or same_name
         if len(candidates) > 1:
             raise ImageError(
@@ -174,7 +183,8 @@ def tasks_from_table(sources: Sequence[Source], table: Path, *, crop_size: int) 
     names = [source.relative.name for source in sources]
     tasks: list[Task] = []
     for source in sources:
-        keys = [source.name, source.relative.as_posix(), source.relative.name]
+        called = also_called(source.relative)
+        keys = [source.name, *(path.as_posix() for path in called), *(path.name for path in called)]
         key = next((key for key in keys if key in by_name), "")
         objects: Sequence[CellObject] = ()
         if not key:

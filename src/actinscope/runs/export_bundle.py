@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.bundle import Bundle, BundleInfo, NetworkSummary, save_bundle
+from actinscope.images import ReadOptions, pattern_of_names
 from actinscope.names import RunFile
 from actinscope.networks import EMBEDDING, PROBABILITIES, as_float32, embedding_model, export_onnx
 from actinscope.runs.environment import RunContext
 from actinscope.runs.prepare import PreparedStudy, records_of
-from actinscope.study import Record
+from actinscope.study import Manifest, Record
 from actinscope.training import Fitted, Recipe, forest_sentence, tree_ensemble_to_onnx
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def export_run_bundle(
             weights=network.weights.description,
         ),
         preprocess=prepared.preprocess,
-        read_options=request.recipe.images,
+        read_options=_reading(request.recipe.images, manifest),
         crop_size=manifest.crop_size,
         group=manifest.group,
         synthetic=request.synthetic,
@@ -82,6 +83,13 @@ def export_run_bundle(
                 fitted.forest, input_name=EMBEDDING, output_name=PROBABILITIES
             ),
         )
+
+
+def _reading(options: ReadOptions, manifest: Manifest) -> ReadOptions:
+    """How new files are read: as these, joined as these were."""
+    found = pattern_of_names(record.path for record in manifest.records)
+    pattern = options.channel_pattern or found
+    return options.model_copy(update={"channel_pattern": pattern})
 
 
 def _probabilities(model: Any, fitted: Fitted, inputs: NDArray[np.float32]) -> NDArray[np.float32]:

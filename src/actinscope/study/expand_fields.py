@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from actinscope.cells import CellObject, objects_from_mask, objects_from_table
 from actinscope.errors import ImageError, ManifestError, SettingsError, StudyError
-from actinscope.images import ReadOptions, Region, image_shape, read_label_mask
+from actinscope.images import ReadOptions, Region, also_called, image_shape, read_label_mask
 from actinscope.study.records import Record, forbidden_characters, tidy
 from actinscope.study.table import Row, Table
 from actinscope.wording import enumerate_some
@@ -213,7 +213,8 @@ def _table_objects(crop_size: int | None) -> Callable[[ManifestRow], tuple[CellO
         if listed not in tables:
             tables[listed] = objects_from_table(listed)
         by_file = tables[listed]
-        names = (image.name, image.path.as_posix(), image.path.name)
+        called = [Path(image.name), *also_called(image.path)]
+        names = [*(path.as_posix() for path in called), *(path.name for path in called)]
         name = next((name for name in names if name in by_file), None)
         if name is None:
             raise ManifestError(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.images import Image, file_facts
+from actinscope.images import Image, file_facts, file_state
 from actinscope.study.records import Record
 from actinscope.study.thumbnails import Thumbnail, thumbnail_of
 
@@ -76,7 +76,7 @@ def measure_statistics(record: Record, image: Image) -> ImageStatistics:
 @lru_cache(maxsize=64)  # many cells come from one field, one after the other
 def _of_file(path: Path) -> tuple[Mapping[str, str], int]:
     try:
-        return file_facts(path), path.stat().st_size
+        return file_facts(path), file_state(path)[0]
     except OSError:
         return {}, 0
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from actinscope.errors import ManifestError, SettingsError
 from actinscope.files import csv_text, write_text_atomic
-from actinscope.images import ReadOptions
+from actinscope.images import ReadOptions, files_of
+from actinscope.study.channel_files import join_rows
 from actinscope.study.expand_fields import FIELD_COLUMN, ManifestRow, expand_fields
 from actinscope.study.records import RESERVED_COLUMNS, Manifest, Record, absolute, tidy
 from actinscope.study.table import Row, Table, read_table
@@ -48,7 +49,7 @@ def read_manifest(
         crop_size: side of the square cut around each cell in pixels. Where None, it is
             the 95th percentile over all cells of the longer side of the bounding box,
             times 1.25, rounded up to a multiple of 8, and at least 16.
-        options: how the fields are read, to compare their size with their masks.
+        options: how images are read, and joined of several files.
 
     Raises:
         ManifestError: the CSV is broken, or names columns or files that are not there.
@@ -64,7 +65,10 @@ def read_manifest(
     group_columns = tuple(name for name in table.columns if name not in RESERVED_COLUMNS)
     rows = read_rows(table, root)
     _require_all_or_no_parts(rows, csv_path)
-    expanded = expand_fields(table, rows, crop_size=crop_size, options=options or ReadOptions())
+    options = options or ReadOptions()
+    together = next((name for name in (group, *_DEFAULT_GROUPS) if name in table.columns), "")
+    rows, joined = join_rows(rows, together, options.channel_pattern)
+    expanded = expand_fields(table, rows, crop_size=crop_size, options=options)
     if expanded.made_field:
         group_columns = (*group_columns, FIELD_COLUMN)
     chosen, notes = _choose_group(group, group_columns, csv_path)
@@ -76,7 +80,7 @@ def read_manifest(
         group=chosen,
         group_columns=group_columns,
         crop_size=expanded.crop_size,
-        notes=(*expanded.notes, *notes),
+        notes=(*joined, *expanded.notes, *notes),
     )
 
 
@@ -107,7 +111,7 @@ class _Places:
 
 def _is_image_like(candidate: Path) -> bool:
     # os.path, unlike pathlib, never raises for a name that the file system cannot hold.
-    if os.path.isfile(candidate):  # noqa: PTH113
+    if any(map(os.path.isfile, files_of(candidate))):
         return True
     return candidate.suffix.lower() == ".zarr" and os.path.isdir(candidate)  # noqa: PTH112
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from actinscope.cells import CellObject, objects_from_mask
 from actinscope.errors import ImageError, ManifestError, SettingsError, StudyError
 from actinscope.images import ReadOptions, Region, image_shape
+from actinscope.study.channel_files import join_rows
 from actinscope.study.expand_fields import (
     FIELD_COLUMN,
     ManifestRow,
@@ -73,7 +74,7 @@ def patches_of_fields(
             all others are carried on, ``label`` under the name ``field_label``.
         data: the folder that paths are relative to; the CSV's folder where None.
         settings: what becomes a patch.
-        options: how the fields are read, to compare their size with their masks.
+        options: how the fields are read, and joined of several files.
 
     Raises:
         ManifestError: the CSV, a field or a mask is missing, broken or does not fit.
@@ -84,15 +85,18 @@ def patches_of_fields(
     root = absolute(csv_path.parent if data is None else data)
     table = read_table(csv_path, ("path", "mask"))
     rows = read_rows(table, root, labelled=False)
+    options = options or ReadOptions()
+    rows, joined = join_rows(rows, "", options.channel_pattern)
     refuse_repeats([(one.image, one.row.line) for one in rows], csv_path)
     has_label = "label" in table.columns
-    fields = [_read(one, options or ReadOptions(), has_label=has_label) for one in rows]
+    fields = [_read(one, options, has_label=has_label) for one in rows]
     sides = [max(one.height, one.width) for field in fields for one in field.objects]
     if not sides:
         raise StudyError("none of the masks has an object", where=csv_path)
     side = settings.crop_size or automatic_crop_size(sides)
     columns = tuple(fields[0].image.groups)
-    return _manifest(fields, columns, settings, root, side=side, where=csv_path)
+    manifest = _manifest(fields, columns, settings, root, side=side, where=csv_path)
+    return replace(manifest, notes=(*joined, *manifest.notes))
 
 
 def _check(settings: PatchSettings) -> None:

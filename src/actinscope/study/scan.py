@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from actinscope.errors import SettingsError, StudyError, UsageError
-from actinscope.images import ReadOptions, list_images
+from actinscope.images import ReadOptions, files_of, list_images
+from actinscope.study.channel_files import join_channel_files
 from actinscope.study.manifest import read_manifest
 from actinscope.study.records import (
     RESERVED_COLUMNS,
@@ -56,7 +57,7 @@ def scan_folder(
         group_name: the name of the group column.
         labels_csv: a manifest with the labels, instead of the folders.
         crop_size: see :func:`read_manifest`; only with ``labels_csv``.
-        options: how the fields of ``labels_csv`` are read; None for the defaults.
+        options: how images are read, and joined of several files; None for the defaults.
 
     The same group name in two classes is taken as one group: a plate that holds two
     classes is the same plate. A note says so.
@@ -77,16 +78,17 @@ def scan_folder(
             remedy="Give only one of the two",
         )
     group_name = _usable_column(group_name)
+    options = options or ReadOptions()
     grouping, columns = _grouping(group_level, group_pattern, group_name)
     if labels_csv is None:
         manifest = _from_folders(data)
     else:
-        manifest = _from_csv(Path(labels_csv), data, crop_size, options or ReadOptions())
+        manifest = _from_csv(Path(labels_csv), data, crop_size, options)
     _require_two_classes(manifest)
-    if grouping is None:
-        return manifest
-    chosen = group_name if group_name in columns else columns[0]
-    return _with_groups(manifest, grouping, columns, chosen)
+    if grouping is not None:
+        chosen = group_name if group_name in columns else columns[0]
+        manifest = _with_groups(manifest, grouping, columns, chosen)
+    return join_channel_files(manifest, options.channel_pattern)
 
 
 def _from_folders(data: Path) -> Manifest:
@@ -135,7 +137,7 @@ def _from_csv(
     manifest = read_manifest(labels_csv, data, crop_size=crop_size, options=options)
     if manifest.crop_size is not None:
         return manifest  # masks lie beside the fields and are images without a label
-    listed = {record.path for record in manifest.records}
+    listed = {file for record in manifest.records for file in files_of(record.path)}
     unlisted = [p.relative_to(data).as_posix() for p in list_images([data]) if p not in listed]
     if not unlisted:
         return manifest
@@ -228,7 +230,7 @@ def _with_groups(
     records: list[Record] = []
     unmatched: list[str] = []
     for record in manifest.records:
-        values = grouping(record.name)
+        values = grouping(files_of(Path(record.name))[0].as_posix())
         if values is None or not values[chosen]:
             unmatched.append(record.name)
         else:

@@ -96,7 +96,9 @@ def explain_files(request: ExplainRequest, progress: Progress) -> ExplainOutcome
         OutputError: the folder cannot be written.
     """
     bundle = load_bundle(request.bundle)
-    options = PredictOptions(masks=request.masks, crop_size=request.crop_size)
+    options = PredictOptions(
+        masks=request.masks, crop_size=request.crop_size, read_options=request.options
+    )
     plan = plan_rows(bundle, request.images, options)
     require_empty_folder(request.output)
     predictor = Predictor(bundle, precision=request.precision)
