@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from actinscope.cells import CellObject, objects_from_mask, objects_from_table
+from actinscope.cells import CellObject, objects_from_table
+from actinscope.cells.objects import objects_from_mask
 from actinscope.errors import ImageUnreadable, ManifestError
 
 

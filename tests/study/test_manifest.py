@@ -234,7 +234,7 @@ def test_cells_go_round_trip(fields: Path) -> None:
 
 
 def test_mask_of_another_size_is_refused(fields: Path) -> None:
-    tifffile.imwrite(fields / "masks/ko/f1.tif", np.ones((64, 95), np.uint16))
+    tifffile.imwrite(fields / "masks/ko/f1.tif", np.eye(64, 95, dtype=np.uint16))
     with pytest.raises(ManifestError, match=r"line 3: the mask is 64 x 95 pixels.*64 x 96"):
         read_manifest(fields / "m.csv", None)
 

@@ -238,7 +238,8 @@ def plan_rows(bundle: Bundle, paths: Sequence[Path], options: PredictOptions) ->
     sources, notes = find_sources(paths, pattern)
     trained = bundle.info.crop_size
     if options.masks is not None and crop_size is not None:
-        tasks = tasks_from_masks(sources, options.masks, crop_size=crop_size)
+        tasks, said = tasks_from_masks(sources, options.masks, crop_size=crop_size)
+        notes += said
     elif options.objects is not None and crop_size is not None:
         tasks = tasks_from_table(sources, options.objects, crop_size=crop_size)
     else:
