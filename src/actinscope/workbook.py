@@ -18,7 +18,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 #: Rows of a sheet, the header included.
 MOST_ROWS = 1_048_576
-_MOST_COLUMNS = 16_384
+MOST_COLUMNS = 16_384
 _MOST_INFLATED = 1 << 29
 _TEXT, _HEADER = 1, 2  # styles below
 
@@ -73,12 +73,10 @@ def workbook_bytes(rows: Sequence[Sequence[str]]) -> bytes:
     at most 15 digits, either with the same number of decimals or without needless zeros. So
     ``01``, ``1E5`` and a mixture of ``1.1`` and ``1.10`` stay text.
 
-    Raises:
-        ValueError: more rows or columns than a sheet can have.
+    Args:
+        rows: at most ``MOST_ROWS`` of at most ``MOST_COLUMNS`` cells.
     """
     width = max(map(len, rows), default=0)
-    if len(rows) > MOST_ROWS or width > _MOST_COLUMNS:
-        raise ValueError(f"a sheet has at most {MOST_ROWS} rows and {_MOST_COLUMNS} columns")
     columns = [[row[place] for row in rows[1:] if place < len(row)] for place in range(width)]
     numeric = [_all_plain_numbers(cells) for cells in columns]
     head = (
@@ -266,7 +264,7 @@ def _column(letters: str) -> int:
     number = 0
     for letter in letters[:4]:
         number = number * 26 + ord(letter) - ord("A") + 1
-    if not 1 <= number <= _MOST_COLUMNS:
+    if not 1 <= number <= MOST_COLUMNS:
         raise ValueError(f"there is no column {letters}")
     return number - 1
 

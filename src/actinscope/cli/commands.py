@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -72,8 +72,18 @@ def _predict(outcome: PredictOutcome) -> int:
     for note in summary.notes:
         print(note, file=sys.stderr)
     print(f"{summary.done} predicted, {summary.failed} not: {summary.output}")
+    for line in _counted_classes(summary.counts):
+        print(line)
     _lines(outcome.lines)
     return _problems(summary.problems, "not predicted")
+
+
+def _counted_classes(counts: Mapping[str, int]) -> Iterator[str]:
+    """A line for each class; images that are named nothing stand under "unfamiliar"."""
+    named = {name or "unfamiliar, not named": count for name, count in counts.items()}
+    wide, digits = max(map(len, named)), len(str(max(named.values())))
+    for name, count in named.items():
+        yield f"  {name:<{wide}}  {count:>{digits}}"
 
 
 def _explain(outcome: ExplainOutcome) -> int:

@@ -138,6 +138,10 @@ def require_replaceable(output: Path) -> None:
     try:
         with output.open("rb") as stream:
             found = stream.read(len(start))
+        if found.startswith(b"PK"):
+            found = (",".join(read_table(output).columns[: len(_OF_TASKS)]) + ",").encode()
+    except ManifestError:
+        pass  # a workbook of something else
     except OSError as error:
         raise OutputError(
             f"is there and cannot be read ({error.strerror})",
