@@ -47,7 +47,9 @@ _PARTS = {
     '</fonts><fills count="2"><fill><patternFill patternType="none"/></fill><fill>'
     '<patternFill patternType="gray125"/></fill></fills><borders count="1"><border/></borders>'
     '<cellStyleXfs count="1"><xf/></cellStyleXfs><cellXfs count="3"><xf/>'
-    '<xf quotePrefix="1"/><xf fontId="1" applyFont="1" quotePrefix="1"/></cellXfs></styleSheet>',
+    '<xf quotePrefix="1"/><xf fontId="1" applyFont="1" quotePrefix="1"/></cellXfs>'
+    '<cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles>'
+    "</styleSheet>",
 }
 _XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(?:\.([0-9]*[0-9]))?")

@@ -127,7 +127,7 @@ class PartialOutput:
             if self.output.suffix.lower() == ".csv":
                 self._path.replace(self._real)
             else:
-                text = self._path.read_text("utf-8", newline="")
+                text = self._path.read_bytes().decode()
                 write_table(self.output, list(csv.reader(io.StringIO(text, newline=""))))
                 self._path.unlink()
             self._sidecar.unlink(missing_ok=True)
