@@ -79,11 +79,9 @@ def _predict(outcome: PredictOutcome) -> int:
 
 
 def _counted_classes(counts: Mapping[str, int]) -> Iterator[str]:
-    """A line for each class; images that are named nothing stand under "unfamiliar"."""
-    named = {name or "unfamiliar, not named": count for name, count in counts.items()}
-    wide, digits = max(map(len, named)), len(str(max(named.values())))
-    for name, count in named.items():
-        yield f"  {name:<{wide}}  {count:>{digits}}"
+    """A line for each class, and one for the images that are named nothing."""
+    for name, count in counts.items():
+        yield f"  {name or 'unfamiliar, and not named'}: {count}"
 
 
 def _explain(outcome: ExplainOutcome) -> int:
