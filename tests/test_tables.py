@@ -87,5 +87,5 @@ def test_numbers_that_can_be_read_in_two_ways_are_refused(
 
 
 def test_what_is_no_number_is_left_to_the_caller() -> None:
-    with pytest.raises(ValueError, match="n.d."):
+    with pytest.raises(ValueError, match=r"n\.d\."):
         numbers("0,5", "n.d.", sign=";")

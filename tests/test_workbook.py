@@ -122,6 +122,15 @@ def test_what_cannot_be_read_is_said(data: bytes, message: str) -> None:
         workbook_rows(data)
 
 
+def test_a_small_file_that_asks_for_any_amount_of_memory_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("actinscope.workbook._MOST_CELLS", 100_000)
+    far = '<c r="XFD1"><v>1</v></c></row><row>'
+    with pytest.raises(NotATable, match="too large to be read"):
+        workbook_rows(sheet(far * 7))
+
+
 def test_several_filled_sheets_are_refused_and_empty_ones_passed_over() -> None:
     data = workbook_bytes([["a"], ["b"]])
     second = "</sheets>", '<sheet name="2" sheetId="2" r:id="r1"/></sheets>'

@@ -20,6 +20,8 @@ from xml.sax.saxutils import escape, quoteattr
 MOST_ROWS = 1_048_576
 MOST_COLUMNS = 16_384
 _MOST_INFLATED = 1 << 29
+_MOST_CELLS = 20_000_000
+_TOO_LARGE = "this workbook is too large to be read"
 _TEXT, _HEADER = 1, 2  # styles below
 
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -166,7 +168,7 @@ class _Book:
                 "Save the table as .xlsx or as 'CSV UTF-8'",
             )
         if sum(one.file_size for one in archive.infolist()) > _MOST_INFLATED:
-            raise NotATable("this workbook is too large", "Save the table as 'CSV UTF-8'")
+            raise NotATable(_TOO_LARGE, "Save the table as 'CSV UTF-8'")
         book = self.parsed("xl/workbook.xml")
         self.targets = {
             one.attrib["Id"]: posixpath.normpath(
@@ -183,10 +185,21 @@ class _Book:
         self.is_date = self._date_styles() if "xl/styles.xml" in names else []
 
     def parsed(self, name: str) -> ElementTree.Element:
+        """The root of a part."""
+        return ElementTree.fromstring(self._data(name))
+
+    def rows(self, name: str) -> Iterator[ElementTree.Element]:
+        """The rows of a sheet, one at a time, as a large one has millions of elements."""
+        for _, element in ElementTree.iterparse(io.BytesIO(self._data(name))):
+            if _local(element) == "row":
+                yield element
+                element.clear()
+
+    def _data(self, name: str) -> bytes:
         data = self._archive.read(name)
         if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
             raise NotATable("this workbook is not one of Excel's", "Save it again as 'CSV UTF-8'")
-        return ElementTree.fromstring(data)
+        return data
 
     def _date_styles(self) -> list[bool]:
         """Whether a cell of each style shows a date."""
@@ -237,7 +250,7 @@ def _only_sheet(book: _Book) -> list[tuple[int, list[str]]]:
         (link,) = (value for name, value in sheet.attrib.items() if name.endswith("}id"))
         rows = [
             (number, cells)
-            for number, cells in _rows(book, book.parsed(book.targets[link]))
+            for number, cells in _rows(book, book.targets[link])
             if any(map(str.strip, cells))
         ]
         if rows:
@@ -250,15 +263,19 @@ def _only_sheet(book: _Book) -> list[tuple[int, list[str]]]:
     return filled[0] if filled else []
 
 
-def _rows(book: _Book, sheet: ElementTree.Element) -> Iterator[tuple[int, list[str]]]:
-    number = 0
-    for row in (one for one in sheet.iter() if _local(one) == "row"):
+def _rows(book: _Book, sheet: str) -> Iterator[tuple[int, list[str]]]:
+    number = places = 0
+    for row in book.rows(sheet):
         number = int(row.get("r", number + 1))
         cells: dict[int, str] = {}
         for cell in (one for one in row if _local(one) == "c"):
             letters = cell.get("r", "").rstrip("0123456789")
             cells[_column(letters) if letters else max(cells, default=-1) + 1] = book.cell(cell)
-        yield number, [cells.get(place, "") for place in range(max(cells, default=-1) + 1)]
+        width = max(cells, default=-1) + 1
+        places += width
+        if places > _MOST_CELLS:
+            raise NotATable(_TOO_LARGE, "Save the table as 'CSV UTF-8'")
+        yield number, [cells.get(place, "") for place in range(width)]
 
 
 def _column(letters: str) -> int:

@@ -159,7 +159,7 @@ def test_cellprofiler_with_the_same_file_names_in_several_folders(tmp_path):
         "D:/exp/plate2/f.tif": (CellObject("1", 6, 5, 0, 0),),
     }
     assert name_in_table(found, tmp_path / "plate2/f.tif", ["f.tif"]) == "D:/exp/plate2/f.tif"
-    with pytest.raises(ManifestError, match="several images called f.tif, and no folder of them"):
+    with pytest.raises(ManifestError, match=r"several images called f\.tif, and no folder of them"):
         name_in_table(found, tmp_path / "images/f.tif", ["f.tif"])
     assert name_in_table(found, tmp_path / "plate2/g.tif", ["g.tif"]) is None
 

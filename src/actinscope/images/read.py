@@ -180,11 +180,11 @@ def _one_channel(path: Path, image: Image) -> Image:
 
 def _numbered_colours(mask: NDArray[np.uint8]) -> NDArray[Any]:
     """(1, Y, X) a number for each colour of (3, Y, X); the grey where all are grey."""
-    red, green, blue = mask
-    if np.array_equal(red, green) and np.array_equal(red, blue):
+    if (mask == mask[:1]).all():
         return mask[:1]
     wide = mask.astype(np.int64)
-    return (65536 * wide[0] + 256 * wide[1] + wide[2])[np.newaxis]
+    numbers: NDArray[np.int64] = 65536 * wide[:1] + 256 * wide[1:2] + wide[2:]
+    return numbers
 
 
 def _read(path: Path, options: ReadOptions, *, as_mask: bool) -> Image:
