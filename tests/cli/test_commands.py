@@ -18,7 +18,7 @@ from actinscope.options import INPUT
 from actinscope.requests import TrainRequest
 from actinscope.training import load_recipe
 from actinscope.training.recipe import RECIPE_NAMES
-from helpers.bundles import grey_image, make_bundle
+from helpers.bundles import CLASSES, grey_image, make_bundle
 
 pytestmark = pytest.mark.usefixtures("unrendered_figures")
 
