@@ -103,12 +103,13 @@ def test_the_only_cell_of_a_field_keeps_its_label_and_a_cell_may_have_two_pieces
     labels[20:30, 20:30] = 9
     mask = read_cell_mask(saved(tmp_path / "b.tif", labels))
     assert [one.object_id for one in mask.objects] == ["7", "9"]
-    assert (mask.by_parts, mask.scattered) == (False, 0)
-    labels[39, 49] = 7
-    mask = read_cell_mask(saved(tmp_path / "c.tif", labels))
+    assert (mask.by_parts, mask.torn) == (False, 1)
     tally = MaskTally()
     tally.add(mask)
-    assert tally.notes()[0].startswith("1 object of the masks lie in pieces far from each other")
+    assert tally.notes()[0].startswith("1 cell of the masks in several pieces of like size")
+    labels[5:9, 11:15] = 0
+    labels[39, 49] = 7
+    assert read_cell_mask(saved(tmp_path / "c.tif", labels)).torn == 0
 
 
 def cell_and_nucleus() -> NDArray[np.uint8]:
@@ -131,8 +132,8 @@ def framed() -> NDArray[np.uint8]:
         (three_cells() + 1, "object 1 of the mask spans the whole field of 40 x 50 pixels"),
         (framed(), "object 1 of the mask spans the whole field"),
         (np.ones((40, 50)), "object 1 of the mask spans the whole field"),
-        (cell_and_nucleus(), "2 of its 2 values lie scattered over the field, in 5 pieces"),
-        (np.random.default_rng(0).integers(0, 200, (40, 50)), "lie scattered over the field"),
+        (cell_and_nucleus(), "2 of its 2 values lie in several places of the field, in 5 pieces"),
+        (np.random.default_rng(0).integers(0, 200, (40, 50)), "lie in several places of the field"),
     ],
 )
 def test_what_is_out_of_any_proportion_is_refused(

@@ -290,6 +290,8 @@ def test_names_that_the_screen_cannot_show_are_escaped(
     monkeypatch.setattr("sys.stdout", screens[0])
     monkeypatch.setattr("sys.stderr", screens[1])
     assert main(["recipe", "space"]) == 2
+    screens[0].flush()
+    screens[1].flush()
     out, err = (screen.buffer.getvalue().decode(encoding) for screen in screens)  # type: ignore[attr-defined]
     assert out.endswith("-actin \\u7ec6\\u80de\n")
     assert "csv: no" in err

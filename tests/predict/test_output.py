@@ -152,7 +152,6 @@ def test_a_thresholded_mask_is_told_apart_and_said(tmp_path: Path) -> None:
     fields = make_bundle(tmp_path / "bundle", crop_size=10)
     mask = np.zeros((40, 50), np.uint8)
     mask[5:10, 5:10] = mask[20:31, 30:41] = 255
-    write_image(tmp_path / "f.tif", 1, side=50)
     tifffile.imwrite(
         tmp_path / "f.tif", np.random.default_rng(0).integers(0, 999, mask.shape, np.uint16)
     )

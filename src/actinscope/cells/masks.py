@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.cells.crops import crop
-from actinscope.cells.objects import CellObject, boxes_of, objects_from_mask
+from actinscope.cells.objects import CellObject, objects_from_mask
 from actinscope.errors import ImageUnreadable
 from actinscope.images import Image, Region, read_label_mask
 from actinscope.wording import counted
@@ -21,8 +20,8 @@ from actinscope.wording import counted
 _KEPT = 2
 #: Parts smaller than this share of a usual one are dirt, not cells.
 _SPECK = 0.01
-#: An object whose box is so many times larger than those of its pieces lies scattered.
-_SCATTERED = 4
+#: A value whose second largest piece has this share of its largest lies in pieces of like size.
+_LIKE_SIZE = 0.2
 _SPANS = 0.95
 _NET = 0.1
 
@@ -36,14 +35,14 @@ class CellMask:
         objects: the cells, sorted by label.
         by_parts: the file holds one value only, and its connected parts are the cells.
         specks: parts that are too small for a cell and were left out.
-        scattered: cells whose pieces lie far from each other.
+        torn: cells in several pieces of like size.
     """
 
     labels: NDArray[Any]
     objects: tuple[CellObject, ...]
     by_parts: bool
     specks: int
-    scattered: int
+    torn: int
 
 
 def read_cell_mask(path: Path) -> CellMask:
@@ -55,31 +54,31 @@ def read_cell_mask(path: Path) -> CellMask:
     Raises:
         ImageError: as :func:`read_label_mask`.
         ImageUnreadable: the sizes of its objects are out of any proportion: one spans the field,
-            or most of them lie scattered over it.
+            or most of them lie in several places of it.
     """
     path = Path(path)
     labels = read_label_mask(path)
     values = np.unique(labels)
     values = values[values != 0]
     if not len(values):
-        return CellMask(labels, (), by_parts=False, specks=0, scattered=0)
+        return CellMask(labels, (), by_parts=False, specks=0, torn=0)
     pieces = _pieces(labels, values)
     count = int(pieces.max())
     by_parts, specks = len(values) == 1 and count > 1, 0
     if by_parts:
         labels, specks = _without_specks(pieces)
     objects = objects_from_mask(labels)
-    scattered = 0 if by_parts else _scattered(labels, pieces, objects)
-    if len(objects) > 1 and 2 * scattered > len(objects):
+    torn = 0 if by_parts else _torn(labels, pieces)
+    if len(objects) > 1 and 2 * torn > len(objects):
         raise ImageUnreadable(
-            f"the numbers of the mask are no cells: {scattered} of its {len(objects)} values lie "
-            f"scattered over the field, in {count} pieces",
+            f"the numbers of the mask are no cells: {torn} of its {len(objects)} values lie in "
+            f"several places of the field, in {count} pieces",
             where=path,
             remedy="Give each cell a number of its own, or all cells one and the same",
         )
     for one in objects:
         _refuse_background(one, labels, alone=len(objects) == 1, where=path)
-    return CellMask(labels, objects, by_parts, specks, scattered)
+    return CellMask(labels, objects, by_parts, specks, torn)
 
 
 def _pieces(labels: NDArray[Any], values: NDArray[Any]) -> NDArray[np.int64]:
@@ -107,22 +106,18 @@ def _without_specks(pieces: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
     return numbers[pieces], int((~kept).sum())
 
 
-def _scattered(
-    labels: NDArray[Any], pieces: NDArray[np.int64], objects: Sequence[CellObject]
-) -> int:
-    count = int(pieces.max())
-    if count == len(objects):
-        return 0
-    rows, columns = np.nonzero(pieces)
-    boxes = boxes_of(labels.shape, rows, columns, pieces[rows, columns] - 1, count)
-    owners = np.zeros(count, labels.dtype)
-    owners[pieces[rows, columns] - 1] = labels[rows, columns]
-    names = np.unique(owners)
-    sums = np.bincount(
-        np.searchsorted(names, owners), weights=[height * width for height, width in boxes]
-    )
-    whole = [one.height * one.width for one in objects]
-    return int(np.sum(np.array(whole) > _SCATTERED * sums))
+def _torn(labels: NDArray[Any], pieces: NDArray[np.int64]) -> int:
+    """How many values lie in several pieces of like size."""
+    inside = pieces > 0
+    sizes = np.bincount(pieces[inside])[1:]
+    owners = np.zeros(len(sizes), labels.dtype)
+    owners[pieces[inside] - 1] = labels[inside]
+    order = np.lexsort((-sizes, owners))  # the pieces of a value together, the largest first
+    owners, sizes = owners[order], sizes[order]
+    is_first = np.append(True, owners[1:] != owners[:-1])
+    is_second = np.append(False, is_first[:-1]) & ~is_first
+    seconds = np.flatnonzero(is_second)
+    return int(np.sum(sizes[seconds] >= _LIKE_SIZE * sizes[seconds - 1]))
 
 
 def _refuse_background(one: CellObject, labels: NDArray[Any], *, alone: bool, where: Path) -> None:
@@ -157,7 +152,7 @@ class MaskTally:
     _by_parts: int = 0
     _parts: int = 0
     _specks: int = 0
-    _scattered: int = 0
+    _torn: int = 0
 
     def add(self, mask: CellMask) -> None:
         """Count one more mask."""
@@ -167,7 +162,7 @@ class MaskTally:
         self._by_parts += mask.by_parts
         self._parts += len(mask.objects) if mask.by_parts else 0
         self._specks += mask.specks
-        self._scattered += mask.scattered
+        self._torn += mask.torn
 
     def notes(self) -> tuple[str, ...]:
         """One sentence each, without a full stop."""
@@ -179,10 +174,10 @@ class MaskTally:
                 f"their {self._parts} connected parts are taken as cells, and cells that touch as "
                 f"one{specks}"
             )
-        if self._scattered:
+        if self._torn:
             notes.append(
-                f"{counted(self._scattered, 'object')} of the masks lie in pieces far from each "
-                "other, and their crops show what is between: look at these masks"
+                f"{counted(self._torn, 'cell')} of the masks in several pieces of like size, of "
+                "which a crop shows the middle: look at these masks"
             )
         return tuple(notes)
 

@@ -52,7 +52,7 @@ def objects_from_mask(mask: NDArray[Any]) -> tuple[CellObject, ...]:
     labels, which = np.unique(mask[rows, columns], return_inverse=True)
     if labels[0] < 0:
         raise ImageUnreadable("the label mask holds negative labels")
-    boxes = boxes_of(mask.shape, rows, columns, which, len(labels))
+    boxes = _boxes(mask, labels, rows, columns, which)
     count = np.bincount(which)
     ys = np.bincount(which, weights=rows) / count
     xs = np.bincount(which, weights=columns) / count
@@ -62,27 +62,20 @@ def objects_from_mask(mask: NDArray[Any]) -> tuple[CellObject, ...]:
     )
 
 
-def boxes_of(
-    shape: tuple[int, ...],
-    rows: NDArray[np.intp],
-    columns: NDArray[np.intp],
-    which: NDArray[np.intp],
-    count: int,
+def _boxes(
+    mask: NDArray[Any],
+    labels: NDArray[Any],
+    rows: NDArray[Any],
+    columns: NDArray[Any],
+    which: NDArray[Any],
 ) -> list[tuple[int, int]]:
-    """Height and width of the box around each of ``count`` sets of pixels.
-
-    Args:
-        shape: of the mask.
-        rows, columns: (N,) the pixels.
-        which: (N,) the set that each belongs to, from 0.
-        count: how many sets there are.
-    """
+    """Height and width of the box around each label."""
     from scipy import ndimage
 
     # find_objects wants small consecutive labels; masks may hold 1 and 4,000,000,000.
-    dense = np.zeros(shape, dtype=np.int32)
+    dense = np.zeros(mask.shape, dtype=np.int32)
     dense[rows, columns] = which + 1
-    found = ndimage.find_objects(dense, max_label=count)
+    found = ndimage.find_objects(dense, max_label=len(labels))
     return [(box[0].stop - box[0].start, box[1].stop - box[1].start) for box in found]
 
 
