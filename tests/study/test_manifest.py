@@ -358,7 +358,7 @@ def test_thresholded_masks_are_told_apart_and_said(fields: Path) -> None:
     assert {(r.name, r.region) for r in manifest.records} == {
         (r.name, r.region) for r in before.records
     }
-    assert any("2 of 2 masks give all cells one value" in note for note in manifest.notes)
+    assert any("1 of 2 masks give all cells one value" in note for note in manifest.notes)
 
 
 def test_cells_that_hang_together_over_the_whole_field_are_refused(fields: Path) -> None:
