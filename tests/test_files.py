@@ -14,6 +14,7 @@ from actinscope.errors import OutputError
 from actinscope.files import (
     atomic_path,
     remove_partial_files,
+    replace_folder,
     sha256_of_file,
     write_json_atomic,
     write_text_atomic,
@@ -88,3 +89,25 @@ def test_half_written_files_of_a_killed_process_are_removed(tmp_path: Path) -> N
     (tmp_path / "last.npz").write_bytes(b"whole")
     remove_partial_files(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["last.npz"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right there")
+def test_a_link_stays_and_leads_to_the_new_content(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    (tmp_path / "link.txt").symlink_to(tmp_path / "far" / "real.txt")
+    write_text_atomic(tmp_path / "link.txt", "new")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "far" / "real.txt").read_text() == "new"
+    (tmp_path / "folder").symlink_to(tmp_path / "far")
+    (tmp_path / "far" / "mark").touch()
+    replace_folder(tmp_path / "folder", {"mark": b"2"}, lambda path: None, mark="mark", what="x")
+    assert (tmp_path / "folder").is_symlink()
+    assert [path.name for path in (tmp_path / "far").iterdir()] == ["mark"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+def test_a_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.txt")
+    with pytest.raises(OutputError, match="is a device or a pipe"):
+        write_text_atomic(tmp_path / "a.txt", "text")
+    assert (tmp_path / "a.txt").is_fifo()

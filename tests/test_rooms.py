@@ -48,7 +48,9 @@ SHARED: dict[str, set[str]] = {
     "names": set(),
     "options": set(),
     "requests": {"names", "options", "images", "training"},
-    "files": {"errors"},
+    "workbook": set(),
+    "tables": {"errors", "workbook"},
+    "files": {"errors", "workbook"},
     "progress": {"errors"},
     "temporary": {"errors"},
 }

@@ -9,6 +9,7 @@ import io
 import json
 import math
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -17,12 +18,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from actinscope.errors import OutputError
+from actinscope.errors import OutputError, UsageError
+from actinscope.workbook import MOST_COLUMNS, MOST_ROWS, workbook_bytes
 
 Result = TypeVar("Result")
 
 _PARTIAL = ".partial-"
 _FAR = 2**62
+_WORKBOOK = ".xlsx"
+#: Windows takes these names for devices, whatever their suffix.
+_DEVICES = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])[ ]*(\..*)?", re.IGNORECASE)
 
 
 def lock_file(stream: IO[bytes]) -> bool:
@@ -56,15 +61,17 @@ def remove_partial_files(folder: Path) -> None:
 def atomic_path(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``target``; on success it becomes ``target``.
 
+    Where ``target`` is a link, the file that it leads to is written, and the link stays.
     The temporary file is flushed to disk before the rename, so that after a crash
     or a power cut ``target`` holds either its old or its new content, never a part.
 
     Raises:
-        OutputError: the folder does not exist or cannot be written.
+        OutputError: the folder does not exist or cannot be written, or ``target`` is a device.
     """
     target = Path(target)
     try:
-        handle, name = tempfile.mkstemp(prefix=_PARTIAL, suffix=target.suffix, dir=target.parent)
+        real = plain_file(target)
+        handle, name = tempfile.mkstemp(prefix=_PARTIAL, suffix=target.suffix, dir=real.parent)
         os.close(handle)
     except OSError as error:
         raise OutputError(
@@ -79,7 +86,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         # mkstemp makes files that only their owner can read; results are meant to be shared.
         temporary.chmod(0o666 & ~_umask())
-        temporary.replace(target)
+        temporary.replace(real)
     except OSError as error:
         raise OutputError(
             f"cannot be written ({error.strerror})",
@@ -88,6 +95,19 @@ def atomic_path(target: Path) -> Iterator[Path]:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def plain_file(target: Path) -> Path:
+    """The file that ``target`` names, or that it leads to as a link; it need not be there.
+
+    Raises:
+        OutputError: a device, a pipe or a socket, which must not be replaced by a file.
+    """
+    if target.exists() and not (target.is_file() or target.is_dir()):
+        raise OutputError(
+            "is a device or a pipe, and no file", where=target, remedy="Name a file to write"
+        )
+    return Path(os.path.realpath(target))
 
 
 def _umask() -> int:
@@ -133,6 +153,7 @@ def replace_folder(
         OutputError: ``folder`` cannot be written or holds something else.
         Exception: what ``check`` raises; ``folder`` is then as it was.
     """
+    folder = Path(os.path.realpath(folder))  # a link stays, and leads to the new content
     # Replacing means deleting.
     if folder.exists() and not (
         folder.is_dir() and ((folder / mark).is_file() or not any(folder.iterdir()))
@@ -226,11 +247,63 @@ def write_csv(
     write_text_atomic(path, csv_text([header, *cells]))
 
 
+def require_table_name(path: Path) -> None:
+    """Refuse to write a table to what is no ``.csv`` or ``.xlsx``; a folder is let through.
+
+    Raises:
+        UsageError: the name ends otherwise, or Windows keeps it for a device.
+        OutputError: it is a device or a pipe.
+    """
+    plain_file(path)
+    if path.is_dir():
+        return
+    if path.suffix.lower() not in {".csv", _WORKBOOK}:
+        raise UsageError(
+            "is no name of a table",
+            where=path,
+            remedy="Give -o a name that ends in .csv, or in .xlsx for a workbook for Excel",
+        )
+    if _DEVICES.fullmatch(path.name):
+        raise UsageError(
+            "is a name that Windows keeps for a device", where=path, remedy="Give -o another name"
+        )
+
+
+def require_table_size(path: Path, rows: int, columns: int) -> None:
+    """Refuse a workbook of more rows (without the header) or columns than a sheet has.
+
+    Raises:
+        UsageError: it would have more.
+    """
+    if path.suffix.lower() == _WORKBOOK and (rows >= MOST_ROWS or columns > MOST_COLUMNS):
+        raise UsageError(
+            f"a sheet of Excel has at most {MOST_ROWS:,} rows and {MOST_COLUMNS:,} columns, this "
+            f"table has {rows + 1:,} and {columns:,}",
+            where=path,
+            remedy="Give -o a name that ends in .csv",
+        )
+
+
+def write_table(path: Path, rows: Sequence[Sequence[str]]) -> None:
+    """Write a table that a person asked for, its header first: CSV, or a workbook by its name.
+
+    Raises:
+        UsageError: more rows or columns than a workbook can have.
+        OutputError: the file cannot be written.
+    """
+    require_table_size(path, len(rows) - 1, max(map(len, rows), default=0))
+    is_workbook = path.suffix.lower() == _WORKBOOK
+    data = workbook_bytes(rows) if is_workbook else csv_text(rows).encode()
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
 def csv_text(rows: Iterable[Sequence[object]]) -> str:
     """Rows as CSV with ``\\n`` line ends.
 
     Cells stay as they are, also where they begin with ``=``, ``+``, ``-`` or ``@``,
-    which a spreadsheet may take for a formula: a changed path would name no file.
+    which a spreadsheet may take for a formula: a changed path would name no file. For a
+    spreadsheet there are workbooks, in which text is text.
     """
     return "".join(map(_csv_line, rows))
 

@@ -70,7 +70,11 @@ def _seed(what: str) -> Option:
 
 _BUNDLE = Option("", "BUNDLE", "bundle folder or .zip")
 _FOLDER = Option("-o --output", "FOLDER", "folder for the results")
-_CSV = Option("-o --output", "FILE.csv", "the CSV to write")
+_CSV = Option(
+    "-o --output",
+    "FILE.csv",
+    "the table to write: CSV, or a workbook for Excel if it ends in .xlsx",
+)
 _IMAGES = Option("", "PATH", "files or folders")
 _CROP_SIZE = Option("--crop-size", "PX", "side of single-cell crops")
 _PRECISION = Option(

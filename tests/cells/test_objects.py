@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from actinscope.cells import CellObject, objects_from_mask, objects_from_table
+from actinscope.cells import CellObject, name_in_table, objects_from_table
+from actinscope.cells.objects import objects_from_mask
 from actinscope.errors import ImageUnreadable, ManifestError
+from actinscope.workbook import workbook_bytes
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "uint32", "int64"])
@@ -141,6 +143,55 @@ def test_cellprofiler_file_names_come_from_the_image_table_beside(tmp_path):
 def test_broken_tables(tmp_path, text, match):
     with pytest.raises(ManifestError, match=match):
         objects_from_table(table(tmp_path, text))
+
+
+FOLDERS = "ImageNumber,ObjectNumber,FileName_DNA,PathName_DNA,Location_Center_X,Location_Center_Y"
+
+
+def test_cellprofiler_with_the_same_file_names_in_several_folders(tmp_path):
+    path = table(
+        tmp_path,
+        f"{FOLDERS}\n1,1,f.tif,D:\\exp\\plate1,3,4\n2,1,f.tif,D:\\exp\\plate2,5,6\n",
+    )
+    found = objects_from_table(path)
+    assert found == {
+        "D:/exp/plate1/f.tif": (CellObject("1", 4, 3, 0, 0),),
+        "D:/exp/plate2/f.tif": (CellObject("1", 6, 5, 0, 0),),
+    }
+    assert name_in_table(found, tmp_path / "plate2/f.tif", ["f.tif"]) == "D:/exp/plate2/f.tif"
+    with pytest.raises(ManifestError, match=r"several images called f\.tif, and no folder of them"):
+        name_in_table(found, tmp_path / "images/f.tif", ["f.tif"])
+    assert name_in_table(found, tmp_path / "plate2/g.tif", ["g.tif"]) is None
+
+
+def test_a_path_that_somebody_wrote_is_the_end_of_the_files_path(tmp_path):
+    found = objects_from_table(table(tmp_path, "path,y,x\na\\f.tif,1,2\nb/f.tif,3,4\n"))
+    assert name_in_table(found, tmp_path / "study/a/f.tif", ["f.tif"]) == "a/f.tif"
+    assert name_in_table(found, tmp_path / "study/c/f.tif", ["f.tif"]) is None
+
+
+def test_two_images_of_one_name_without_their_folders_are_refused(tmp_path):
+    path = table(
+        tmp_path,
+        "ImageNumber,ObjectNumber,FileName_DNA,Location_Center_X,Location_Center_Y\n"
+        "1,1,f.tif,3,4\n2,2,f.tif,5,6\n",
+    )
+    with pytest.raises(ManifestError, match=r"images 1 and 2 are both called f.tif.*PathName_\*"):
+        objects_from_table(path)
+
+
+def test_object_tables_saved_again_by_a_german_spreadsheet(tmp_path):
+    expected = {"f.tif": (CellObject("1", 10.5, 20.25, 30, 40),)}
+    german = "path;object;y;x;height;width\nf.tif;1;10,5;20,25;30;40\n"
+    assert objects_from_table(table(tmp_path, german)) == expected
+    profiler = f"{HEADER.replace(',', ';')}\n1;1;f.tif;;20,25;10,5;0;40;0;30;1,5;2\n"
+    assert objects_from_table(table(tmp_path, profiler)) == expected
+    with pytest.raises(ManifestError, match="cannot both be the decimal sign"):
+        objects_from_table(table(tmp_path, german.replace("20,25", "20.25")))
+    rows = [["path", "object", "y", "x", "height", "width", "note"]]
+    rows.append(["f.tif", "1", "10.5", "20.25", "30", "40"])
+    (tmp_path / "o.xlsx").write_bytes(workbook_bytes(rows))
+    assert objects_from_table(tmp_path / "o.xlsx") == expected
 
 
 def test_tables_that_cannot_be_read(tmp_path):

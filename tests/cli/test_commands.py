@@ -18,7 +18,7 @@ from actinscope.options import INPUT
 from actinscope.requests import TrainRequest
 from actinscope.training import load_recipe
 from actinscope.training.recipe import RECIPE_NAMES
-from helpers.bundles import grey_image, make_bundle
+from helpers.bundles import CLASSES, grey_image, make_bundle
 
 pytestmark = pytest.mark.usefixtures("unrendered_figures")
 
@@ -218,7 +218,8 @@ def test_predict_and_verify(bundle: Path, tmp_path: Path, capsys: Shown) -> None
     assert main(["predict", str(bundle), str(images), "-o", str(target), "--quiet"]) == 0
     rows = rows_of(target)
     assert [Path(row["path"]).name for row in rows] == [f"{number}.tif" for number in range(5)]
-    assert f"5 predicted, 0 not: {target}" in capsys.readouterr().out
+    counts = [f"  {name}: {[row['predicted'] for row in rows].count(name)}" for name in CLASSES]
+    assert capsys.readouterr().out.splitlines()[:4] == [f"5 predicted, 0 not: {target}", *counts]
     assert main(["bundle", "verify", str(bundle)]) == 0
     shown = capsys.readouterr()
     assert f"{bundle}: verified with " in shown.out

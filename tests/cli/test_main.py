@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import shlex
 import subprocess
@@ -274,3 +275,23 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     finally:
         os.close(writing)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "cp437"])
+def test_names_that_the_screen_cannot_show_are_escaped(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def carry_out(*_: object) -> int:
+        print("β-actin 细胞")
+        raise errors.UsageError("no Δ", where="ω.csv")
+
+    screens = [io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2)]
+    monkeypatch.setattr("actinscope.cli.main.carry_out", carry_out)
+    monkeypatch.setattr("sys.stdout", screens[0])
+    monkeypatch.setattr("sys.stderr", screens[1])
+    assert main(["recipe", "space"]) == 2
+    screens[0].flush()
+    screens[1].flush()
+    out, err = (screen.buffer.getvalue().decode(encoding) for screen in screens)  # type: ignore[attr-defined]
+    assert out.endswith("-actin \\u7ec6\\u80de\n")
+    assert "csv: no" in err

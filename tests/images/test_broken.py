@@ -349,11 +349,12 @@ def test_constant_images(tmp_path):
 
 def test_masks_that_are_no_masks(tmp_path):
     path = tmp_path / "m.tif"
-    tifffile.imwrite(path, NOISE.astype(np.float32))
-    with pytest.raises(ImageUnreadable, match="float32 values, not whole numbers"):
-        read_label_mask(path)
-    tifffile.imwrite(path, np.stack([BYTES] * 3, -1), photometric="rgb")
-    with pytest.raises(ImageUnreadable, match="the label mask has colours"):
+    for broken in (0.5, 2.0**24):
+        tifffile.imwrite(path, NOISE.astype(np.float32) + np.float32(broken))
+        with pytest.raises(ImageUnreadable, match="no whole numbers, or too large ones"):
+            read_label_mask(path)
+    tifffile.imwrite(path, np.stack([NOISE] * 3, -1), photometric="rgb")
+    with pytest.raises(ImageUnreadable, match="the label mask has deep colours"):
         read_label_mask(path)
     tifffile.imwrite(path, STACK, photometric="minisblack", metadata={"axes": "CYX"})
     with pytest.raises(ImageUnreadable, match="4 channels"):

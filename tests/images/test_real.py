@@ -8,7 +8,8 @@ import numpy as np
 import tifffile
 from PIL import Image as PillowImage
 
-from actinscope.cells import CropReader, objects_from_mask
+from actinscope.cells import CropReader
+from actinscope.cells.objects import objects_from_mask
 from actinscope.images import Region, list_images, read_image, read_label_mask
 
 

@@ -172,7 +172,7 @@ def test_mask_problems_are_rows(field_bundle: Bundle, fields: Path, tmp_path: Pa
     masks = tmp_path / "masks"
     (masks / "b" / "1.tif").unlink()
     write_image(fields / "c" / "2.tif", 2)
-    tifffile.imwrite(masks / "2.tif", np.ones((13, 12), np.uint8))  # other size
+    tifffile.imwrite(masks / "2.tif", np.eye(13, 12, dtype=np.uint8))  # other size
     write_image(fields / "d.tif", 2)
     tifffile.imwrite(masks / "d.png", np.zeros((12, 12), np.uint8))  # no object
     write_image(fields / "e.tif", 2)

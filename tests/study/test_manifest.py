@@ -234,7 +234,7 @@ def test_cells_go_round_trip(fields: Path) -> None:
 
 
 def test_mask_of_another_size_is_refused(fields: Path) -> None:
-    tifffile.imwrite(fields / "masks/ko/f1.tif", np.ones((64, 95), np.uint16))
+    tifffile.imwrite(fields / "masks/ko/f1.tif", np.eye(64, 95, dtype=np.uint16))
     with pytest.raises(ManifestError, match=r"line 3: the mask is 64 x 95 pixels.*64 x 96"):
         read_manifest(fields / "m.csv", None)
 
@@ -337,3 +337,43 @@ def test_real_fields_with_masks(shared_data: Path) -> None:
     assert len({manifest.group_of(record) for record in manifest.records}) == 6
     assert manifest.crop_size is not None
     assert manifest.crop_size % 8 == 0
+
+
+# As people bring them
+
+
+def test_a_manifest_is_kept_in_a_workbook_and_edited_there(data: Path, tmp_path: Path) -> None:
+    text = "path,label,plate,well\nwt/a.tif,wild type,01,1E5\nko/a.tif,=ko,02,1E6\n"
+    manifest = read_manifest(write(data, text), None)
+    write_manifest(manifest, data / "study.xlsx")
+    again = read_manifest(data / "study.xlsx", None)
+    assert facts(again) == facts(manifest)
+
+
+def test_thresholded_masks_are_told_apart_and_said(fields: Path) -> None:
+    before = read_manifest(fields / "m.csv", None)
+    for path in (fields / "masks").rglob("*.tif"):
+        tifffile.imwrite(path, (tifffile.imread(path) > 0) * np.uint8(255))
+    manifest = read_manifest(fields / "m.csv", None)
+    assert {(r.name, r.region) for r in manifest.records} == {
+        (r.name, r.region) for r in before.records
+    }
+    assert any("1 of 2 masks give all cells one value" in note for note in manifest.notes)
+
+
+def test_cells_that_hang_together_over_the_whole_field_are_refused(fields: Path) -> None:
+    for path in (fields / "masks").rglob("*.tif"):
+        mask = np.zeros((64, 96), np.uint8)
+        mask[2:6, 2:6] = mask[10:20, 5:92] = 255
+        tifffile.imwrite(path, mask)
+    with pytest.raises(ManifestError, match=r"need crops of \d+ pixels, the largest field has 96"):
+        read_manifest(fields / "m.csv", None)
+    assert read_manifest(fields / "m.csv", None, crop_size=32).crop_size == 32
+
+
+def test_paths_with_backslashes_and_umlauts_from_windows(data: Path) -> None:
+    (data / "wt" / "a.tif").rename(data / "wt" / "Zähler µ.tif")
+    written = "path;label\r\nwt\\Zähler µ.tif;x\r\nko\\a.tif;y\r\n".encode("utf-16")
+    (data / "m.csv").write_bytes(written)
+    names = [record.name for record in read_manifest(data / "m.csv", None).records]
+    assert names == ["wt/Zähler µ.tif", "ko/a.tif"]

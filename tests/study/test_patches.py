@@ -154,7 +154,7 @@ def test_broken_tables(listed: Path, tmp_path: Path) -> None:
         read(f"path,mask\n{line}fields/f1.tif,masks/f9.tif\n")
     with pytest.raises(ManifestError, match=r"listed more than once: fields/f0.tif \(lines 2, 3\)"):
         read(f"path,mask\n{line}{line}")
-    tifffile.imwrite(listed.parent / "masks" / "f1.tif", np.ones((60, 50), np.uint16))
+    tifffile.imwrite(listed.parent / "masks" / "f1.tif", np.eye(60, 50, dtype=np.uint16))
     with pytest.raises(
         ManifestError,
         match=r"line 2: the mask is 60 x 50 pixels, but the image fields/f1.tif is 60 x 60",

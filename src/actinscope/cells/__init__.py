@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from actinscope.cells.crops import CropReader
-from actinscope.cells.masks import MaskReader
-from actinscope.cells.objects import CellObject, objects_from_mask, objects_from_table
+from actinscope.cells.masks import CellMask, MaskReader, MaskTally, read_cell_mask
+from actinscope.cells.objects import (
+    CellObject,
+    name_in_table,
+    objects_from_table,
+)
 
 __all__ = [
+    "CellMask",
     "CellObject",
     "CropReader",
     "MaskReader",
-    "objects_from_mask",
+    "MaskTally",
+    "name_in_table",
     "objects_from_table",
+    "read_cell_mask",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -72,8 +72,16 @@ def _predict(outcome: PredictOutcome) -> int:
     for note in summary.notes:
         print(note, file=sys.stderr)
     print(f"{summary.done} predicted, {summary.failed} not: {summary.output}")
+    for line in _counted_classes(summary.counts):
+        print(line)
     _lines(outcome.lines)
     return _problems(summary.problems, "not predicted")
+
+
+def _counted_classes(counts: Mapping[str, int]) -> Iterator[str]:
+    """A line for each class, and one for the images that are named nothing."""
+    for name, count in counts.items():
+        yield f"  {name or 'unfamiliar, and not named'}: {count}"
 
 
 def _explain(outcome: ExplainOutcome) -> int:

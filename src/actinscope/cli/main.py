@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import sys
@@ -27,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     The codes are listed in :mod:`actinscope.errors` and in ``docs/command-line.md``.
     """
+    _print_any_name()
     given = sys.argv[1:] if argv is None else list(argv)
     parser = command_line()
     if not given:
@@ -74,6 +76,13 @@ def _explain(error: Exception) -> tuple[str, int]:
         "command again with --debug and report what it prints.",
         EXIT_UNEXPECTED,
     )
+
+
+def _print_any_name() -> None:
+    """Let no name that the screen cannot show, Greek on a Western one, end a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _discard_output() -> None:

@@ -83,29 +83,37 @@ def read_label_mask(path: Path) -> NDArray[Any]:
     """Read a label mask: (Y, X) integers, 0 for background, n for object n.
 
     The stored numbers are taken as they are, whatever palette comes with them; a
-    boolean mask becomes 0 and 1.
+    boolean mask becomes 0 and 1. Floats that are whole numbers, as some programs save
+    labels, become integers. In a coloured mask each colour is an object, numbered by
+    65536 red + 256 green + blue, and black is background; where all are grey, the grey
+    is the number.
 
     Raises:
-        ImageUnreadable: as :func:`read_image`, and for several channels, colours,
-            negative labels or values that are not integers.
+        ImageUnreadable: as :func:`read_image`, and for several channels, negative labels
+            or values that are no whole numbers, or too large for a float to tell apart.
         ImageTooLarge, ImageEmpty, AmbiguousAxes: as :func:`read_image`.
     """
     path = Path(path)
     image = _read(path, ReadOptions(allow_constant=True), as_mask=True)
     mask = image.pixels
     remedy = "Give a mask of whole numbers, one channel, 0 for background"
+    if image.is_colour and mask.dtype == np.uint8:
+        mask = _numbered_colours(mask)
     if len(mask) != 1:
-        what = "colours" if image.is_colour else f"{len(mask)} channels"
+        what = "deep colours" if image.is_colour else f"{len(mask)} channels"
         raise ImageUnreadable(f"the label mask has {what}", where=path, remedy=remedy)
     if mask.dtype.kind == "f":
-        raise ImageUnreadable(
-            f"the label mask holds {mask.dtype} values, not whole numbers",
-            where=path,
-            remedy=remedy,
-        )
+        largest = 2.0 ** (np.finfo(mask.dtype).nmant + 1)
+        if not (np.isfinite(mask).all() and (mask == np.round(mask)).all()) or mask.max() > largest:
+            raise ImageUnreadable(
+                "the label mask holds values that are no whole numbers, or too large ones",
+                where=path,
+                remedy=remedy,
+            )
+        mask = mask.astype(np.int64)
     if mask.min() < 0:
         raise ImageUnreadable("the label mask holds negative labels", where=path, remedy=remedy)
-    labels: NDArray[Any] = mask[0]
+    labels: NDArray[Any] = mask[0].astype(np.uint8) if mask.dtype == np.bool_ else mask[0]
     return labels
 
 
@@ -168,6 +176,15 @@ def _one_channel(path: Path, image: Image) -> Image:
             remedy="Give --channel-pattern none if every file holds all channels",
         )
     return image
+
+
+def _numbered_colours(mask: NDArray[np.uint8]) -> NDArray[Any]:
+    """(1, Y, X) a number for each colour of (3, Y, X); the grey where all are grey."""
+    if (mask == mask[:1]).all():
+        return mask[:1]
+    wide = mask.astype(np.int64)
+    numbers: NDArray[np.int64] = 65536 * wide[:1] + 256 * wide[1:2] + wide[2:]
+    return numbers
 
 
 def _read(path: Path, options: ReadOptions, *, as_mask: bool) -> Image:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from actinscope import __version__
 from actinscope.bundle import Bundle
 from actinscope.cells import CropReader
 from actinscope.errors import ImageError, UsageError
-from actinscope.files import csv_text
+from actinscope.files import csv_text, plain_file, require_table_name, require_table_size
 from actinscope.images import Image, ReadOptions, file_state, files_of
 from actinscope.predict.groups import read_group_columns
 from actinscope.predict.partial import PartialOutput, check_writable
@@ -59,6 +60,7 @@ class PredictSummary:
     done: int  # rows with a prediction
     failed: int  # rows with an error
     problems: tuple[tuple[str, str], ...]  # (name, message) of each failed row, in order
+    counts: Mapping[str, int]  # rows of each class, in the order of the bundle; "" is unfamiliar
     resumed: int  # rows that an earlier, interrupted run had already written
     notes: tuple[str, ...]  # the bundle's notices, and what was decided on the way
     backend: str  # the runtime that computed it
@@ -76,16 +78,16 @@ class Plan:
 def predict_files(
     bundle: Bundle,
     paths: Sequence[Path],
-    output_csv: Path,
+    output: Path,
     *,
     options: PredictOptions | None = None,
 ) -> PredictSummary:
     """Predict the images in ``paths`` (files and folders) and write one row for each.
 
-    A file that cannot be used gets a row with the message, and the others are predicted. With
-    masks or an objects table there is one row per cell. A run that was cut off is resumed when
-    it is started again with the same bundle, files and options; the result has the same bytes as
-    that of an unbroken run.
+    ``output`` is a CSV file or, by its name, a workbook (.xlsx). A file that cannot be used gets
+    a row with the message, and the others are predicted. With masks or an objects table there is
+    one row per cell. A run that was cut off is resumed when it is started again with the same
+    bundle, files and options; the result has the same bytes as that of an unbroken run.
 
     Raises:
         UsageError: no images, none of the paths is there, options that contradict each
@@ -95,9 +97,10 @@ def predict_files(
         ManifestError: the manifest is broken.
     """
     options = options or PredictOptions()
-    output_csv = Path(output_csv)
-    check_writable(output_csv, expected_bytes=1 << 16)
-    require_replaceable(output_csv)
+    require_table_name(output)
+    real = plain_file(output)
+    check_writable(real, expected_bytes=1 << 16)
+    require_replaceable(output)
     # A slip of the pen must not put a row of errors in the place of an earlier result.
     if paths and not any(file.exists() for path in paths for file in files_of(Path(path))):
         raise UsageError(
@@ -108,15 +111,17 @@ def predict_files(
     plan = plan_rows(bundle, paths, options)
     columns = len(task_header(plan.groups, bundle.info.classes, decisions=True))
     expected_bytes = sum(len(task.name.encode()) + 16 * columns for task in plan.tasks)
-    check_writable(output_csv, expected_bytes=expected_bytes)
+    check_writable(real, expected_bytes=expected_bytes)
+    require_table_size(output, len(plan.tasks), columns)
     predictor = Predictor(bundle, backend=options.backend, precision=options.precision)
-    partial, problems = _write(predictor, plan, output_csv, options)
+    partial, problems, counts = _write(predictor, plan, output, options)
     notes = (*bundle.info.notices, *predictor.rules.notes, predictor.cost, *plan.notes)
     return PredictSummary(
-        output=output_csv,
+        output=output,
         done=len(plan.tasks) - len(problems),
         failed=len(problems),
         problems=tuple(problems),
+        counts=counts,
         resumed=len(partial.kept),
         notes=tuple(note for note in (*notes, predictor.fallback, partial.note) if note),
         backend=predictor.backend,
@@ -125,8 +130,8 @@ def predict_files(
 
 def _write(
     predictor: Predictor, plan: Plan, output: Path, options: PredictOptions
-) -> tuple[PartialOutput, list[tuple[str, str]]]:
-    """Write all rows; the finished output, and the (name, message) of each failed row."""
+) -> tuple[PartialOutput, list[tuple[str, str]], Mapping[str, int]]:
+    """Write all rows; the finished output, the failed rows, and how many rows have each class."""
     classes, total, rules = predictor.classes, len(plan.tasks), predictor.rules
     columns = task_header(plan.groups, classes, decisions=rules.has_rules)
     report = options.progress or (lambda done, total: None)
@@ -147,6 +152,7 @@ def _write(
         row_fits=row_fits,
     ) as partial:
         problems, done = _problems(partial.kept), len(partial.kept)
+        named = Counter(_classes(partial.kept, columns))
         report(done, total)
         batches = in_batches(plan.tasks, options.batch_size, start=done)
         read = TaskReader(CropReader(reading))
@@ -161,10 +167,12 @@ def _write(
                 rows = task_rows(batch, plan.groups, classes, rules)
                 partial.append(csv_text(rows).encode())
                 problems += _problems(rows)
+                named.update(_classes(rows, columns))
                 done += len(rows)
                 report(done, total)
         partial.finish()
-    return partial, problems
+    counts = {name: named[name] for name in classes}
+    return partial, problems, counts | ({"": named[""]} if rules.has_rules else {})
 
 
 class TaskReader:
@@ -238,7 +246,8 @@ def plan_rows(bundle: Bundle, paths: Sequence[Path], options: PredictOptions) ->
     sources, notes = find_sources(paths, pattern)
     trained = bundle.info.crop_size
     if options.masks is not None and crop_size is not None:
-        tasks = tasks_from_masks(sources, options.masks, crop_size=crop_size)
+        tasks, said = tasks_from_masks(sources, options.masks, crop_size=crop_size)
+        notes += said
     elif options.objects is not None and crop_size is not None:
         tasks = tasks_from_table(sources, options.objects, crop_size=crop_size)
     else:
@@ -281,6 +290,11 @@ def _stamp(path: Path) -> list[int]:
         return list(file_state(path))
     except OSError:
         return []
+
+
+def _classes(rows: Sequence[Sequence[str]], columns: Sequence[str]) -> Iterator[str]:
+    place = columns.index("predicted")
+    return (row[place] for row in rows if not row[-1])
 
 
 def _problems(rows: Sequence[Sequence[str]]) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from actinscope.errors import OutputError, UsageError
-from actinscope.files import lock_file, write_json_atomic
+from actinscope.files import lock_file, plain_file, write_json_atomic, write_table
 
 _BINARY = getattr(os, "O_BINARY", 0)
 _DROPPED = (
@@ -59,8 +59,9 @@ class PartialOutput:
         self.output = output
         self.kept: list[list[str]] = []
         self.note = ""
-        self._path = Path(f"{output}.partial")
-        self._sidecar = Path(f"{output}.partial.json")
+        self._real = plain_file(output)  # behind a link, on whatever disk that is
+        self._path = Path(f"{self._real}.partial")
+        self._sidecar = Path(f"{self._real}.partial.json")
         with _output_errors(output):
             self._stream = self._locked()
             try:
@@ -123,7 +124,12 @@ class PartialOutput:
         with _output_errors(self.output):
             os.fsync(self._stream.fileno())
             self._stream.close()
-            self._path.replace(self.output)
+            if self.output.suffix.lower() == ".csv":
+                self._path.replace(self._real)
+            else:
+                text = self._path.read_bytes().decode()
+                write_table(self.output, list(csv.reader(io.StringIO(text, newline=""))))
+                self._path.unlink()
             self._sidecar.unlink(missing_ok=True)
 
     def __enter__(self) -> PartialOutput:

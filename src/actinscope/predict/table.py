@@ -9,7 +9,7 @@ image with its part, and ``train --folds`` the same with the fold before it. All
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -138,6 +138,10 @@ def require_replaceable(output: Path) -> None:
     try:
         with output.open("rb") as stream:
             found = stream.read(len(start))
+        if found.startswith(b"PK"):
+            found = (",".join(read_table(output).columns[: len(_OF_TASKS)]) + ",").encode()
+    except ManifestError:
+        pass  # a workbook of something else
     except OSError as error:
         raise OutputError(
             f"is there and cannot be read ({error.strerror})",
@@ -213,25 +217,33 @@ def read_predictions(path: Path, required: Sequence[str] = ("path",)) -> Predict
             remedy="Give a CSV that `actinscope predict`, `evaluate` or `train` wrote",
         )
     good = [row for row in table.rows if not row.get("error")]
-    # In tables with labels an unfamiliar image has a predicted class, too, and counts.
-    kept = [row for row in good if row.get("predicted") or row.get("unfamiliar") != "true"]
+    # In tables with labels an unfamiliar image has a predicted class, too, and counts. The cell
+    # "unfamiliar" is not asked: a spreadsheet writes WAHR or VRAI for true.
+    named = {"predicted", "unfamiliar"} <= {*table.columns}
+    kept = [row for row in good if row.get("predicted") or not named]
     if not kept:
         what = "every image is unfamiliar" if good else "no row holds a prediction"
         raise ManifestError(what, where=path, remedy="Predict other images")
+    number = table.number_reader(columns)
     return PredictionsTable(
         path=path,
         columns=table.columns,
         classes=classes,
         rows=tuple(kept),
-        probabilities=np.array([_probabilities(row, columns, classes) for row in kept]),
+        probabilities=np.array([_probabilities(row, columns, classes, number) for row in kept]),
         failed=len(table.rows) - len(good),
         unfamiliar=len(good) - len(kept),
     )
 
 
-def _probabilities(row: Row, columns: Sequence[str], classes: tuple[str, ...]) -> list[float]:
+def _probabilities(
+    row: Row,
+    columns: Sequence[str],
+    classes: tuple[str, ...],
+    number: Callable[[str], float],
+) -> list[float]:
     try:
-        values = [float(row.get(name)) for name in columns]
+        values = [number(row.get(name)) for name in columns]
     except ValueError as error:
         raise row.error(f": a probability is not a number ({error})", _AGAIN) from error
     if not (all(0 <= one <= 1 for one in values) and abs(sum(values) - 1) <= _SUM_TOLERANCE):

@@ -7,11 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
-from actinscope.cells import CellObject, objects_from_mask, objects_from_table
-from actinscope.errors import ActinscopeError, ImageError, UsageError
-from actinscope.images import Region, also_called, join_files, list_images, read_label_mask
+from actinscope.cells import (
+    CellObject,
+    MaskTally,
+    name_in_table,
+    objects_from_table,
+    read_cell_mask,
+)
+from actinscope.errors import ActinscopeError, ImageError, ManifestError, UsageError
+from actinscope.images import Region, also_called, join_files, list_images
 
 
 @dataclass(frozen=True)
@@ -91,8 +95,10 @@ def message_of(error: BaseException) -> str:
     return " ".join(text.encode("utf-8", "backslashreplace").decode("utf-8").split())
 
 
-def tasks_from_masks(sources: Sequence[Source], masks: Path, *, crop_size: int) -> list[Task]:
-    """One task per object of each field's mask; a field without one gets a problem.
+def tasks_from_masks(
+    sources: Sequence[Source], masks: Path, *, crop_size: int
+) -> tuple[list[Task], tuple[str, ...]]:
+    """One task per object of each field's mask, and notes; a field without one gets a problem.
 
     ``masks`` is a folder in which a mask has the relative path of its field (any image
     suffix) or the same file name, or it is the mask file of the only field.
@@ -100,7 +106,7 @@ def tasks_from_masks(sources: Sequence[Source], masks: Path, *, crop_size: int) 
     Raises:
         UsageError: ``masks`` is not there, or one file for several fields.
     """
-    masks = Path(masks)
+    masks, tally = Path(masks), MaskTally()
     if not masks.exists():
         raise UsageError("there is no such mask file or folder", where=masks)
     if masks.is_file():
@@ -110,15 +116,15 @@ def tasks_from_masks(sources: Sequence[Source], masks: Path, *, crop_size: int) 
                 where=masks,
                 remedy="Give a folder with one mask for each field",
             )
-        return _tasks_from_mask(sources[0], masks, crop_size)
+        return _tasks_from_mask(sources[0], masks, crop_size, tally), tally.notes()
     finder = _MaskFinder(masks, sources)
     tasks: list[Task] = []
     for source in sources:
         try:
-            tasks += _tasks_from_mask(source, finder.find(source), crop_size)
+            tasks += _tasks_from_mask(source, finder.find(source), crop_size, tally)
         except ImageError as error:
             tasks.append(Task(source.path, source.name, problem=message_of(error)))
-    return tasks
+    return tasks, tally.notes()
 
 
 class _MaskFinder:
@@ -162,14 +168,17 @@ class _MaskFinder:
         return candidates[0]
 
 
-def _tasks_from_mask(source: Source, mask_path: Path, crop_size: int) -> list[Task]:
+def _tasks_from_mask(
+    source: Source, mask_path: Path, crop_size: int, tally: MaskTally
+) -> list[Task]:
     try:
-        mask = read_label_mask(mask_path)
+        mask = read_cell_mask(mask_path)
     except ImageError as error:
         return [Task(source.path, source.name, problem=f"its mask: {message_of(error)}")]
-    shape = (int(np.shape(mask)[0]), int(np.shape(mask)[1]))
-    objects = objects_from_mask(mask)
-    tasks = _object_tasks(source, objects, crop_size, shape, "there are no objects in its mask")
+    tally.add(mask)
+    rows, columns = mask.labels.shape
+    missing = "there are no objects in its mask"
+    tasks = _object_tasks(source, mask.objects, crop_size, (rows, columns), missing)
     return [replace(task, mask=mask_path) for task in tasks]
 
 
@@ -180,16 +189,22 @@ def tasks_from_table(sources: Sequence[Source], table: Path, *, crop_size: int) 
         ActinscopeError: the table cannot be read.
     """
     by_name = objects_from_table(Path(table))
-    names = [source.relative.name for source in sources]
-    tasks: list[Task] = []
+    found: list[str | ActinscopeError | None] = []
     for source in sources:
         called = also_called(source.relative)
-        keys = [source.name, *(path.as_posix() for path in called), *(path.name for path in called)]
-        key = next((key for key in keys if key in by_name), "")
+        names = (source.name, *(path.as_posix() for path in called), *(path.name for path in called))
+        try:
+            found.append(name_in_table(by_name, also_called(source.path), names))
+        except ManifestError as error:
+            found.append(error)
+    tasks: list[Task] = []
+    for source, key in zip(sources, found, strict=True):
         objects: Sequence[CellObject] = ()
-        if not key:
+        if key is None:
             problem = f"the objects table {Path(table).name} does not name this file"
-        elif key == source.relative.name != source.relative.as_posix() and names.count(key) > 1:
+        elif isinstance(key, ActinscopeError):
+            problem = message_of(key)
+        elif found.count(key) > 1:
             problem = f"several files are called {key}, the objects table cannot tell them apart"
         else:
             problem, objects = "the objects table has no object of it", by_name[key]

@@ -194,9 +194,13 @@ def unit_row(unit: Unit, classes: Sequence[str]) -> list[str]:
     ]
 
 
-def level_file(level: str) -> str:
-    """Name of the CSV of a level."""
-    return f"level_{re.sub(r'[^A-Za-z0-9_.-]+', '_', level)[:60]}.csv"
+def level_file(level: str, taken: set[str]) -> str:
+    """Name of the CSV of a level, unlike those ``taken`` on every file system; it is taken then."""
+    safe = re.sub(r"[^A-Za-z0-9_.-]+", "_", level)[:60]
+    free = (safe, *(f"{safe}_{number}" for number in range(2, len(taken) + 3)))
+    stem = next(one for one in free if one.lower() not in taken)
+    taken.add(stem.lower())
+    return f"level_{stem}.csv"
 
 
 def write_levels(folder: Path, levels: Mapping[str, Sequence[LevelEvaluation]]) -> tuple[str, ...]:
@@ -206,9 +210,9 @@ def write_levels(folder: Path, levels: Mapping[str, Sequence[LevelEvaluation]]) 
         OutputError: a file cannot be written.
     """
     names: list[str] = []
+    taken: set[str] = set()
     for place, first in enumerate(next(iter(levels.values()), ())):
-        name = level_file(first.rule.name)
-        name = f"level_{place}.csv" if name in names else name
+        name = level_file(first.rule.name, taken)
         rows = [
             [part, *unit_row(unit, first.classes)]
             for part, own in levels.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from actinscope.errors import OutputError, UsageError
+from actinscope.files import require_table_name
 from actinscope.names import RunFile
 from actinscope.requests import StudySource
 
@@ -76,9 +77,10 @@ def require_new_file(path: Path) -> None:
     """Refuse a file that is there already, or whose folder is not.
 
     Raises:
-        UsageError: ``path`` exists.
+        UsageError: ``path`` exists, or is no name of a table.
         OutputError: its folder does not.
     """
+    require_table_name(path)
     if path.exists():
         raise UsageError(
             "is there already, perhaps edited by hand",

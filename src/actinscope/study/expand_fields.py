@@ -6,14 +6,20 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from actinscope.cells import CellObject, objects_from_mask, objects_from_table
+from actinscope.cells import (
+    CellMask,
+    CellObject,
+    MaskTally,
+    name_in_table,
+    objects_from_table,
+    read_cell_mask,
+)
 from actinscope.errors import ImageError, ManifestError, SettingsError, StudyError
-from actinscope.images import ReadOptions, Region, also_called, image_shape, read_label_mask
+from actinscope.images import ReadOptions, Region, also_called, image_shape
 from actinscope.study.records import Record, forbidden_characters, tidy
 from actinscope.study.table import Row, Table
 from actinscope.wording import enumerate_some
@@ -74,9 +80,13 @@ def expand_fields(
     """
     if "mask" in table.columns or "objects" in table.columns:
         refuse_repeats([(one.image, one.row.line) for one in rows], table.path)
-        find = _mask_objects(options) if "mask" in table.columns else _table_objects(crop_size)
+        tally, has_mask = MaskTally(), "mask" in table.columns
+        find = _mask_objects(options, tally) if has_mask else _table_objects(crop_size)
         cells, notes = _cells_of_fields(rows, find, table.path)
+        notes += tally.notes()
         side = crop_size or automatic_crop_size([max(cell.height, cell.width) for _, cell in cells])
+        if crop_size is None and 0 < tally.longest < side:
+            notes += (_out_of_proportion(tally, side, table.path),)
         return _crops(table, cells, side=side, notes=notes)
     if "y" in table.columns or "x" in table.columns:
         cells = _cells_of_rows(table, rows, crop_size)
@@ -174,29 +184,48 @@ def _cells_of_fields(
     return cells, notes
 
 
-def _mask_objects(options: ReadOptions) -> Callable[[ManifestRow], tuple[CellObject, ...]]:
+def _out_of_proportion(tally: MaskTally, side: int, where: Path) -> str:
+    """What to say of crops that are larger than the fields, where each field is one cell."""
+    what = (
+        f"cells of these masks need crops of {side} pixels, the largest field has {tally.longest}"
+    )
+    if tally.cells > tally.masks:
+        raise ManifestError(
+            what,
+            where=where,
+            remedy="Look at the masks, in which cells may hang together, or give --crop-size",
+        )
+    return f"{what}; --crop-size sets it"
+
+
+def _mask_objects(
+    options: ReadOptions, tally: MaskTally
+) -> Callable[[ManifestRow], tuple[CellObject, ...]]:
     def find(one: ManifestRow) -> tuple[CellObject, ...]:
         try:
             size = image_shape(one.image.path, options)
         except ImageError:
             size = None  # an unreadable field is reported with the fingerprints
-        return objects_from_mask(mask_of_field(one, size))
+        mask = mask_of_field(one, size)
+        tally.add(mask)
+        return mask.objects
 
     return find
 
 
-def mask_of_field(one: ManifestRow, size: tuple[int, int] | None) -> NDArray[Any]:
-    """The label mask (Y, X) of a field.
+def mask_of_field(one: ManifestRow, size: tuple[int, int] | None) -> CellMask:
+    """The label mask of a field and its cells.
 
     Raises:
         ImageError: it cannot be read.
         ManifestError: it does not have the ``size`` of the field.
     """
     assert one.attached is not None
-    mask = read_label_mask(one.attached)
-    if size is not None and mask.shape != size:
+    mask = read_cell_mask(one.attached)
+    rows, columns = mask.labels.shape
+    if size is not None and (rows, columns) != size:
         raise ManifestError(
-            f"the mask is {mask.shape[0]} x {mask.shape[1]} pixels, "
+            f"the mask is {rows} x {columns} pixels, "
             f"but the image {one.image.name} is {size[0]} x {size[1]}",
             where=one.attached,
         )
@@ -215,7 +244,7 @@ def _table_objects(crop_size: int | None) -> Callable[[ManifestRow], tuple[CellO
         by_file = tables[listed]
         called = [Path(image.name), *also_called(image.path)]
         names = [*(path.as_posix() for path in called), *(path.name for path in called)]
-        name = next((name for name in names if name in by_file), None)
+        name = name_in_table(by_file, called[1:], names)
         if name is None:
             raise ManifestError(
                 f"the table has no objects of {image.path.name}; "
@@ -243,11 +272,12 @@ def _cells_of_rows(table: Table, rows: Sequence[ManifestRow], crop_size: int | N
         if name in table.columns and other not in table.columns:
             raise ManifestError(f"there is a column {name} but no column {other}", where=table.path)
     has_size = "height" in table.columns
+    number = table.number_reader(["y", "x", *(("height", "width") if has_size else ())])
     cells: _Cells = []
     for one in rows:
-        y, x = (_coordinate(table, one.row, name) for name in ("y", "x"))
+        y, x = (_coordinate(number, one.row, name) for name in ("y", "x"))
         height, width = (
-            [_pixels(table, one.row, name) for name in ("height", "width")]
+            [_pixels(number, one.row, name) for name in ("height", "width")]
             if has_size
             else [crop_size or 0] * 2
         )
@@ -256,10 +286,10 @@ def _cells_of_rows(table: Table, rows: Sequence[ManifestRow], crop_size: int | N
     return cells
 
 
-def _coordinate(table: Table, row: Row, column: str) -> float:
+def _coordinate(number: Callable[[str], float], row: Row, column: str) -> float:
     text = row.get(column)
     try:
-        value = float(text.replace(",", ".") if table.decimal_comma else text)
+        value = number(text)
     except ValueError:
         value = math.nan
     # Beyond this a centre cannot lie in any image, and could not be rounded to a pixel.
@@ -268,8 +298,8 @@ def _coordinate(table: Table, row: Row, column: str) -> float:
     return value
 
 
-def _pixels(table: Table, row: Row, column: str) -> int:
-    value = _coordinate(table, row, column)
+def _pixels(number: Callable[[str], float], row: Row, column: str) -> int:
+    value = _coordinate(number, row, column)
     if value != int(value) or not 1 <= value <= 100_000:
         raise row.error(
             f": {column} is {value:g}", "It must be a whole number of pixels from 1 to 100000"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actinscope.errors import ManifestError, SettingsError
-from actinscope.files import csv_text, write_text_atomic
+from actinscope.files import csv_text, write_table
 from actinscope.images import ReadOptions, files_of
 from actinscope.study.channel_files import join_rows
 from actinscope.study.expand_fields import FIELD_COLUMN, ManifestRow, expand_fields
@@ -237,7 +237,7 @@ def _require_group_values(
 
 
 def write_manifest(manifest: Manifest, path: Path) -> None:
-    """Write ``manifest`` as CSV (UTF-8, commas); :func:`read_manifest` reads it back.
+    """Write ``manifest`` as CSV or, by its name, .xlsx; :func:`read_manifest` reads it back.
 
     Columns: path, label, the group columns, and of object, y, x, height, width, part
     and sha256 those that are in use.
@@ -245,16 +245,20 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    write_text_atomic(Path(path), manifest_csv(manifest))
+    write_table(Path(path), _table(manifest))
 
 
 def manifest_csv(manifest: Manifest) -> str:
-    """The text of the file that :func:`write_manifest` writes."""
+    """The text of the CSV that :func:`write_manifest` writes."""
+    return csv_text(_table(manifest))
+
+
+def _table(manifest: Manifest) -> list[list[str]]:
     lines = [_written(record, manifest.group_columns) for record in manifest.records]
     in_use = {name for line in lines for name, cell in line.items() if cell}
     tail = ("object", "y", "x", "height", "width", "part", "sha256")
     columns = ["path", "label", *manifest.group_columns, *(name for name in tail if name in in_use)]
-    return csv_text([columns, *([line.get(name, "") for name in columns] for line in lines)])
+    return [columns, *([line.get(name, "") for name in columns] for line in lines)]
 
 
 def _written(record: Record, group_columns: Sequence[str]) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.cells import CellObject, objects_from_mask
+from actinscope.cells import CellObject, MaskTally
 from actinscope.errors import ImageError, ManifestError, SettingsError, StudyError
 from actinscope.images import ReadOptions, Region, image_shape
 from actinscope.study.channel_files import join_rows
@@ -89,14 +89,15 @@ def patches_of_fields(
     rows, joined = join_rows(rows, "", options.channel_pattern)
     refuse_repeats([(one.image, one.row.line) for one in rows], csv_path)
     has_label = "label" in table.columns
-    fields = [_read(one, options, has_label=has_label) for one in rows]
+    tally = MaskTally()
+    fields = [_read(one, options, tally, has_label=has_label) for one in rows]
     sides = [max(one.height, one.width) for field in fields for one in field.objects]
     if not sides:
         raise StudyError("none of the masks has an object", where=csv_path)
     side = settings.crop_size or automatic_crop_size(sides)
     columns = tuple(fields[0].image.groups)
     manifest = _manifest(fields, columns, settings, root, side=side, where=csv_path)
-    return replace(manifest, notes=(*joined, *manifest.notes))
+    return replace(manifest, notes=(*joined, *tally.notes(), *manifest.notes))
 
 
 def _check(settings: PatchSettings) -> None:
@@ -115,21 +116,20 @@ def _check(settings: PatchSettings) -> None:
         )
 
 
-def _read(one: ManifestRow, options: ReadOptions, *, has_label: bool) -> _Field:
+def _read(one: ManifestRow, options: ReadOptions, tally: MaskTally, *, has_label: bool) -> _Field:
     image = one.image
     try:
         mask = mask_of_field(one, image_shape(image.path, options))
-        objects = objects_from_mask(mask)
     except (ImageError, ManifestError) as error:
         where = error.where or one.row.table
         raise ManifestError(f"line {one.row.line}: {error.what}", where=where) from error
+    tally.add(mask)
     groups = dict(image.groups)
     groups[FIELD_COLUMN] = groups.get(FIELD_COLUMN) or field_name(image.name)
     if has_label:
         groups[FIELD_LABEL] = groups.get(FIELD_LABEL) or image.label
-    return _Field(
-        replace(image, label="", groups=groups, part="", pixel_hash=""), mask > 0, objects
-    )
+    image = replace(image, label="", groups=groups, part="", pixel_hash="")
+    return _Field(image, mask.labels > 0, mask.objects)
 
 
 def _manifest(

@@ -1,26 +1,18 @@
-"""Reading a CSV that a person has edited, in whatever dialect the spreadsheet wrote it.
-
-``csv.Sniffer`` guesses the delimiter from letters that happen to repeat; here the column names
-that actinscope knows decide.
-"""
+"""A table with named columns that a person has edited: its rows, and what their cells mean."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from actinscope.errors import ManifestError
 from actinscope.study.records import PARTS, RESERVED_COLUMNS, forbidden_characters, tidy
+from actinscope.tables import number_reader, read_cells
 from actinscope.wording import enumerate_some
 
-_DELIMITERS = (",", ";", "\t")
 _PART_ALIASES = {"training": "train", "val": "validation", "valid": "validation"}
-_LARGEST = 1 << 30  # bytes; ten million rows
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True)
@@ -91,39 +83,39 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of a CSV file. ``decimal_comma``: numbers may be written ``1,5``."""
+    """The rows of a CSV file or a workbook, and the sign between its cells."""
 
     path: Path
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
-    decimal_comma: bool
+    delimiter: str
+
+    def number_reader(self, columns: Sequence[str]) -> Callable[[str], float]:
+        """What turns the cells of ``columns`` into numbers; ``ValueError`` where one is none.
+
+        Raises:
+            ManifestError: it cannot be told whether their decimal sign is the comma or the point.
+        """
+        cells = ((row.line, row.get(name)) for row in self.rows for name in columns)
+        return number_reader(cells, where=self.path, delimiter=self.delimiter)
 
 
 def read_table(path: Path, required: Sequence[str] = ()) -> Table:
-    """Read a CSV with a header line.
+    """Read a CSV or a workbook with a header line, in any way that ``read_cells`` accepts.
 
-    Accepts UTF-8 with or without a byte order mark and UTF-16 with one; commas,
-    semicolons or tabs between cells; any line end; a leading ``sep=;`` line; empty
-    rows and empty trailing columns. The names of the columns that actinscope knows
-    may be in any case.
+    Empty trailing columns are passed over. The names of the columns that actinscope knows may be
+    in any case.
 
     Raises:
         ManifestError: the file cannot be read, has no rows, names a column twice, lacks
             one of ``required``, or a row has more cells than there are columns.
     """
-    text = _read_text(path)
-    first, _, rest = text.partition("\n")
-    offset = 0
-    named = first.strip().lower()
-    if named.startswith("sep=") and len(named) <= 5:
-        text, offset = rest, 1
-    delimiter = _guess_delimiter(text)
-    numbered = _parse(text, delimiter, path, offset)
-    if not numbered:
+    read = read_cells(path, RESERVED_COLUMNS)
+    if not read.rows:
         raise ManifestError(
             "the file is empty", where=path, remedy="It needs at least the columns path and label"
         )
-    columns = _columns(numbered[0][1], path)
+    columns = _columns(read.rows[0][1], path)
     missing = [name for name in required if name not in columns]
     if missing:
         raise ManifestError(
@@ -131,7 +123,7 @@ def read_table(path: Path, required: Sequence[str] = ()) -> Table:
             where=path,
             remedy=f"The first line names the columns; found: {', '.join(filter(None, columns))}",
         )
-    rows = tuple(_row(line, cells, columns, path) for line, cells in numbered[1:])
+    rows = tuple(_row(line, cells, columns, path) for line, cells in read.rows[1:])
     if not rows:
         raise ManifestError(
             "there is a header but no row below it",
@@ -139,57 +131,7 @@ def read_table(path: Path, required: Sequence[str] = ()) -> Table:
             remedy="Add one row for each image",
         )
     named_columns = tuple(name for name in columns if name)
-    return Table(path, named_columns, rows, decimal_comma=delimiter != ",")
-
-
-def _read_text(path: Path) -> str:
-    try:
-        if Path(path).stat().st_size > _LARGEST:
-            raise ManifestError("is larger than such a table can be", where=path)
-        data = Path(path).read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ManifestError(f"cannot be read ({reason})", where=path) from error
-    encoding = "utf-16" if data.startswith(_UTF16_MARKS) else "utf-8-sig"
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ManifestError(
-            f"line {line} is not UTF-8 text",
-            where=path,
-            remedy="Save it again as 'CSV UTF-8 (comma delimited)'",
-        ) from error
-
-
-def _guess_delimiter(text: str) -> str:
-    def score(delimiter: str) -> tuple[int, int]:
-        try:
-            header = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
-        except csv.Error:
-            return (-1, 0)
-        names = {cell.strip().lower() for cell in header}
-        return (len(names & RESERVED_COLUMNS), len(header))
-
-    return max(_DELIMITERS, key=score)
-
-
-def _parse(text: str, delimiter: str, path: Path, offset: int) -> list[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    found: list[tuple[int, list[str]]] = []
-    start = 1
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                found.append((start + offset, cells))
-            start = reader.line_num + 1
-    except csv.Error as error:
-        raise ManifestError(
-            f"line {start + offset} is not valid CSV ({error})",
-            where=path,
-            remedy="Look for a quotation mark that is not closed",
-        ) from error
-    return found
+    return Table(path, named_columns, rows, read.delimiter)
 
 
 def _columns(header: list[str], path: Path) -> tuple[str, ...]:

@@ -63,6 +63,7 @@ def _level_tables(
     if request.manifest is not None and levels.by:
         columns = read_group_columns(request.manifest, request.images).columns
     tables: dict[str, Path] = {}
+    taken: set[str] = set()
     for level in levels.by:
         rule = level_rule(
             level,
@@ -71,7 +72,7 @@ def _level_tables(
             header=lambda rule: unit_header(rule, bundle.info.classes, labelled=False),
             where=request.manifest or request.images[0],
         )
-        name = f"{request.output.stem}_{level_file(rule.name)}"
-        tables[level] = request.output.with_name(name)
+        name = f"{request.output.stem}_{level_file(rule.name, taken)}"
+        tables[level] = request.output.with_name(name).with_suffix(request.output.suffix)
         require_new_file(tables[level])
     return tables

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from actinscope.errors import UsageError
 from actinscope.evaluation import LevelRule, evaluate_level, level_words, sum_up
-from actinscope.files import write_csv
+from actinscope.files import write_table
 from actinscope.predict import PredictionsTable, is_own_column, read_predictions
 from actinscope.requests import SummariseRequest
 from actinscope.runs import level_rule, require_new_file, unit_header, unit_row, with_familiar
@@ -44,11 +44,8 @@ def summarise_predictions(request: SummariseRequest) -> tuple[str, ...]:
     names = [_unit(row, rule) for row in table.rows]
     probabilities = table.probabilities / table.probabilities.sum(axis=1, keepdims=True)
     units = sum_up(probabilities, names, rule, labels=labels)
-    write_csv(
-        request.output,
-        unit_header(rule, table.classes, labelled=labels is not None),
-        [unit_row(unit, table.classes) for unit in units],
-    )
+    header = unit_header(rule, table.classes, labelled=labels is not None)
+    write_table(request.output, [header, *(unit_row(unit, table.classes) for unit in units)])
     said = [f"{request.output}: {counted(len(units), rule.word)} from {len(table.rows)} cells."]
     undecided = sum(unit.answer is None for unit in units)
     if undecided:
