@@ -277,9 +277,12 @@ def test_only_a_table_of_predictions_is_replaced(
 ) -> None:
     manifest = tmp_path / "study.csv"
     manifest.write_text("path,plate\nimages/cell1.tif,P1\n")
-    for target in (manifest, images / "cell1.tif"):
+    for target, message in (
+        (manifest, "is not a predictions table"),
+        (images / "cell1.tif", "is no name of a table"),
+    ):
         before = target.read_bytes()
-        with pytest.raises(UsageError, match="is not a predictions table"):
+        with pytest.raises(UsageError, match=message):
             predict_files(bundle, [images], target, options=plain(manifest=manifest))
         assert target.read_bytes() == before
     for _ in range(2):

@@ -169,7 +169,7 @@ def _by_folders(table: Mapping[str, object], path: Path) -> str | None:
     parts = path.absolute().as_posix().split("/")[::-1]
     # A folder of another computer ends like ours; a path that somebody wrote is our path's end.
     shared: dict[str, int] = {}
-    for name in table:
+    for name in (name for name in table if name.endswith(parts[0])):
         own = name.split("/")[::-1]
         same = next((i for i, (a, b) in enumerate(zip(own, parts, strict=False)) if a != b), None)
         same = min(len(own), len(parts)) if same is None else same
