@@ -192,7 +192,11 @@ def tasks_from_table(sources: Sequence[Source], table: Path, *, crop_size: int) 
     found: list[str | ActinscopeError | None] = []
     for source in sources:
         called = also_called(source.relative)
-        names = (source.name, *(path.as_posix() for path in called), *(path.name for path in called))
+        names = (
+            source.name,
+            *(path.as_posix() for path in called),
+            *(path.name for path in called),
+        )
         try:
             found.append(name_in_table(by_name, also_called(source.path), names))
         except ManifestError as error:
