@@ -86,7 +86,7 @@ def __dir__() -> list[str]:
 
 
 def train(request: TrainRequest, progress: Progress = _SILENT) -> TrainOutcome:
-    """Train a network and test it: on one split, or with ``folds`` in a cross-validation.
+    """Train a network and test it: by folds, or on one split where that tests enough images.
 
     Returns:
         The verdict in words, the evaluation of each part, and where the results and the bundle
@@ -96,10 +96,9 @@ def train(request: TrainRequest, progress: Progress = _SILENT) -> TrainOutcome:
         ActinscopeError: says what was wrong, where, and what to do; what was finished stays in
             the folder, and ``resume=True`` goes on with it.
     """
-    from actinscope.workflows.crossvalidate import crossvalidate
-    from actinscope.workflows.train import train_study
+    from actinscope.workflows.crossvalidate import train as work
 
-    return (train_study if request.folds is None else crossvalidate)(request, progress)
+    return work(request, progress)
 
 
 def evaluate(request: EvaluateRequest, progress: Progress = _SILENT) -> EvaluateOutcome:

@@ -209,7 +209,7 @@ class NestedSearch:
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """Train and test: on one split, or with ``folds`` in a cross-validation.
+    """Train and test: by folds, or on one split (``folds`` 1); None decides by the size.
 
     Repeat r of a cross-validation takes the recipe's seed + r - 1. ``synthetic`` images are
     phantoms, which is said wherever a result is shown; ``command`` is the command line, for the
@@ -235,7 +235,8 @@ class TrainRequest:
             "--folds",
             "K",
             "test every image once, by networks trained on the other folds; as many as there are "
-            "groups leaves out one at a time",
+            "groups leaves out one at a time; 1: test one split (default: 5 where one split would "
+            "test fewer than 100 images or 20 groups)",
             section=_FOLDS,
         ),
     ] = None
@@ -265,7 +266,7 @@ class TrainRequest:
         Option(
             "--fold-extras",
             "",
-            "also make the controls and the explanation in every fold",
+            "make the controls and the explanation in every fold, not in the first alone",
             needs="--folds",
             section=_FOLDS,
         ),

@@ -39,7 +39,7 @@ EXPECTED = Path(__file__).parent / "expected"
 SMALLEST = "smallest"
 
 _CELLS = "cells --manifest cells/groups.csv --group field"
-_TRAIN = f"train {_CELLS} --recipe"
+_TRAIN = f"train {_CELLS} --folds 1 --recipe"
 _FOLDS = f"train {_CELLS} --folds 2 --recipe bare.toml"
 _SEARCH = "--recipe search.toml --space space.toml --trials 2"
 
@@ -71,7 +71,7 @@ CASES: dict[str, list[str]] = {
         f"{_TRAIN} trees.toml -o boosted-trees/run",
         "predict boosted-trees/run/bundle others/cells -o boosted-trees/predictions.csv",
     ],
-    "no-group": ["train cells/cells --recipe scratch.toml -o no-group/run"],
+    "no-group": ["train cells/cells --folds 1 --recipe scratch.toml -o no-group/run"],
     "leak": [
         "train leaky --manifest leaky/leaky.csv --group field --recipe scratch.toml -o leak/run",
         "train leaky --manifest leaky/leaky.csv --recipe bare.toml -o leak/without-group",
@@ -80,7 +80,7 @@ CASES: dict[str, list[str]] = {
     "masks": [
         "scan fields --group-level 2 -o masks/scan.csv",
         "cells patches fields --manifest fields/fields.csv --crop-size 64 -o masks/patches.csv",
-        "train fields --manifest fields/fields.csv --group field --recipe bare.toml"
+        "train fields --manifest fields/fields.csv --group field --folds 1 --recipe bare.toml"
         " --crop-size 64 --level field:vote -o masks/run",
         "predict masks/run/bundle fields/fields --masks fields/masks -o masks/predictions.csv",
         "explain masks/run/bundle fields/fields/clustered --masks fields/masks/clustered"

@@ -13,7 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actinscope.errors import SettingsError, SplitError
-from actinscope.study import PARTS, Manifest, Record, Split, grouped_folds, read_manifest, split
+from actinscope.study import (
+    PARTS,
+    Manifest,
+    Record,
+    Split,
+    folds_for_size,
+    grouped_folds,
+    read_manifest,
+    split,
+)
 
 ROOT = Path("/data")
 
@@ -301,3 +310,37 @@ def test_real_groups(shared_data: Path, folder: str, group: str, within: float) 
         for label in manifest.classes:
             assert shares(result, label) == pytest.approx([0.8, 0.1, 0.1], abs=within)
             assert min(shares(result, label)) > 0
+
+
+@pytest.mark.parametrize(
+    ("images", "groups", "rare", "expected"),
+    [
+        (990, None, 0, (5, "99 images")),
+        (1000, None, 0, (1, "")),
+        (1000, 190, 0, (5, "100 images in 19 groups")),
+        (1000, 200, 0, (1, "")),
+        (200, 20, 4, (4, "20 images in 2 groups")),
+        (200, 20, 2, (1, "")),  # too few groups of one class for folds
+    ],
+)
+def test_small_studies_are_tested_by_folds(
+    images: int, groups: int | None, rare: int, expected: tuple[int, str]
+) -> None:
+    """``rare`` groups alone hold the second class; or else every other image is of it."""
+    rows = []
+    for number in range(images):
+        group = number % groups if groups is not None else number
+        second = group < rare if rare else number // (groups or 1) % 2 == 1
+        rows.append(("b" if second else "a", f"g{group}"))
+    sized = study(rows, grouped=groups is not None)
+    assert folds_for_size(sized, test_share=0.1) == expected
+
+
+def test_given_parts_are_one_split() -> None:
+    small = study([("a", ""), ("b", "")] * 15, grouped=False)
+    assert folds_for_size(small, test_share=0.1) == (5, "3 images")
+    fixed = [dataclasses.replace(record, part="train") for record in small.records]
+    assert folds_for_size(dataclasses.replace(small, records=tuple(fixed)), test_share=0.1) == (
+        1,
+        "",
+    )

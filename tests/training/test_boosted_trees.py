@@ -339,7 +339,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "small.toml").write_text(_RECIPE)
     images = folder / "images"
     study = ["--manifest", str(images / "groups.csv"), "--group", "field"]
-    recipe = ["--recipe", str(folder / "small.toml"), "--quiet"]
+    recipe = ["--recipe", str(folder / "small.toml"), "--folds", "1", "--quiet"]
     assert main(["train", str(images), *study, *recipe, "-o", str(folder / "run")]) == 0
     return folder
 

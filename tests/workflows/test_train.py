@@ -95,7 +95,9 @@ def train(place: Path, run: Path, *options: str) -> int:
     images = place / "images"
     study = ["--manifest", str(images / "groups.csv"), "--group", "field"]
     recipe = ["--recipe", str(place / "small.toml")]
-    return main(["train", str(images), *study, *recipe, "-o", str(run), "--quiet", *options])
+    return main(
+        ["train", str(images), *study, *recipe, "-o", str(run), "--folds", "1", "--quiet", *options]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -413,7 +415,7 @@ def test_fields_with_masks(tmp_path: Path, capsys: Shown) -> None:
     )
     (tmp_path / "small.toml").write_text(RECIPE.replace("epochs = 2", "epochs = 1"))
     study = ["--manifest", str(table), "--group", "field", "--crop-size", "96"]
-    recipe = ["--recipe", str(tmp_path / "small.toml")]
+    recipe = ["--recipe", str(tmp_path / "small.toml"), "--folds", "1"]
     run = tmp_path / "run"
     assert main(["train", str(images), *study, *recipe, "-o", str(run), "--quiet"]) == 0
     listed = rows_of(run / "manifest.csv")

@@ -53,7 +53,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table.write_text(table.read_text("utf-8").replace("field", "mouse", 1), "utf-8")
     (folder / "small.toml").write_text(RECIPE)
     study = [str(images), "--manifest", str(table), "--group", "mouse"]
-    recipe = ["--recipe", str(folder / "small.toml")]
+    recipe = ["--recipe", str(folder / "small.toml"), "--folds", "1"]
     assert main(["train", *study, *recipe, "-o", str(folder / "run"), "--quiet"]) == 0
     return folder / "run"
 

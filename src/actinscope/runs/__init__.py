@@ -91,6 +91,7 @@ from actinscope.runs.resume import (
     require_same_images,
     require_same_question,
     require_same_settings,
+    started_folds,
     with_network_of_run,
 )
 
@@ -159,6 +160,7 @@ __all__ = [
     "require_same_settings",
     "scaled_array",
     "seen_before",
+    "started_folds",
     "training_hashes",
     "training_provenance",
     "unit_header",

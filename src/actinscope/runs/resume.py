@@ -98,21 +98,36 @@ def question_of(request: TrainRequest, space: SearchSpace | None) -> dict[str, A
     }
 
 
-def require_same_question(path: Path, asked: dict[str, Any]) -> None:
-    """Folds and search must be those of the first start; repeats may have been added.
+def started_folds(path: Path) -> int:
+    """The folds of the cross-validation whose question lies at ``path``.
 
     Raises:
-        ResumeError: they are not, or the first start's file is broken.
+        ResumeError: the file is broken.
     """
+    return int(_question_at(path)["folds"])
+
+
+def _question_at(path: Path) -> dict[str, Any]:
     try:
-        started = json.loads(path.read_text("utf-8"))
-        repeats = int(started["repeats"])
+        started: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        int(started["repeats"]), int(started["folds"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResumeError(
             f"cannot be read ({type(error).__name__})",
             where=path,
             remedy="Start again in another folder",
         ) from error
+    return started
+
+
+def require_same_question(path: Path, asked: dict[str, Any]) -> None:
+    """Folds and search must be those of the first start; repeats may have been added.
+
+    Raises:
+        ResumeError: they are not, or the first start's file is broken.
+    """
+    started = _question_at(path)
+    repeats = int(started["repeats"])
     asked = json.loads(json.dumps(asked))
     changed = [
         f"{name} was {started.get(name)!r} and is now {value!r}"

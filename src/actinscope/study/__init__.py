@@ -19,7 +19,13 @@ from actinscope.study.records import (
     tidy,
 )
 from actinscope.study.scan import scan_folder
-from actinscope.study.split import Split, grouped_folds, split, train_and_validation
+from actinscope.study.split import (
+    Split,
+    folds_for_size,
+    grouped_folds,
+    split,
+    train_and_validation,
+)
 from actinscope.study.table import Row, read_table
 from actinscope.study.thumbnails import SIDE, Thumbnail, mirrored_descriptors
 
@@ -42,6 +48,7 @@ __all__ = [
     "Thumbnail",
     "find_keep_together_sets",
     "fingerprint",
+    "folds_for_size",
     "grouped_folds",
     "hash_of_pixels",
     "manifest_csv",

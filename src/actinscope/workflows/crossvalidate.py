@@ -29,6 +29,7 @@ from actinscope.runs import (
     ChosenNetwork,
     FoldResult,
     RunContext,
+    choose_network,
     fingerprint_study,
     is_finished,
     is_started,
@@ -42,6 +43,7 @@ from actinscope.runs import (
     recipe_as_used,
     require_same_images,
     require_same_question,
+    started_folds,
     unpredicted,
     write_levels,
     write_results,
@@ -50,6 +52,7 @@ from actinscope.study import (
     Fingerprints,
     Manifest,
     Split,
+    folds_for_size,
     grouped_folds,
     train_and_validation,
     write_manifest,
@@ -64,7 +67,13 @@ from actinscope.training import (
 )
 from actinscope.workflows.ensemble import join_bundles
 from actinscope.workflows.report import write_study_report
-from actinscope.workflows.train import TrainOutcome, refit, settle_network, train_on_parts
+from actinscope.workflows.train import (
+    TrainOutcome,
+    refit,
+    settle_network,
+    train_on_parts,
+    train_study,
+)
 from actinscope.workflows.tune import require_searchable, tune_on_parts
 from actinscope.workflows.tune_report import BEST
 from actinscope.writeup import FoldsResult, StudyResult
@@ -146,6 +155,46 @@ def crossvalidate(request: TrainRequest, progress: Progress) -> TrainOutcome:
         problems=problems,
         levels=tuple(map(level_words, levels)),
     )
+
+
+def train(request: TrainRequest, progress: Progress) -> TrainOutcome:
+    """Train and test on one split, or by folds: as asked, or as the size of the study allows.
+
+    Without ``folds`` every image is tested once, by folds, where the test part of one split
+    would be too small (:func:`actinscope.study.folds_for_size`).
+
+    Raises:
+        UsageError: repeats or searches of folds were asked for, with one split.
+        ActinscopeError: as :func:`train_study` and :func:`crossvalidate`.
+    """
+    if request.folds is None:
+        request = replace(request, folds=_fitting_folds(request, progress))
+    if request.folds != 1:
+        return crossvalidate(request, progress)
+    if request.repeats > 1 or request.search is not None or request.fold_extras:
+        raise UsageError(
+            "--repeats, --tune and --fold-extras are of folds, and one split was asked for",
+            remedy="Ask for --folds 2 or more",
+        )
+    return train_study(request, progress)
+
+
+def _fitting_folds(request: TrainRequest, progress: Progress) -> int:
+    """Those of an earlier start, or what suits the size of the study."""
+    question = request.output / RunFile.QUESTION
+    if question.exists():
+        return started_folds(question)
+    if request.resume or (request.output / RunFile.RECIPE).exists():
+        return 1
+    recipe = request.recipe
+    choose_network(recipe, automatic=recipe.network.name == "auto")  # refused before any work
+    folds, why = folds_for_size(read_study(request.source, recipe), test_share=recipe.split.test)
+    if folds > 1:
+        progress.say(
+            f"note: the test part of one split would hold only {why}, so every image is tested "
+            f"once, in {folds} folds (--folds 1: one split)"
+        )
+    return folds
 
 
 def _begin(request: TrainRequest, progress: Progress) -> _Work:
@@ -240,9 +289,10 @@ def _run_fold(work: _Work, repeat: int, number: int, parts: Split) -> FoldResult
         title = f"repeat {repeat}, {title}"
     folder = request.output / f"fold-{repeat}-{number}"
     recipe = change_recipe(request.recipe, {}, seed=_seed_of(request, repeat))
-    extras = {"controls", "explanation"} if not request.fold_extras else set()
-    # The audit is made once, for all folds.
-    recipe = recipe.model_copy(update=dict.fromkeys(("audit", *extras), False))
+    left_out = ["audit"]  # made once, for all folds
+    if not (request.fold_extras or repeat == number == 1):
+        left_out += ["controls", "explanation"]
+    recipe = recipe.model_copy(update=dict.fromkeys(left_out, False))
     if request.search is not None:
         work.progress.say(f"{title}: searching settings")
         recipe = _searched(work, recipe, parts, request.output / f"search-{repeat}-{number}")

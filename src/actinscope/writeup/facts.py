@@ -128,7 +128,7 @@ class FoldsFacts:
         missing: images that a fold of the first repeat could not predict.
         notes: on how the folds were made.
         search: settings were searched in every fold; None takes the recipe as it is.
-        extras: controls and explanation in every fold, as far as the recipe has them.
+        extras: controls and explanation in every fold, not in the first alone.
         deployed: which model is delivered.
         refit: the model that was trained on all images, where one was.
         validation_share: of what a fold does not test, 0..1.

@@ -48,7 +48,7 @@ class FoldsResult:
         folds: of all repeats.
         pooled: one entry a repeat; the first is the one that counts.
         search: settings were searched in every fold; None takes the recipe as it is.
-        extras: controls and explanation in every fold, as far as the recipe has them.
+        extras: controls and explanation in every fold, not in the first alone.
         deployed: which model is delivered.
     """
 
