@@ -444,6 +444,10 @@ class PredictRequest:
         Path | None, Option("--manifest", "CSV", "CSV whose columns are added to the rows")
     ] = None
     crop_size: Annotated[int | None, _CROP_SIZE] = None
+    match_pixel_size: Annotated[
+        bool,
+        Option("--match-pixel-size", "", "bring crops to the um a pixel of the training images"),
+    ] = False
     batch_size: Annotated[int, Option("--batch-size", "N", "rows written at a time")] = 32
     precision: Annotated[Precision, _PRECISION] = "float32"
     options: Annotated["ReadOptions | None", READING] = None

@@ -115,6 +115,7 @@ def _described(members: Sequence[Bundle], *, version: str, created: str) -> Bund
         preprocess=first.preprocess,
         read_options=first.read_options,
         crop_size=first.crop_size,
+        appearance=first.appearance,
         group=first.group if len({info.group for info in infos}) == 1 else None,
         synthetic=any(info.synthetic for info in infos),
         random_weights=any(info.random_weights for info in infos),

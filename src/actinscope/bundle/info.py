@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from actinscope.bundle.int8 import Int8Summary
 from actinscope.bundle.reliability import Reliability, StoredModel
 from actinscope.images import ReadOptions
-from actinscope.preprocess import Preprocess
+from actinscope.preprocess import Appearance, Preprocess
 
 #: The newest layout that this version reads. A bundle is written with the oldest version that
 #: describes it: 1; 2 where it holds an INT8 network, which readers of 1 would lose on copying;
@@ -77,6 +77,7 @@ class BundleInfo(StoredModel):
         preprocess: from an image to the network's input, as fitted on the training part.
         read_options: how files with z, time or scenes were read for training.
         crop_size: side in pixels of the crops, where it was trained on cells of fields.
+        appearance: how large and bright the training images were.
         group: the column that was kept together in one part, or None.
         synthetic: trained on synthetic images; never to be used on real ones.
         random_weights: started from random weights.
@@ -102,6 +103,7 @@ class BundleInfo(StoredModel):
     preprocess: Preprocess
     read_options: ReadOptions = ReadOptions()
     crop_size: int | None = Field(default=None, ge=1)
+    appearance: Appearance | None = None
     group: str | None = None
     synthetic: bool = False
     random_weights: bool = False

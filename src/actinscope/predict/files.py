@@ -19,9 +19,10 @@ from actinscope.images import Image, ReadOptions, file_state, files_of
 from actinscope.predict.groups import read_group_columns
 from actinscope.predict.partial import PartialOutput, check_writable
 from actinscope.predict.pipeline import in_batches, predict_batches
-from actinscope.predict.predictor import Predictor
+from actinscope.predict.predictor import NetworkInputs, Predictor
 from actinscope.predict.table import identity, require_replaceable, task_header, task_rows
 from actinscope.predict.tasks import Task, find_sources, tasks_from_masks, tasks_from_table
+from actinscope.preprocess import AppearanceCounter, matched, unlike_training
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class PredictOptions:
             such a batch. Neither memory nor speed depend on it.
         backend: ``auto``, ``openvino`` or ``onnxruntime``.
         precision: ``float32``, or ``int8`` where the bundle offers it.
+        match_pixel_size: bring images to the pixel size of the training.
         read_options: how to read files with z, time or scenes; what is not set is as in training.
         progress: called with (rows done, rows in all) after each batch.
     """
@@ -48,6 +50,7 @@ class PredictOptions:
     batch_size: int = 32
     backend: str = "auto"
     precision: str = "float32"
+    match_pixel_size: bool = False
     read_options: ReadOptions | None = None
     progress: Callable[[int, int], None] | None = None
 
@@ -114,8 +117,15 @@ def predict_files(
     check_writable(real, expected_bytes=expected_bytes)
     require_table_size(output, len(plan.tasks), columns)
     predictor = Predictor(bundle, backend=options.backend, precision=options.precision)
-    partial, problems, counts = _write(predictor, plan, output, options)
-    notes = (*bundle.info.notices, *predictor.rules.notes, predictor.cost, *plan.notes)
+    seen = AppearanceCounter()
+    partial, problems, counts = _write(predictor, plan, output, options, seen)
+    unlike = unlike_training(
+        seen.found,
+        bundle.info.appearance,
+        unfamiliar=counts.get("", 0),
+        total=sum(counts.values()),
+    )
+    notes = (*bundle.info.notices, *predictor.rules.notes, predictor.cost, *plan.notes, *unlike)
     return PredictSummary(
         output=output,
         done=len(plan.tasks) - len(problems),
@@ -129,7 +139,11 @@ def predict_files(
 
 
 def _write(
-    predictor: Predictor, plan: Plan, output: Path, options: PredictOptions
+    predictor: Predictor,
+    plan: Plan,
+    output: Path,
+    options: PredictOptions,
+    seen: AppearanceCounter,
 ) -> tuple[PartialOutput, list[tuple[str, str]], Mapping[str, int]]:
     """Write all rows; the finished output, the failed rows, and how many rows have each class."""
     classes, total, rules = predictor.classes, len(plan.tasks), predictor.rules
@@ -146,7 +160,7 @@ def _write(
     with PartialOutput(
         output,
         csv_text([columns]).encode(),
-        fingerprint=_fingerprint(predictor, plan, options.batch_size, reading),
+        fingerprint=_fingerprint(predictor, plan, options, reading),
         batch_size=options.batch_size,
         total=total,
         row_fits=row_fits,
@@ -156,12 +170,13 @@ def _write(
         report(done, total)
         batches = in_batches(plan.tasks, options.batch_size, start=done)
         read = TaskReader(CropReader(reading))
-        work = predict_batches(
-            predictor,
-            batches,
-            lambda task: predictor.prepare(read(task)),
-            probabilities_only=True,
-        )
+        trained = predictor.bundle.info.appearance if options.match_pixel_size else None
+
+        def prepare(task: Task) -> NetworkInputs:
+            image = read(task)
+            return predictor.prepare(seen(matched(image, trained) if trained else image))
+
+        work = predict_batches(predictor, batches, prepare, probabilities_only=True)
         with closing(work) as results:
             for batch in results:
                 rows = task_rows(batch, plan.groups, classes, rules)
@@ -233,6 +248,22 @@ def _crop_size_of(bundle: Bundle, options: PredictOptions) -> int | None:
     return size
 
 
+def _require_pixel_size(bundle: Bundle, options: PredictOptions, crop_size: int | None) -> None:
+    if not options.match_pixel_size:
+        return
+    if crop_size is not None:
+        raise UsageError(
+            "--match-pixel-size is for ready crops, and cells are to be cut out of fields",
+            remedy="Give the --crop-size that covers as many micrometres as in training",
+        )
+    if bundle.info.appearance is None or bundle.info.appearance.pixel_size_um is None:
+        raise UsageError(
+            "the files that trained this model did not say how large a pixel is",
+            where=bundle.path,
+            remedy="Leave out --match-pixel-size, and bring the images to their scale yourself",
+        )
+
+
 def plan_rows(bundle: Bundle, paths: Sequence[Path], options: PredictOptions) -> Plan:
     """One task for each image, or each cell of it, before any image is read.
 
@@ -242,6 +273,7 @@ def plan_rows(bundle: Bundle, paths: Sequence[Path], options: PredictOptions) ->
         ManifestError: the manifest is broken.
     """
     crop_size = _crop_size_of(bundle, options)
+    _require_pixel_size(bundle, options, crop_size)
     pattern = bundle.info.reading(options.read_options).channel_pattern
     sources, notes = find_sources(paths, pattern)
     trained = bundle.info.crop_size
@@ -268,10 +300,13 @@ def plan_rows(bundle: Bundle, paths: Sequence[Path], options: PredictOptions) ->
     return Plan(tasks, found.columns, tuple(notes))
 
 
-def _fingerprint(predictor: Predictor, plan: Plan, batch_size: int, reading: ReadOptions) -> str:
+def _fingerprint(
+    predictor: Predictor, plan: Plan, options: PredictOptions, reading: ReadOptions
+) -> str:
     """Changes with everything that the rows depend on, the files' size and time included."""
     bundle = [predictor.bundle.digest, predictor.backend, predictor.precision]
-    head = [__version__, *bundle, batch_size, plan.groups, reading.model_dump()]
+    asked = [options.batch_size, options.match_pixel_size]
+    head = [__version__, *bundle, *asked, plan.groups, reading.model_dump()]
     digest = hashlib.sha256(json.dumps(head).encode())
     stamp: tuple[Path | None, list[int]] = (None, [])
     for task in plan.tasks:

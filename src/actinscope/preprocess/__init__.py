@@ -7,17 +7,29 @@ it returns is stored with the model and is the only way from an image to network
 
 from __future__ import annotations
 
+from actinscope.preprocess.appearance import (
+    Appearance,
+    AppearanceCounter,
+    appearance_of,
+    matched,
+    unlike_training,
+)
 from actinscope.preprocess.augmentation import AugmentSettings, augment
 from actinscope.preprocess.fit import fit_preprocess, require_one_kind
 from actinscope.preprocess.pipeline import Preprocess
 from actinscope.preprocess.settings import NetworkInput, PreprocessSettings
 
 __all__ = [
+    "Appearance",
+    "AppearanceCounter",
     "AugmentSettings",
     "NetworkInput",
     "Preprocess",
     "PreprocessSettings",
+    "appearance_of",
     "augment",
     "fit_preprocess",
+    "matched",
     "require_one_kind",
+    "unlike_training",
 ]

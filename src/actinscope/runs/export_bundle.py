@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.bundle import Bundle, BundleInfo, NetworkSummary, save_bundle
+from actinscope.cells import CropReader
 from actinscope.images import ReadOptions, pattern_of_names
 from actinscope.names import RunFile
 from actinscope.networks import EMBEDDING, PROBABILITIES, as_float32, embedding_model, export_onnx
+from actinscope.preprocess import Appearance, appearance_of
 from actinscope.runs.environment import RunContext
 from actinscope.runs.prepare import PreparedStudy, records_of
 from actinscope.study import Manifest, Record
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from actinscope.runs.chosen_network import ChosenNetwork
 
 _GOLDEN_IMAGES = 6
+_LOOKED_AT = 100
 
 
 def export_run_bundle(
@@ -59,6 +62,7 @@ def export_run_bundle(
         preprocess=prepared.preprocess,
         read_options=_reading(request.recipe.images, manifest),
         crop_size=manifest.crop_size,
+        appearance=_appearance(records_of(manifest, "train"), reader),
         group=manifest.group,
         synthetic=request.synthetic,
         random_weights=network.weights.random,
@@ -83,6 +87,12 @@ def export_run_bundle(
                 fitted.forest, input_name=EMBEDDING, output_name=PROBABILITIES
             ),
         )
+
+
+def _appearance(records: list[Record], reader: CropReader) -> Appearance | None:
+    """Of up to a hundred training images, spread evenly over the list."""
+    step = -(-len(records) // _LOOKED_AT) or 1
+    return appearance_of([reader.read(one.path, one.region) for one in records[::step]])
 
 
 def _reading(options: ReadOptions, manifest: Manifest) -> ReadOptions:

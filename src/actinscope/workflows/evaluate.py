@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from actinscope.bundle import load_bundle
+from actinscope.bundle import Bundle, load_bundle
 from actinscope.cells import CropReader
 from actinscope.evaluation import Conditions, Evaluation, level_words, verdict
 from actinscope.explain import Explanation, SaliencySource, attention_warnings, explain
 from actinscope.files import make_folder
 from actinscope.names import RunFile
 from actinscope.predict import Predictor, ScaledImages
+from actinscope.preprocess import appearance_of, unlike_training
 from actinscope.progress import Progress
 from actinscope.report import (
     Finding,
@@ -24,6 +25,7 @@ from actinscope.report import (
 )
 from actinscope.requests import EvaluateRequest
 from actinscope.runs import (
+    EvaluatedPredictions,
     RunContext,
     TrainingProvenance,
     familiar_groups,
@@ -45,6 +47,7 @@ from actinscope.workflows.report import Pictures, headline
 from actinscope.writeup import majority_rate
 
 _PART = TEST
+_LOOKED_AT = 100  # images whose size and brightness are compared with those of the training
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +93,10 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
         progress=progress,
         rules=rules,
     )
+    unlike = tuple(_unlike_training(bundle, result, reader))
+    for text in unlike:
+        progress.say(f"warning: {text}")
+    remarks += unlike
     levels = (
         with_familiar(one, known.units(one.rule.columns, [unit.name for unit in one.units]))
         for one in result.levels
@@ -110,6 +117,18 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     )
     said = tuple(map(level_words, result.levels))
     return EvaluateOutcome(request.output, result.evaluation, sentence, problems, said)
+
+
+def _unlike_training(
+    bundle: Bundle, result: EvaluatedPredictions, reader: CropReader
+) -> Iterator[str]:
+    step = -(-len(result.records) // _LOOKED_AT)
+    images = [reader.read(one.path, one.region) for one in result.records[::step]]
+    unfamiliar = result.decisions.unfamiliar
+    count = 0 if unfamiliar is None else int(unfamiliar.sum())
+    return unlike_training(
+        appearance_of(images), bundle.info.appearance, unfamiliar=count, total=len(result.records)
+    )
 
 
 def _write_report(

@@ -42,6 +42,7 @@ def predict(request: PredictRequest, progress: Progress) -> PredictOutcome:
             objects=request.objects,
             manifest=request.manifest,
             crop_size=request.crop_size,
+            match_pixel_size=request.match_pixel_size,
             batch_size=request.batch_size,
             precision=request.precision,
             read_options=request.options,
