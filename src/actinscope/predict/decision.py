@@ -59,6 +59,14 @@ class Decisions:
         return None if self.unfamiliarity is None else ~(self.unfamiliarity <= 1.0)
 
     @property
+    def answers(self) -> list[int | None]:
+        """(N,) the most probable class of each image; None where it is unfamiliar."""
+        best: list[int] = self.probabilities.argmax(axis=1).tolist()
+        if self.unfamiliar is None:
+            return list(best)
+        return [None if far else k for k, far in zip(best, self.unfamiliar.tolist(), strict=True)]
+
+    @property
     def delivered(self) -> NDArray[np.bool_] | None:
         """(N, K) the prediction sets as tables hold them: that of an unfamiliar image is empty."""
         if self.in_set is None or self.unfamiliar is None:
