@@ -51,7 +51,6 @@ class Evaluation:
         interval_method: one sentence on how the intervals were made.
         notes: what could not be computed, and why.
         confidence: of all intervals.
-        copies: images that were left out as exact copies of others.
     """
 
     classes: tuple[str, ...]
@@ -63,7 +62,6 @@ class Evaluation:
     interval_method: str
     notes: tuple[str, ...]
     confidence: float = 0.95
-    copies: int = 0
 
 
 def evaluate(

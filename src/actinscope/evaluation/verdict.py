@@ -106,7 +106,6 @@ def verdict(
         *_leaks(conditions),
         *controls,
         *_origin(conditions),
-        *_copies(evaluation),
         *_ungrouped(evaluation, conditions),
         *_size(evaluation, conditions.group),
         *_weak_classes(evaluation),
@@ -164,14 +163,6 @@ def _against_guessing(accuracy: Estimate, baseline: float) -> list[str]:
             "includes that rate."
         ]
     return []
-
-
-def _copies(evaluation: Evaluation) -> Iterator[str]:
-    if evaluation.copies:
-        yield (
-            f"{evaluation.copies} of {evaluation.n + evaluation.copies} test images are exact "
-            "copies of others; an image that is stored several times counts once."
-        )
 
 
 def _leaks(conditions: Conditions) -> Iterator[str]:

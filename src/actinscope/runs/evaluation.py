@@ -194,15 +194,18 @@ def evaluate_predictions(
             groups=clusters,
             seed=seed,
         )
-    evaluation = evaluate(labels, probabilities, classes=classes, groups=clusters, seed=seed)
     listed, rows = map(list, zip(*predicted.listed, strict=True))
     return EvaluatedPredictions(
         **vars(predicted),
         decisions=decisions,
-        evaluation=replace(
-            evaluation,
-            groups=None if predicted.groups is None else evaluation.groups,
+        evaluation=evaluate_distinct(
+            labels,
+            probabilities,
+            clusters,
+            classes=classes,
+            grouped=manifest.group is not None,
             copies=len(listed) - len(labels),
+            seed=seed,
         ),
         uncertainty=uncertainty,
         levels=evaluate_levels(  # a unit's answer is that of all its cells, as in `predict`
@@ -216,6 +219,30 @@ def evaluate_predictions(
             seed=seed,
         ),
     )
+
+
+def evaluate_distinct(
+    labels: NDArray[np.int64],
+    probabilities: NDArray[np.float64],
+    clusters: Sequence[str] | None,
+    *,
+    classes: Sequence[str],
+    grouped: bool,
+    copies: int,
+    seed: int,
+) -> Evaluation:
+    """`evaluate` for different images, with a note on the ``copies`` that were left out.
+
+    Args:
+        labels: (N,) class indices.
+        probabilities: (N, K).
+        clusters: as :func:`actinscope.study.independent_images` names them.
+        grouped: the clusters are groups, to be counted and named as such.
+    """
+    found = evaluate(labels, probabilities, classes=classes, groups=clusters, seed=seed)
+    note = f"{copies} more are exact copies of these images; an image counts once."
+    notes = (note, *found.notes) if copies else found.notes
+    return replace(found, groups=found.groups if grouped else None, notes=notes)
 
 
 def write_evaluation(

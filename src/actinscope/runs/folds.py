@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,13 @@ from actinscope.evaluation import (
     LevelEvaluation,
     LevelRule,
     estimates_to_json,
-    evaluate,
     evaluation_to_json,
     level_to_json,
 )
 from actinscope.files import write_csv, write_json_atomic
 from actinscope.names import RunFile
 from actinscope.predict import FOLD_COLUMNS
+from actinscope.runs.evaluation import evaluate_distinct
 from actinscope.runs.folder import RunFolder
 from actinscope.runs.levels import evaluate_levels, unit_of, with_familiar
 from actinscope.study import TEST, TRAIN, VALIDATION, Manifest, Record, independent_images
@@ -131,13 +131,6 @@ def pool(folds: Sequence[FoldResult], manifest: Manifest, *, seed: int) -> Poole
     groups = manifest.groups_of(records)
     first, clusters = independent_images(records, manifest.group)
     distinct = sorted(set(first))
-    evaluation = evaluate(
-        labels[distinct],
-        probabilities[distinct],
-        classes=classes,
-        groups=clusters and [clusters[row] for row in distinct],
-        seed=seed,
-    )
     missing = [one.title for place, one in enumerate(manifest.records) if place not in rows]
     return Pooled(
         repeat=folds[0].repeat,
@@ -148,10 +141,14 @@ def pool(folds: Sequence[FoldResult], manifest: Manifest, *, seed: int) -> Poole
         groups=groups,
         unfamiliar=np.array([rows[place][2] for place in places], dtype=np.bool_),
         missing=tuple(missing),
-        evaluation=replace(
-            evaluation,
-            groups=None if groups is None else evaluation.groups,
+        evaluation=evaluate_distinct(
+            labels[distinct],
+            probabilities[distinct],
+            clusters and [clusters[row] for row in distinct],
+            classes=classes,
+            grouped=groups is not None,
             copies=len(records) - len(distinct),
+            seed=seed,
         ),
     )
 
