@@ -15,13 +15,8 @@ from actinscope.report.frame import render
 
 @dataclass(frozen=True, eq=False)
 class GalleryCard:
-    """One image: the cell, its maps with their names, and a few words on each.
+    """One image: the cell, its maps with their names, and a few words on each."""
 
-    ``answer`` is the predicted class, empty where the image is unfamiliar; the maps are then of the
-    most probable class.
-    """
-
-    answer: str
     picture: CellPicture
     maps: tuple[tuple[str, NDArray[np.float32]], ...]
     words: tuple[str, ...]

@@ -248,6 +248,7 @@ class _Explainer:
             heat=heats[0],
             object_id=task.object_id,
             map_name=self.methods[0],
+            unfamiliar=decided.answers[0] is None,
         )
         return _Explained(
             answer=dict(zip(self.answer, answer_cells(decided, 0, classes), strict=True)),
@@ -303,4 +304,4 @@ def _card(found: _Explained) -> GalleryCard:
     told.append(f"the cell takes {whole_percent(found.area)} % of the image")
     if np.isfinite(found.agreement):
         told.append(f"rank correlation of the two maps {found.agreement:.2f}")
-    return GalleryCard(found.answer["predicted"], found.picture, found.maps, tuple(told))
+    return GalleryCard(found.picture, found.maps, tuple(told))

@@ -432,6 +432,11 @@ class Pictures:
         classes = self.predicted.evaluation.classes
         row = self.predicted.probabilities[index]
         named = int(row.argmax())
+        far = (
+            self.predicted.unfamiliar
+            if isinstance(self.predicted, Pooled)
+            else self.predicted.decisions.unfamiliar
+        )
         scaled = self.scaled_of(record)
         maps = self._maps(index, scaled, place) if heat else None
         return CellPicture(
@@ -445,6 +450,7 @@ class Pictures:
             object_id=record.object_id,
             map_name=self.saliency.method if self.saliency else ACTIVATION,
             neighbours=self._neighbours(index) if near else (),
+            unfamiliar=far is not None and bool(far[index]),
         )
 
     def _maps(
