@@ -21,6 +21,7 @@ from actinscope.study import (
     folds_for_size,
     grouped_folds,
     independent_images,
+    joined_groups,
     read_manifest,
     split,
 )
@@ -368,3 +369,7 @@ def test_without_groups_only_copies_are_clusters() -> None:
     assert first == [0, 0, 2, 3]
     assert clusters is not None
     assert clusters[2] == clusters[3] != clusters[0] == clusters[1]
+
+
+def test_of_no_images_nothing_is_joined() -> None:
+    assert joined_groups((), ()) == ()

@@ -110,7 +110,7 @@ def copy_findings(
     across = []
     if group:
         across = [p for p in rest if p.first.groups[group] != p.second.groups[group]]
-        rest = [p for p in rest if p not in across]
+        rest = [p for p in rest if p.first.groups[group] == p.second.groups[group]]
     exact, near = [p for p in rest if p.exact], [p for p in rest if not p.exact]
     if across:
         yield finding("copies in two groups", "warning", across, lambda one: one.groups[group])

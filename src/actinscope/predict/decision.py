@@ -58,13 +58,11 @@ class Decisions:
         """(N,) whether an image is too far from all training images; not to be named."""
         return None if self.unfamiliarity is None else ~(self.unfamiliarity <= 1.0)
 
-    @property
-    def answers(self) -> list[int | None]:
-        """(N,) the most probable class of each image; None where it is unfamiliar."""
-        best: list[int] = self.probabilities.argmax(axis=1).tolist()
-        if self.unfamiliar is None:
-            return list(best)
-        return [None if far else k for k, far in zip(best, self.unfamiliar.tolist(), strict=True)]
+    def answer(self, place: int) -> int | None:
+        """The most probable class of one image; None where it is unfamiliar."""
+        if self.unfamiliarity is not None and not self.unfamiliarity[place] <= 1.0:
+            return None
+        return int(self.probabilities[place].argmax())
 
     @property
     def delivered(self) -> NDArray[np.bool_] | None:

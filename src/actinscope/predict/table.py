@@ -112,7 +112,7 @@ def answer_header(classes: Sequence[str], *, decisions: bool) -> list[str]:
 
 def answer_cells(decisions: Decisions, place: int, classes: Sequence[str]) -> list[str]:
     """What every command answers for one image; an unfamiliar one has no predicted class."""
-    named = decisions.answers[place]
+    named = decisions.answer(place)
     probabilities = (f"{value:.6f}" for value in decisions.probabilities[place])
     best = "" if named is None else classes[named]
     return [best, *probabilities, *decision_cells(decisions, place, classes)]

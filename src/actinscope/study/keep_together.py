@@ -64,6 +64,8 @@ def _join(keys: Sequence[Sequence[str]]) -> NDArray[np.intp]:
     from scipy.sparse.csgraph import connected_components
 
     count = len(keys[0])
+    if not count:
+        return np.zeros(0, np.intp)
     pairs: list[tuple[int, int]] = []
     for values in keys:
         first: dict[str, int] = {}

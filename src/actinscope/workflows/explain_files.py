@@ -248,7 +248,7 @@ class _Explainer:
             heat=heats[0],
             object_id=task.object_id,
             map_name=self.methods[0],
-            unfamiliar=decided.answers[0] is None,
+            unfamiliar=decided.answer(0) is None,
         )
         return _Explained(
             answer=dict(zip(self.answer, answer_cells(decided, 0, classes), strict=True)),
