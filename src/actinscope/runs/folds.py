@@ -122,7 +122,7 @@ def pool(folds: Sequence[FoldResult], manifest: Manifest, *, seed: int) -> Poole
                     where=found.path,
                     remedy="Delete the folder of this fold and continue with --resume",
                 )
-            far = found.rows[row].get("unfamiliar") == "true"
+            far = not found.rows[row].get("predicted")
             rows[place] = (fold.number, found.probabilities[row], far)
     places = sorted(rows)
     records = tuple(manifest.records[place] for place in places)
