@@ -373,3 +373,10 @@ def test_without_groups_only_copies_are_clusters() -> None:
 
 def test_of_no_images_nothing_is_joined() -> None:
     assert joined_groups((), ()) == ()
+
+
+def test_a_study_of_copies_is_a_small_one() -> None:
+    """Twenty images stored fifty times are twenty images, of which a test part would hold two."""
+    rows = [("ab"[n % 2], "") for n in range(20)] * 50
+    stored = study(rows, grouped=False, hashes="abcdefghijklmnopqrst" * 50)
+    assert folds_for_size(stored, test_share=0.1) == (5, "2 images")
