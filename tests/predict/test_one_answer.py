@@ -101,7 +101,7 @@ def test_evaluate(place: Path, predicted: dict[str, list[str]], tmp_path: Path) 
 def test_summarise(place: Path, predicted: dict[str, list[str]], tmp_path: Path) -> None:
     table = tmp_path / "units.csv"
     command = ["cells", "summarise", str(place / "predictions.csv"), "--level", "path"]
-    assert main([*command, "-o", str(table), "--quiet"]) == 0
+    assert main([*command, "-o", str(table)]) == 0
     named = {name: row[0] for name, row in predicted.items() if row[0]}
     assert {name: row["answer"] for name, row in rows_of(table).items()} == named
 
