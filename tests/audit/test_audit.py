@@ -52,7 +52,7 @@ def findings_of(folder: Path, output: Path, *options: str) -> dict[str, dict[str
 def test_a_clean_study_has_no_error(tmp_path: Path, capsys: Shown) -> None:
     found = findings_of(write_study(tmp_path / "d"), tmp_path / "o")
     assert not [row for row in found.values() if row["severity"] == "error"]
-    assert "error:" not in capsys.readouterr().out
+    assert "correct first:" not in capsys.readouterr().out
 
 
 def test_copies_with_two_labels_are_an_error_with_pictures(tmp_path: Path, capsys: Shown) -> None:
@@ -70,7 +70,10 @@ def test_copies_with_two_labels_are_an_error_with_pictures(tmp_path: Path, capsy
     assert page.count('<figure class="shot">') >= 2
     assert "b/copy.png" in page
     assert "http" not in page.replace("http-equiv", "")
-    assert capsys.readouterr().out.index("error:") < 400
+    shown = capsys.readouterr().out
+    first = "correct first: 1 pair of images of the same cells with different labels, such as "
+    assert f"{first}a/0_0.png (a) = b/copy.png (b)" in shown
+    assert "delete one file of the pair" in shown
 
 
 def test_a_class_from_one_slide_makes_the_question_unanswerable(tmp_path: Path) -> None:

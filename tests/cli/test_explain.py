@@ -58,7 +58,9 @@ def test_each_image_has_its_row_and_picture(place: Path, tmp_path: Path, capsys:
         assert row["path"] == path.as_posix()
         chances = by_hand(info.preprocess.apply(read_image(path))[np.newaxis])[0]
         assert row["predicted"] == CLASSES[int(chances.argmax())]
-        assert float(row["probability"]) == pytest.approx(chances.max(), abs=1e-5)
+        assert float(row[f"probability_{row['predicted']}"]) == pytest.approx(
+            chances.max(), abs=1e-5
+        )
         # "flat" is answered for want of evidence for the others: its map is empty.
         assert (row["inside_cell"] == "") == (row["predicted"] == "flat")
         assert (row["map"], row["cell_from"]) == ("class activation map", "brightness")

@@ -20,6 +20,8 @@ from actinscope.study import (
     Split,
     folds_for_size,
     grouped_folds,
+    independent_images,
+    joined_groups,
     read_manifest,
     split,
 )
@@ -117,7 +119,9 @@ def test_copies_stay_together_and_are_told() -> None:
         result = split(study(rows, grouped=False, hashes=hashes), seed=seed)
         parts = parts_of(result)
         assert parts["00000.tif"] == parts["00007.tif"] == parts["00029.tif"]
-    assert any("2 images are exact copies of others (1 sets)" in note for note in result.notes)
+    assert any(
+        "2 images are exact copies of others (1 set, such as" in note for note in result.notes
+    )
 
 
 def test_copies_join_groups() -> None:
@@ -126,7 +130,7 @@ def test_copies_join_groups() -> None:
     result = split(study(rows, hashes=hashes), seed=0)
     assert parts_of(result)["00000.tif"] == parts_of(result)["00079.tif"]
     assert_undivided(result)
-    assert any("kept together: p0 and p19" in note for note in result.notes)
+    assert any("kept together and count as one: p0 and p19" in note for note in result.notes)
 
 
 def test_images_marked_as_changed_copies_stay_together() -> None:
@@ -344,3 +348,35 @@ def test_given_parts_are_one_split() -> None:
         1,
         "",
     )
+
+
+def test_copies_count_once_and_join_their_groups() -> None:
+    """0 and 3 are one image in two plates, 1 and 2 show it again with another label."""
+    rows = [("a", "p0"), ("b", "p1"), ("b", "p1"), ("a", "p2"), ("a", "p3")]
+    first, clusters = independent_images(study(rows, hashes="xxxx.").records, "plate")
+    assert first == [0, 1, 1, 0, 4]
+    assert clusters == ("p0 + p1 + p2",) * 4 + ("p3",)
+
+
+def test_without_groups_only_copies_are_clusters() -> None:
+    rows = [("a", "")] * 4
+    records = study(rows, grouped=False, hashes="xx..").records
+    assert independent_images(records, None) == ([0, 0, 2, 3], None)
+    marked = [
+        dataclasses.replace(one, copy_set="turned" * (n > 1)) for n, one in enumerate(records)
+    ]
+    first, clusters = independent_images(marked, None)
+    assert first == [0, 0, 2, 3]
+    assert clusters is not None
+    assert clusters[2] == clusters[3] != clusters[0] == clusters[1]
+
+
+def test_of_no_images_nothing_is_joined() -> None:
+    assert joined_groups((), ()) == ()
+
+
+def test_a_study_of_copies_is_a_small_one() -> None:
+    """Twenty images stored fifty times are twenty images, of which a test part would hold two."""
+    rows = [("ab"[n % 2], "") for n in range(20)] * 50
+    stored = study(rows, grouped=False, hashes="abcdefghijklmnopqrst" * 50)
+    assert folds_for_size(stored, test_share=0.1) == (5, "2 images")

@@ -13,6 +13,7 @@ import pytest
 
 from actinscope.cli.main import main
 from actinscope.errors import StudyError, UsageError
+from actinscope.evaluation import compare_pairs
 from actinscope.runs import AlignedRuns, align, read_run
 from actinscope.runs.common_images import Candidate
 from actinscope.training import change_recipe, load_recipe
@@ -62,6 +63,32 @@ def test_runs_with_one_split_lose_nothing(tmp_path: Path) -> None:
     assert right.sum(axis=1).tolist() == [23, 24]
     assert found.keys[int((~right[0]).argmax())] == ("9.tif", "")
     assert found.groups is not None and found.groups[0] == "f2"
+
+
+def test_copies_are_compared_once_and_join_their_groups(tmp_path: Path) -> None:
+    """6 and 9 lie in the fields f2 and f3, with the same class and pixels."""
+    images = moved(toy_images(wrong=[6, 9]), 9, sha=toy_hash("6.tif"))
+    found = aligned(tmp_path, images, images, group="field")
+    assert len(found.keys) == 23
+    assert ("9.tif", "") not in found.keys
+    assert dict(found.lost) == {"exact copies of other compared images, which count once": 1}
+    assert found.groups is not None
+    assert set(found.groups[:5]) == {"f2 + f3"}  # 6, 7, 8, 10, 11
+
+
+def test_a_paired_test_counts_an_image_once(tmp_path: Path) -> None:
+    """Twelve images stored twice: McNemar's p is that of twelve images."""
+    copied = [
+        replace(image, name=f"copy_{image.name}", field="g")
+        for image in toy_images(wrong=[6, 7, 8, 9, 10, 11, 12])
+    ]
+    first = [*toy_images(wrong=[6, 7, 8, 9, 10, 11, 12]), *copied]
+    second = [*toy_images(), *(replace(image, predicted=image.label) for image in copied)]
+    found = aligned(tmp_path, first, second, group="none")
+    answers = found.probabilities.argmax(axis=2)
+    compared = compare_pairs(found.labels, answers[0], answers[1], groups=None, seed=0)
+    assert compared.difference.n == 24
+    assert compared.mcnemar_p == pytest.approx(2 / 2**7)
 
 
 def test_what_trained_one_run_is_left_out_for_all(tmp_path: Path) -> None:

@@ -434,7 +434,8 @@ def pooled_of(repeat: int, predicted: list[int]) -> Pooled:
     labels = np.array([0, 0, 1, 1])
     probabilities = np.eye(2)[predicted] * 0.8 + 0.1
     figures = evaluate(labels, probabilities, classes=("a", "b"), groups=None, seed=0)
-    return Pooled(repeat, (), labels, probabilities, labels, None, (), figures)
+    nothing = np.zeros(len(labels), np.bool_)
+    return Pooled(repeat, (), labels, probabilities, labels, None, nothing, (), figures)
 
 
 def test_repeats_give_a_mean_and_no_interval() -> None:

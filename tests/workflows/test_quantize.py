@@ -147,7 +147,7 @@ def test_force_stores_it_and_every_prediction_warns(
     place: Path, tmp_path: Path, capsys: Shown
 ) -> None:
     assert quantize(place, "--force") == 0
-    assert "WARNING: INT8 costs too much" in capsys.readouterr().out
+    assert "warning: INT8 costs too much" in capsys.readouterr().out
     command = ["predict", str(place / "run" / "bundle"), str(place / "data"), "--quiet"]
     assert main([*command, "--precision", "int8", "-o", str(tmp_path / "out.csv")]) == 0
     assert "WARNING: INT8 costs too much" in capsys.readouterr().err

@@ -145,7 +145,7 @@ def test_cells_that_are_not_new_are_told(
 
 
 def test_unfamiliar_cells_have_no_vote(table: Path, capsys: Shown) -> None:
-    """As ``predict`` writes them; with labels, where they are named, they count."""
+    """No command of today names a class for them; older tables with labels do, and they count."""
     lines = TABLE.splitlines()
     told = ["unfamiliar", "false", "true", "false", "false", ""]
     lines = [f"{line},{cell}" for line, cell in zip(lines, told, strict=True)]

@@ -407,7 +407,9 @@ def test_what_was_switched_off_is_called_so() -> None:
     assert "the recipe switched the controls off" in found["E3 comparison"].answer
     assert "No statistical test was made of the network's result" in found["7c"].answer
     assert "which still get one of them" in found["8b"].answer
-    assert "Near copies were not looked for." in found["D3 redundancy"].answer
+    apart = change_recipe(Recipe(), {"split": {"keep_copies": False}})
+    unseen = answers_of(toy_facts(apart, diagnostics=Diagnostics()))["D3 redundancy"].answer
+    assert "Near copies were not looked for." in unseen
     assert "The run did not look for that." in found["6c"].answer
     assert "They were not tested." in found["M1 interpretability"].answer
     assert not {"Probabilities", "Checks"} & set(methods_paragraphs(facts))
@@ -461,10 +463,9 @@ def test_copies_between_the_parts_are_no_secret() -> None:
             "5 pairs, of which 3 in two parts (2 with one image in the test" in found[number].answer
         )
     assert cautions(facts)[0].startswith("2 pairs of images of the same cells")
-    together = change_recipe(Recipe(), {"split": {"keep_copies": True}})
-    kept = answers_of(toy_facts(together, diagnostics=Diagnostics()))["6b"].answer
+    kept = answers_of(toy_facts(diagnostics=Diagnostics()))["6b"].answer
     assert "Near copies (turned, shifted, recompressed) stay together, too." in kept
-    given = toy_facts(together, split_origin="manifest", diagnostics=Diagnostics())
+    given = toy_facts(split_origin="manifest", diagnostics=Diagnostics())
     assert "stay together" not in answers_of(given)["6b"].answer
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from actinscope.audit.findings import AuditFinding, Dots, Shot, words_of
 from actinscope.audit.permutation import Confound, find_confounds
-from actinscope.study import CORNER, MEASURES, ImageStatistics, Manifest
+from actinscope.study import CORNER, MEASURES, ImageStatistics, Manifest, independent_images
 from actinscope.wording import p_words, percent
 
 LEVEL = 0.05
@@ -69,6 +69,7 @@ def run_checks(
     if manifest.group is not None:
         groups = [manifest.group_of(record) for record in manifest.records]
     chosen = _drawn(labels, groups, np.random.default_rng([seed, 23]))
+    chosen = np.intersect1d(chosen, independent_images(manifest.records, None)[0])
     if not checks or len(np.unique(labels[chosen])) < 2:
         return ()
     some = {name: features[chosen] for name, features in checks.items()}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from actinscope.audit.copy_matching import NearPair, sets_of
 from actinscope.audit.findings import AuditFinding, Severity, Shot, words_of
 from actinscope.study import Fingerprints, ImageStatistics, Manifest, Record
+from actinscope.wording import counted
 
 COPIES_SEARCHED = (
     "Exact copies (the same pixels) were looked for among all images; changed copies (turned, "
@@ -65,45 +66,55 @@ def copy_findings(
         parts: the same records after the split that training would use, or None.
         observations: for the pictures.
     """
+    group = manifest.group or ""
     place = {record.key: number for number, record in enumerate(manifest.records)}
     pictures = [one.sketch.picture for one in observations]
     part_of = {record.key: record.part for record in parts.records} if parts else {}
 
     def shot(record: Record) -> Shot:
         lines = [record.label]
-        if manifest.group is not None:
-            lines.append(f"{manifest.group} {manifest.group_of(record)}")
+        if group:
+            lines.append(f"{group} {record.groups[group]}")
         if part_of:
             lines.append(f"{part_of[record.key]} part")
         return Shot(record.title, tuple(lines), pictures[place[record.key]])
 
-    def finding(kind: str, severity: Severity, chosen: Sequence[CopyPair]) -> AuditFinding:
+    def finding(
+        kind: str, severity: Severity, chosen: Sequence[CopyPair], what: Callable[[Record], str]
+    ) -> AuditFinding:
+        both = (chosen[0].first, chosen[0].second)
+        example = " = ".join(f"{one.title} ({what(one)})" for one in both)
         sets = sets_of([(place[p.first.key], place[p.second.key]) for p in chosen])
         members = [manifest.records[number].title for found in sets for number in found]
         return AuditFinding(
-            **words_of(kind, count=len(chosen), images=len(members)),
+            **words_of(
+                kind, pairs=counted(len(chosen), "pair"), images=len(members), example=example
+            ),
             severity=severity,
             images=tuple(members),
             numbers={"pairs": len(chosen), "images": len(members), "sets": len(sets)},
             pairs=tuple((shot(p.first), shot(p.second)) for p in chosen[:_SHOWN]),
         )
 
+    def label_of(record: Record) -> str:
+        return record.label
+
     conflicting = [p for p in pairs if p.first.label != p.second.label]
     apart = [p for p in pairs if part_of and part_of[p.first.key] != part_of[p.second.key]]
     if conflicting:
-        yield finding("copies with two labels", "error", conflicting)
+        yield finding("copies with two labels", "error", conflicting, label_of)
     if apart:
-        yield finding("copies in two parts", "error", apart)
+        yield finding("copies in two parts", "error", apart, lambda record: part_of[record.key])
     graver = {(p.first.key, p.second.key) for p in (*conflicting, *apart)}
     rest = [p for p in pairs if (p.first.key, p.second.key) not in graver]
     across = []
-    if manifest.group is not None:
-        across = [p for p in rest if manifest.group_of(p.first) != manifest.group_of(p.second)]
-        rest = [p for p in rest if manifest.group_of(p.first) == manifest.group_of(p.second)]
+    if group:
+        across = [p for p in rest if p.first.groups[group] != p.second.groups[group]]
+        rest = [p for p in rest if p.first.groups[group] == p.second.groups[group]]
     exact, near = [p for p in rest if p.exact], [p for p in rest if not p.exact]
     if across:
-        yield finding("copies in two groups", "warning", across)
+        yield finding("copies in two groups", "warning", across, lambda one: one.groups[group])
     if exact:
-        yield finding("exact copies", "warning", exact)
+        yield finding("exact copies", "info", exact, label_of)
     if near:
-        yield finding("near copies", "info", near)
+        yield finding("near copies", "info", near, label_of)

@@ -78,15 +78,19 @@ def audit_images(
 
 def audit_before(
     fingerprints: Fingerprints, recipe: Recipe, parts: Split | None, progress: Progress
-) -> tuple[Fingerprints, Audited]:
+) -> tuple[Fingerprints, Audited | None]:
     """The audit at the start of a training run, and the fingerprints with copies joined.
 
-    Copies are joined only where the recipe says ``keep_copies``.
+    Copies are joined unless the recipe says otherwise. Nothing stops the run: what is found is a
+    warning, with what to do. None where the recipe wants no audit.
     """
+    if not recipe.audit:
+        manifest = with_copies_kept(fingerprints, recipe, progress)
+        return replace(fingerprints, manifest=manifest), None
     audited = audit_images(fingerprints, recipe, progress=progress, parts=parts)
     for finding in audited.findings:
         if finding.severity != "info":
-            progress.say(f"{finding.severity}: {finding.title}")
+            progress.say(f"warning: {finding.title}. {finding.remedy}.")
     return replace(fingerprints, manifest=audited.manifest), audited
 
 

@@ -98,12 +98,16 @@ def _compare(outcome: CompareOutcome) -> int:
     return _problems(outcome.problems)
 
 
+#: "error:" is kept for what stops a command.
+_GRAVITY = {"error": "correct first", "warning": "warning", "info": "note"}
+
+
 def _audit(outcome: AuditOutcome) -> int:
     from actinscope.audit import verdict_sentence
 
     print(verdict_sentence(outcome.findings))
     for finding in outcome.findings:
-        print(f"{finding.severity}: {finding.title}")
+        print(f"{_GRAVITY[finding.severity]}: {finding.title}")
         if finding.severity != "info" and finding.remedy:
             print(f"    {finding.remedy}.")
     _print_results(outcome.folder, "report.html", "findings.csv", "duplicates.csv", "audit.json")

@@ -37,6 +37,7 @@ class LevelEvaluation:
         right: share of the units with one label whose answer is right, those without an
             answer counted as wrong; None where no unit has one label.
         homeless: cells that belong to no unit, as a column is empty.
+        unfamiliar: cells that were left out, as `predict` names no class for them.
         familiar: units of which other cells trained the model.
         group: column that the units are grouped by in the intervals, or None.
     """
@@ -47,6 +48,7 @@ class LevelEvaluation:
     evaluation: Evaluation | None
     right: Estimate | None
     homeless: int = 0
+    unfamiliar: int = 0
     familiar: int = 0
     group: str | None = None
 
@@ -240,6 +242,10 @@ def _limits(level: LevelEvaluation) -> list[str]:
         )
     if level.homeless:
         sentences.append(f"{level.homeless} cells have no {rule.word} and are left out here.")
+    if level.unfamiliar:
+        sentences.append(
+            f"{level.unfamiliar} cells are unlike all training images and are left out here."
+        )
     return sentences
 
 

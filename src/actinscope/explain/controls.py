@@ -95,7 +95,7 @@ def _some(count: int, rng: np.random.Generator) -> NDArray[np.int64]:
 
 
 def _answers(test: EvaluatedPredictions, rows: NDArray[np.int64]) -> ControlPredictions:
-    groups = None if test.groups is None else [test.groups[row] for row in rows]
+    groups = None if test.clusters is None else [test.clusters[row] for row in rows]
     return ControlPredictions(
         labels=test.labels[rows],
         predicted=test.output.probabilities[rows].argmax(axis=1),

@@ -107,10 +107,11 @@ def explain(saliency: SaliencySource, *, seed: int, progress: Progress) -> Expla
     rows = _some(saliency.part, MOST_IMAGES if by_maps else OCCLUDED, seed)
     progress.phase("Explaining", len(rows) + 2)
     gathered = _gather(saliency, rows, progress)
+    clusters = saliency.part.clusters
     attention = judge_attention(
         gathered.shares,
         gathered.areas,
-        None if saliency.part.groups is None else [saliency.part.groups[row] for row in rows],
+        clusters and [clusters[row] for row in rows],
         cells_from=gathered.cells_from,
         seed=seed,
     )

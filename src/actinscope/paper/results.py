@@ -106,7 +106,7 @@ def step_between(first: ProtocolResult, second: ProtocolResult) -> Estimate:
 def _read_part(folder: Path, part: str, classes: Sequence[str], cluster: str) -> PredictionsTable:
     held_out = part in (UNSEEN, UNSEEN_PLAIN)
     path = (folder / UNSEEN if held_out else folder) / RunFile.PREDICTIONS
-    table = read_predictions(path, ("path", "part", "label", cluster))
+    table = read_predictions(path, ("path", "part", "label", cluster), unfamiliar=True)
     table = table.having("part", UNSEEN if held_out else part)
     if part == UNSEEN_PLAIN:
         table = table.having(COPY, "0")

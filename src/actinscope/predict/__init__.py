@@ -16,6 +16,8 @@ from actinscope.predict.records import ScaledImages, predict_records
 from actinscope.predict.table import (
     FOLD_COLUMNS,
     PredictionsTable,
+    answer_cells,
+    answer_header,
     is_own_column,
     read_predictions,
     record_header,
@@ -36,6 +38,8 @@ __all__ = [
     "ScaledImages",
     "Task",
     "TaskReader",
+    "answer_cells",
+    "answer_header",
     "is_own_column",
     "message_of",
     "notes_of_members",

@@ -58,6 +58,12 @@ class Decisions:
         """(N,) whether an image is too far from all training images; not to be named."""
         return None if self.unfamiliarity is None else ~(self.unfamiliarity <= 1.0)
 
+    def answer(self, place: int) -> int | None:
+        """The most probable class of one image; None where it is unfamiliar."""
+        if self.unfamiliarity is not None and not self.unfamiliarity[place] <= 1.0:
+            return None
+        return int(self.probabilities[place].argmax())
+
     @property
     def delivered(self) -> NDArray[np.bool_] | None:
         """(N, K) the prediction sets as tables hold them: that of an unfamiliar image is empty."""

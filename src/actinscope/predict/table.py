@@ -24,7 +24,7 @@ from actinscope.study import Record, Row, read_table
 
 FOLD_COLUMNS = ("repeat", "fold")
 _OF_TASKS = ("path", "object", "y", "x")
-_OF_RECORDS = ("path", "object", "part", "label", "predicted")
+_OF_RECORDS = ("path", "object", "part", "label")
 _PROBABILITY = "probability_"
 _SUM_TOLERANCE = 1e-3  # six decimals of each of many classes
 _TIE = 2e-6  # equal, as far as six decimals show
@@ -58,18 +58,18 @@ def require_free_columns(columns: Iterable[str], where: Path, *, folds: bool = F
 
 def task_header(groups: Sequence[str], classes: Sequence[str], *, decisions: bool) -> list[str]:
     """The columns of :func:`task_rows`; ``decisions`` where the bundle has rules."""
-    return [*_OF_TASKS, *groups, "predicted", *_measured(classes, decisions), "error"]
+    return [*_OF_TASKS, *groups, *answer_header(classes, decisions=decisions), "error"]
 
 
 def task_rows(
     batch: PredictedBatch[Task], groups: Sequence[str], classes: Sequence[str], rules: DecisionRules
 ) -> list[list[str]]:
-    """One row of text per task of ``batch``; an unfamiliar image has no predicted class."""
+    """One row of text per task of ``batch``."""
     decisions = rules(batch.output)
-    named = (_named(decisions, place, classes) for place in range(len(batch.output)))
-    empty = [""] * (1 + len(_measured(classes, rules.has_rules)))
+    answers = (answer_cells(decisions, place, classes) for place in range(len(batch.output)))
+    empty = [""] * len(answer_header(classes, decisions=rules.has_rules))
     return [
-        [*identity(task, groups), *(empty if error else next(named)), error]
+        [*identity(task, groups), *(empty if error else next(answers)), error]
         for task, error in zip(batch.items, batch.errors, strict=True)
     ]
 
@@ -83,46 +83,39 @@ def identity(task: Task, groups: Sequence[str]) -> list[str]:
 
 def record_header(groups: Sequence[str], classes: Sequence[str], *, decisions: bool) -> list[str]:
     """The columns of :func:`record_rows`; ``decisions`` where the bundle has rules."""
-    return [*_OF_RECORDS, *groups, *_measured(classes, decisions)]
+    predicted, *measures = answer_header(classes, decisions=decisions)
+    return [*_OF_RECORDS, predicted, *groups, *measures]
 
 
 def record_rows(
-    records: Sequence[Record],
+    listed: Sequence[tuple[Record, int]],
     part: str,
     decisions: Decisions,
     *,
     groups: Sequence[str],
     classes: Sequence[str],
 ) -> list[list[str]]:
-    """One row of text per labelled image; an unfamiliar one has a predicted class, too."""
-    return [
-        [
-            record.name,
-            record.object_id,
-            part,
-            record.label,
-            classes[int(decisions.probabilities[place].argmax())],
-            *(record.groups.get(name, "") for name in groups),
-            *_measures(decisions, place, classes),
-        ]
-        for place, record in enumerate(records)
-    ]
+    """One row of text per labelled image, given with its place in ``decisions``."""
+    rows = []
+    for record, place in listed:
+        predicted, *measures = answer_cells(decisions, place, classes)
+        own = (record.groups.get(name, "") for name in groups)
+        rows.append([record.name, record.object_id, part, record.label, predicted, *own, *measures])
+    return rows
 
 
-def _measured(classes: Sequence[str], decisions: bool) -> list[str]:
+def answer_header(classes: Sequence[str], *, decisions: bool) -> list[str]:
+    """The columns of :func:`answer_cells`; ``decisions`` where the bundle has rules."""
     columns = DECISION_COLUMNS if decisions else ()
-    return [*(f"{_PROBABILITY}{name}" for name in classes), *columns]
+    return ["predicted", *(f"{_PROBABILITY}{name}" for name in classes), *columns]
 
 
-def _measures(decisions: Decisions, place: int, classes: Sequence[str]) -> list[str]:
+def answer_cells(decisions: Decisions, place: int, classes: Sequence[str]) -> list[str]:
+    """What every command answers for one image; an unfamiliar one has no predicted class."""
+    named = decisions.answer(place)
     probabilities = (f"{value:.6f}" for value in decisions.probabilities[place])
-    return [*probabilities, *decision_cells(decisions, place, classes)]
-
-
-def _named(decisions: Decisions, place: int, classes: Sequence[str]) -> list[str]:
-    unfamiliar = decisions.unfamiliar is not None and bool(decisions.unfamiliar[place])
-    best = "" if unfamiliar else classes[int(decisions.probabilities[place].argmax())]
-    return [best, *_measures(decisions, place, classes)]
+    best = "" if named is None else classes[named]
+    return [best, *probabilities, *decision_cells(decisions, place, classes)]
 
 
 def require_replaceable(output: Path) -> None:
@@ -172,7 +165,7 @@ class PredictionsTable:
             are equal but for rounding, that of the class that the file calls predicted is the
             largest.
         failed: number of rows without a prediction.
-        unfamiliar: number of rows in which ``predict`` named no class, as the image is unfamiliar.
+        unfamiliar: number of rows that name no class, as the image is unfamiliar.
     """
 
     path: Path
@@ -199,8 +192,12 @@ class PredictionsTable:
         return np.array(found, dtype=np.int64)
 
 
-def read_predictions(path: Path, required: Sequence[str] = ("path",)) -> PredictionsTable:
+def read_predictions(
+    path: Path, required: Sequence[str] = ("path",), *, unfamiliar: bool = False
+) -> PredictionsTable:
     """Read the predictions of any command; rows without a prediction are counted and left out.
+
+    With ``unfamiliar`` unfamiliar images are kept: metrics are of all images.
 
     Raises:
         ManifestError: not there, no such table, without a column of ``required`` or without any
@@ -217,10 +214,9 @@ def read_predictions(path: Path, required: Sequence[str] = ("path",)) -> Predict
             remedy="Give a CSV that `actinscope predict`, `evaluate` or `train` wrote",
         )
     good = [row for row in table.rows if not row.get("error")]
-    # In tables with labels an unfamiliar image has a predicted class, too, and counts. The cell
-    # "unfamiliar" is not asked: a spreadsheet writes WAHR or VRAI for true.
-    named = {"predicted", "unfamiliar"} <= {*table.columns}
-    kept = [row for row in good if row.get("predicted") or not named]
+    # The cell "unfamiliar" is not asked: a spreadsheet writes WAHR or VRAI for true.
+    known = {"predicted", "unfamiliar"} <= {*table.columns}
+    kept = [row for row in good if unfamiliar or row.get("predicted") or not known]
     if not kept:
         what = "every image is unfamiliar" if good else "no row holds a prediction"
         raise ManifestError(what, where=path, remedy="Predict other images")

@@ -89,6 +89,7 @@ class CellPicture:
         object_id: name of the object within the file; empty for whole-image cells.
         map_name: how ``heat`` was made.
         neighbours: training images that the network takes for similar, the nearest first.
+        unfamiliar: the cell is unlike all training images, so that ``predict`` names no class.
     """
 
     name: str
@@ -101,6 +102,7 @@ class CellPicture:
     object_id: str = ""
     map_name: str = "class activation map"
     neighbours: tuple[NeighbourShown, ...] = ()
+    unfamiliar: bool = False
 
 
 @dataclass(frozen=True)

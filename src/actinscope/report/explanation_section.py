@@ -17,6 +17,7 @@ from actinscope.explain import (
     enlarged,
     sanity_sentence,
 )
+from actinscope.predict import answer_cells
 from actinscope.report.content import (
     ExplanationShown,
     FeatureMapShown,
@@ -231,13 +232,13 @@ def _image_rows(found: Explanation, saliency: SaliencySource) -> tuple[tuple[str
         for place, row in enumerate(plane.training):
             assert training is not None
             record = training.records[row]
-            answer = classes[int(training.output.probabilities[row].argmax())]
+            answer = answer_cells(training.decisions, row, classes)[0]
             point = plane.places.fitted[place]
             rows.append((record.name, record.object_id, "train", record.label, answer,
                          "", "", *map(exact, point)))  # fmt: skip
     for row in sorted({*shares, *laid}):
         record = saliency.part.records[row]
-        answer = classes[int(saliency.part.output.probabilities[row].argmax())]
+        answer = answer_cells(saliency.part.decisions, row, classes)[0]
         number = shares.get(row)
         own = ("", "") if number is None else (
             exact(found.shares[number]), exact(found.areas[number])

@@ -63,7 +63,8 @@ def errors_figure(errors: Sequence[CellPicture]) -> Figure:
 def _answer(cell: CellPicture) -> str:
     chance = text.percent(cell.probabilities.get(cell.predicted, math.nan))
     # The number first: after a name in a right-to-left script it would change its place.
-    answered = f"predicted with {chance}: {text.shorten(cell.predicted, 22)}"
+    how = "no class (unfamiliar), most probable" if cell.unfamiliar else "predicted with"
+    answered = f"{how} {chance}: {text.shorten(cell.predicted, 22)}"
     return f"{answered}\nis {text.shorten(cell.label, 34)}" if cell.label else answered
 
 

@@ -43,7 +43,7 @@ def fit_reliability(
     golden = predictor.predict_inputs([predictor.bundle.golden().inputs]).early_features
     if features is not None and golden is not None:
         found, kept = reference_features(features, seed=seed)
-        groups = training.groups
+        groups = training.clusters
         ood = fit_ood_threshold(
             found,
             _features_of(validation.output),
@@ -57,7 +57,7 @@ def fit_reliability(
         validation.labels,
         validation.output.probabilities,
         classes=predictor.classes,
-        groups=validation.groups,
+        groups=validation.clusters,
         ood=ood,
     )
     return rules, references

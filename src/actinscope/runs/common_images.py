@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from actinscope.errors import StudyError
 from actinscope.runs.folder import ImageKey, ListedImage, RunFolder
 from actinscope.runs.provenance import TrainingProvenance
-from actinscope.study import TEST, TRAIN
+from actinscope.study import TEST, TRAIN, first_of_copies, joined_groups
 from actinscope.wording import enumerate_some
 
 
@@ -24,6 +24,7 @@ class Candidate:
         name: of the model.
         classes: in the order of its probabilities.
         tested: image that it predicted, or can predict -> row of ``probabilities``.
+        hashes: image -> its pixels as the model reads them, to find images stored twice.
         listed: all images that it lists, with the columns of the study. The part is not test
             where the image trained the model, and empty where no more is known of it.
         probabilities: (N, K); None before anything is predicted.
@@ -37,6 +38,7 @@ class Candidate:
     listed: Mapping[ImageKey, ListedImage]
     training: TrainingProvenance
     group: str | None
+    hashes: Mapping[ImageKey, str]
     probabilities: NDArray[np.float64] | None = None
 
     @classmethod
@@ -51,6 +53,7 @@ class Candidate:
             listed={image.key: image for image in images},
             training=TrainingProvenance.of_run(images, name),
             group=run.group,
+            hashes={image.key: image.pixel_hash for image in images},
             probabilities=found.probabilities,
         )
 
@@ -115,6 +118,14 @@ def align(candidates: Sequence[Candidate], *, group: str | None = None) -> Align
     keys, lost = common_images(candidates)
     classes = candidates[0].classes
     column, groups, notes = _groups(keys, candidates, group)
+    hashes = [candidates[0].hashes.get(key, "") for key in keys]
+    distinct = sorted(set(first_of_copies(hashes, _labels(keys, candidates))))
+    if groups is not None:
+        groups = joined_groups(groups, hashes)
+        groups = tuple(groups[place] for place in distinct)
+    if copies := len(keys) - len(distinct):
+        lost = {**lost, "exact copies of other compared images, which count once": copies}
+    keys = [keys[place] for place in distinct]
     return AlignedRuns(
         names=tuple(one.name for one in candidates),
         classes=classes,

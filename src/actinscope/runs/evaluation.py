@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +38,7 @@ from actinscope.predict import (
 from actinscope.progress import Progress, StepCounter
 from actinscope.runs.levels import evaluate_levels
 from actinscope.runs.prepare import labels_of
-from actinscope.study import Manifest, Record
+from actinscope.study import Manifest, Record, independent_images
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +46,14 @@ class LabelledPredictions:
     """The outputs of a network for the images of one part, before any decision rule.
 
     Attributes:
-        records: the N images that could be predicted, in the manifest's order.
+        records: the N images that could be predicted, in the manifest's order; of exact copies
+            with one label only the first.
         labels: (N,) true class indices.
         output: uncalibrated probabilities, features and class maps.
         groups: group of each image, or None where there is no group column.
+        clusters: what counts as independent: the groups, joined where they share copies; without
+            groups, sets of changed copies. None where every image counts by itself.
+        listed: every record that could be predicted, copies too, and its place among ``records``.
         problems: (name, message) of the images that could not be predicted.
     """
 
@@ -57,6 +61,8 @@ class LabelledPredictions:
     labels: NDArray[np.int64]
     output: NetworkOutput
     groups: tuple[str, ...] | None
+    clusters: tuple[str, ...] | None
+    listed: tuple[tuple[Record, int], ...]
     problems: tuple[tuple[str, str], ...]
 
 
@@ -130,19 +136,33 @@ def predict_labelled(
     """
     classes = predictor.bundle.info.classes
     counter = StepCounter(progress, "Predicting")
-    predicted = predict_records(predictor, records, images, progress=counter)
-    named = zip(records, predicted.errors, strict=True)
-    problems = tuple((record.title, error) for record, error in named if error)
-    good = tuple(record for record, ok in zip(records, predicted.ok, strict=True) if ok)
-    if not good:
+    first, clusters = independent_images(records, manifest.group)
+    distinct = sorted(set(first))
+    predicted = predict_records(
+        predictor, [records[place] for place in distinct], images, progress=counter
+    )
+    error_of = dict(zip(distinct, predicted.errors, strict=True))
+    named = zip(records, first, strict=True)
+    problems = tuple((record.title, error_of[at]) for record, at in named if error_of[at])
+    row_of = {place: row for row, place in enumerate(p for p in distinct if not error_of[p])}
+    if not row_of:
         raise StudyError(
             "none of the images could be predicted",
             where=manifest.root,
             remedy=f"The first error was: {problems[0][1]}" if problems else "There are none",
         )
     output = predicted.output.rows(predicted.ok)
+    good = tuple(records[place] for place in row_of)
     return LabelledPredictions(
-        good, labels_of(good, classes), output, manifest.groups_of(good), problems
+        records=good,
+        labels=labels_of(good, classes),
+        output=output,
+        groups=manifest.groups_of(good),
+        clusters=None if clusters is None else tuple(clusters[place] for place in row_of),
+        listed=tuple(
+            (record, row_of[at]) for record, at in zip(records, first, strict=True) if at in row_of
+        ),
+        problems=problems,
     )
 
 
@@ -162,7 +182,7 @@ def evaluate_predictions(
     ``trained`` the network calibration, sets and abstention are not evaluated.
     """
     decisions = judge(predicted.output)
-    labels, groups, probabilities = predicted.labels, predicted.groups, decisions.probabilities
+    labels, clusters, probabilities = predicted.labels, predicted.clusters, decisions.probabilities
     uncertainty = None
     if judge.has_rules and not trained:
         uncertainty = evaluate_uncertainty(
@@ -171,24 +191,58 @@ def evaluate_predictions(
             decisions,
             judge.all_rules,
             classes=classes,
-            groups=groups,
+            groups=clusters,
             seed=seed,
         )
+    listed, rows = map(list, zip(*predicted.listed, strict=True))
     return EvaluatedPredictions(
         **vars(predicted),
         decisions=decisions,
-        evaluation=evaluate(labels, probabilities, classes=classes, groups=groups, seed=seed),
-        uncertainty=uncertainty,
-        levels=evaluate_levels(
-            rules,
-            predicted.records,
+        evaluation=evaluate_distinct(
             labels,
             probabilities,
+            clusters,
+            classes=classes,
+            grouped=manifest.group is not None,
+            copies=len(listed) - len(labels),
+            seed=seed,
+        ),
+        uncertainty=uncertainty,
+        levels=evaluate_levels(  # a unit's answer is that of all its cells, as in `predict`
+            rules,
+            listed,
+            labels[rows],
+            probabilities[rows],
+            unfamiliar=None if decisions.unfamiliar is None else decisions.unfamiliar[rows],
             manifest=manifest,
             classes=classes,
             seed=seed,
         ),
     )
+
+
+def evaluate_distinct(
+    labels: NDArray[np.int64],
+    probabilities: NDArray[np.float64],
+    clusters: Sequence[str] | None,
+    *,
+    classes: Sequence[str],
+    grouped: bool,
+    copies: int,
+    seed: int,
+) -> Evaluation:
+    """`evaluate` for different images, with a note on the ``copies`` that were left out.
+
+    Args:
+        labels: (N,) class indices.
+        probabilities: (N, K).
+        clusters: as :func:`actinscope.study.independent_images` names them.
+        grouped: the clusters are groups, to be counted and named as such.
+    """
+    found = evaluate(labels, probabilities, classes=classes, groups=clusters, seed=seed)
+    note = f"{copies} more are exact copies of these images; an image counts once."
+    notes = (note, *found.notes) if copies else found.notes
+    return replace(found, groups=found.groups if grouped else None, notes=notes)
 
 
 def write_evaluation(
@@ -207,6 +261,6 @@ def write_evaluation(
         [
             row
             for part, one in assessments.items()
-            for row in record_rows(one.records, part, one.decisions, groups=groups, classes=classes)
+            for row in record_rows(one.listed, part, one.decisions, groups=groups, classes=classes)
         ],
     )

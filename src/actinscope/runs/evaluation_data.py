@@ -29,7 +29,7 @@ def read_labelled(
     trained_on = info.crop_size
     cells = replace(source, crop_size=source.crop_size or trained_on)
     try:
-        manifest = read_study(cells, Recipe(images=options))
+        manifest = read_study(cells, Recipe(images=options), least_classes=1)
     except SettingsError as error:
         if trained_on is None or source.crop_size is not None:
             raise

@@ -197,7 +197,7 @@ def read_run_predictions(path: Path) -> RunPredictions:
     Raises:
         ManifestError: as :func:`read_predictions`, or an image is there twice; names the line.
     """
-    table = read_predictions(path, ("path", "part", "label", "predicted"))
+    table = read_predictions(path, ("path", "part", "label", "predicted"), unfamiliar=True)
     table.labels()
     groups = [
         name for name in table.columns if name not in RESERVED_COLUMNS and not is_own_column(name)

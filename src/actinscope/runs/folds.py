@@ -24,16 +24,16 @@ from actinscope.evaluation import (
     LevelEvaluation,
     LevelRule,
     estimates_to_json,
-    evaluate,
     evaluation_to_json,
     level_to_json,
 )
 from actinscope.files import write_csv, write_json_atomic
 from actinscope.names import RunFile
 from actinscope.predict import FOLD_COLUMNS
+from actinscope.runs.evaluation import evaluate_distinct
 from actinscope.runs.folder import RunFolder
 from actinscope.runs.levels import evaluate_levels, unit_of, with_familiar
-from actinscope.study import TEST, TRAIN, VALIDATION, Manifest, Record
+from actinscope.study import TEST, TRAIN, VALIDATION, Manifest, Record, independent_images
 
 OUT_OF_FOLD = "out_of_fold"
 #: Written in this order, so that the last one shows that a fold is finished.
@@ -79,6 +79,7 @@ class Pooled:
         probabilities: (N, K).
         folds: (N,) number of the fold that each image was tested in, from 1.
         groups: group of each image, or None where there is no group column.
+        unfamiliar: (N,) images that got no answer.
         missing: names of the images that a fold could not predict.
         evaluation: all metrics, with intervals over the groups.
     """
@@ -89,6 +90,7 @@ class Pooled:
     probabilities: NDArray[np.float64]
     folds: NDArray[np.int64]
     groups: tuple[str, ...] | None
+    unfamiliar: NDArray[np.bool_]
     missing: tuple[str, ...]
     evaluation: Evaluation
 
@@ -108,7 +110,7 @@ def pool(folds: Sequence[FoldResult], manifest: Manifest, *, seed: int) -> Poole
     """
     place_of = {record.key: place for place, record in enumerate(manifest.records)}
     classes = manifest.classes
-    rows: dict[int, tuple[int, NDArray[np.float64]]] = {}
+    rows: dict[int, tuple[int, NDArray[np.float64], bool]] = {}
     for fold in folds:
         found = fold.run.predictions
         for row in found.rows_of(TEST):
@@ -120,12 +122,15 @@ def pool(folds: Sequence[FoldResult], manifest: Manifest, *, seed: int) -> Poole
                     where=found.path,
                     remedy="Delete the folder of this fold and continue with --resume",
                 )
-            rows[place] = (fold.number, found.probabilities[row])
+            far = not found.rows[row].get("predicted")
+            rows[place] = (fold.number, found.probabilities[row], far)
     places = sorted(rows)
     records = tuple(manifest.records[place] for place in places)
     labels = np.array([classes.index(record.label) for record in records], dtype=np.int64)
     probabilities = np.stack([rows[place][1] for place in places])
     groups = manifest.groups_of(records)
+    first, clusters = independent_images(records, manifest.group)
+    distinct = sorted(set(first))
     missing = [one.title for place, one in enumerate(manifest.records) if place not in rows]
     return Pooled(
         repeat=folds[0].repeat,
@@ -134,8 +139,17 @@ def pool(folds: Sequence[FoldResult], manifest: Manifest, *, seed: int) -> Poole
         probabilities=probabilities,
         folds=np.array([rows[place][0] for place in places], dtype=np.int64),
         groups=groups,
+        unfamiliar=np.array([rows[place][2] for place in places], dtype=np.bool_),
         missing=tuple(missing),
-        evaluation=evaluate(labels, probabilities, classes=classes, groups=groups, seed=seed),
+        evaluation=evaluate_distinct(
+            labels[distinct],
+            probabilities[distinct],
+            clusters and [clusters[row] for row in distinct],
+            classes=classes,
+            grouped=groups is not None,
+            copies=len(records) - len(distinct),
+            seed=seed,
+        ),
     )
 
 
@@ -157,6 +171,7 @@ def pooled_levels(
         pooled.records,
         pooled.labels,
         pooled.probabilities,
+        unfamiliar=pooled.unfamiliar,
         manifest=manifest,
         classes=manifest.classes,
         seed=seed,

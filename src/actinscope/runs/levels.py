@@ -21,7 +21,7 @@ from actinscope.evaluation import (
     parse_level,
 )
 from actinscope.files import write_csv
-from actinscope.study import TEST, TRAIN, VALIDATION, Manifest, Record
+from actinscope.study import TEST, TRAIN, VALIDATION, Manifest, Record, joined_groups
 from actinscope.training import LevelSettings
 
 _PATH = "path"  # every image file is a unit, too
@@ -119,6 +119,7 @@ def evaluate_levels(
     labels: NDArray[np.int64],
     probabilities: NDArray[np.float64],
     *,
+    unfamiliar: NDArray[np.bool_] | None,
     manifest: Manifest,
     classes: Sequence[str],
     seed: int,
@@ -130,25 +131,36 @@ def evaluate_levels(
         records: N images of one part.
         labels: (N,) true class indices.
         probabilities: (N, K).
+        unfamiliar: (N,) images without an answer, which no unit counts; None where that is not
+            known.
         manifest: of all parts.
         seed: of the intervals.
     """
+    left_out = 0 if unfamiliar is None else int(unfamiliar.sum())
+    if unfamiliar is not None:
+        labels, probabilities = labels[~unfamiliar], probabilities[~unfamiliar]
+        records = [one for one, far in zip(records, unfamiliar, strict=True) if not far]
+    copies = [record.pixel_hash for record in records], [record.copy_set for record in records]
     levels = []
     for rule in rules:
+        units = [unit_of(record, rule) for record in records]
+        own = [manifest.group_of(record) for record in records]
+        if not manifest.group:  # units that share copies are not independent
+            own = ["\x00".join(unit) if all(unit) else "" for unit in units]
         level = evaluate_level(
             labels,
             probabilities,
-            [unit_of(record, rule) for record in records],
+            units,
             rule,
             classes=classes,
-            groups=manifest.groups_of(records),
+            groups=joined_groups(own, *copies),
             group=manifest.group,
             seed=seed,
         )
         if {record.part for record in records} == {TEST}:
             trained = (one for one in manifest.records if one.part in {TRAIN, VALIDATION})
             level = with_familiar(level, {unit_of(one, rule) for one in trained})
-        levels.append(level)
+        levels.append(replace(level, unfamiliar=left_out))
     return tuple(levels)
 
 

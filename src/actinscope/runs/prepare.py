@@ -57,19 +57,19 @@ class PreparedStudy:
         return self.images.preprocess
 
 
-def read_study(source: StudySource, recipe: Recipe) -> Manifest:
-    """The manifest of a study, from its CSV or its folders.
+def read_study(source: StudySource, recipe: Recipe, *, least_classes: int = 2) -> Manifest:
+    """The manifest of a study, from its CSV or its folders; one class is enough to test a model.
 
     Raises:
         StudyError: as :func:`read_manifest` and :func:`scan_folder` do, or a column has a
             name that predictions.csv uses itself.
     """
-    manifest = _listed(source, recipe)
+    manifest = _listed(source, recipe, least_classes)
     require_free_columns(manifest.group_columns, source.manifest or source.data)
     return manifest
 
 
-def _listed(source: StudySource, recipe: Recipe) -> Manifest:
+def _listed(source: StudySource, recipe: Recipe, least_classes: int) -> Manifest:
     scanning = source.group_level is not None or source.group_pattern is not None
     if source.manifest is not None and not scanning:
         return read_manifest(
@@ -87,6 +87,7 @@ def _listed(source: StudySource, recipe: Recipe) -> Manifest:
         labels_csv=source.manifest,
         crop_size=source.crop_size,
         options=recipe.images,
+        least_classes=least_classes,
     )
 
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from actinscope.study.fingerprints import Fingerprints, fingerprint, hash_of_pixels
 from actinscope.study.image_statistics import CORNER, MEASURES, ImageStatistics
-from actinscope.study.keep_together import find_keep_together_sets
+from actinscope.study.keep_together import (
+    copy_notes,
+    find_keep_together_sets,
+    first_of_copies,
+    independent_images,
+    joined_groups,
+)
 from actinscope.study.manifest import manifest_csv, read_manifest, write_manifest
 from actinscope.study.patches import PatchSettings, patches_of_fields
 from actinscope.study.records import (
@@ -46,11 +52,15 @@ __all__ = [
     "Row",
     "Split",
     "Thumbnail",
+    "copy_notes",
     "find_keep_together_sets",
     "fingerprint",
+    "first_of_copies",
     "folds_for_size",
     "grouped_folds",
     "hash_of_pixels",
+    "independent_images",
+    "joined_groups",
     "manifest_csv",
     "mirrored_descriptors",
     "patches_of_fields",

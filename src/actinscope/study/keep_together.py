@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from actinscope.errors import SplitError
 from actinscope.study.records import Manifest, Record
-from actinscope.wording import enumerate_some
+from actinscope.wording import counted, enumerate_some
 
 
 @dataclass(frozen=True)
@@ -47,33 +47,32 @@ def find_keep_together_sets(manifest: Manifest) -> KeepTogetherSets:
         )
     records = tuple(sorted(manifest.records, key=lambda record: record.key))
     group_of = [manifest.group_of(record) for record in records]
-    set_of = _join(
-        [
-            group_of,
-            [r.pixel_hash or f"row {i}" for i, r in enumerate(records)],
-            [r.copy_set or f"row {i}" for i, r in enumerate(records)],
-        ]
-    )
+    set_of = _join([group_of, [r.pixel_hash for r in records], [r.copy_set for r in records]])
     _, first = np.unique(set_of, return_index=True)
     assert np.all(np.diff(first) > 0)  # in the order of `records`
     number = {label: k for k, label in enumerate(classes)}
     label_of = np.asarray([number[record.label] for record in records])
     counts = np.zeros((len(first), len(classes)), dtype=np.int64)
     np.add.at(counts, (set_of, label_of), 1)
-    notes = (*label_doubts(records), *_merged(records, group_of, manifest.group))
+    notes = (*label_doubts(records), *copy_notes(records, manifest.group))
     return KeepTogetherSets(records, set_of, classes, counts, notes)
 
 
 def _join(keys: Sequence[Sequence[str]]) -> NDArray[np.intp]:
-    """(N,) set of each record: those with an equal value in any of ``keys`` share one."""
+    """(N,) set of each record: those with an equal value, not empty, in any of ``keys``."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     count = len(keys[0])
+    if not count:
+        return np.zeros(0, np.intp)
     pairs: list[tuple[int, int]] = []
     for values in keys:
         first: dict[str, int] = {}
-        pairs += [(first.setdefault(value, index), index) for index, value in enumerate(values)]
+        pairs += [
+            (first.setdefault(value, index) if value else index, index)
+            for index, value in enumerate(values)
+        ]
     ends = tuple(np.transpose(pairs))
     graph = coo_array((np.ones(len(pairs)), ends), shape=(count, count))
     number: NDArray[np.intp] = connected_components(graph, directed=False)[1].astype(np.intp)
@@ -87,6 +86,53 @@ def same_pixels(records: Sequence[Record]) -> list[list[Record]]:
         if record.pixel_hash:
             by_hash.setdefault(record.pixel_hash, []).append(record)
     return [found for found in by_hash.values() if len(found) > 1]
+
+
+def first_of_copies(hashes: Sequence[str], labels: Sequence[str]) -> list[int]:
+    """For each image the place of the first one with its pixels and its label, perhaps its own."""
+    first: dict[tuple[str, str], int] = {}
+    return [
+        first.setdefault((pixels, label), place) if pixels else place
+        for place, (pixels, label) in enumerate(zip(hashes, labels, strict=True))
+    ]
+
+
+def joined_groups(groups: Sequence[str], *shared: Sequence[str]) -> tuple[str, ...]:
+    """The group of each image; groups that share an image are not independent and become one.
+
+    Args:
+        groups: of each image.
+        shared: what makes images the same, such as their hashes; empty is shared with none.
+    """
+    set_of = _join([groups, *shared]).tolist()
+    names: dict[int, dict[str, None]] = {}
+    for number, group in zip(set_of, groups, strict=True):
+        names.setdefault(number, {})[group] = None
+    return tuple(" + ".join(names[number]) for number in set_of)
+
+
+def independent_images(
+    records: Sequence[Record], group: str | None
+) -> tuple[list[int], tuple[str, ...] | None]:
+    """What counts once, and what counts as independent, in every metric, interval and test.
+
+    Args:
+        records: N images.
+        group: the column of the groups, or None.
+
+    Returns:
+        For each record the place of the first copy of its image, as `first_of_copies` gives it,
+        and the name of the cluster that it belongs to: its group joined with those that share
+        copies, exact or changed; without groups, its set of copies. None in place of the names
+        where every image counts by itself.
+    """
+    hashes, copies = [r.pixel_hash for r in records], [r.copy_set for r in records]
+    first = first_of_copies(hashes, [record.label for record in records])
+    if group is not None:
+        return first, joined_groups([record.groups[group] for record in records], hashes, copies)
+    sets = _join([hashes, copies]).tolist()
+    alone = len(set(sets)) == len(set(first))
+    return first, None if alone else tuple(f"copies {number}" for number in sets)
 
 
 def label_doubts(records: Sequence[Record]) -> tuple[str, ...]:
@@ -121,21 +167,23 @@ def _label_conflicts(records: Sequence[Record]) -> tuple[str, ...]:
     )
 
 
-def _merged(
-    records: Sequence[Record], group_of: Sequence[str], group: str | None
-) -> tuple[str, ...]:
+def copy_notes(records: Sequence[Record], group: str | None) -> tuple[str, ...]:
+    """Notes for people on exact copies, and on the groups (of the column) that share images."""
     sets = same_pixels(records)
     if not sets:
         return ()
     extra = sum(len(found) - 1 for found in sets)
+    example = " = ".join(record.title for record in sets[0][:2])
     notes = [
-        f"{extra} images are exact copies of others ({len(sets)} sets); copies are kept in one part"
+        f"{counted(extra, 'image')} {'is an exact copy' if extra == 1 else 'are exact copies'} of "
+        f"others ({counted(len(sets), 'set')}, such as {example}); copies are kept together and "
+        "count once"
     ]
     if group is not None:
-        by_key = {record.key: name for record, name in zip(records, group_of, strict=True)}
-        joined = [sorted({by_key[record.key] for record in found}) for found in sets]
-        joined = [names for names in joined if len(names) > 1]
-        if joined:
-            shown = enumerate_some((" and ".join(names[:3]) for names in joined), most=3)
-            notes.append(f"groups that share an image are kept together: {shown}")
+        joined = [sorted({record.groups[group] for record in found}) for found in sets]
+        shown = enumerate_some(
+            (" and ".join(names[:3]) for names in joined if len(names) > 1), most=3
+        )
+        if shown:
+            notes.append(f"groups that share an image are kept together and count as one: {shown}")
     return tuple(notes)

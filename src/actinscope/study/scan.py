@@ -41,6 +41,7 @@ def scan_folder(
     labels_csv: Path | None = None,
     crop_size: int | None = None,
     options: ReadOptions | None = None,
+    least_classes: int = 2,
 ) -> Manifest:
     """List the images below ``data`` with their labels and groups.
 
@@ -58,13 +59,14 @@ def scan_folder(
         labels_csv: a manifest with the labels, instead of the folders.
         crop_size: see :func:`read_manifest`; only with ``labels_csv``.
         options: how images are read, and joined of several files; None for the defaults.
+        least_classes: 2 to train, 1 to test a model.
 
     The same group name in two classes is taken as one group: a plate that holds two
     classes is the same plate. A note says so.
 
     Raises:
-        StudyError: no class folders, images beside the class folders, fewer than two
-            classes, or file names that give no group.
+        StudyError: no class folders, images beside the class folders, fewer than
+            ``least_classes``, or file names that give no group.
         ManifestError: ``labels_csv`` is broken.
         SettingsError: ``group_pattern``, ``group_level`` or ``group_name`` is unusable.
         UsageError: both ``group_level`` and ``group_pattern`` are given.
@@ -84,7 +86,12 @@ def scan_folder(
         manifest = _from_folders(data)
     else:
         manifest = _from_csv(Path(labels_csv), data, crop_size, options)
-    _require_two_classes(manifest)
+    if len(manifest.classes) < least_classes:
+        raise StudyError(
+            f"there is only one class, {manifest.classes[0]!r}",
+            where=manifest.root,
+            remedy=f"A classifier needs two. {_LAYOUT}",
+        )
     if grouping is not None:
         chosen = group_name if group_name in columns else columns[0]
         manifest = _with_groups(manifest, grouping, columns, chosen)
@@ -143,15 +150,6 @@ def _from_csv(
         return manifest
     note = f"{len(unlisted)} images have no row in {labels_csv.name}: {enumerate_some(unlisted)}"
     return dataclasses.replace(manifest, notes=(*manifest.notes, note))
-
-
-def _require_two_classes(manifest: Manifest) -> None:
-    if len(manifest.classes) < 2:
-        raise StudyError(
-            f"there is only one class, {manifest.classes[0]!r}",
-            where=manifest.root,
-            remedy=f"A classifier needs two. {_LAYOUT}",
-        )
 
 
 def _usable_column(name: str) -> str:

@@ -12,6 +12,7 @@ from actinscope.errors import SettingsError, SplitError
 from actinscope.study.keep_together import (
     KeepTogetherSets,
     find_keep_together_sets,
+    independent_images,
     label_doubts,
     same_pixels,
 )
@@ -242,7 +243,8 @@ def folds_for_size(manifest: Manifest, *, test_share: float) -> tuple[int, str]:
         test_share: of the test part of one split, 0..1.
     """
     sets = find_keep_together_sets(manifest)
-    tested = {"images": round(test_share * len(manifest.records))}
+    distinct = set(independent_images(manifest.records, manifest.group)[0])
+    tested = {"images": round(test_share * len(distinct))}
     if manifest.group is not None:
         tested["groups"] = round(test_share * len(sets.counts))
     few = [f"{tested[what]} {what}" for what in tested if tested[what] < _ENOUGH_TESTED[what]]

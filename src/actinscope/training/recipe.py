@@ -70,14 +70,14 @@ class SplitSettings(Section):
     """Fractions of the images for training, validation and test.
 
     Attributes:
-        keep_copies: also keep changed copies (turned, shifted, recompressed) of an image
-            in one part, as the audit finds them; groups that share one are joined.
+        keep_copies: keep changed copies (turned, shifted, recompressed) of an image in one
+            part too, as the audit finds them; groups that share one are joined.
     """
 
     train: float = Field(default=0.8, gt=0, lt=1)
     validation: float = Field(default=0.1, gt=0, lt=1)
     test: float = Field(default=0.1, gt=0, lt=1)
-    keep_copies: bool = False
+    keep_copies: bool = True
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> SplitSettings:

@@ -118,6 +118,7 @@ def _candidate(
         listed=listed,
         training=training,
         group=manifest.group,
+        hashes={key: record.pixel_hash for key, record in own.items()},
     )
 
 

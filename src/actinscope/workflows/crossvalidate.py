@@ -247,7 +247,7 @@ def _begin(request: TrainRequest, progress: Progress) -> _Work:
         fingerprints,
         # Of all repeats: folds that cannot be made are refused before anything is written.
         tuple(_plan(request, folds, fingerprints.manifest)),
-        audited if recipe.audit else None,
+        audited,
         rules,
         reader,
         progress,

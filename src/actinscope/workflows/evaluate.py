@@ -41,7 +41,7 @@ from actinscope.runs import (
     write_evaluation,
     write_levels,
 )
-from actinscope.study import TEST, write_manifest
+from actinscope.study import TEST, copy_notes, write_manifest
 from actinscope.training import LevelSettings
 from actinscope.workflows.report import Pictures, headline
 from actinscope.writeup import majority_rate
@@ -82,7 +82,8 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     manifest, seen = without_training_images(found.manifest, known)
     cost = (predictor.cost,) if predictor.cost else ()
     remarks = (*cost, *note, *seen, *familiar_groups(manifest, known))
-    for text in (*manifest.notes, *remarks):
+    copies = copy_notes(manifest.records, manifest.group)
+    for text in (*manifest.notes, *copies, *remarks):
         progress.say(f"note: {text}")
     result = predict_and_evaluate(
         predictor,
@@ -104,7 +105,7 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     result = replace(result, levels=tuple(levels))
     problems = (*found.unreadable, *result.problems)
     write_evaluation(request.output, {_PART: result}, manifest)
-    tested = tuple(replace(record, part=_PART) for record in result.records)
+    tested = tuple(replace(record, part=_PART) for record, _ in result.listed)
     write_manifest(replace(manifest, records=tested), request.output / RunFile.MANIFEST)
     write_levels(request.output, {_PART: result.levels})
     images = ScaledImages(bundle.info.preprocess, reader)

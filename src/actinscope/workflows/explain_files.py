@@ -1,4 +1,4 @@
-"""The whole job of ``actinscope explain``: what a delivered model looks at in new images."""
+"""The whole job of ``actinscope explain``: where a delivered model finds evidence in new images."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ from actinscope.predict import (
     Predictor,
     Task,
     TaskReader,
+    answer_cells,
+    answer_header,
     message_of,
     plan_rows,
 )
@@ -57,7 +59,6 @@ from actinscope.wording import counted, whole_percent
 MOST_CARDS = 200
 _MAPS = "maps"
 _TABLE = "explanation.csv"
-_COLUMNS = ("path", "object", "predicted", "probability", "map", "inside_cell")
 _OF_BOTH = ("inside_cell_occlusion", "agreement")  # only where both maps are drawn
 _LAST_COLUMNS = ("cell_area", "cell_from", "picture", "error")
 _NAME = 60
@@ -76,8 +77,9 @@ class ExplainOutcome:
 
 @dataclass(frozen=True, eq=False)
 class _Explained:
-    """One image: its picture, its maps, and how much of them lies inside the cell."""
+    """One image: what is answered, its picture, its maps, their share inside the cell."""
 
+    answer: dict[str, str]
     picture: CellPicture
     maps: tuple[tuple[Method, NDArray[np.float32]], ...]
     inside: tuple[float, ...]
@@ -112,7 +114,8 @@ def explain_files(request: ExplainRequest, progress: Progress) -> ExplainOutcome
     sentence = results.sentence(by_field=request.masks is not None)
     notices = tuple(note for note in (*bundle.info.notices, predictor.cost) if note)
     both = _OF_BOTH if len(explainer.methods) > 1 else ()
-    write_csv(request.output / _TABLE, [*_COLUMNS, *both, *_LAST_COLUMNS], results.rows)
+    header = ["path", "object", *explainer.answer, "map", "inside_cell", *both, *_LAST_COLUMNS]
+    write_csv(request.output / _TABLE, header, results.rows)
     classes, done = bundle.info.classes, len(results.shares)
     named = " or ".join(classes) if len(classes) <= 3 else f"{len(classes)} classes"
     content = GalleryContent(
@@ -206,6 +209,9 @@ class _Explainer:
     ) -> None:
         self.predictor = predictor
         self.methods = methods
+        rules = predictor.rules
+        #: Columns of what is answered, as in every table of predictions.
+        self.answer = answer_header(predictor.classes, decisions=rules.has_rules)
         reading = predictor.bundle.info.reading(options)
         self._read = TaskReader(CropReader(reading))
         self._masks = MaskReader()
@@ -219,7 +225,8 @@ class _Explainer:
         except Exception as error:
             return message_of(error)
         output = self.predictor.predict_input(self.predictor.prepare_scaled(scaled))
-        row = output.probabilities[0]
+        decided = self.predictor.rules(output)
+        row = decided.probabilities[0]
         k = int(row.argmax())
         cell = MaskedCell(task.mask, task.object_id, task.region)
         inside, cells_from = inside_of(cell, scaled, preprocess, self._masks)
@@ -241,8 +248,10 @@ class _Explainer:
             heat=heats[0],
             object_id=task.object_id,
             map_name=self.methods[0],
+            unfamiliar=decided.answer(0) is None,
         )
         return _Explained(
+            answer=dict(zip(self.answer, answer_cells(decided, 0, classes), strict=True)),
             picture=picture,
             maps=tuple(zip(self.methods, heats, strict=True)),
             inside=tuple(attention_inside(heat_map(maps, k, size=size), inside) for maps in raw),
@@ -265,8 +274,7 @@ def _row(task: Task, found: _Explained, picture: str) -> dict[str, str]:
     return {
         "path": task.name,
         "object": task.object_id,
-        "predicted": found.picture.predicted,
-        "probability": f"{found.picture.probabilities[found.picture.predicted]:.6f}",
+        **found.answer,
         "map": found.maps[0][0],
         "inside_cell": _number(found.inside[0]),
         "inside_cell_occlusion": _number(found.inside[-1]),

@@ -39,7 +39,15 @@ from actinscope.runs import (
     records_of,
     refit_reliability,
 )
-from actinscope.study import TEST, TRAIN, VALIDATION, Manifest, Record, read_manifest
+from actinscope.study import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Manifest,
+    Record,
+    independent_images,
+    read_manifest,
+)
 from actinscope.wording import p_words
 
 _PARTS = (VALIDATION, TEST)
@@ -107,14 +115,16 @@ def measure_int8(
         StudyError: an image cannot be predicted, or a label is no class of the bundle.
     """
     check_labels(records, bundle.info.classes, manifest.root)
+    first_of, clusters = independent_images(records, manifest.group)
+    distinct = sorted(set(first_of))
+    records = [records[place] for place in distinct]
     # Predictions come from bundles only; this one never leaves the function.
     trial = replace(bundle, int8_model=model)
     exact, coarse = Predictor(trial), Predictor(trial, precision="int8")
     first = _predict(exact, records, reader, progress, "Predicting with float32")
     second = _predict(coarse, records, reader, progress, "Predicting with INT8")
     labels = labels_of(records, bundle.info.classes)
-    named = manifest.groups_of(records)
-    groups = None if named is None else np.array(named)
+    groups = None if clusters is None else np.array([clusters[place] for place in distinct])
     part_of = np.array([record.part for record in records])
     masks = {part: part_of == part for part in dict.fromkeys(part_of.tolist())}
     if TEST in masks:
@@ -303,4 +313,4 @@ def _lines(summary: Int8Summary) -> Iterator[str]:
     )
     yield f"Speed with {summary.backend} on this computer: {summary.speed_ratio:.1f} times float32"
     if summary.warning:
-        yield f"WARNING: {summary.warning}"
+        yield f"warning: {summary.warning}"

@@ -64,8 +64,6 @@ _ERRORS = 24
 _CORRECT = 12
 #: Pictures of a kind that get an occlusion map: each takes over a hundred predictions.
 _OCCLUDED = 4
-#: Findings of the audit that a training run says in its own words.
-_SAID_ALREADY = {"no group", "exact copies"}
 _SHOWN = ("accuracy", "balanced_accuracy", "f1_macro", "mcc", "auroc")
 
 
@@ -298,13 +296,6 @@ def _data_findings(
             "Replace or remove them",
         )
     yield from (Finding("info", note) for note in reading)
-    for names in fingerprints.duplicates[:10]:
-        yield Finding(
-            "warning",
-            f"{len(names)} images have the same pixels",
-            ", ".join(names[:6]) + (" ..." if len(names) > 6 else ""),
-            "Remove the copies; they add nothing to training or test",
-        )
     if fingerprints.changed:
         yield Finding(
             "warning",
@@ -313,7 +304,7 @@ def _data_findings(
             "Scan the folder again if that was not intended",
         )
     for one in audited.findings if audited is not None else ():
-        if one.kind not in _SAID_ALREADY:
+        if one.kind != "no group":  # said above, in the words of a training run
             yield one
 
 
@@ -441,6 +432,11 @@ class Pictures:
         classes = self.predicted.evaluation.classes
         row = self.predicted.probabilities[index]
         named = int(row.argmax())
+        far = (
+            self.predicted.unfamiliar
+            if isinstance(self.predicted, Pooled)
+            else self.predicted.decisions.unfamiliar
+        )
         scaled = self.scaled_of(record)
         maps = self._maps(index, scaled, place) if heat else None
         return CellPicture(
@@ -454,6 +450,7 @@ class Pictures:
             object_id=record.object_id,
             map_name=self.saliency.method if self.saliency else ACTIVATION,
             neighbours=self._neighbours(index) if near else (),
+            unfamiliar=far is not None and bool(far[index]),
         )
 
     def _maps(

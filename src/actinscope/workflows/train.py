@@ -177,7 +177,7 @@ def train_on_parts(
         synthetic=request.synthetic,
         manifest=prepared.split.manifest,
         fingerprints=prepared.fingerprints,
-        audited=audited if recipe.audit else None,
+        audited=audited,
         by_image=prepared.split.by_image,
         notes=prepared.split.notes,
         problems=problems,

@@ -15,7 +15,7 @@ from actinscope.files import write_csv
 from actinscope.report import Page, TrialLine, TuningContent, write_tuning_report
 from actinscope.requests import TuneRequest
 from actinscope.runs import ChosenNetwork, RunContext
-from actinscope.study import Manifest
+from actinscope.study import Manifest, independent_images
 from actinscope.training import (
     FEWEST_FOR_IMPORTANCE,
     Choices,
@@ -72,8 +72,12 @@ class TuneResult:
     def difference(self, one: TrialResult, other: TrialResult) -> Estimate:
         """Mean difference of the log loss of the images held out, ``one`` minus ``other``."""
         held_out = np.flatnonzero(np.isfinite(other.log_losses))
-        groups = self.known.groups_of([self.known.records[row] for row in held_out])
-        differences = one.log_losses[held_out] - other.log_losses[held_out]
+        records = [self.known.records[row] for row in held_out]
+        first, clusters = independent_images(records, self.known.group)
+        distinct = sorted(set(first))
+        groups = clusters and [clusters[place] for place in distinct]
+        rows = held_out[distinct]
+        differences = one.log_losses[rows] - other.log_losses[rows]
         return mean_difference(differences, groups=groups, seed=self.recipe.seed)
 
     def to_base(self, one: TrialResult) -> Estimate | None:
