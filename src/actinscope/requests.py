@@ -76,6 +76,11 @@ _CSV = Option(
     "the table to write: CSV, or a workbook for Excel if it ends in .xlsx",
 )
 _IMAGES = Option("", "PATH", "files or folders")
+_AS_WRITTEN = Option(
+    "--as-written",
+    "",
+    "take labels and groups as they are written: tell 01 from 1, and NA is a name",
+)
 _CROP_SIZE = Option("--crop-size", "PX", "side of single-cell crops")
 _PRECISION = Option(
     "--precision",
@@ -93,6 +98,7 @@ class StudySource:
 
     Without ``manifest`` the folders are searched: one folder a class. With ``group_level`` or
     ``group_pattern`` only the labels of a manifest are taken. A ``crop_size`` of None is chosen.
+    ``exclude`` holds names of classes, folders or files, in which ``*`` stands for any letters.
     """
 
     data: Annotated[Path, Option("", "DATA", "folder of images, one folder a class")]
@@ -119,6 +125,25 @@ class StudySource:
             "group is the group, or a template such as {field}_cell{}",
         ),
     ] = None
+    label_level: Annotated[
+        int | None,
+        Option("--label-level", "N", "folder level below DATA that is the class (default: found)"),
+    ] = None
+    label_pattern: Annotated[
+        str | None,
+        Option(
+            "--label-pattern",
+            "PATTERN",
+            "the class from the file name, as with --group-pattern, such as {label}_{}",
+        ),
+    ] = None
+    exclude: Annotated[
+        tuple[str, ...],
+        Option(
+            "--exclude", "NAME", "leave out classes, folders or files of this name, such as *_bf"
+        ),
+    ] = ()
+    as_written: Annotated[bool, _AS_WRITTEN] = False
     crop_size: Annotated[int | None, _CROP_SIZE] = None
 
 
@@ -443,6 +468,23 @@ class PredictRequest:
     manifest: Annotated[
         Path | None, Option("--manifest", "CSV", "CSV whose columns are added to the rows")
     ] = None
+    group: Annotated[
+        str | None,
+        Option("--group", "COLUMN", "name of the column of --group-level or --group-pattern"),
+    ] = None
+    group_level: Annotated[
+        int | None,
+        Option("--group-level", "N", "folder level below PATH that becomes a column (a well, ...)"),
+    ] = None
+    group_pattern: Annotated[
+        str | None,
+        Option(
+            "--group-pattern",
+            "PATTERN",
+            "columns from file names, as of `train`, such as {plate}_{well}_{}",
+        ),
+    ] = None
+    as_written: Annotated[bool, _AS_WRITTEN] = False
     crop_size: Annotated[int | None, _CROP_SIZE] = None
     match_pixel_size: Annotated[
         bool,

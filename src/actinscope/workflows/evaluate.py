@@ -82,7 +82,7 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     manifest, seen = without_training_images(found.manifest, known)
     cost = (predictor.cost,) if predictor.cost else ()
     remarks = (*cost, *note, *seen, *familiar_groups(manifest, known))
-    for text in (*manifest.notes, *remarks):
+    for text in remarks:
         progress.say(f"note: {text}")
     result = predict_and_evaluate(
         predictor,
