@@ -24,6 +24,19 @@ class RunFile(StrEnum):
     QUESTION = "crossvalidation.json"
 
 
+#: What a folder with results of actinscope holds: all files of one of these sets.
+RESULTS = (
+    {RunFile.RECIPE, RunFile.MANIFEST},
+    {RunFile.METRICS, RunFile.PREDICTIONS},
+    {RunFile.QUESTION},
+    {"bundle.json"},
+    {"audit.json", "findings.csv"},
+    {"explanation.csv", "gallery.html"},
+    {"study.db", "trials.csv"},
+    {"experiment.json"},
+    {"comparison.json", "report.html"},
+)
+
 #: Of a run, of a search and of the paper's experiment, from which ``--resume`` continues.
 LAST_EPOCH = "checkpoint/last.npz"
 SEARCH_FILE = "study.db"

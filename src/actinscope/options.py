@@ -152,3 +152,68 @@ READING = OptionGroup(
         )
     ),
 )
+
+# Options of several jobs.
+
+LEVEL = Option(
+    "--level",
+    "COLUMN[:RULE]",
+    "sum cells up to the values of this column (donor, plate+well, ...); RULE is mean (of the "
+    "probabilities, the default), vote or pool; may be given again",
+    many=True,
+)
+LEVEL_RULES = (
+    Option("--fewest-cells", "N", "no answer from fewer cells (default: 1)", parse=positive),
+    Option(
+        "--agreement",
+        "SHARE",
+        "no answer unless this share of the cells names it (default: 0)",
+        parse=share,
+    ),
+)
+LEVELS = OptionGroup("levels", (LEVEL, *(replace(one, needs="--level") for one in LEVEL_RULES)))
+
+RECIPE = Option(
+    "--recipe",
+    "NAME|FILE.toml",
+    "default, paper, scratch, boosted-trees, or a TOML file with your settings",
+    default="default",
+)
+NETWORK = (
+    Option("--network", "NAME", "a name that `actinscope recipe networks` lists, or auto"),
+    Option("--weights", "imagenet|none|FILE", "pretrained weights (default: imagenet)"),
+    *INPUT,
+)
+EPOCHS = Option("--epochs", "N", "epochs at most", parse=positive)
+AS_WRITTEN = Option(
+    "--as-written",
+    "",
+    "take labels and groups as they are written: tell 01 from 1, and NA is a name",
+)
+PRECISION = Option(
+    "--precision",
+    "",
+    "int8 is faster and less exact; for bundles that `bundle quantize` prepared",
+)
+CROP_SIZE = Option("--crop-size", "PX", "side of single-cell crops")
+
+
+def recipe_options(*options: Option, seed: str) -> OptionGroup:
+    """All that changes the recipe of a job; ``seed`` says of what."""
+    last = Option("--seed", "N", seed, parse=whole)
+    return OptionGroup("recipe", (*options, last, *READING.options))
+
+
+def seed_of(what: str) -> Option:
+    """The seed of a job, of ``what``."""
+    return Option("--seed", "N", f"seed of {what}", parse=whole)
+
+
+BUNDLE = Option("", "BUNDLE", "bundle folder or .zip")
+FOLDER = Option("-o --output", "FOLDER", "folder for the results")
+CSV = Option(
+    "-o --output",
+    "FILE.csv",
+    "the table to write: CSV, or a workbook for Excel if it ends in .xlsx",
+)
+IMAGES = Option("", "PATH", "files or folders")

@@ -13,75 +13,31 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from actinscope.names import PAPER_NETWORKS, Precision
 from actinscope.options import (
+    AS_WRITTEN,
+    BUNDLE,
+    CROP_SIZE,
+    CSV,
+    EPOCHS,
+    FOLDER,
+    IMAGES,
     INPUT,
+    LEVEL,
+    LEVEL_RULES,
+    LEVELS,
+    NETWORK,
+    PRECISION,
     READING,
+    RECIPE,
     Option,
-    OptionGroup,
     minutes,
-    positive,
-    share,
-    whole,
+    recipe_options,
+    seed_of,
 )
 
 if TYPE_CHECKING:
     from actinscope.images import ReadOptions
     from actinscope.training import LevelSettings, Recipe
 
-_LEVEL = Option(
-    "--level",
-    "COLUMN[:RULE]",
-    "sum cells up to the values of this column (donor, plate+well, ...); RULE is mean (of the "
-    "probabilities, the default), vote or pool; may be given again",
-    many=True,
-)
-_LEVEL_RULES = (
-    Option("--fewest-cells", "N", "no answer from fewer cells (default: 1)", parse=positive),
-    Option(
-        "--agreement",
-        "SHARE",
-        "no answer unless this share of the cells names it (default: 0)",
-        parse=share,
-    ),
-)
-LEVELS = OptionGroup("levels", (_LEVEL, *(replace(one, needs="--level") for one in _LEVEL_RULES)))
-
-_RECIPE = Option(
-    "--recipe",
-    "NAME|FILE.toml",
-    "default, paper, scratch, boosted-trees, or a TOML file with your settings",
-    default="default",
-)
-_NETWORK = (
-    Option("--network", "NAME", "a name that `actinscope recipe networks` lists, or auto"),
-    Option("--weights", "imagenet|none|FILE", "pretrained weights (default: imagenet)"),
-    *INPUT,
-)
-_EPOCHS = Option("--epochs", "N", "epochs at most", parse=positive)
-
-
-def _recipe(*options: Option, seed: str) -> OptionGroup:
-    last = Option("--seed", "N", seed, parse=whole)
-    return OptionGroup("recipe", (*options, last, *READING.options))
-
-
-def _seed(what: str) -> Option:
-    return Option("--seed", "N", f"seed of {what}", parse=whole)
-
-
-_BUNDLE = Option("", "BUNDLE", "bundle folder or .zip")
-_FOLDER = Option("-o --output", "FOLDER", "folder for the results")
-_CSV = Option(
-    "-o --output",
-    "FILE.csv",
-    "the table to write: CSV, or a workbook for Excel if it ends in .xlsx",
-)
-_IMAGES = Option("", "PATH", "files or folders")
-_CROP_SIZE = Option("--crop-size", "PX", "side of single-cell crops")
-_PRECISION = Option(
-    "--precision",
-    "",
-    "int8 is faster and less exact; for bundles that `bundle quantize` prepared",
-)
 _SPACE = "what to search (default: what `recipe space` prints)"
 
 # Studies --------------------------------------------------------------------------------------
@@ -93,6 +49,7 @@ class StudySource:
 
     Without ``manifest`` the folders are searched: one folder a class. With ``group_level`` or
     ``group_pattern`` only the labels of a manifest are taken. A ``crop_size`` of None is chosen.
+    ``exclude`` holds names of classes, folders or files, in which ``*`` stands for any letters.
     """
 
     data: Annotated[Path, Option("", "DATA", "folder of images, one folder a class")]
@@ -119,7 +76,26 @@ class StudySource:
             "group is the group, or a template such as {field}_cell{}",
         ),
     ] = None
-    crop_size: Annotated[int | None, _CROP_SIZE] = None
+    label_level: Annotated[
+        int | None,
+        Option("--label-level", "N", "folder level below DATA that is the class (default: found)"),
+    ] = None
+    label_pattern: Annotated[
+        str | None,
+        Option(
+            "--label-pattern",
+            "PATTERN",
+            "the class from the file name, as with --group-pattern, such as {label}_{}",
+        ),
+    ] = None
+    exclude: Annotated[
+        tuple[str, ...],
+        Option(
+            "--exclude", "NAME", "leave out classes, folders or files of this name, such as *_bf"
+        ),
+    ] = ()
+    as_written: Annotated[bool, AS_WRITTEN] = False
+    crop_size: Annotated[int | None, CROP_SIZE] = None
 
 
 @dataclass(frozen=True)
@@ -127,8 +103,8 @@ class ScanRequest:
     """List the images of a study in a CSV."""
 
     source: StudySource
-    output: Annotated[Path, _CSV]
-    seed: Annotated[int, _seed("the split that is tried")] = 0
+    output: Annotated[Path, CSV]
+    seed: Annotated[int, seed_of("the split that is tried")] = 0
     options: Annotated["ReadOptions | None", READING] = None
 
 
@@ -139,13 +115,13 @@ class AuditRequest:
     source: StudySource
     recipe: Annotated[
         "Recipe",
-        _recipe(
-            replace(_RECIPE, help="whose split and preprocessing is looked at"),
+        recipe_options(
+            replace(RECIPE, help="whose split and preprocessing is looked at"),
             *INPUT,
             seed="seed of the split and of the checks",
         ),
     ]
-    output: Annotated[Path, _FOLDER]
+    output: Annotated[Path, FOLDER]
     network: Annotated[
         bool,
         Option("--no-network", "", "do not ask a pretrained network which labels look wrong"),
@@ -162,7 +138,7 @@ class PatchRequest:
         Path,
         Option("--manifest", "CSV", "CSV with the columns path (a field) and mask (its labels)"),
     ]
-    output: Annotated[Path, _CSV]
+    output: Annotated[Path, CSV]
     crop_size: Annotated[int | None, Option("--crop-size", "PX", "side of the patches")] = None
     object_label: Annotated[
         str,
@@ -175,7 +151,7 @@ class PatchRequest:
         float,
         Option("--most-object", "SHARE", "largest share of object pixels in a background patch"),
     ] = 0.0
-    seed: Annotated[int, _seed("the choice of background patches")] = 0
+    seed: Annotated[int, seed_of("the choice of background patches")] = 0
     options: Annotated["ReadOptions | None", READING] = None
 
 
@@ -219,12 +195,12 @@ class TrainRequest:
     source: StudySource
     recipe: Annotated[
         "Recipe",
-        _recipe(
-            *_NETWORK,
-            _RECIPE,
-            _EPOCHS,
-            _LEVEL,
-            *_LEVEL_RULES,
+        recipe_options(
+            *NETWORK,
+            RECIPE,
+            EPOCHS,
+            LEVEL,
+            *LEVEL_RULES,
             seed="seed of split, views and training; every further repeat takes the next one",
         ),
     ]
@@ -296,16 +272,16 @@ class TuneRequest:
     source: StudySource
     recipe: Annotated[
         "Recipe",
-        _recipe(
-            *_NETWORK,
-            replace(_RECIPE, help="the recipe to start from, and all that is not searched"),
+        recipe_options(
+            *NETWORK,
+            replace(RECIPE, help="the recipe to start from, and all that is not searched"),
             replace(
-                _EPOCHS, help="epochs of the base recipe, and of all where they are not searched"
+                EPOCHS, help="epochs of the base recipe, and of all where they are not searched"
             ),
             seed="seed of split, views, training and search",
         ),
     ]
-    output: Annotated[Path, _FOLDER]
+    output: Annotated[Path, FOLDER]
     space: Annotated[Path | None, Option("--space", "FILE.toml", _SPACE)] = None
     trials: Annotated[
         int, Option("--trials", "N", "trials in the end, the base recipe included")
@@ -341,15 +317,15 @@ class PaperRequest:
     source: StudySource
     recipe: Annotated[
         "Recipe",
-        _recipe(
+        recipe_options(
             replace(
-                _RECIPE, help="paper, default, or your settings as a TOML file", default="paper"
+                RECIPE, help="paper, default, or your settings as a TOML file", default="paper"
             ),
-            _EPOCHS,
+            EPOCHS,
             seed="seed of copies, divisions and training",
         ),
     ]
-    output: Annotated[Path, _FOLDER]
+    output: Annotated[Path, FOLDER]
     networks: Annotated[
         tuple[str, ...], Option("--networks", "NAME", "which networks to compare")
     ] = PAPER_NETWORKS
@@ -398,7 +374,7 @@ class DemoRequest:
     output: Annotated[Path, Option("-o --output", "FOLDER", "folder for images and results")] = (
         Path("demo")
     )
-    seed: Annotated[int, _seed("everything")] = 0
+    seed: Annotated[int, seed_of("everything")] = 0
     difficulty: Annotated[
         float, Option("--difficulty", "D", "0 clearly different cells to 1 no difference")
     ] = 0.5
@@ -412,12 +388,12 @@ class DemoRequest:
 class EvaluateRequest:
     """Test a bundle on labelled images. ``options`` that are not set are those of training."""
 
-    bundle: Annotated[Path, _BUNDLE]
+    bundle: Annotated[Path, BUNDLE]
     source: StudySource
-    output: Annotated[Path, _FOLDER]
-    seed: Annotated[int, _seed("the intervals")] = 0
+    output: Annotated[Path, FOLDER]
+    seed: Annotated[int, seed_of("the intervals")] = 0
     options: Annotated["ReadOptions | None", READING] = None
-    precision: Annotated[Precision, _PRECISION] = "float32"
+    precision: Annotated[Precision, PRECISION] = "float32"
     levels: Annotated["LevelSettings | None", LEVELS] = None
     command: str = ""
 
@@ -426,9 +402,9 @@ class EvaluateRequest:
 class PredictRequest:
     """Predict images into a CSV. ``options`` that are not set are those of training."""
 
-    bundle: Annotated[Path, _BUNDLE]
-    images: Annotated[tuple[Path, ...], _IMAGES]
-    output: Annotated[Path, _CSV]
+    bundle: Annotated[Path, BUNDLE]
+    images: Annotated[tuple[Path, ...], IMAGES]
+    output: Annotated[Path, CSV]
     masks: Annotated[
         Path | None,
         Option(
@@ -443,13 +419,30 @@ class PredictRequest:
     manifest: Annotated[
         Path | None, Option("--manifest", "CSV", "CSV whose columns are added to the rows")
     ] = None
-    crop_size: Annotated[int | None, _CROP_SIZE] = None
+    group: Annotated[
+        str | None,
+        Option("--group", "COLUMN", "name of the column of --group-level or --group-pattern"),
+    ] = None
+    group_level: Annotated[
+        int | None,
+        Option("--group-level", "N", "folder level below PATH that becomes a column (a well, ...)"),
+    ] = None
+    group_pattern: Annotated[
+        str | None,
+        Option(
+            "--group-pattern",
+            "PATTERN",
+            "columns from file names, as of `train`, such as {plate}_{well}_{}",
+        ),
+    ] = None
+    as_written: Annotated[bool, AS_WRITTEN] = False
+    crop_size: Annotated[int | None, CROP_SIZE] = None
     match_pixel_size: Annotated[
         bool,
         Option("--match-pixel-size", "", "bring crops to the um a pixel of the training images"),
     ] = False
     batch_size: Annotated[int, Option("--batch-size", "N", "rows written at a time")] = 32
-    precision: Annotated[Precision, _PRECISION] = "float32"
+    precision: Annotated[Precision, PRECISION] = "float32"
     options: Annotated["ReadOptions | None", READING] = None
     levels: Annotated["LevelSettings | None", LEVELS] = None
 
@@ -460,7 +453,7 @@ class SummariseRequest:
 
     predictions: Annotated[Path, Option("", "PREDICTIONS.csv", "the predictions of cells")]
     levels: Annotated["LevelSettings", LEVELS]
-    output: Annotated[Path, _CSV]
+    output: Annotated[Path, CSV]
     part: Annotated[
         Literal["train", "validation", "test", "all"] | None,
         Option(
@@ -475,9 +468,9 @@ class SummariseRequest:
 class ExplainRequest:
     """Show the evidence in images. ``options`` that are not set are those of training."""
 
-    bundle: Annotated[Path, _BUNDLE]
-    images: Annotated[tuple[Path, ...], _IMAGES]
-    output: Annotated[Path, _FOLDER]
+    bundle: Annotated[Path, BUNDLE]
+    images: Annotated[tuple[Path, ...], IMAGES]
+    output: Annotated[Path, FOLDER]
     method: Annotated[
         Literal["auto", "activation", "occlusion", "both"],
         Option(
@@ -497,8 +490,8 @@ class ExplainRequest:
             "is counted inside the cell's mask",
         ),
     ] = None
-    crop_size: Annotated[int | None, _CROP_SIZE] = None
-    precision: Annotated[Precision, _PRECISION] = "float32"
+    crop_size: Annotated[int | None, CROP_SIZE] = None
+    precision: Annotated[Precision, PRECISION] = "float32"
     options: Annotated["ReadOptions | None", READING] = None
     command: str = ""
 
@@ -511,7 +504,7 @@ class CompareRequest:
         tuple[Path, ...],
         Option("", "RUN", "folders that `train` or `evaluate` wrote; with --data also bundles"),
     ]
-    output: Annotated[Path, _FOLDER]
+    output: Annotated[Path, FOLDER]
     source: Annotated[
         StudySource | None,
         Option(
@@ -536,7 +529,7 @@ class CompareRequest:
         ),
     ] = None
     options: Annotated["ReadOptions | None", READING.needing("--data")] = None
-    seed: Annotated[int, _seed("the intervals")] = 0
+    seed: Annotated[int, seed_of("the intervals")] = 0
     command: str = ""
 
 
@@ -547,7 +540,7 @@ class CompareRequest:
 class VerifyRequest:
     """Check a bundle."""
 
-    bundle: Annotated[Path, _BUNDLE]
+    bundle: Annotated[Path, BUNDLE]
 
 
 @dataclass(frozen=True)
@@ -561,7 +554,7 @@ class QuantizeRequest:
     images: Annotated[
         int, Option("--images", "N", "training images to take the ranges from, at most")
     ] = 200
-    seed: Annotated[int, _seed("their choice and of the intervals")] = 0
+    seed: Annotated[int, seed_of("their choice and of the intervals")] = 0
     force: Annotated[
         bool, Option("--force", "", "store it with a warning where it costs too much")
     ] = False

@@ -339,11 +339,13 @@ def test_units_of_a_run_and_of_an_ensemble(runs: list[Path], tmp_path: Path) -> 
     slides = [("0",), ("1",), ("2",), ("5",), ("",)]
     alone = training_provenance(load_bundle(runs[0] / "bundle"))
     assert alone.units(("s",), slides) == {("0",), ("1",)}
+    assert alone.units(("s",), [("00",), ("S 1",), ("05",)]) == {("00",), ("S 1",)}
     wells = [("0", "bundled"), ("0", "round"), ("5", "bundled")]
     assert alone.units(("s", "label"), wells) == {("0", "bundled")}
     main(["bundle", "join", *map(str, runs), "-o", str(tmp_path / "both")])
     both = training_provenance(load_bundle(tmp_path / "both"))
     assert both.units(("s",), slides) == {("0",), ("1",), ("2",)}
+    assert both.units(("s",), [("2.0",), ("05",)]) == {("2.0",)}
     assert both.complete
     away = shutil.copytree(runs[0] / "bundle", tmp_path / "away")
     assert not training_provenance(load_bundle(away)).complete

@@ -271,6 +271,21 @@ def test_predict_sums_cells_up_to_levels(bundle: Path, tmp_path: Path, capsys: S
     assert later.read_bytes() == (tmp_path / "predictions_level_well.csv").read_bytes()
 
 
+def test_predict_takes_wells_from_folders(bundle: Path, tmp_path: Path, capsys: Shown) -> None:
+    for number in range(6):
+        write_image(tmp_path / "new" / f"A0{number // 2}" / f"p1_{number}.tif", number)
+    given = ["predict", str(bundle), str(tmp_path / "new"), "--quiet", "--group-pattern"]
+    pattern = ["{well}/{plate}_{}", "--level", "plate+well"]
+    assert main([*given, *pattern, "-o", str(tmp_path / "p.csv")]) == 0
+    rows = rows_of(tmp_path / "p.csv")
+    assert [(r["plate"], r["well"]) for r in rows] == [("p1", f"A0{n // 2}") for n in range(6)]
+    assert "p_level_plate_well.csv: 3 " in capsys.readouterr().out
+    named = ["(A01)/", "--group", "dose", "-o", str(tmp_path / "q.csv")]
+    assert main([*given, *named]) == 0
+    assert [r["dose"] for r in rows_of(tmp_path / "q.csv")] == ["", "", "A01", "A01", "", ""]
+    assert "4 images have no dose: p1_0.tif" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -362,7 +377,7 @@ def test_a_recipe_that_does_not_exist(capsys: Shown) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--group", "field"], "--group names a column, and there is no --manifest"),
+        (["--label-level", "1", "--label-pattern", "x"], "and --label-pattern contradict each"),
         (["--group", "none", "--group-level", "2"], "--group none and --group-level contradict"),
         (["--crop-size", "64"], "--crop-size needs a --manifest that says where the cells are"),
         (["--group-level", "2", "--group-pattern", "x"], "Give only one of the two"),

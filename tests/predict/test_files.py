@@ -250,6 +250,31 @@ def test_manifest_columns_are_copied(bundle: Bundle, images: Path, tmp_path: Pat
         predict_files(bundle, [images], tmp_path / "out.csv", options=plain(manifest=manifest))
 
 
+def test_one_donor_in_two_spellings_is_one_level(
+    bundle: Bundle, images: Path, tmp_path: Path
+) -> None:
+    manifest = tmp_path / "manifest.csv"
+    rows = "images/cell1.tif,01\nimages/cell2.tif,NA\nimages/cell3.tif,1\nimages/cell4.tif,1\n"
+    manifest.write_text(f"path,donor\n{rows}")
+    out = tmp_path / "out.csv"
+    summary = predict_files(bundle, [images], out, options=plain(manifest=manifest))
+    assert set(read_written(out).groups["donor"]) == {"1", ""}
+    assert summary.notes[-1] == (
+        "donor: '01' and '1' are taken as one. Where they differ, give --as-written"
+    )
+    options = plain(manifest=manifest, as_written=True)
+    predict_files(bundle, [images], out, options=options)
+    assert set(read_written(out).groups["donor"]) == {"01", "1", "NA", ""}
+
+
+def test_files_that_are_no_images_are_counted(bundle: Bundle, images: Path, tmp_path: Path) -> None:
+    (images / "phone.webp").write_bytes(b"RIFF\0\0\0\0WEBP")
+    summary = predict_files(bundle, [images], tmp_path / "out.csv", options=plain())
+    assert summary.notes == (
+        "1 file left out (this is a WebP picture, or film or sound): phone.webp",
+    )
+
+
 @pytest.mark.parametrize("separator", ["/", "\\"])
 def test_manifest_paths_may_be_relative_to_the_folder_of_images(
     bundle: Bundle, images: Path, tmp_path: Path, separator: str

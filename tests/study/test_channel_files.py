@@ -11,7 +11,12 @@ import tifffile
 from actinscope.cells import CropReader
 from actinscope.errors import StudyError, UsageError
 from actinscope.images import ReadOptions
-from actinscope.study import fingerprint, read_manifest, scan_folder, write_manifest
+from actinscope.requests import StudySource
+from actinscope.study import Manifest, fingerprint, list_study, read_manifest, write_manifest
+
+
+def scan_folder(folder: Path, *, options: ReadOptions | None = None, **source: object) -> Manifest:
+    return list_study(StudySource(folder, **source), options)  # type: ignore[arg-type]
 
 
 def make(folder: Path, kinds: tuple[str, ...] = ("DNA", "actin")) -> Path:

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from actinscope.errors import ManifestError, SettingsError, StudyError
-from actinscope.study import Manifest, read_manifest, scan_folder, write_manifest
+from actinscope.requests import StudySource
+from actinscope.study import Manifest, list_study, read_manifest, write_manifest
 from actinscope.study.expand_fields import automatic_crop_size
 
 NAMES = ("wt/a.tif", "wt/b.tif", "ko/a.tif", "ko/b.tif")
@@ -38,6 +39,10 @@ def facts(manifest: Manifest) -> list[tuple[object, ...]]:
         (r.path, r.name, r.label, dict(r.groups), r.part, r.object_id, r.region, r.pixel_hash)
         for r in manifest.records
     ]
+
+
+def scanned(folder: Path, **options: object) -> Manifest:
+    return list_study(StudySource(folder, **options))  # type: ignore[arg-type]
 
 
 PLAIN = "path,label,plate\nwt/a.tif,WT,p1\nwt/b.tif,WT,p2\nko/a.tif,KO,p1\nko/b.tif,KO,p2\n"
@@ -98,7 +103,7 @@ def test_decomposed_letters_are_one_label(data: Path) -> None:
         ("file,label\nwt/a.tif,x\n", r"no column path\. .*found: file, label"),
         ("file,class\nwt/a.tif,x\n", "no column path and no column label"),
         ("path,label,label\nwt/a.tif,x,y\n", "column 'label' is there more than once"),
-        ("path,label\nwt/a.tif,x\nwt/b.tif,  \n", "line 3 has no label"),
+        ("path,label\nwt/a.tif,x\nwt/b.tif,  \n", "1 of 2 rows have no label: line 3. Fill"),
         ("path,label\n,x\n", "line 2 has no path"),
         ("path,label\nwt/a.tif,a\x07b\n", r"line 2: the label holds .*U\+0007"),
         ("path,label\nwt/a.tif,a\u202eb\n", r"U\+202E"),
@@ -292,7 +297,7 @@ def test_whole_images_go_round_trip(data: Path, tmp_path: Path) -> None:
 
 
 def test_scanned_folder_goes_round_trip(data: Path) -> None:
-    manifest = scan_folder(data, group_pattern=r"^(\w)")
+    manifest = scanned(data, group_pattern=r"^(\w)")
     write_manifest(manifest, data / "out.csv")
     again = read_manifest(data / "out.csv", data)
     assert facts(again) == facts(manifest)

@@ -12,7 +12,12 @@ from PIL import Image as PillowImage
 
 from actinscope.cells import CropReader
 from actinscope.errors import ManifestError, SettingsError, StudyError, UsageError
-from actinscope.study import fingerprint, read_manifest, scan_folder, summarise
+from actinscope.requests import StudySource
+from actinscope.study import Manifest, fingerprint, list_study, read_manifest, summarise
+
+
+def scanned(folder: Path, **options: object) -> Manifest:
+    return list_study(StudySource(folder, **options))  # type: ignore[arg-type]
 
 
 def make(folder: Path, names: Sequence[str]) -> Path:
@@ -32,7 +37,7 @@ def test_labels_are_the_first_folders(tmp_path: Path) -> None:
     (tmp_path / "wt" / "Thumbs.db").write_bytes(b"x")
     (tmp_path / "readme.txt").write_text("x", encoding="utf-8")
     (tmp_path / "empty").mkdir()
-    manifest = scan_folder(tmp_path)
+    manifest = scanned(tmp_path)
     assert [(r.name, r.label) for r in manifest.records] == [
         ("ko/deep/er/b.tif", "ko"),
         ("wt/a2.tif", "wt"),
@@ -43,7 +48,7 @@ def test_labels_are_the_first_folders(tmp_path: Path) -> None:
 
 
 def test_group_from_a_folder_level(tmp_path: Path) -> None:
-    manifest = scan_folder(make(tmp_path, PLATES), group_level=2, group_name="plate")
+    manifest = scanned(make(tmp_path, PLATES), group_level=2, group="plate")
     assert manifest.group == "plate"
     assert {r.name: manifest.group_of(r) for r in manifest.records} == {
         "wt/p1/a_f1_cell1.tif": "p1",
@@ -53,7 +58,7 @@ def test_group_from_a_folder_level(tmp_path: Path) -> None:
     }
     assert "1 of 3 groups occur in more than one class" in manifest.notes[0]
     with pytest.raises(StudyError, match=r"4 of 4 images have no 'group'"):
-        scan_folder(tmp_path, group_level=3)
+        scanned(tmp_path, group_level=3)
 
 
 @pytest.mark.parametrize(
@@ -67,14 +72,14 @@ def test_group_from_a_folder_level(tmp_path: Path) -> None:
     ],
 )
 def test_group_from_the_name(tmp_path: Path, pattern: str, column: str, groups: list[str]) -> None:
-    manifest = scan_folder(make(tmp_path, PLATES), group_pattern=pattern)
+    manifest = scanned(make(tmp_path, PLATES), group_pattern=pattern)
     assert manifest.group == column
     assert [manifest.group_of(r) for r in manifest.records] == groups
 
 
 def test_named_groups_are_all_kept_and_one_is_chosen(tmp_path: Path) -> None:
-    manifest = scan_folder(
-        make(tmp_path, PLATES), group_pattern=r"(?P<day>[ab])_(?P<field>f\d)", group_name="field"
+    manifest = scanned(
+        make(tmp_path, PLATES), group_pattern=r"(?P<day>[ab])_(?P<field>f\d)", group="field"
     )
     assert manifest.group_columns == ("day", "field")
     assert manifest.group == "field"
@@ -86,29 +91,29 @@ def test_named_groups_are_all_kept_and_one_is_chosen(tmp_path: Path) -> None:
         ({"group_pattern": "(f"}, SettingsError, "is not a regular expression"),
         ({"group_pattern": "(?P<label>f)"}, SettingsError, "'label' cannot be the name"),
         ({"group_pattern": r"(f\d_cell)"}, StudyError, r"1 of 4 .*ko/p3/b_f4.tif"),
-        ({"group_level": 1}, SettingsError, "Level 1 is the class"),
+        ({"group_level": 1}, SettingsError, "the group 'group' is the class itself"),
         ({"group_level": 2, "group_pattern": "f"}, UsageError, "folder level and from a pattern"),
-        ({"group_level": 2, "group_name": "Path"}, SettingsError, "'Path' cannot be the name"),
+        ({"group_level": 2, "group": "Path"}, SettingsError, "'Path' cannot be the name"),
     ],
 )
 def test_unusable_groups(
     tmp_path: Path, options: dict[str, object], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        scan_folder(make(tmp_path, PLATES), **options)  # type: ignore[arg-type]
+        scanned(make(tmp_path, PLATES), **options)  # type: ignore[arg-type]
 
 
 def test_folders_that_are_not_laid_out(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="there is no image in this folder"):
-        scan_folder(tmp_path)
+        scanned(tmp_path)
     with pytest.raises(StudyError, match="is not there"):
-        scan_folder(tmp_path / "none")
+        scanned(tmp_path / "none")
     make(tmp_path, ["wt/a.tif"])
     with pytest.raises(StudyError, match="there is only one class, 'wt'"):
-        scan_folder(tmp_path)
+        scanned(tmp_path)
     make(tmp_path, ["loose.tif", "ko/b.tif"])
     with pytest.raises(StudyError, match=r"1 of 3 images lie directly .*loose.tif.*DATA/wild_type"):
-        scan_folder(tmp_path)
+        scanned(tmp_path)
 
 
 def test_names_with_control_characters_are_refused(tmp_path: Path) -> None:
@@ -117,21 +122,21 @@ def test_names_with_control_characters_are_refused(tmp_path: Path) -> None:
     except OSError:
         pytest.skip("this file system has no such names")
     with pytest.raises(StudyError, match="1 names hold control characters"):
-        scan_folder(tmp_path)
+        scanned(tmp_path)
 
 
 def test_labels_from_a_csv(tmp_path: Path) -> None:
     make(tmp_path, ["a.tif", "b.tif", "c.tif"])
     labels = tmp_path / "labels.csv"
     labels.write_text("path,label\na.tif,x\nb.tif,y\n", encoding="utf-8")
-    manifest = scan_folder(tmp_path, labels_csv=labels, group_pattern=r"(\w)\.tif")
+    manifest = scanned(tmp_path, manifest=labels, group_pattern=r"(\w)\.tif")
     assert [(r.label, manifest.group_of(r)) for r in manifest.records] == [("x", "a"), ("y", "b")]
     assert "1 images have no row in labels.csv: c.tif" in manifest.notes
     labels.write_text("path,label\na.tif,x\nb.tif,x\n", encoding="utf-8")
     with pytest.raises(StudyError, match="only one class"):
-        scan_folder(tmp_path, labels_csv=labels)
+        scanned(tmp_path, manifest=labels)
     with pytest.raises(ManifestError, match="cannot be read"):
-        scan_folder(tmp_path, labels_csv=tmp_path / "none.csv")
+        scanned(tmp_path, manifest=tmp_path / "none.csv")
 
 
 def test_fingerprints_find_copies_and_broken_files(tmp_path: Path) -> None:
@@ -143,7 +148,7 @@ def test_fingerprints_find_copies_and_broken_files(tmp_path: Path) -> None:
     (tmp_path / "wt/b.tif").write_bytes(b"broken")
     seen: list[tuple[int, int]] = []
     found = fingerprint(
-        scan_folder(tmp_path),
+        scanned(tmp_path),
         reader=CropReader(),
         progress=lambda done, total: seen.append((done, total)),
     )
@@ -178,10 +183,10 @@ def test_a_class_that_cannot_be_read_stops_the_study(tmp_path: Path) -> None:
     make(tmp_path, ["wt/a.tif", "ko/b.tif"])
     (tmp_path / "ko/b.tif").write_bytes(b"broken")
     with pytest.raises(StudyError, match="no image of 'ko' could be read"):
-        fingerprint(scan_folder(tmp_path), reader=CropReader())
+        fingerprint(scanned(tmp_path), reader=CropReader())
     (tmp_path / "wt/a.tif").write_bytes(b"")
     with pytest.raises(StudyError, match="no image could be read"):
-        fingerprint(scan_folder(tmp_path), reader=CropReader())
+        fingerprint(scanned(tmp_path), reader=CropReader())
 
 
 def test_summary_counts_images_and_groups(tmp_path: Path) -> None:
@@ -200,7 +205,7 @@ def test_summary_counts_images_and_groups(tmp_path: Path) -> None:
 
 
 def test_real_cells(shared_data: Path) -> None:
-    manifest = scan_folder(shared_data / "mef_actin" / "cells", group_pattern="{field}_cell{}")
+    manifest = scanned(shared_data / "mef_actin" / "cells", group_pattern="{field}_cell{}")
     assert summarise(manifest).images[""] == {"lmna_knockout": 112, "wild_type": 205}
     found = fingerprint(manifest, reader=CropReader())
     assert not found.problems

@@ -232,8 +232,10 @@ COMMANDS = (
         "actinscope.workflows.scan:scan_study",
         _scan,
         "list images with label and group in a CSV to look at and edit",
-        "The label is the name of the first folder level; give `train --manifest` the edited CSV.",
-        "scan images --group-level 2 -o images/study.csv",
+        "The label is the name of the folder, or what --label-level or --label-pattern finds. "
+        "Which images belong together is guessed from folders and file names, shown, and written "
+        "into columns. Give `train --manifest` the CSV, edited or not.",
+        "scan images -o manifest.csv",
     ),
     Command(
         "audit",
@@ -253,7 +255,7 @@ COMMANDS = (
         "train a network, test it on images it never saw, write a report and a bundle",
         "With --folds every image is tested once, by networks trained without its group, and a "
         "model is delivered besides: for studies of which a single test part says too little.",
-        "train images --manifest images/study.csv --group field -o runs/first",
+        "train images --manifest manifest.csv -o runs/first",
         kept=_kept_training,
     ),
     Command(

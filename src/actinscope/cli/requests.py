@@ -69,6 +69,15 @@ def _require_consistent(given: Given) -> None:
     """
     ways = {"group_level": "--group-level", "group_pattern": "--group-pattern"}
     scanning = [flag for name, flag in ways.items() if name in given]
+    named = {"label_level": "--label-level", "label_pattern": "--label-pattern"}
+    naming = [flag for name, flag in named.items() if name in given]
+    if len(naming) + ("manifest" in given) > 1:
+        raise UsageError(
+            f"{' and '.join(naming)} and --manifest contradict each other"
+            if "manifest" in given
+            else f"{' and '.join(naming)} contradict each other",
+            remedy="Give only one of them, each says where the class stands",
+        )
     if "manifest" not in given and "crop_size" in given:
         raise UsageError(
             "--crop-size needs a --manifest that says where the cells are",
@@ -79,12 +88,6 @@ def _require_consistent(given: Given) -> None:
         raise UsageError(
             f"--group {_NO_GROUP} and {scanning[0]} contradict each other",
             remedy="Leave one of them out",
-        )
-    if given.get("group", _NO_GROUP) != _NO_GROUP and "manifest" not in given and not scanning:
-        raise UsageError(
-            "--group names a column, and there is no --manifest that has columns",
-            remedy="Give --manifest CSV, or find the group in the folders with --group-level N "
-            "or --group-pattern REGEX",
         )
 
 

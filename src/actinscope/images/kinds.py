@@ -1,12 +1,15 @@
-"""Which files are images: by their first bytes, and in a folder that is searched by suffix."""
+"""Which files are images: by their first bytes; in a folder that is searched by suffix, too."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from actinscope.errors import ImageEmpty, ImageUnreadable
+from actinscope.errors import ImageEmpty, ImageError, ImageUnreadable
+from actinscope.names import RESULTS
+from actinscope.wording import counted, enumerate_some
 
 #: Kind of file by suffix, lower case.
 KIND_OF_SUFFIX = {
@@ -66,6 +69,9 @@ _FOREIGN = (
     (b"SIMPLE  =", "a FITS file"),
 )
 
+_IS_TEXT = "the file holds text"
+#: Files that systems put beside images, in lower case.
+_NEVER_IMAGES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 _SAVE_AS_TIFF = "Save the image as TIFF or PNG"
 
 
@@ -130,9 +136,7 @@ def _not_an_image(path: Path, start: bytes) -> ImageUnreadable:
         if start.startswith(magic):
             return ImageUnreadable(f"{named}this is {what}", where=path, remedy=_SAVE_AS_TIFF)
     if all(byte >= 32 or byte in b"\t\r\n\f" for byte in start):
-        return ImageUnreadable(
-            f"{named}the file holds text", where=path, remedy="Name an image file"
-        )
+        return ImageUnreadable(f"{named}{_IS_TEXT}", where=path, remedy="Name an image file")
     return ImageUnreadable(
         f"{named}the content is not an image of a known kind",
         where=path,
@@ -141,45 +145,89 @@ def _not_an_image(path: Path, start: bytes) -> ImageUnreadable:
     )
 
 
-def list_images(paths: Sequence[Path]) -> list[Path]:
-    """Expand folders into the image files within them, in natural order (2 before 10).
+@dataclass(frozen=True)
+class FoundImages:
+    """What :func:`find_images` found.
 
-    A path that is named itself is kept whatever its suffix, so that the reader can say
-    what is wrong with it. Within folders, hidden entries are skipped, and files count
-    by their suffix, or else by their content; a folder whose name ends like an image is
-    listed as one: an OME-Zarr image, or a mistake that the reader reports.
+    Attributes:
+        paths: the images, each once, in the order of the arguments.
+        passed_over: files that are no readable images, by what they are.
+        results: folders that were left out, as they hold results of actinscope.
+    """
 
-    Returns:
-        each path once, in the order of the arguments.
+    paths: tuple[Path, ...]
+    passed_over: Mapping[str, Sequence[Path]]
+    results: tuple[Path, ...]
+
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know who expects other images."""
+        notes = []
+        if self.results:
+            names = enumerate_some(path.name for path in self.results)
+            notes.append(f"folders with results of actinscope are left out: {names}")
+        for what, paths in self.passed_over.items():
+            names = enumerate_some((path.name for path in paths), most=3)
+            notes.append(f"{counted(len(paths), 'file')} left out ({what}): {names}")
+        return tuple(notes)
+
+
+def find_images(paths: Sequence[Path]) -> FoundImages:
+    """Expand folders into the images within them, in natural order (2 before 10).
+
+    A path that is named itself is kept whatever it is, so that the reader can say what is
+    wrong with it. Within folders, hidden entries are skipped, files with the suffix of an
+    image are images, and of others the content decides; a folder whose name ends like an
+    image is listed as one: an OME-Zarr image, or a mistake that the reader reports. Linked
+    folders are searched, except those that the link lies in.
     """
     found: dict[Path, None] = {}
+    results: list[Path] = []
+    passed_over: dict[str, list[Path]] = {}
     for path in map(Path, paths):
-        is_folder = path.is_dir() and not _looks_like_image(path)
-        for item in _within(path) if is_folder else (path,):
-            found.setdefault(item)
-    return list(found)
+        if path.is_dir() and not _looks_like_image(path):
+            for item in _within(path, (path.resolve(),), results):
+                what = "" if _looks_like_image(item) else _why_no_image(item)
+                if not what:
+                    found.setdefault(item)
+                elif what != _IS_TEXT:
+                    passed_over.setdefault(what, []).append(item)
+        else:
+            found.setdefault(path)
+    return FoundImages(tuple(found), passed_over, tuple(results))
 
 
-def _within(folder: Path) -> Iterator[Path]:
+def list_images(paths: Sequence[Path]) -> list[Path]:
+    """The images that :func:`find_images` finds."""
+    return list(find_images(paths).paths)
+
+
+def _within(folder: Path, inside: Sequence[Path], results: list[Path]) -> Iterator[Path]:
+    """The files below ``folder``, and folders that are named like images.
+
+    ``inside`` are the folders around it without links; ``results`` takes those left out.
+    """
     for entry in sorted(folder.iterdir(), key=natural_key):
-        if entry.name.startswith("."):
+        if entry.name.startswith(".") or entry.name.lower() in _NEVER_IMAGES:
             continue
-        if _looks_like_image(entry):
+        if _looks_like_image(entry) or not entry.is_dir():
             yield entry
-        elif entry.is_dir() and not entry.is_symlink():
-            yield from _within(entry)
+        elif any(all((entry / name).exists() for name in marks) for marks in RESULTS):
+            results.append(entry)
+        elif (real := entry.resolve()) not in inside:
+            yield from _within(entry, (*inside, real), results)
+
+
+def _why_no_image(path: Path) -> str:
+    """Empty where the content of a file is an image."""
+    try:
+        kind_of(path)
+    except ImageError as error:
+        return error.what
+    return ""
 
 
 def _looks_like_image(path: Path) -> bool:
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        return True
-    try:
-        if not path.is_file():
-            return False
-        with path.open("rb") as stream:
-            return _kind_of_start(stream.read(64)) is not None
-    except OSError:
-        return False
+    return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def natural_key(path: Path) -> tuple[tuple[int, int, str], ...]:

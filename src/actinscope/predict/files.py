@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from actinscope import __version__
@@ -20,9 +20,17 @@ from actinscope.predict.groups import read_group_columns
 from actinscope.predict.partial import PartialOutput, check_writable
 from actinscope.predict.pipeline import in_batches, predict_batches
 from actinscope.predict.predictor import NetworkInputs, Predictor
-from actinscope.predict.table import identity, require_replaceable, task_header, task_rows
+from actinscope.predict.table import (
+    identity,
+    require_free_columns,
+    require_replaceable,
+    task_header,
+    task_rows,
+)
 from actinscope.predict.tasks import Task, find_sources, tasks_from_masks, tasks_from_table
 from actinscope.preprocess import AppearanceCounter, matched, unlike_training
+from actinscope.study import columns_of_names
+from actinscope.wording import enumerate_some
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,10 @@ class PredictOptions:
         masks: label masks of the fields: a folder, or the file of the only field.
         objects: table of the objects in the fields (CellProfiler, or x and y columns).
         manifest: CSV whose columns are copied beside the predictions, matched by path.
+        group: name of the column that ``group_level`` or ``group_pattern`` fills.
+        group_level: folder level, below the folders given, that becomes a column.
+        group_pattern: pattern of paths below the folders given, whose pieces become columns.
+        as_written: do not join spellings of one value in the columns of the manifest.
         crop_size: side of the crops in pixels, instead of the bundle's.
         batch_size: rows that are written together; an interrupted run resumes at the start of
             such a batch. Neither memory nor speed depend on it.
@@ -46,6 +58,10 @@ class PredictOptions:
     masks: Path | None = None
     objects: Path | None = None
     manifest: Path | None = None
+    group: str | None = None
+    group_level: int | None = None
+    group_pattern: str | None = None
+    as_written: bool = False
     crop_size: int | None = None
     batch_size: int = 32
     backend: str = "auto"
@@ -291,13 +307,27 @@ def plan_rows(bundle: Bundle, paths: Sequence[Path], options: PredictOptions) ->
             )
     if crop_size is not None and trained is not None and crop_size != trained:
         notes.append(f"crops have {crop_size} pixels a side, those of the training {trained}")
-    if options.manifest is None:
-        return Plan(tasks, (), tuple(notes))
-    found = read_group_columns(options.manifest, paths)
-    tasks, missing = found.add_to(tasks)
-    if missing:
-        notes.append(f"{missing} of {len(tasks)} rows are not named in {options.manifest.name}")
-    return Plan(tasks, found.columns, tuple(notes))
+    columns: tuple[str, ...] = ()
+    if options.manifest is not None:
+        found = read_group_columns(options.manifest, paths, as_written=options.as_written)
+        tasks, missing = found.add_to(tasks)
+        if missing:
+            notes.append(f"{missing} of {len(tasks)} rows are not named in {options.manifest.name}")
+        notes += found.notes
+        columns = found.columns
+    if options.group_level is not None or options.group_pattern is not None:
+        find, named = columns_of_names(
+            level=options.group_level, pattern=options.group_pattern, column=options.group
+        )
+        require_free_columns(named, paths[0])
+        values = {source.path: find(source.relative.as_posix()) for source in sources}
+        tasks = [
+            replace(task, groups={**task.groups, **(values[task.path] or {})}) for task in tasks
+        ]
+        if others := [path.name for path, own in values.items() if own is None]:
+            notes.append(f"{len(others)} images have no {named[0]}: {enumerate_some(others)}")
+        columns = tuple(dict.fromkeys((*columns, *named)))
+    return Plan(tasks, columns, tuple(notes))
 
 
 def _fingerprint(

@@ -11,7 +11,14 @@ from actinscope.errors import ManifestError
 from actinscope.images import also_called, files_of
 from actinscope.predict.table import require_free_columns
 from actinscope.predict.tasks import Task
-from actinscope.study import RESERVED_COLUMNS, Row, read_table
+from actinscope.study import (
+    RESERVED_COLUMNS,
+    Row,
+    is_missing,
+    one_spelling,
+    read_table,
+    told_spellings,
+)
 
 # Not copied: the predictions have their own, or they describe the file, not the sample.
 _NOT_COPIED = RESERVED_COLUMNS - {"label", "part"}
@@ -19,10 +26,11 @@ _NOT_COPIED = RESERVED_COLUMNS - {"label", "part"}
 
 @dataclass(frozen=True)
 class GroupColumns:
-    """The columns to copy, and their cells by file and object."""
+    """The columns to copy, their cells by file and object, and what was joined in them."""
 
     columns: tuple[str, ...]
     _cells: Mapping[tuple[str, str], Mapping[str, str]]
+    notes: tuple[str, ...] = ()
 
     def add_to(self, tasks: Sequence[Task]) -> tuple[list[Task], int]:
         """The tasks with their cells, and how many found no row."""
@@ -38,11 +46,14 @@ class GroupColumns:
         return next((self._cells[key] for key in keys if key in self._cells), None)
 
 
-def read_group_columns(manifest: Path, folders: Sequence[Path] = ()) -> GroupColumns:
+def read_group_columns(
+    manifest: Path, folders: Sequence[Path] = (), *, as_written: bool = False
+) -> GroupColumns:
     """Read a CSV with a column ``path`` and whatever columns are to be copied.
 
     Paths are relative to the CSV's folder, to one of ``folders`` (as `scan` writes them) or
     to the working folder, whichever exists. A column ``object`` tells the cells of one field apart.
+    Unless ``as_written``, spellings of one value are joined and words such as NA are no value.
 
     Raises:
         ManifestError: broken, without a path column, with a column that predictions
@@ -62,7 +73,23 @@ def read_group_columns(manifest: Path, folders: Sequence[Path] = ()) -> GroupCol
                 where=manifest,
                 remedy="Keep one row for each image, or add a column object",
             )
-    return GroupColumns(columns, cells)
+    if as_written:
+        return GroupColumns(columns, cells)
+    cells = {
+        key: {name: "" if is_missing(value) else value for name, value in own.items()}
+        for key, own in cells.items()
+    }
+    spellings = {
+        name: one_spelling((own[name] for own in cells.values()), name) for name in columns
+    }
+    notes = [
+        told_spellings(found, f"{name}: {{}} are taken as one") for name, found in spellings.items()
+    ]
+    joined = {
+        key: {name: spellings[name].get(value, value) for name, value in own.items()}
+        for key, own in cells.items()
+    }
+    return GroupColumns(columns, joined, tuple(filter(None, notes)))
 
 
 def _find(row: Row, folders: Sequence[Path]) -> Path:

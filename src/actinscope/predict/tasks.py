@@ -15,7 +15,7 @@ from actinscope.cells import (
     read_cell_mask,
 )
 from actinscope.errors import ActinscopeError, ImageError, ManifestError, UsageError
-from actinscope.images import Region, also_called, join_files, list_images
+from actinscope.images import Region, also_called, find_images, join_files, list_images
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,13 @@ def find_sources(
         UsageError: there is none.
     """
     found: dict[str, Source] = {}
-    listed = {Path(path): list_images([Path(path)]) for path in paths}
-    files = dict.fromkeys(file for some in listed.values() for file in some)
+    listed = {Path(path): find_images([Path(path)]) for path in paths}
+    files = dict.fromkeys(file for some in listed.values() for file in some.paths)
     joined = join_files(files, channel_pattern or "none")
     for given, some in listed.items():
-        images = dict.fromkeys(joined.image_of[file] for file in some if file in joined.image_of)
+        images = dict.fromkeys(
+            joined.image_of[file] for file in some.paths if file in joined.image_of
+        )
         for path in images:
             inside = path != given and path.is_relative_to(given)
             relative = path.relative_to(given) if inside else Path(path.name)
@@ -78,7 +80,8 @@ def find_sources(
             where=", ".join(str(path) for path in paths) or None,
             remedy="Give image files, or folders that hold some",
         )
-    return tuple(found.values()), list(joined.notes)
+    notes = [note for some in listed.values() for note in some.notes()]
+    return tuple(found.values()), [*joined.notes, *notes]
 
 
 def written_name(path: Path) -> str:

@@ -25,8 +25,7 @@ from actinscope.study import (
     Record,
     Split,
     fingerprint,
-    read_manifest,
-    scan_folder,
+    list_study,
     split,
 )
 from actinscope.temporary import Releaser, temporary_array
@@ -61,34 +60,12 @@ def read_study(source: StudySource, recipe: Recipe, *, least_classes: int = 2) -
     """The manifest of a study, from its CSV or its folders; one class is enough to test a model.
 
     Raises:
-        StudyError: as :func:`read_manifest` and :func:`scan_folder` do, or a column has a
-            name that predictions.csv uses itself.
+        StudyError: as :func:`list_study` does, or a column has a name that predictions.csv
+            uses itself.
     """
-    manifest = _listed(source, recipe, least_classes)
+    manifest = list_study(source, recipe.images, least_classes=least_classes)
     require_free_columns(manifest.group_columns, source.manifest or source.data)
     return manifest
-
-
-def _listed(source: StudySource, recipe: Recipe, least_classes: int) -> Manifest:
-    scanning = source.group_level is not None or source.group_pattern is not None
-    if source.manifest is not None and not scanning:
-        return read_manifest(
-            source.manifest,
-            source.data,
-            group=source.group,
-            crop_size=source.crop_size,
-            options=recipe.images,
-        )
-    return scan_folder(
-        source.data,
-        group_level=source.group_level,
-        group_pattern=source.group_pattern,
-        group_name=source.group or "group",
-        labels_csv=source.manifest,
-        crop_size=source.crop_size,
-        options=recipe.images,
-        least_classes=least_classes,
-    )
 
 
 def fingerprint_study(
@@ -101,10 +78,14 @@ def fingerprint_study(
 ) -> Fingerprints:
     """Read every image once: who is broken, who is a duplicate, and what the audit needs.
 
+    The notes of the manifest are said first, while it costs nothing to stop and change something.
+
     Raises:
         StudyError: nothing could be read, or images cannot be trained together as ``training``
             asks for.
     """
+    for note in manifest.notes:
+        progress.say(f"note: {note}")
     counter = StepCounter(progress, "Reading images")
     found = fingerprint(manifest, reader=reader, progress=counter, observing=observing)
     if training is not None:

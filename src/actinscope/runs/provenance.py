@@ -10,7 +10,7 @@ from actinscope.bundle import Bundle, TrainingHashes, group_digest
 from actinscope.errors import StudyError
 from actinscope.names import RunFile
 from actinscope.runs.folder import ListedImage, read_listed_images
-from actinscope.study import TEST, Manifest
+from actinscope.study import TEST, Manifest, spelling_key
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,16 +51,28 @@ class TrainingProvenance:
         name of several columns counts as known where each of its values is, which may take a
         new combination of known values for a known one, never the other way round.
         """
-        met = {tuple(image.value(column) for column in columns) for image in self.listed}
+        met = {
+            _key(columns, tuple(image.value(column) for column in columns)) for image in self.listed
+        }
         return frozenset(
-            name for name in names if all(name) and (name in met or self._carried(columns, name))
+            name
+            for name in names
+            if all(name) and (_key(columns, name) in met or self._carried(columns, name))
         )
 
     def _carried(self, columns: Sequence[str], name: tuple[str, ...]) -> bool:
         return all(
             group_digest(column, value) in self.groups.get(column, ())
-            for column, value in zip(columns, name, strict=True)
+            for column, value in zip(columns, _key(columns, name), strict=True)
         )
+
+
+def _key(columns: Sequence[str], name: Sequence[str]) -> tuple[str, ...]:
+    """The same for all spellings of a name; a new table may write 1 for the donor 01."""
+    return tuple(
+        value if column == "path" else spelling_key(value, column)
+        for column, value in zip(columns, name, strict=True)
+    )
 
 
 def training_provenance(bundle: Bundle) -> TrainingProvenance:
@@ -94,7 +106,7 @@ def training_hashes(runs: Sequence[Path]) -> TrainingHashes:
     groups: dict[str, list[str]] = {column: [] for column, _ in sorted(values)}
     for column, value in values:
         if value:
-            groups[column].append(group_digest(column, value))
+            groups[column].append(group_digest(column, *_key((column,), (value,))))
     return TrainingHashes(
         images=tuple(sorted({pixels for one in known for pixels in one.images})),
         groups={column: tuple(sorted(digests)) for column, digests in groups.items()},

@@ -13,6 +13,7 @@ from actinscope.study.keep_together import (
 )
 from actinscope.study.manifest import manifest_csv, read_manifest, write_manifest
 from actinscope.study.patches import PatchSettings, patches_of_fields
+from actinscope.study.patterns import columns_of_names
 from actinscope.study.records import (
     PARTS,
     RESERVED_COLUMNS,
@@ -21,10 +22,12 @@ from actinscope.study.records import (
     VALIDATION,
     Manifest,
     Record,
+    is_missing,
     summarise,
     tidy,
 )
-from actinscope.study.scan import scan_folder
+from actinscope.study.scan import list_study
+from actinscope.study.spelling import one_spelling, spelling_key, told_spellings
 from actinscope.study.split import (
     Split,
     folds_for_size,
@@ -52,6 +55,7 @@ __all__ = [
     "Row",
     "Split",
     "Thumbnail",
+    "columns_of_names",
     "copy_notes",
     "find_keep_together_sets",
     "fingerprint",
@@ -60,16 +64,20 @@ __all__ = [
     "grouped_folds",
     "hash_of_pixels",
     "independent_images",
+    "is_missing",
     "joined_groups",
+    "list_study",
     "manifest_csv",
     "mirrored_descriptors",
+    "one_spelling",
     "patches_of_fields",
     "read_manifest",
     "read_table",
-    "scan_folder",
+    "spelling_key",
     "split",
     "summarise",
     "tidy",
+    "told_spellings",
     "train_and_validation",
     "write_manifest",
 ]

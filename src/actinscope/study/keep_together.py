@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +54,7 @@ def find_keep_together_sets(manifest: Manifest) -> KeepTogetherSets:
     label_of = np.asarray([number[record.label] for record in records])
     counts = np.zeros((len(first), len(classes)), dtype=np.int64)
     np.add.at(counts, (set_of, label_of), 1)
-    notes = (*label_doubts(records), *copy_notes(records, manifest.group))
+    notes = (*label_conflicts(records), *copy_notes(records, manifest.group))
     return KeepTogetherSets(records, set_of, classes, counts, notes)
 
 
@@ -135,25 +135,8 @@ def independent_images(
     return first, None if alone else tuple(f"copies {number}" for number in sets)
 
 
-def label_doubts(records: Sequence[Record]) -> tuple[str, ...]:
-    """Notes for people on labels that contradict each other or may be the same class."""
-    return (*_label_conflicts(records), *_alike_labels({record.label for record in records}))
-
-
-def _alike_labels(labels: Iterable[str]) -> tuple[str, ...]:
-    by_form: dict[str, list[str]] = {}
-    for label in sorted(labels):
-        by_form.setdefault(" ".join(label.casefold().replace("_", " ").split()), []).append(label)
-    alike = [" and ".join(map(repr, found)) for found in by_form.values() if len(found) > 1]
-    if not alike:
-        return ()
-    return (
-        f"LABELS ALIKE: {enumerate_some(alike)} are taken as different classes. If they are "
-        "one class, give them one spelling",
-    )
-
-
-def _label_conflicts(records: Sequence[Record]) -> tuple[str, ...]:
+def label_conflicts(records: Sequence[Record]) -> tuple[str, ...]:
+    """A note on equal images with different labels."""
     conflicts = [
         " = ".join(f"{record.title} ({record.label})" for record in found[:3])
         for found in same_pixels(records)

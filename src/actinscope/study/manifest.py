@@ -13,13 +13,21 @@ from actinscope.files import csv_text, write_table
 from actinscope.images import ReadOptions, files_of
 from actinscope.study.channel_files import join_rows
 from actinscope.study.expand_fields import FIELD_COLUMN, ManifestRow, expand_fields
-from actinscope.study.records import RESERVED_COLUMNS, Manifest, Record, absolute, tidy
+from actinscope.study.guess import GROUP, choose_group
+from actinscope.study.layout import SAMPLE_WORDS
+from actinscope.study.records import (
+    RESERVED_COLUMNS,
+    Manifest,
+    Record,
+    absolute,
+    is_missing,
+    tidy,
+)
+from actinscope.study.spelling import join_spellings
 from actinscope.study.table import Row, Table, read_table
 from actinscope.wording import enumerate_some
 
 NO_GROUP = "none"
-# Taken as the group, in this order, where the caller names no column.
-_DEFAULT_GROUPS = ("group", FIELD_COLUMN)
 
 
 def read_manifest(
@@ -29,6 +37,7 @@ def read_manifest(
     group: str | None = None,
     crop_size: int | None = None,
     options: ReadOptions | None = None,
+    as_written: bool = False,
 ) -> Manifest:
     """Read a manifest that a person can edit in a spreadsheet.
 
@@ -44,12 +53,15 @@ def read_manifest(
         csv_path: the manifest.
         data: the folder that paths are relative to; the CSV's folder where None.
         group: the column whose values must stay in one part. Where None, the column
-            ``group`` is taken if there is one, else ``field``; for cells of fields,
-            ``field`` is made from the path. ``"none"`` means no group at all.
+            ``group`` is taken if there is one, else of those that are named like a sample
+            (donor, plate, ...) the one that :func:`choose_group` takes, else ``field``; for
+            cells of fields, ``field`` is made from the path. ``"none"`` means no group at all.
         crop_size: side of the square cut around each cell in pixels. Where None, it is
             the 95th percentile over all cells of the longer side of the bounding box,
             times 1.25, rounded up to a multiple of 8, and at least 16.
         options: how images are read, and joined of several files.
+        as_written: take labels and groups as they are; otherwise spellings of one value are
+            joined, with a note, and words such as NA count as missing.
 
     Raises:
         ManifestError: the CSV is broken, or names columns or files that are not there.
@@ -63,15 +75,22 @@ def read_manifest(
         raise SettingsError(f"crop_size is {crop_size}", remedy="Give a positive number of pixels")
     table = read_table(csv_path, ("path", "label"))
     group_columns = tuple(name for name in table.columns if name not in RESERVED_COLUMNS)
-    rows = read_rows(table, root)
+    rows = read_rows(table, root, as_written=as_written)
+    spelled: tuple[str, ...] = ()
+    if not as_written:
+        images, spelled = join_spellings([one.image for one in rows], group_columns)
+        rows = tuple(one._replace(image=image) for one, image in zip(rows, images, strict=True))
     _require_all_or_no_parts(rows, csv_path)
     options = options or ReadOptions()
-    together = next((name for name in (group, *_DEFAULT_GROUPS) if name in table.columns), "")
+    together = next((name for name in (group, GROUP, FIELD_COLUMN) if name in table.columns), "")
     rows, joined = join_rows(rows, together, options.channel_pattern)
     expanded = expand_fields(table, rows, crop_size=crop_size, options=options)
     if expanded.made_field:
         group_columns = (*group_columns, FIELD_COLUMN)
-    chosen, notes = _choose_group(group, group_columns, csv_path)
+    if group is None:
+        chosen, notes = _default_group(expanded.records, group_columns)
+    else:
+        chosen, notes = _named_group(tidy(group), group_columns, csv_path), ()
     if chosen is not None:
         _require_group_values(rows, chosen, expanded.made_field, csv_path)
     return Manifest(
@@ -80,7 +99,7 @@ def read_manifest(
         group=chosen,
         group_columns=group_columns,
         crop_size=expanded.crop_size,
-        notes=(*joined, *expanded.notes, *notes),
+        notes=(*spelled, *joined, *expanded.notes, *notes),
     )
 
 
@@ -116,13 +135,16 @@ def _is_image_like(candidate: Path) -> bool:
     return candidate.suffix.lower() == ".zarr" and os.path.isdir(candidate)  # noqa: PTH112
 
 
-def read_rows(table: Table, root: Path, *, labelled: bool = True) -> tuple[ManifestRow, ...]:
+def read_rows(
+    table: Table, root: Path, *, labelled: bool = True, as_written: bool = False
+) -> tuple[ManifestRow, ...]:
     """Check every row of a table of images.
 
     Args:
         table: with the column ``path``; what it has besides is checked too.
         root: the folder that paths are relative to; they are looked for beside the CSV too.
         labelled: every row must have a label.
+        as_written: words such as NA are labels and groups, not missing ones.
 
     Raises:
         ManifestError: a file is not there, or a cell cannot be used.
@@ -132,6 +154,7 @@ def read_rows(table: Table, root: Path, *, labelled: bool = True) -> tuple[Manif
     attached = _attached_column(table)
     rows: list[ManifestRow] = []
     unknown: list[str] = []
+    _require_labels(table, needed=labelled, as_written=as_written)
     for row in table.rows:
         found = _find(row, "path", places)
         other = _find(row, attached, places) if attached else None
@@ -144,8 +167,8 @@ def read_rows(table: Table, root: Path, *, labelled: bool = True) -> tuple[Manif
         image = Record(
             path=found[0],
             name=found[1],
-            label=row.word("label", needed=labelled),
-            groups={name: _group(row, name) for name in groups},
+            label=row.word("label"),
+            groups={name: _group(row, name, as_written=as_written) for name in groups},
             part=row.part(),
             pixel_hash=row.pixel_hash(),
         )
@@ -157,6 +180,26 @@ def read_rows(table: Table, root: Path, *, labelled: bool = True) -> tuple[Manif
             remedy=f"Paths are looked for below {places.root} and beside the CSV",
         )
     return tuple(rows)
+
+
+def _require_labels(table: Table, *, needed: bool, as_written: bool) -> None:
+    without = [row for row in table.rows if is_missing(row.get("label"))]
+    if as_written:
+        without = [row for row in without if not tidy(row.get("label"))]
+    if without and needed:
+        told = "; --as-written takes words such as NA as they are"
+        words = told if any(row.get("label") for row in without) else ""
+        raise ManifestError(
+            f"{len(without)} of {len(table.rows)} rows have no label: "
+            f"{enumerate_some(_line_of(row, 'label') for row in without)}",
+            where=table.path,
+            remedy=f"Fill the cells or delete the rows{words}",
+        )
+
+
+def _line_of(row: Row, column: str) -> str:
+    """``line 7``, with what stands for a missing value."""
+    return f"line {row.line} {row.get(column)}".strip()
 
 
 def _attached_column(table: Table) -> str | None:
@@ -181,10 +224,10 @@ def _find(row: Row, column: str, places: _Places) -> tuple[Path, str] | None:
     return places.find(written)
 
 
-def _group(row: Row, column: str) -> str:
+def _group(row: Row, column: str, *, as_written: bool) -> str:
     text = " ".join(tidy(row.get(column)).split())  # comments may run over several lines
     row.require_usable(column, text)
-    return text
+    return "" if is_missing(text) and not as_written else text
 
 
 def _require_all_or_no_parts(rows: Sequence[ManifestRow], where: Path) -> None:
@@ -197,21 +240,31 @@ def _require_all_or_no_parts(rows: Sequence[ManifestRow], where: Path) -> None:
         )
 
 
-def _choose_group(
-    group: str | None, columns: Sequence[str], where: Path
+def _default_group(
+    records: Sequence[Record], columns: Sequence[str]
 ) -> tuple[str | None, tuple[str, ...]]:
-    if group is None:
-        for name in _DEFAULT_GROUPS:
-            if name in columns:
-                return name, (f"the column {name!r} is taken as the group",)
-        if columns:
-            return None, (f"no group was chosen; columns that could be it: {', '.join(columns)}",)
-        return None, ()
-    group = tidy(group)
+    """The column ``group``, else what its name and its values make one, else ``field``."""
+    named = {
+        name: [record.groups[name] for record in records]
+        for name in columns
+        if name.casefold() in SAMPLE_WORDS
+    }
+    name = GROUP if GROUP in columns else choose_group(named, [one.label for one in records])
+    if name is None and FIELD_COLUMN in columns:
+        name = FIELD_COLUMN
+    if name is not None:
+        others = " or ".join(f"--group {other}" for other in (*named, NO_GROUP) if other != name)
+        return name, (f"images of one {name} are kept together. If that is wrong: {others}",)
+    if columns:
+        return None, (f"no group was chosen; columns that could be it: {', '.join(columns)}",)
+    return None, ()
+
+
+def _named_group(group: str, columns: Sequence[str], where: Path) -> str | None:
     if group in columns:
-        return group, ()
+        return group
     if group == NO_GROUP:
-        return None, ()
+        return None
     nearest = difflib.get_close_matches(group, columns, n=1)
     hint = f"Did you mean {nearest[0]!r}? " if nearest else ""
     raise ManifestError(
@@ -226,7 +279,7 @@ def _require_group_values(
 ) -> None:
     if made_field and group == FIELD_COLUMN:
         return
-    empty = [f"line {one.row.line}" for one in rows if not one.image.groups[group]]
+    empty = [_line_of(one.row, group) for one in rows if not one.image.groups[group]]
     if empty:
         raise ManifestError(
             f"{len(empty)} rows have no value in the group column {group!r}: "

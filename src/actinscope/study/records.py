@@ -15,6 +15,12 @@ VALIDATION = "validation"
 TEST = "test"
 PARTS: tuple[str, str, str] = (TRAIN, VALIDATION, TEST)
 
+#: How people call the parts of a split, in lower case.
+PART_WORDS = {
+    **{word: word for word in PARTS},
+    **{"training": TRAIN, "val": VALIDATION, "valid": VALIDATION, "testing": TEST},
+}
+
 # Columns of a manifest that mean something by themselves; every other column can be a group.
 RESERVED_COLUMNS = frozenset(
     {
@@ -35,6 +41,14 @@ RESERVED_COLUMNS = frozenset(
 # Marks that turn the reading direction around and so can disguise a file name or a label.
 _DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
+# Invisible, but letters of Persian and of Indian scripts change with them.
+_JOINERS = frozenset("\u200c\u200d")
+# How spreadsheets, R, Python and people write that there is no value, in lower case.
+_MISSING = frozenset(
+    {"na", "n/a", "n.a.", "nan", "nat", "null", "none", "-", "--", "\u2013", "\u2014", "<na>"}
+    | {"#n/a", "#na", "#nv", "#null!", "#value!", "#wert!", "#ref!", "#bezug!", "#div/0!"}
+    | {"#name?", "#num!", "#zahl!"}
+)
 
 
 @dataclass(frozen=True)
@@ -181,11 +195,27 @@ def forbidden_characters(text: str) -> str:
 
 
 def tidy(text: str) -> str:
-    """``text`` without space around it and in the composed form (NFC) of accented letters.
+    """``text`` as a person sees it: in composed form (NFC), with nothing invisible in it.
 
-    Folder names from macOS come decomposed; the same label in a CSV is mostly composed.
+    Folder names from macOS come decomposed; what is copied from web pages brings spaces of no
+    width and spaces that do not break. Space around the text goes too.
     """
-    return unicodedata.normalize("NFC", text.strip())
+    if text.isascii():
+        return text.strip()
+    return unicodedata.normalize("NFC", "".join(map(_visible, text)).strip())
+
+
+def _visible(sign: str) -> str:
+    kind = unicodedata.category(sign)
+    if kind == "Cf" and sign not in _JOINERS | _DIRECTION_MARKS:
+        return ""
+    return " " if kind == "Zs" else sign
+
+
+def is_missing(text: str) -> bool:
+    """Whether ``text`` is empty or a word for it, such as NA, nan or #N/A."""
+    word = tidy(text).casefold()
+    return not word or word in _MISSING
 
 
 def absolute(path: Path | str) -> Path:

@@ -13,7 +13,7 @@ from actinscope.study.keep_together import (
     KeepTogetherSets,
     find_keep_together_sets,
     independent_images,
-    label_doubts,
+    label_conflicts,
     same_pixels,
 )
 from actinscope.study.records import PARTS, TEST, TRAIN, Manifest
@@ -57,7 +57,7 @@ def split(
     Groups stay whole, also those that hold several classes, and so do images with the
     same pixels (where the fingerprints are known). Every class has at least one image
     in each part. Parts that the manifest already has are kept as they are; notes say
-    where they divide a group.
+    where they divide a group. A missing validation part is drawn from the training part.
 
     The result depends on the seed and on the records, not on their order.
 
@@ -72,7 +72,11 @@ def split(
         SettingsError: the fractions are not positive or do not sum to 1.
     """
     if all(record.part for record in manifest.records) and manifest.records:
-        return _as_given(manifest)
+        if {record.part for record in manifest.records} != {TRAIN, TEST}:
+            return _as_given(manifest)
+        given = _as_given(_with_validation(manifest, seed, fractions))
+        note = "no validation part was given: it is drawn from the training part"
+        return replace(given, notes=(*given.notes, note))
     if any(record.part for record in manifest.records):
         raise SplitError(
             "some records have a part and some have none",
@@ -180,29 +184,44 @@ def _as_given(manifest: Manifest) -> Split:
     present = {record.part for record in manifest.records}
     if missing := [part for part in PARTS if part not in present]:
         raise SplitError(
-            f"the manifest fixes the split but has no record in: {', '.join(missing)}",
+            f"the split is given, but has no image in: {', '.join(missing)}",
             where=manifest.root,
-            remedy="Name records of all three parts, or empty the column part to have it split",
+            remedy="Give images of all parts; or have it made: empty the column part of the CSV "
+            "that `actinscope scan` writes",
         )
     seen = {(record.part, record.label) for record in manifest.records}
     lacking = [label for label in manifest.classes if (TRAIN, label) not in seen]
     if lacking or len(manifest.classes) < 2:
         raise SplitError(
-            "the manifest fixes the split but the train part lacks "
+            "the split is given, but the train part lacks "
             f"{enumerate_some(map(repr, lacking)) or 'a second class'}",
             where=manifest.root,
             remedy="Move images of the class there, or empty the column part to have it split",
         )
-    notes = ["the split is the one that the column part of the manifest gives"]
+    notes = ["the split is the one given, by the column part or by folders train, val and test"]
     notes += [
         f"the {part} part has no image of class {label!r}"
         for part in PARTS[1:]
         for label in manifest.classes
         if (part, label) not in seen
     ]
-    notes += label_doubts(manifest.records)
+    notes += label_conflicts(manifest.records)
     leaks = _leaks(manifest)
     return _split_of(manifest, [*notes, *leaks], leak=bool(leaks))
+
+
+def _with_validation(
+    manifest: Manifest, seed: int, fractions: tuple[float, float, float]
+) -> Manifest:
+    """With a validation part out of the training part, where people gave train and test only."""
+    training = tuple(record for record in manifest.records if record.part == TRAIN)
+    share = fractions[1] / (fractions[0] + fractions[1])
+    drawn = train_and_validation(
+        replace(manifest, records=training), seed=seed, validation_fraction=share
+    )
+    part_of = {record.key: record.part for record in drawn.manifest.records}
+    records = (replace(one, part=part_of.get(one.key, one.part)) for one in manifest.records)
+    return replace(manifest, records=tuple(records))
 
 
 def _leaks(manifest: Manifest) -> list[str]:

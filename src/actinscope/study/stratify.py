@@ -124,11 +124,19 @@ def _place_one_by_one(
     allotted = np.zeros((len(available), parts), dtype=np.int64)
     held = np.zeros((parts, problem.kinds.shape[1]))
     now = problem.imbalance(held)
+    has_class = problem.kinds[:, :-1] > 0  # (Q, K)
+    left = available @ has_class  # (K,) sets of each class that have no part yet
     # A little noise decides between parts that are equally good.
     noise = rng.random((len(order), parts)) * _LEAST_GAIN
     for kind, ties in zip(order, noise, strict=True):
         after = problem.imbalance(held + problem.kinds[kind])
-        part = int(np.argmin(after - now + ties))
+        gains = after - now + ties
+        classes = has_class[kind]
+        if (left[classes] <= parts).any():  # the last sets of a class go to parts that lack it
+            lacking = held[:, :-1] == 0
+            gains -= _EMPTY * (lacking & classes & (left <= lacking.sum(0))).sum(1)
+        part = int(np.argmin(gains))
+        left -= classes
         allotted[kind, part] += 1
         held[part] += problem.kinds[kind]
         now[part] = after[part]

@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actinscope.errors import ManifestError
-from actinscope.study.records import PARTS, RESERVED_COLUMNS, forbidden_characters, tidy
+from actinscope.study.records import (
+    PART_WORDS,
+    PARTS,
+    RESERVED_COLUMNS,
+    forbidden_characters,
+    is_missing,
+    tidy,
+)
 from actinscope.tables import number_reader, read_cells
 from actinscope.wording import enumerate_some
-
-_PART_ALIASES = {"training": "train", "val": "validation", "valid": "validation"}
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,10 @@ class Row:
             ManifestError: anything else.
         """
         written = self.get("part")
-        part = _PART_ALIASES.get(written.lower(), written.lower())
-        if part not in PARTS and (part or needed):
+        if is_missing(written) and not needed:
+            return ""
+        part = PART_WORDS.get(written.lower(), "")
+        if not part:
             raise self.error(
                 f": the part is {written[:40]!r}", f"It must be one of {', '.join(PARTS)}"
             )
@@ -60,7 +67,9 @@ class Row:
             ManifestError: not 64 hexadecimal digits.
         """
         written = self.get("sha256").lower()
-        if written and (len(written) != 64 or set(written) - set("0123456789abcdef")):
+        if is_missing(written):
+            return ""
+        if len(written) != 64 or set(written) - set("0123456789abcdef"):
             raise self.error(
                 ": sha256 is not 64 hexadecimal digits",
                 "Empty or delete the column; it is filled again",

@@ -250,7 +250,11 @@ def _gallery_of(runs: Mapping[str, RunFolder], images: Path | None) -> _Gallery:
         if run.info is not None and run.images:
             options = run.info.read_options
             listed = read_manifest(
-                run.path / RunFile.MANIFEST, images, group="none", options=options
+                run.path / RunFile.MANIFEST,
+                images,
+                group="none",
+                options=options,
+                as_written=True,
             )
             return _Gallery(
                 run=name,

@@ -83,7 +83,7 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     cost = (predictor.cost,) if predictor.cost else ()
     remarks = (*cost, *note, *seen, *familiar_groups(manifest, known))
     copies = copy_notes(manifest.records, manifest.group)
-    for text in (*manifest.notes, *copies, *remarks):
+    for text in (*copies, *remarks):
         progress.say(f"note: {text}")
     result = predict_and_evaluate(
         predictor,

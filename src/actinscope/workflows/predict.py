@@ -10,6 +10,7 @@ from actinscope.predict import PredictOptions, PredictSummary, predict_files, re
 from actinscope.progress import Progress, StepCounter
 from actinscope.requests import PredictRequest, SummariseRequest
 from actinscope.runs import level_file, level_rule, require_new_file, unit_header
+from actinscope.study import columns_of_names
 from actinscope.training import LevelSettings
 from actinscope.workflows.summarise import summarise_predictions
 
@@ -41,6 +42,10 @@ def predict(request: PredictRequest, progress: Progress) -> PredictOutcome:
             masks=request.masks,
             objects=request.objects,
             manifest=request.manifest,
+            group=request.group,
+            group_level=request.group_level,
+            group_pattern=request.group_pattern,
+            as_written=request.as_written,
             crop_size=request.crop_size,
             match_pixel_size=request.match_pixel_size,
             batch_size=request.batch_size,
@@ -63,6 +68,10 @@ def _level_tables(
     columns: tuple[str, ...] = ()
     if request.manifest is not None and levels.by:
         columns = read_group_columns(request.manifest, request.images).columns
+    if request.group_level is not None or request.group_pattern is not None:
+        columns += columns_of_names(
+            level=request.group_level, pattern=request.group_pattern, column=request.group
+        )[1]
     tables: dict[str, Path] = {}
     taken: set[str] = set()
     for level in levels.by:

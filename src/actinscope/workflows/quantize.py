@@ -184,6 +184,7 @@ def _read_run(request: QuantizeRequest) -> tuple[Bundle, Manifest]:
         request.data,
         group=bundle.info.group or _NO_GROUP,
         options=bundle.info.read_options,
+        as_written=True,
     )
     for part in (TRAIN, VALIDATION):  # none is test where a model was trained on all images
         if not records_of(manifest, part):

@@ -40,7 +40,6 @@ def scan_study(request: ScanRequest, progress: Progress) -> ScanOutcome:
     found = fingerprint_study(manifest, CropReader(options), progress)
     write_manifest(found.manifest, output)
     lines = [f"{output}: {len(found.manifest.records)} images", *_count_lines(found.manifest)]
-    lines += [f"note: {note}" for note in found.manifest.notes]
     lines += [f"same pixels: {', '.join(names)}" for names in found.duplicates]
     try:
         names = [record.name for record in found.manifest.records]

@@ -364,7 +364,7 @@ def _announce(prepared: PreparedStudy, progress: Progress) -> None:
     """Say what was left out, and what was decided on splitting and reading."""
     for name, message in prepared.fingerprints.unreadable:
         progress.say(f"left out: {name}: {message}")
-    for note in (*prepared.split.manifest.notes, *prepared.split.notes, *prepared.reading):
+    for note in (*prepared.split.notes, *prepared.reading):
         progress.say(f"note: {note}")
     progress.say(prepared.preprocess.description)
 
