@@ -110,7 +110,8 @@ def test_the_page_names_only_files_that_are_there(tmp_path: Path) -> None:
 def test_without_groups_the_page_does_not_speak_of_them(tmp_path: Path) -> None:
     folder = write_study(tmp_path / "d", groups=20, mark=True)
     (folder / "study.csv").unlink()
-    assert main(["audit", str(folder), "--no-network", "-o", str(tmp_path / "o"), "--quiet"]) == 0
+    options = ["--group", "none", "--no-network", "-o", str(tmp_path / "o"), "--quiet"]
+    assert main(["audit", str(folder), *options]) == 0
     page = (tmp_path / "o" / "report.html").read_text("utf-8")
     assert "for images that were left out" in page
     assert "exchanged among the groups" not in page
