@@ -23,7 +23,7 @@ from helpers.report_content import HOSTILE, bare_content, estimate, make_content
 
 EMPTY = np.zeros((40, 40), np.uint8)
 OPEN = ["verdict", "confusion", "examples", "errors"]
-SECTIONS = [*OPEN, "right", "metrics", "data", "split", "curves", "settings"]
+SECTIONS = [*OPEN, "data", "metrics", "right", "split", "curves", "settings"]
 
 
 @pytest.fixture(scope="module")
