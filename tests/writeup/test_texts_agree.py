@@ -117,8 +117,8 @@ def test_a_report_is_read_in_under_3000_words_without_opening_anything(run: Path
 
 def test_the_choice_of_the_network_is_a_line_of_the_settings(run: Path) -> None:
     before, settings = (run / "report.html").read_text("utf-8").split('id="settings"')
-    assert "starts from RANDOM weights, as asked for" in settings
-    assert "as asked for" not in before
+    told = "is trained from scratch, all of its layers"
+    assert told in settings and told not in before
 
 
 def test_a_run_was_made_at_one_moment(run: Path) -> None:
