@@ -63,6 +63,12 @@ def test_result_matrix_examples_and_errors_are_open_and_the_rest_is_folded(html:
     assert html.count('class="folded">\n<details>') == len(folded)
 
 
+def test_printing_opens_what_is_folded_with_and_without_the_script(html: str) -> None:
+    printed = html[html.index("@media print") :]
+    assert "details::details-content { content-visibility: visible" in printed
+    assert "beforeprint" in html.split("<script>")[1]
+
+
 def test_a_report_of_many_classes_and_errors_is_read_in_under_3000_words() -> None:
     classes = tuple(f"a class of cells, number {k}" for k in range(16))
     examples = {name: (picture(name, name, classes),) * 6 for name in classes}
