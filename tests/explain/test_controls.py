@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -114,6 +116,8 @@ def test_a_control_that_separates_the_classes_explains_the_result() -> None:
     assert control.explains
     (sentence,) = control_warnings([control], [])
     assert sentence.startswith("Brightness alone reaches 100.0 % (mean over the classes)")
+    both = control_warnings([control, replace(control, name="outline")], [])
+    assert len(both) == 1 and "reaches 100.0 % and outline 100.0 % (mean" in both[0]
 
 
 def test_a_control_that_finds_the_rare_class_is_not_behind_a_network_that_never_does() -> None:

@@ -16,6 +16,7 @@ class Page(HTMLParser):
         self.tags: list[tuple[str, dict[str, str]]] = []
         self.open: list[str] = []
         self.words: list[str] = []
+        self.unfolded: list[str] = []  # what is read without opening anything
         self.feed(html)
         self.close()
         assert self.open == []
@@ -31,6 +32,8 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self.open and self.open[-1] not in ("style", "script"):
             self.words.append(data)
+            if "details" not in self.open or "summary" in self.open:
+                self.unfolded += data.split()
 
     @property
     def text(self) -> str:

@@ -50,7 +50,7 @@ def example(rule: Reliability, *, n: int = 60) -> UncertaintyEvaluation:
 def test_the_sentences_say_what_was_measured() -> None:
     found = example(rules())
     told = " ".join(uncertainty_sentences(found))
-    assert "temperature, 1.25, which was fitted on 40 validation images from 6 groups" in told
+    assert "calibrated on 40 validation images from 6 groups (temperature 1.25: the network" in told
     assert "overconfident" in told
     held = found.coverage[""]
     assert f"({held.count} of 60)" in told
@@ -118,7 +118,7 @@ def test_the_sentences_of_an_ensemble() -> None:
     members = (rules(), rules(temperature=1.5), rules(notes=(note,)))
     found = replace(example(rules()), rules=members)
     told = uncertainty_sentences(found)
-    assert "mean of those of 3 networks" in told[0] and "(1.25 to 1.50)" in told[0]
+    assert "mean of those of 3 networks" in told[0] and "1.25 to 1.50)" in told[0]
     assert "at least 80.0\u202f% (Gasparin and Ramdas, 2024), mostly in nearly as many." in told[1]
     assert f"({found.coverage[''].count} of 60)" in told[1]
     assert "its 3 members do and where its prediction set is not its answer alone." in told[2]

@@ -188,7 +188,7 @@ def test_the_report_says_what_kind_of_estimate_it_is(whole: Path) -> None:
     assert ">Results by fold<" in report
     drawn = report.split('aria-label="Accuracy of every fold: ', 1)[1].split('"', 1)[0]
     assert drawn.startswith("pooled ") and drawn.count("; fold ") == 2
-    assert "no unbiased estimate of that error exists" in report
+    assert "It is no error of the mean" in report
     assert "tested on none" in report
 
 

@@ -6,6 +6,7 @@ import csv
 import html
 import json
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from actinscope.wording import percent
 from actinscope.writeup import Facts
 from actinscope.writeup.diagnostics import AuditFacts, Diagnostics
 from actinscope.writeup.documents import methods_markdown, methods_paragraphs
+from helpers.pages import Page
 from helpers.phantom_crops import write_phantom_crops
 from helpers.run_facts import answers_of, card_of, toy_checks, toy_controls, toy_facts, toy_folds
 
@@ -99,6 +101,24 @@ def test_the_search_for_copies_is_the_same_in_run_and_docs(run: Path) -> None:
 def test_none_found_is_not_said_to_be_none_there() -> None:
     facts = toy_facts(diagnostics=Diagnostics(audit=AuditFacts((), copies=0)))
     assert "some may have been missed" in plain(methods_markdown(methods_paragraphs(facts)))
+
+
+def test_no_sentence_stands_five_times_in_a_report(run: Path) -> None:
+    """Of more than a few words, folded parts and all: who reads it again learns nothing new."""
+    text = Page((run / "report.html").read_text("utf-8")).text
+    found = Counter(one for one in re.split(r"(?<=[.!?]) ", text) if len(one.split()) > 4)
+    assert not [(one, times) for one, times in found.items() if times > 4]
+
+
+def test_a_report_is_read_in_under_3000_words_without_opening_anything(run: Path) -> None:
+    page = Page((run / "report.html").read_text("utf-8"))
+    assert 100 < len(page.unfolded) < 3000 < len(page.text.split())
+
+
+def test_the_choice_of_the_network_is_a_line_of_the_settings(run: Path) -> None:
+    before, settings = (run / "report.html").read_text("utf-8").split('id="settings"')
+    told = "is trained from scratch, all of its layers"
+    assert told in settings and told not in before
 
 
 def test_a_run_was_made_at_one_moment(run: Path) -> None:

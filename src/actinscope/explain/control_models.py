@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from actinscope.errors import StudyError
 from actinscope.evaluation import Clusters, Estimate, bootstrap_estimate, evaluate
-from actinscope.wording import percent
+from actinscope.wording import listed, percent
 
 Floats = NDArray[np.float64]
 
@@ -371,15 +371,19 @@ def association(labels: NDArray[np.int64], values: NDArray[np.str_]) -> float:
 def control_warnings(
     controls: Sequence[Control], batches: Sequence[BatchControl]
 ) -> tuple[str, ...]:
-    """A sentence for every control that may explain the result, batches last."""
-    found = [
-        f"{TITLES.get(control.name, control.name)} alone reaches "
-        f"{percent(control.balanced_accuracy.value)} (mean over the classes), the network "
-        f"{percent(control.network.value)}: on these {control.images} images the network "
-        f"cannot be shown to have learned more than that."
-        for control in controls
-        if control.explains
-    ]
+    """What may explain the result: a sentence on the controls, and one on every batch."""
+    found = []
+    if explaining := [control for control in controls if control.explains]:
+        first, *others = explaining
+        reached = [f"{TITLES[first.name]} alone reaches {percent(first.balanced_accuracy.value)}"]
+        reached += [
+            f"{TITLES[one.name].lower()} {percent(one.balanced_accuracy.value)}" for one in others
+        ]
+        found.append(
+            f"{listed(reached)} (mean over the classes), the network "
+            f"{percent(first.network.value)}: on these {first.images} images it cannot be shown "
+            "to have learned more."
+        )
     found += [
         f"The network's features tell the values of {batch.column} apart "
         f"({percent(batch.balanced_accuracy)} right, by chance {percent(batch.chance)}), and "

@@ -50,7 +50,9 @@ def render(
     context: dict[str, object] = {
         "c": content,
         "page": content.page,
-        "sections": [],  # filled by the headings while the page is drawn
+        # Filled while the page is drawn: by its headings, and by the words that were explained.
+        "sections": [],
+        "explained": [],
         "style": Markup("\n".join(sheets)),
         "script": Markup(_OPEN_FOR_PRINT),
         # As a Content-Security-Policy names it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from actinscope.files import write_text_atomic
 from actinscope.names import RunFile
 from actinscope.report import charts, text, uncertainty
 from actinscope.report.charts import curve_charts, epochs_of
-from actinscope.report.content import Finding, ReportContent, SplitTable
+from actinscope.report.content import CellPicture, Finding, ReportContent, SplitTable
 from actinscope.report.drawing import save_figures
 from actinscope.report.explanation_section import sanity_rows
 from actinscope.report.figures import report_figures
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from actinscope.evaluation import Estimate
 
 _MOST_PICTURES = 60  # of one kind: the page stays small enough to send by mail
+_OPEN_ERRORS = 12
+_IN_STRIP = 4  # pictures of a kind beside the result
 
 
 def write_report(content: ReportContent, folder: Path) -> None:
@@ -70,12 +73,24 @@ def _view(content: ReportContent) -> dict[str, Any]:
         "epochs": _history_rows(content),
         "findings": _by_severity(content.findings),
         "has_maps": any(cell.heat is not None for cell in (*content.errors, *content.right)),
+        "limits": (*content.page.notices, *content.verdict.reasons),
+        "shown_right": _shown_right(content),
+        "shown_wrong": content.errors[:_IN_STRIP],
+        "open_errors": _OPEN_ERRORS,
         "errors": content.errors[:_MOST_PICTURES],
         "right": content.right[:_MOST_PICTURES],
         "errors_total": _error_count(content),
         "largest_part": _largest_part(content.split),
         "settings": setting_groups(content.page.settings),
     }
+
+
+def _shown_right(content: ReportContent) -> list[CellPicture]:
+    """A few of the cells that were named correctly, the classes in turn."""
+    turns = zip_longest(*content.examples.values())
+    examples = [cell for turn in turns for cell in turn if cell is not None]
+    found = [cell for cell in (*content.right, *examples) if cell.label == cell.predicted]
+    return found[:_IN_STRIP]
 
 
 def _part_order(content: ReportContent) -> list[str]:

@@ -38,9 +38,8 @@ def uncertainty_sentences(uncertainty: UncertaintyEvaluation) -> list[str]:
     if rules.groups is not None:
         fitted += f" from {text.groups(rules.groups)}"
     said = [
-        f"The probabilities in this report are calibrated: all logits are divided by one "
-        f"temperature, {rules.temperature:.2f}, which was fitted on {fitted}. "
-        f"{_direction(rules.temperature)} It changes no prediction.",
+        f"The probabilities are calibrated on {fitted} (temperature {rules.temperature:.2f}"
+        f"{_direction(rules.temperature)}). That changes no prediction.",
         _sets_sentence(uncertainty, rules.sets),
         _abstain_sentence(uncertainty, _when_alone(rules.abstain)),
         _familiar_sentence(uncertainty, rules.ood),
@@ -62,9 +61,8 @@ def _ensemble_sentences(uncertainty: UncertaintyEvaluation) -> list[str]:
     if all(rules.abstain.by == "set" for rules in uncertainty.rules):
         when.append("where its prediction set is not its answer alone")
     said = [
-        f"The probabilities in this report are the mean of those of {count} networks, each "
-        f"calibrated with its own temperature ({min(temperatures):.2f} to "
-        f"{max(temperatures):.2f}); before the temperature they are the plain mean.",
+        f"The probabilities are the mean of those of {count} networks, each calibrated by itself "
+        f"(temperatures {min(temperatures):.2f} to {max(temperatures):.2f}).",
         f"A prediction set holds every class that is in the sets of more than half of the {count} "
         f"members. Theirs are meant to hold the true class in "
         f"{low if low == high else f'{low} to {high}'} of the images. However the members err "
@@ -85,10 +83,8 @@ def _ensemble_sentences(uncertainty: UncertaintyEvaluation) -> list[str]:
 
 def _direction(temperature: float) -> str:
     if abs(temperature - 1) < 0.005:
-        return "That leaves them unchanged."
-    if temperature > 1:
-        return "Above 1 means that the network was overconfident."
-    return "Below 1 means that the network was underconfident."
+        return ""
+    return f": the network was {'over' if temperature > 1 else 'under'}confident"
 
 
 def _sets_sentence(uncertainty: UncertaintyEvaluation, sets: SetRule) -> str:
@@ -105,9 +101,8 @@ def _held(uncertainty: UncertaintyEvaluation) -> str:
     empty = f"; the {text.whole(odd)} unfamiliar among them have an empty set" if odd else ""
     return (
         f"Here it does in {text.percent(found.value)} ({text.counts(found)}{empty}), with "
-        f"{uncertainty.size[''].value:.2f} classes on average. That promise is for images like "
-        "those of the study, over many studies; one validation part of few groups can miss it by "
-        "several points."
+        f"{uncertainty.size[''].value:.2f} classes on average. For images unlike those of the "
+        "study it does so less often."
     )
 
 

@@ -89,7 +89,7 @@ def write_study_report(result: StudyResult, reader: CropReader) -> str:
             title=title,
             question=_question(facts),
             synthetic=facts.synthetic,
-            notices=(*result.network.notices, *_notices(result.outcome)),
+            notices=tuple(_notices(result.outcome)),
             settings=facts.recipe.model_dump(mode="json"),
             file_problems=result.problems,
             **vars(facts.context),
@@ -140,7 +140,7 @@ def _with_split(
         ),
         right=pictures.correct(result.recipe.seed),
         preprocessing=outcome.prepared.preprocess.description,
-        network=outcome.network,
+        network=" ".join((outcome.network, *result.network.notices)),
         timing=(
             f"{result.seconds / 60:.1f} minutes in all, {training / 60:.1f} of them in "
             f"{len(fitted.history)} {steps}"
@@ -158,7 +158,12 @@ def _with_folds(content: ReportContent, result: StudyResult, outcome: FoldsResul
         },
         folds=_folds_shown(result, outcome),
         split=_fold_table(result.manifest, outcome),
-        network=f"{result.network.entry.title}; every fold fits its own scaling of intensities.",
+        network=" ".join(
+            (
+                f"{result.network.entry.title}; every fold fits its own scaling of intensities.",
+                *result.network.notices,
+            )
+        ),
         timing=f"{result.seconds / 60:.1f} minutes since the last start",
     )
 
@@ -204,66 +209,47 @@ def _verdict(result: StudyResult, facts: Facts) -> Verdict:
 
 def _question(facts: Facts) -> str:
     what = "cells cropped from fields of view" if facts.crop_size and facts.split else "images"
-    if facts.folds is None:
-        grouped = (
-            f"Images of one {facts.group} stay together in one part."
-            if facts.group
-            else "The images were divided one by one: no group was named."
-        )
-        design = (
-            "It learns from one part of them, a second part chooses when to stop, and a third "
-            f"part, never seen before, tests it. {grouped}"
-        )
-    else:
-        grouped = (
-            f"images of one {facts.group} stay together"
-            if facts.group
-            else "the images were divided one by one, as no group was named"
-        )
-        design = (
-            f"They were divided into {facts.folds.count} folds; {grouped}. Each fold was tested "
-            "in turn by a network trained on the others, of which a part chose when to stop."
-        )
-    return (
-        f"Can a network tell {listed(facts.classes)} apart, from {facts.images} {what}? {design} "
-        f"Recipe: {facts.recipe.name}, seed {facts.recipe.seed}."
-    )
+    return f"Can a network tell {listed(facts.classes)} apart, from {facts.images} {what}?"
 
 
 def _notices(outcome: SplitResult | FoldsResult) -> Iterator[str]:
-    """What a reader of pooled results must know first."""
+    """What the figure is of, and what is delivered."""
     if isinstance(outcome, SplitResult):
         return
-    searched = " with its search of settings" if outcome.search else ""
+    delivered = {
+        "none": "none of them is delivered for new images",
+        "ensemble": "the delivered ensemble of them was tested on no image",
+        "refit": "the delivered model, trained on all images, was tested on none",
+    }[outcome.deployed]
     yield (
-        f"These results are of a training procedure{searched}, not of one model: "
-        f"{len(outcome.folds)} models were trained, each on a part of the images. "
-        "A model trained on all of them is probably no "
-        "worse, which cannot be tested without further images."
+        f"The figure is of the way of training, not of one model: {len(outcome.folds)} models were "
+        f"each tested on the fold that it never saw; {delivered}."
     )
-    if outcome.deployed == "ensemble":
-        yield (
-            "The bundle in ensemble/ gives the mean of the folds' models. It was tested on no "
-            "images: each of them took part in training some of its members."
-        )
-    if outcome.deployed == "refit":
-        yield (
-            "The model in refit/bundle was trained on all images and tested on none; its bundle "
-            "names the results of this page as what they are, an estimate for the procedure."
-        )
+
+
+def _folds_note(result: StudyResult, outcome: FoldsResult) -> str:
+    """How the table of the folds is to be read."""
+    note = ""
     if outcome.search:
-        yield (
-            "Every fold searched its own settings on what it does not test, so the results hold "
-            "for the whole procedure, the search included. The settings differ between folds."
+        note += (
+            "Every fold searched its own settings on what it does not test; they differ between "
+            "folds. "
         )
     if len(outcome.pooled) > 1:
         means = mean_over_repeats(outcome.pooled)
-        yield (
-            f"The folds were drawn {len(outcome.pooled)} times. Mean of the pooled results: "
+        note += (
+            f"The folds were drawn {len(outcome.pooled)} times; mean of the pooled results: "
             f"accuracy {percent(means['accuracy'].value)}, balanced accuracy "
             f"{percent(means['balanced_accuracy'].value)}. Repeats are no new images: the "
-            "interval is that of the first repeat and does not shrink with their number."
+            "interval is that of the first and does not shrink with their number. "
         )
+    group = plural(result.manifest.group or "image")
+    return note + (
+        "The spread shows how much a single split may mislead. It is no error of the mean, as the "
+        "folds share most of their training images (Bengio and Grandvalet, 2004); the interval of "
+        f"the result comes from the pooled {group} instead. It does not include how training "
+        "varies with another seed. AUROC and log loss compare probabilities of different models."
+    )
 
 
 def headline(evaluation: Evaluation, part: str) -> Headline:
@@ -357,17 +343,7 @@ def _folds_shown(result: StudyResult, outcome: FoldsResult) -> FoldsShown:
         rows=rows,
         pooled=outcome.pooled[0].evaluation.metrics["accuracy"],
         spreads=spreads,
-        note=(
-            "The spread shows how much a single split may mislead. It must not be divided by the "
-            "square root of the number of folds: the folds share most of their training images, so "
-            "they are not independent, and no unbiased estimate of that error exists (Bengio and "
-            "Grandvalet, Journal of Machine Learning Research 5: 1089, 2004). The interval above "
-            "comes from the pooled images and their "
-            f"{plural(result.manifest.group or 'group')} instead; it does not "
-            "include how training varies with other folds or another seed. Probabilities of "
-            "different folds come from different models: AUROC and log loss of the pooled images "
-            "compare them as if they came from one."
-        ),
+        note=_folds_note(result, outcome),
     )
 
 
