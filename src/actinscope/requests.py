@@ -68,7 +68,7 @@ def _seed(what: str) -> Option:
     return Option("--seed", "N", f"seed of {what}", parse=whole)
 
 
-_BUNDLE = Option("", "BUNDLE", "bundle folder or .zip")
+_BUNDLE = Option("", "BUNDLE|RUN", "a bundle (folder or .zip), or the run that it lies in")
 _FOLDER = Option("-o --output", "FOLDER", "folder for the results")
 _CSV = Option(
     "-o --output",
@@ -315,7 +315,7 @@ class TuneRequest:
         Option(
             "--minutes",
             "M",
-            "begin no trial after so many minutes, and stop a running one when its epoch ends",
+            "after so many minutes begin no trial, and stop a running one, but not trial 0",
             parse=minutes,
         ),
     ] = None
