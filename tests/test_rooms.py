@@ -52,7 +52,7 @@ SHARED: dict[str, set[str]] = {
     "tables": {"errors", "workbook"},
     "files": {"errors", "workbook"},
     "progress": {"errors"},
-    "temporary": {"errors"},
+    "temporary": {"errors", "wording"},
 }
 #: Rooms without a face: one file a command, opened by name.
 FACELESS = {"workflows", "paper", "cli"}

@@ -10,6 +10,7 @@ import pytest
 from actinscope.report import text
 from actinscope.wording import (
     counted,
+    data_size,
     enumerate_some,
     listed,
     p_value,
@@ -130,3 +131,17 @@ def test_lists() -> None:
     assert listed(["a"]) == "a"
     assert listed(["a", "b", "c"]) == "a, b and c"
     assert enumerate_some("abcdefg") == "a, b, c, d, e and 2 more"
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1500, "1.5 kB"),
+        (2_340_000, "2.3 MB"),
+        (6 * 10**9, "6.0 GB"),
+    ],
+)
+def test_size_of_data(count: int, words: str) -> None:
+    assert data_size(count) == words

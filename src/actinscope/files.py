@@ -24,6 +24,7 @@ from actinscope.workbook import MOST_COLUMNS, MOST_ROWS, workbook_bytes
 Result = TypeVar("Result")
 
 _PARTIAL = ".partial-"
+_OLD = ".old-"
 _FAR = 2**62
 _WORKBOOK = ".xlsx"
 #: Windows takes these names for devices, whatever their suffix.
@@ -52,9 +53,16 @@ def lock_file(stream: IO[bytes]) -> bool:
 
 
 def remove_partial_files(folder: Path) -> None:
-    """Remove what a killed process left half written in ``folder``; nobody else may write there."""
-    for left in Path(folder).glob(f"{_PARTIAL}*"):
-        left.unlink(missing_ok=True)
+    """Remove what a killed process left half written in ``folder`` and the folders within it.
+
+    Nobody else may write there.
+    """
+    for pattern in (_PARTIAL, _OLD):
+        for left in list(Path(folder).rglob(f"{pattern}*")):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -198,7 +206,7 @@ def _move_into_place(staging: Path, folder: Path) -> None:
         return
     # A folder cannot be exchanged for another in one step on every system; the old one
     # is moved aside first and put back if the second step fails.
-    aside = Path(tempfile.mkdtemp(prefix=f".old-{folder.name}-", dir=folder.parent))
+    aside = Path(tempfile.mkdtemp(prefix=f"{_OLD}{folder.name}-", dir=folder.parent))
     try:
         folder.replace(aside / folder.name)
         try:

@@ -209,7 +209,7 @@ def seed_of(what: str) -> Option:
     return Option("--seed", "N", f"seed of {what}", parse=whole)
 
 
-BUNDLE = Option("", "BUNDLE", "bundle folder or .zip")
+BUNDLE = Option("", "BUNDLE|RUN", "a bundle (folder or .zip), or the run that it lies in")
 FOLDER = Option("-o --output", "FOLDER", "folder for the results")
 CSV = Option(
     "-o --output",

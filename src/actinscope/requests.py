@@ -291,7 +291,7 @@ class TuneRequest:
         Option(
             "--minutes",
             "M",
-            "begin no trial after so many minutes, and stop a running one when its epoch ends",
+            "after so many minutes begin no trial, and stop a running one, but not trial 0",
             parse=minutes,
         ),
     ] = None

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from actinscope.errors import OutputError
+from actinscope.wording import data_size
 
 #: Mapped bytes that may have been touched before they are released.
 RELEASE_BYTES = 256 * 2**20
@@ -49,7 +50,7 @@ def temporary_array(
             return np.memmap(stream, dtype=dtype, mode="r+", shape=tuple(shape))
     except OSError as error:
         raise OutputError(
-            f"a temporary file of {size / 1e9:.1f} GB cannot be made ({error.strerror})",
+            f"a temporary file of {data_size(size)} cannot be made ({error.strerror})",
             where=place,
             remedy="Check that the folder is writable and has space left",
         ) from error
@@ -83,7 +84,7 @@ def require_space(folder: Path, size: int) -> None:
     free = shutil.disk_usage(nearest_folder(folder)).free
     if free < size:
         raise OutputError(
-            f"needs {size / 1e9:.1f} GB for temporary files, {free / 1e9:.1f} GB are free",
+            f"needs {data_size(size)} for temporary files, {data_size(free)} are free",
             where=folder,
             remedy="Free some space, or write the run to another disk",
         )

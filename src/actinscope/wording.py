@@ -165,6 +165,14 @@ def counted(count: int, word: str) -> str:
     return f"{count} {spoken(word) if count == 1 else plural(word)}"
 
 
+def data_size(count: int) -> str:
+    """A number of bytes for people: "3.2 GB", "150.0 kB", "12 bytes"."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"
+
+
 def listed(items: Sequence[str]) -> str:
     """ "a", "a and b", "a, b and c"."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

@@ -130,12 +130,11 @@ def test_changed_file_is_named(folder: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("place", ["bundle", "refit/bundle", "ensemble"])
-def test_the_folder_of_a_run_names_the_bundle_inside(
+def test_the_folder_of_a_run_is_taken_for_the_bundle_inside(
     original: Path, tmp_path: Path, place: str
 ) -> None:
     shutil.copytree(original, tmp_path / "run" / place)
-    with pytest.raises(BundleError, match=rf"folder of a run; its bundle is .*run/{place}\."):
-        load_bundle(tmp_path / "run")
+    assert load_bundle(tmp_path / "run").path == tmp_path / "run" / place
 
 
 def test_nothing_there(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 import time
 import tomllib
 from pathlib import Path
@@ -16,6 +17,7 @@ from actinscope.cli.requests import request_of
 from actinscope.networks import download
 from actinscope.options import INPUT
 from actinscope.requests import TrainRequest
+from actinscope.runs import whole_results
 from actinscope.training import load_recipe
 from actinscope.training.recipe import RECIPE_NAMES
 from helpers.bundles import CLASSES, grey_image, make_bundle
@@ -409,7 +411,7 @@ def test_train_without_a_data_folder(tmp_path: Path, capsys: Shown) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("recipe.toml", "holds a training run already"),
+        ("recipe.toml", "holds an earlier run. Go on with it with --resume"),
         ("thesis.docx", "is not empty, and results never overwrite what is there"),
     ],
 )
@@ -484,7 +486,7 @@ def test_evaluate_never_overwrites_the_results_of_a_run(
     (run / "recipe.toml").touch()
     (run / "metrics.json").write_text("{}")
     assert main(["evaluate", str(bundle), str(data), "-o", str(run)]) == 2
-    assert "holds a training run already" in capsys.readouterr().err
+    assert "is not empty" in capsys.readouterr().err
     assert (run / "metrics.json").read_text() == "{}"
 
 
@@ -565,3 +567,45 @@ def test_unreadable_numbers_do_not_stop_a_batch(bundle: Path, tmp_path: Path) ->
     assert main(["predict", str(bundle), str(images), "-o", str(target), "--quiet"]) == 3
     rows = rows_of(target)
     assert [row["error"].split(" where")[0] for row in rows] == ["", "is 8-bit (0 to 255)"]
+
+
+# folders for results
+
+
+FOLDER_WRITERS = (
+    "audit DATA",
+    "train DATA",
+    "train DATA --folds 2",
+    "evaluate BUNDLE DATA",
+    "explain BUNDLE DATA",
+    "compare ONE TWO",
+    "paper DATA",
+    "demo",
+    "bundle join ONE TWO",
+    "recipe tune DATA",
+)
+
+
+@pytest.mark.parametrize("command", FOLDER_WRITERS)
+def test_a_folder_that_another_command_writes_to_is_refused_at_once(
+    command: str, data: Path, bundle: Path, tmp_path: Path, capsys: Shown
+) -> None:
+    out = tmp_path / "out"
+    places = {"DATA": str(data), "BUNDLE": str(bundle)}
+    words = [places.get(word, word) for word in command.split()]
+    with whole_results(out) as held:
+        assert main([*words, "-o", str(out)]) == 2
+        assert held.is_dir()
+    assert "out: another command is writing to this folder" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, which root cannot write to")
+@pytest.mark.parametrize("command", FOLDER_WRITERS)
+def test_a_disk_that_cannot_be_written_to_is_said_before_any_work(
+    command: str, data: Path, bundle: Path, capsys: Shown
+) -> None:
+    places = {"DATA": str(data), "BUNDLE": str(bundle)}
+    words = [places.get(word, word) for word in command.split()]
+    assert main([*words, "-o", "/proc/self/out"]) == 7
+    *_, last = capsys.readouterr().err.splitlines()
+    assert last.startswith("actinscope: /proc/self/out: the folder cannot be made")

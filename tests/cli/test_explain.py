@@ -142,5 +142,5 @@ def test_an_interrupted_run_says_what_is_left(
 
     monkeypatch.setattr("actinscope.workflows.explain_files.write_maps", stop)
     assert explain(place, tmp_path / "out") == 130
-    assert "Only pictures were written" in capsys.readouterr().err
-    assert not (tmp_path / "out" / "explanation.csv").exists()
+    assert "start the same command again" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -217,13 +217,15 @@ def test_interrupted_with_nothing_to_go_on_with(
 ) -> None:
     command_that_raises(KeyboardInterrupt())
     assert main(["recipe", "show"]) == 130
-    assert capsys.readouterr().err == "\nStopped.\n"
+    assert capsys.readouterr().err == (
+        "\nStopped. Nothing was written: start the same command again.\n"
+    )
 
 
 @pytest.mark.parametrize(
     ("files", "hint"),
     [
-        ((), "Nothing was written yet"),
+        ((), "Nothing was written: start the same command again"),
         (("recipe.toml", "crossvalidation.json"), "The finished folds and epochs are kept"),
         (("recipe.toml",), "No epoch was finished: the same command with --resume starts over"),
         (("recipe.toml", "checkpoint/last.npz"), "The finished epochs are kept"),

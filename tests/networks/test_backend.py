@@ -1,31 +1,26 @@
-"""Many networks in one process: no advice on the screen, and nothing left behind."""
+"""What is asked of the computer before Keras is imported."""
 
 from __future__ import annotations
 
-import logging
+import sys
 
 import pytest
 
-from actinscope.networks import one_of_many_networks
+from actinscope.errors import TrainingError
+from actinscope.networks import require_memory
 
-ADVICE = "5 out of the last 5 calls to f triggered tf.function retracing. Tracing is expensive"
-
-
-def test_advice_on_retracing_is_kept_back_inside_only(caplog: pytest.LogCaptureFixture) -> None:
-    logger = logging.getLogger("tensorflow")
-    filters = list(logger.filters)
-    with caplog.at_level(logging.WARNING, logger="tensorflow"):
-        # What the library's logger does with the record is decided before any handler sees it.
-        with one_of_many_networks():
-            assert not logger.filter(logger.makeRecord("tensorflow", 30, "", 0, ADVICE, (), None))
-            assert logger.filter(logger.makeRecord("tensorflow", 30, "", 0, "other", (), None))
-        assert logger.filter(logger.makeRecord("tensorflow", 30, "", 0, ADVICE, (), None))
-    assert logger.filters == filters
+posix = pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits")
 
 
-def test_the_filter_goes_also_when_training_fails() -> None:
-    logger = logging.getLogger("tensorflow")
-    filters = list(logger.filters)
-    with pytest.raises(ValueError, match="stop"), one_of_many_networks():
-        raise ValueError("stop")
-    assert logger.filters == filters
+@posix
+@pytest.mark.parametrize("limit", [-1, 8 * 10**9])
+def test_enough_memory(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda what: (limit, limit))
+    require_memory()
+
+
+@posix
+def test_too_little_memory_is_refused_and_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda what: (1_500_000_000, -1))
+    with pytest.raises(TrainingError, match=r"1\.5 GB of memory, and training takes 6\.0 GB"):
+        require_memory()

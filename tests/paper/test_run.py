@@ -238,7 +238,7 @@ def test_a_run_that_was_lost_is_made_again_and_others_are_kept(
         (("--resume", "--seed", "5"), "started with other values of: seed"),
         (("--resume", "--copies", "3"), "started with other values of: copies"),
         (("--resume", "--epochs", "3"), "training.epochs was 2 and is now 3"),
-        ((), "is not empty"),
+        ((), "holds an earlier experiment"),
     ],
 )
 def test_another_experiment_touches_nothing(

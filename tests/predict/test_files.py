@@ -346,7 +346,7 @@ def test_full_disk_is_known_early(
 ) -> None:
     usage = type("Usage", (), {"free": 100})
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
-    with pytest.raises(OutputError, match=r"the disk has 0\.0 MB left"):
+    with pytest.raises(OutputError, match=r"the disk has 100 bytes left, [1-9].* are needed"):
         predict_files(bundle, [images], tmp_path / "out.csv", options=plain())
 
 

@@ -10,8 +10,7 @@ import pytest
 import tifffile
 
 from actinscope.cells import CropReader
-from actinscope.errors import ImageError, ManifestError, OutputError, ResumeError, UsageError
-from actinscope.files import make_folder
+from actinscope.errors import ImageError, ManifestError, ResumeError, UsageError
 from actinscope.networks import network_entry
 from actinscope.progress import Silent
 from actinscope.requests import DemoRequest, StudySource
@@ -22,8 +21,6 @@ from actinscope.runs import (
     prepare,
     read_study,
     recipe_as_used,
-    require_new_file,
-    require_new_folder,
     require_same_settings,
     with_network_of_run,
 )
@@ -105,37 +102,6 @@ def test_a_group_from_folders_cannot_be_called_as_a_prediction(tmp_path: Path) -
             read_study(StudySource(source.data, group_pattern=pattern, **way), SMALL)
 
 
-# the folder for results
-
-
-def test_a_new_or_empty_folder_is_fine(tmp_path: Path) -> None:
-    source = StudySource(tmp_path / "images")
-    require_new_folder(tmp_path / "new" / "run", source)
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "empty" / ".DS_Store").touch()
-    require_new_folder(tmp_path / "empty", source)
-
-
-def test_with_a_manifest_results_may_lie_beside_the_images(tmp_path: Path) -> None:
-    require_new_folder(tmp_path / "run", StudySource(tmp_path, manifest=tmp_path / "groups.csv"))
-    with pytest.raises(UsageError, match="lies among the images"):
-        require_new_folder(tmp_path / "run", StudySource(tmp_path))
-
-
-def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="the folder cannot be made"):
-        make_folder(tmp_path / "file" / "run")
-
-
-def test_a_csv_is_never_overwritten(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").touch()
-    with pytest.raises(UsageError, match="is there already"):
-        require_new_file(tmp_path / "a.csv")
-    with pytest.raises(OutputError, match="the folder does not exist"):
-        require_new_file(tmp_path / "b" / "a.csv")
-
-
 # going on with a run
 
 
@@ -157,7 +123,6 @@ def test_auto_means_the_network_that_the_run_began_with(tmp_path: Path) -> None:
     require_same_settings(tmp_path, recipe_as_used(again, entry))
     (sentence,) = choose_network(again, automatic=True).notices  # as on the first start
     assert "EfficientNet-Lite0" in sentence
-    assert "NOT EfficientNetV2-B0" in sentence
     assert choose_network(again).notices == ()
     other = network_entry("efficientnet-lite1")
     with pytest.raises(ResumeError, match=r"network\.name was 'efficientnet-lite0' and is now"):

@@ -15,6 +15,7 @@ from actinscope.bundle import INT8_FILE, load_bundle
 from actinscope.bundle.session import InferenceSession
 from actinscope.cli.main import main
 from actinscope.predict import PredictOptions, predict_files
+from actinscope.runs import resumable_results
 from actinscope.study import Record
 from actinscope.workflows import quantize as job
 from helpers.int8_runs import inputs_of, toy_network, toy_run
@@ -159,6 +160,12 @@ def test_a_run_must_be_whole(place: Path, capsys: Shown, name: str) -> None:
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     assert quantize(place) == 2
     assert f"holds no finished run ({name} missing)" in capsys.readouterr().err
+
+
+def test_a_run_that_another_command_writes_to_is_left_alone(place: Path, capsys: Shown) -> None:
+    with resumable_results(place / "run", resume=True, mark="recipe.toml", what="run"):
+        assert quantize(place) == 2
+    assert "another command is writing to this folder" in capsys.readouterr().err
 
 
 def test_no_run_at_all(place: Path, capsys: Shown) -> None:

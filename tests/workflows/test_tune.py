@@ -109,11 +109,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "found"
 
 
-def search(output: str, *options: str, trials: int = 3, images: str = "images") -> int:
+def search(
+    output: str, *options: str, trials: int = 3, images: str = "images", quiet: bool = True
+) -> int:
     return main(
         ["recipe", "tune", images, "--manifest", f"{images}/study.csv", "--group", "field",
          "--recipe", "small.toml", "--space", "space.toml", "--folds", "2",
-         "--trials", str(trials), "-o", output, "--quiet", *options]
+         "--trials", str(trials), "-o", output, *["--quiet"] * quiet, *options]
     )  # fmt: skip
 
 
@@ -284,7 +286,7 @@ def test_a_search_that_was_killed_goes_on(
     assert (cut / "stored").is_dir()
 
     assert search("cut") == 2
-    assert "holds a search already" in capsys.readouterr().err
+    assert "holds an earlier search" in capsys.readouterr().err
     assert search("cut", "--resume", "--seed", "3") == 5
     assert "seed was 0 and is now 3" in capsys.readouterr().err
     assert search("cut", "--resume", "--folds", "3") == 5
@@ -314,7 +316,7 @@ def test_a_search_that_was_interrupted_before_its_first_trial_goes_on(
         assert search("cut") == 130
     assert "the same command with --resume goes on" in capsys.readouterr().err
     assert search("cut") == 2
-    assert "holds a search already" in capsys.readouterr().err
+    assert "holds an earlier search" in capsys.readouterr().err
     assert search("cut", "--resume", trials=1) == 0
     assert rows_of(place / "cut") == rows_of(whole)[:1]
 
@@ -332,31 +334,43 @@ def test_a_search_that_was_interrupted_before_it_wrote_anything_starts_again(
     assert not (place / "cut").exists()
 
 
+class Clock:
+    """Every look at it takes a minute."""
+
+    def __init__(self) -> None:
+        self.minutes = 0
+
+    def monotonic(self) -> float:
+        self.minutes += 1
+        return 60.0 * self.minutes
+
+
 def test_time_ends_a_trial_with_its_epoch(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
 ) -> None:
-    """A clock on which every look takes a minute."""
-
-    class Clock:
-        def __init__(self) -> None:
-            self.minutes = 0
-
-        def monotonic(self) -> float:
-            self.minutes += 1
-            return 60.0 * self.minutes
-
     monkeypatch.setattr(tune, "time", Clock())
-    # Looks: begin, before trial 0, its epochs but the last (3), before trial 1, its first epoch.
-    assert search("found", "--minutes", "5.5") == 0
+    # Looks: begin, the first two epochs of trial 0, before trial 1, its first two epochs.
+    assert search("found", "--minutes", "4.5", quiet=False) == 0
     assert len(rows_of(place / "found")) == 1
     assert "The time was over after 1 of 3 trials" in (place / "found/report.html").read_text()
-    assert "Of 1 trials none" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "Of 1 trials none" in shown.out
+    assert "trial 1: out of time" in shown.err
     monkeypatch.setattr(tune, "time", Clock())
     assert search("found", "--resume", "--minutes", "1000", trials=2) == 0
     assert [row["trial"] for row in rows_of(place / "found")] == ["0", "1"]
-    monkeypatch.setattr(tune, "time", Clock())
-    assert search("short", "--minutes", "2") == 2
-    assert "before the base recipe was evaluated" in capsys.readouterr().err
+
+
+def test_a_time_too_short_still_gives_the_base_recipe_and_says_what_would_be_enough(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    monkeypatch.setattr(tune, "time", Clock())  # on which a trial of four epochs takes four minutes
+    assert search("short", "--minutes", "0.5", quiet=False) == 0
+    assert [row["trial"] for row in rows_of(place / "short")] == ["0"]
+    assert (place / "short" / "report.html").is_file()
+    shown = capsys.readouterr()
+    assert "enough for 1 of the 3 trials, the base recipe first" in shown.err
+    assert "for all of them give --minutes 12" in shown.err
 
 
 @pytest.mark.parametrize(

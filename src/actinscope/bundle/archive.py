@@ -41,6 +41,16 @@ _BAD_ARRAYS = (ValueError, OSError, EOFError, TypeError, MemoryError)
 _MOST_FILES = len(LIMITS) * (MOST_MEMBERS + 1) + 64
 
 
+#: Where a run, a cross-validation and its ensemble have theirs.
+_WITHIN = ("bundle", "refit/bundle", "ensemble")
+
+
+def bundle_within(path: Path) -> Path:
+    """The bundle of the run or cross-validation in ``path``; else ``path`` itself."""
+    places = (path, *(path / place for place in _WITHIN))
+    return next((place for place in places if (place / INFO_FILE).is_file()), path)
+
+
 def read_bundle_files(path: Path) -> dict[str, bytes]:
     """The bytes of bundle.json, model.onnx, golden.npz and, if they are there, the others.
 
@@ -153,16 +163,12 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) 
     return data
 
 
-#: Where a run, a cross-validation and its ensemble have theirs.
-_WITHIN = ("bundle", "refit/bundle", "ensemble")
-
-
 def _missing(path: Path, name: str) -> BundleError:
-    remedy = "A bundle is the folder that holds bundle.json, model.onnx and golden.npz"
-    inner = [path / place for place in _WITHIN if (path / place / INFO_FILE).is_file()]
-    if inner:
-        remedy = f"This is the folder of a run; its bundle is {inner[0]}"
-    return BundleError(f"{name} is missing", where=path, remedy=remedy)
+    return BundleError(
+        f"{name} is missing",
+        where=path,
+        remedy="A bundle is the folder that holds bundle.json, model.onnx and golden.npz",
+    )
 
 
 def _too_large(path: Path, name: str) -> BundleError:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from actinscope.bundle.archive import read_bundle_file, read_bundle_files
+from actinscope.bundle.archive import bundle_within, read_bundle_file, read_bundle_files
 from actinscope.bundle.golden import Golden, unpack_golden
 from actinscope.bundle.info import (
     FEATURES_FILE,
@@ -123,14 +123,14 @@ class Bundle:
 
 
 def load_bundle(path: Path) -> Bundle:
-    """Read the bundle in the folder or zip ``path`` and check all that can be checked.
+    """Read the bundle in the folder or zip ``path``, or of the run there, and check all of it.
 
     Raises:
         BundleError: nothing there, files missing, changed since they were saved, of a
             newer version, a network that is not self-contained, or members that do not
             belong together; it names the file.
     """
-    path = Path(path)
+    path = bundle_within(Path(path))
     return _checked(read_bundle_files(path), path)
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from actinscope import requests
-from actinscope.cli.parser import Command
+from actinscope.cli.parser import NOTHING_KEPT, Command
 from actinscope.cli.progress_bar import TerminalProgress
 from actinscope.cli.requests import Given, request_of
+from actinscope.errors import OutputError
 from actinscope.names import EXPERIMENT_FILE, LAST_EPOCH, SEARCH_FILE, RunFile
 
 if TYPE_CHECKING:
@@ -41,10 +43,30 @@ def carry_out(command: Command, given: Given, command_line: str) -> int:
     module, _, name = command.work.partition(":")
     work = getattr(import_module(module), name)
     if command.quick:
-        return command.show(work(request))
-    with TerminalProgress(quiet="quiet" in given) as progress:
-        outcome = work(request, progress)
-    return command.show(outcome)
+        outcome = work(request)
+    else:
+        with TerminalProgress(quiet="quiet" in given) as progress:
+            outcome = work(request, progress)
+    try:
+        code = command.show(outcome)
+        sys.stdout.flush()  # what goes wrong must show here, not when Python ends
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        discard_output(sys.stdout)
+        raise OutputError(
+            f"takes nothing more ({error.strerror})",
+            where="standard output",
+            remedy="All files were written; only these lines are lost",
+        ) from error
+    return code
+
+
+def discard_output(stream: TextIO) -> None:
+    """Send what is written to ``stream`` from now on nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 # What is printed ------------------------------------------------------------------------------
@@ -171,8 +193,6 @@ def _problems(problems: tuple[tuple[str, str], ...], fate: str = "left out") -> 
 
 # What is left of an interrupted command ---------------------------------------------------------
 
-_NOTHING = " Nothing was written yet: start the same command again."
-
 
 def _goes_on(output: Path) -> str:
     return " The same command goes on where it was cut off."
@@ -184,7 +204,7 @@ def _kept_by(mark: str) -> Callable[[Path], str]:
     def kept(output: Path) -> str:
         if (output / mark).exists():
             return " What is finished is kept: the same command with --resume goes on."
-        return _NOTHING
+        return NOTHING_KEPT
 
     return kept
 
@@ -196,13 +216,7 @@ def _kept_training(output: Path) -> str:
         return " The finished epochs are kept: the same command with --resume goes on."
     if (output / RunFile.RECIPE).exists():
         return " No epoch was finished: the same command with --resume starts over."
-    return _NOTHING
-
-
-def _kept_pictures(output: Path) -> str:
-    if (output / "maps").is_dir():
-        return f" Only pictures were written: delete {output} and start again."
-    return ""
+    return NOTHING_KEPT
 
 
 # The table ------------------------------------------------------------------------------------
@@ -288,7 +302,6 @@ COMMANDS = (
         "evidence that lies inside the cell. Folders are searched for images. A broken image gets "
         "a row with its error.",
         "explain runs/first/bundle new_images -o explanation",
-        kept=_kept_pictures,
     ),
     Command(
         "compare",

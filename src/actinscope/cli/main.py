@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import shlex
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from actinscope.cli.commands import COMMANDS, GROUPS, carry_out
+from actinscope.cli.commands import COMMANDS, GROUPS, carry_out, discard_output
 from actinscope.cli.parser import Command, Parser, build_parser
 from actinscope.errors import ActinscopeError
 
@@ -21,6 +23,37 @@ EXIT_INTERRUPTED = 130
 def command_line() -> Parser:
     """The parser of all commands."""
     return build_parser(COMMANDS, GROUPS)
+
+
+def run() -> int:
+    """The program: :func:`main`, with a screen that shows its own lines alone.
+
+    Libraries, many of them in C, write what they like to standard output and error. With --debug
+    they may.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed, as with >&-
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+    if "--debug" not in sys.argv:
+        logging.disable()
+        warnings.simplefilter("ignore")
+        for name in ("stdout", "stderr"):
+            _keep_to_us(name)
+    return main()
+
+
+def _keep_to_us(name: str) -> None:
+    shared = getattr(sys, name)
+    own = os.fdopen(
+        os.dup(shared.fileno()),
+        "w",
+        buffering=1 if shared.line_buffering else -1,
+        encoding=shared.encoding,
+        errors=shared.errors,
+    )
+    discard_output(shared)
+    setattr(sys, name, own)
+    setattr(sys, f"__{name}__", own)  # is asked for the width of the screen
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,13 +71,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     command: Command = options.pop("command")
     try:
         code = carry_out(command, options, shlex.join(["actinscope", *given]))
-        sys.stdout.flush()  # a reader that has gone must show here, not when Python ends
     except KeyboardInterrupt:
         output = options.get("output", Path(getattr(command.request, "output", "")))
         print(f"\nStopped.{command.kept(output)}", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        _discard_output()
+        discard_output(sys.stdout)
         return 0
     except Exception as error:
         if "debug" in options:
@@ -85,12 +117,5 @@ def _print_any_name() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _discard_output() -> None:
-    """Send what is still to be printed nowhere: its reader (head, less) has gone."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

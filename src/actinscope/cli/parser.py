@@ -23,6 +23,7 @@ split (a batch that met bad images ends with 3 after writing everything else), 4
 5 training, 6 bundle, 7 output cannot be written, 130 interrupted.
 """
 _EXAMPLE = "Example: "
+NOTHING_KEPT = " Nothing was written: start the same command again."
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Command:
     summary: str
     details: str
     example: str
-    kept: Callable[[Path], str] = lambda output: ""
+    kept: Callable[[Path], str] = lambda output: NOTHING_KEPT
     quick: bool = False
 
 

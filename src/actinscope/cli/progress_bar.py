@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -62,8 +63,8 @@ class TerminalProgress:
             self._bar.update(self._task, advance=steps, note=note)
         elif not self._quiet and time.monotonic() - self._spoken > _LOG_SECONDS:
             self._spoken = time.monotonic()
-            print(f"{self._name}: {self._done} of {self._total}{self._left()}  {note}".rstrip(),
-                  file=sys.stderr, flush=True)  # fmt: skip
+            done = f"{self._name}: {self._done} of {self._total}{self._left()}"
+            _print(f"{done}  {note}".rstrip())
 
     def say(self, message: str) -> None:
         """Print a line that stays."""
@@ -72,13 +73,18 @@ class TerminalProgress:
         if self._console is not None:
             self._console.print(message, markup=False, highlight=False, soft_wrap=True)
         else:
-            print(message, file=sys.stderr, flush=True)
+            _print(message)
 
     def _left(self) -> str:
         if not self._done:
             return ""
         seconds = (time.monotonic() - self._began) / self._done * (self._total - self._done)
         return f", about {seconds / 60:.0f} min left" if seconds > 90 else f", {seconds:.0f} s left"
+
+
+def _print(line: str) -> None:
+    with suppress(OSError):  # whoever listened has gone; the work goes on
+        print(line, file=sys.stderr, flush=True)
 
 
 def _make_bar() -> RichProgress:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import gc
-import logging
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
+
+from actinscope.errors import TrainingError
+from actinscope.wording import data_size
+
+_LEAST_MEMORY = 6 * 10**9
 
 
 def keras_backend() -> Any:
@@ -23,6 +28,26 @@ def keras_backend() -> Any:
     import keras
 
     return keras
+
+
+def require_memory() -> None:
+    """Refuse to begin where the framework would hang or be killed, without a word, later on.
+
+    Raises:
+        TrainingError: the memory that this process may address is limited too far.
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit not in (resource.RLIM_INFINITY, -1) and limit < _LEAST_MEMORY:
+        raise TrainingError(
+            f"this process may use {data_size(limit)} of memory, and training takes "
+            f"{data_size(_LEAST_MEMORY)} (address space; TensorFlow reserves more than it fills)",
+            where="ulimit -v",
+            remedy="Set the limit higher, in a cluster in the settings of the job",
+        )
 
 
 def backend_name() -> str:
@@ -48,19 +73,11 @@ def _import_quietly() -> None:
 def one_of_many_networks() -> Iterator[None]:
     """For programs that train many networks one after the other, around each of them.
 
-    TensorFlow advises against tracing one graph a network, which cannot be helped; that advice
-    is kept from the screen. At the end what Keras still holds of networks is given back, so no
-    network made inside may be used outside.
+    At the end what Keras still holds of networks is given back, so no network made inside may be
+    used outside.
     """
-
-    def is_no_advice(record: logging.LogRecord) -> bool:
-        return "triggered tf.function retracing" not in record.getMessage()
-
-    logger = logging.getLogger("tensorflow")
-    logger.addFilter(is_no_advice)
     try:
         yield
     finally:
-        logger.removeFilter(is_no_advice)
         keras_backend().backend.clear_session()
         gc.collect()

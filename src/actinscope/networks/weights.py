@@ -60,16 +60,9 @@ def default_network() -> tuple[NetworkEntry, str]:
 
 
 def default_sentence(entry: NetworkEntry) -> str:
-    """Which network is the default, and why: for a run that starts or resumes with ``entry``."""
-    paper = network_entry(PAPER_NETWORK)
-    if entry.name == paper.name:
-        return f"Network: {paper.title} with ImageNet weights from {place_of_weights(paper)}."
-    if weights_at_hand(paper):
-        return f"Network: {entry.title}, with which the run began, NOT {paper.title}."
+    """Which network it is, of a run that starts or resumes with ``entry`` unasked."""
     return (
-        f"Network: {entry.title}, NOT {paper.title}, whose ImageNet weights are not on this "
-        f"computer. To use {paper.title}, choose network {paper.name!r}: its weights are then "
-        f"downloaded, or put the file {_address(paper.weights)} at {place_of_weights(paper)}."
+        f"Network: {entry.title} with ImageNet weights (`actinscope recipe networks` lists others)."
     )
 
 

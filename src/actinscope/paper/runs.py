@@ -33,8 +33,8 @@ from actinscope.runs import (
     predict_and_evaluate,
     read_study,
     recipe_as_used,
-    require_output,
     require_same_settings,
+    resumable,
     write_evaluation,
 )
 from actinscope.study import Fingerprints, Manifest
@@ -54,13 +54,15 @@ class PaperOutcome:
     problems: tuple[tuple[str, str], ...]
 
 
+@resumable(mark=EXPERIMENT_FILE, what="experiment")
 def run_paper(request: PaperRequest, progress: Progress) -> PaperOutcome:
     """Run the paper's experiment on a study and report it beside the published numbers.
 
     Raises:
         ActinscopeError: what any room says; what was finished stays in the folder.
     """
-    _check_output(request)
+    if request.repeats < 1:
+        raise UsageError(f"{request.repeats} repeats", remedy="Ask for at least 1")
     networks = plan_networks(
         request.networks,
         request.recipe,
@@ -129,18 +131,6 @@ def _plan(
         repeats=request.repeats,
         seed=request.recipe.seed,
         fractions=(shares.train, shares.validation, shares.test),
-    )
-
-
-def _check_output(request: PaperRequest) -> None:
-    if request.repeats < 1:
-        raise UsageError(f"{request.repeats} repeats", remedy="Ask for at least 1")
-    require_output(
-        request.output,
-        request.source,
-        resume=request.resume,
-        mark=EXPERIMENT_FILE,
-        what="experiment",
     )
 
 

@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from actinscope.errors import OutputError, UsageError
 from actinscope.files import lock_file, plain_file, write_json_atomic, write_table
+from actinscope.wording import data_size
 
 _BINARY = getattr(os, "O_BINARY", 0)
 _DROPPED = (
@@ -182,7 +183,7 @@ def check_writable(output: Path, *, expected_bytes: int) -> None:
         free = shutil.disk_usage(output.parent).free
     if free < expected_bytes:
         raise OutputError(
-            f"the disk has {free / 1e6:.1f} MB left, {expected_bytes / 1e6:.1f} MB are needed",
+            f"the disk has {data_size(free)} left, {data_size(expected_bytes)} are needed",
             where=output,
             remedy="Free some space or write elsewhere",
         )

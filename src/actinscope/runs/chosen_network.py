@@ -14,6 +14,7 @@ from actinscope.networks import (
     default_network,
     default_sentence,
     network_entry,
+    require_memory,
     resolve_weights,
     settle_head,
 )
@@ -37,7 +38,9 @@ def choose_network(recipe: Recipe, *, automatic: bool = False) -> ChosenNetwork:
     Raises:
         SettingsError: no network of that name, or ``auto`` with a weights file.
         WeightsError: the weights are not to be had.
+        TrainingError: too little memory.
     """
+    require_memory()
     settings = recipe.network
     notices: list[str] = []
     if recipe.training.head_model == "boosted_trees":

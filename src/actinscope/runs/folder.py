@@ -105,12 +105,6 @@ class RunFolder:
         return self.info.group if self.info is not None else None
 
 
-def bundle_of(path: Path) -> Path:
-    """The bundle of a run's folder, or ``path`` itself where that is the bundle."""
-    inside = path / RunFile.BUNDLE
-    return inside if inside.exists() else path
-
-
 def read_run(folder: Path) -> RunFolder:
     """Read what ``actinscope train`` or ``evaluate`` wrote into ``folder``.
 

@@ -1,71 +1,189 @@
-"""Where results go: checked before hours of work; nothing is ever overwritten."""
+"""Where results go: checked before hours of work, held by one command, never overwritten."""
 
 from __future__ import annotations
 
+import functools
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 from actinscope.errors import OutputError, UsageError
-from actinscope.files import require_table_name
-from actinscope.names import RunFile
+from actinscope.files import lock_file, make_folder, remove_partial_files, require_table_name
+from actinscope.progress import Progress
 from actinscope.requests import StudySource
 
+Work = TypeVar("Work", bound=Callable[..., Any])
 
-def require_new_folder(folder: Path, source: StudySource) -> None:
-    """Refuse a folder for results that is in use, or that lies among the images.
-
-    Raises:
-        UsageError: ``folder`` is a file, holds something, or lies within the class folders.
-    """
-    if (folder / RunFile.RECIPE).exists():
-        raise UsageError(
-            "holds a training run already",
-            where=folder,
-            remedy="Give -o another folder (or, to continue the run, `train` with --resume)",
-        )
-    require_empty_folder(folder)
-    # Without a manifest every folder below DATA is a class.
-    if source.manifest is None and folder.resolve().is_relative_to(source.data.resolve()):
-        raise UsageError(
-            "lies among the images, where the next scan would take it for a class",
-            where=folder,
-            remedy=f"Give -o a folder outside {source.data}",
-        )
+# Hidden, so that a folder which holds nothing else counts as empty.
+_LOCK = ".in-use"
+_UNFINISHED = ".unfinished"
+_FINISHED = ".finished"
 
 
-def require_output(
-    folder: Path, source: StudySource, *, resume: bool, mark: str, what: str
-) -> None:
-    """Refuse a new folder that is in use, or with ``resume`` one that holds nothing to resume.
+@contextmanager
+def whole_results(folder: Path, source: StudySource | None = None) -> Iterator[Path]:
+    """Give a hidden folder to write to; in the end all that is in it is put into ``folder``.
 
-    Args:
-        folder: for the results.
-        source: of the images.
-        resume: continue with what is in ``folder``.
-        mark: file that every such folder holds once it was started.
-        what: is written into it, for the message.
+    What a killed command left in it is dropped: the same command starts anew.
 
     Raises:
-        UsageError: there is nothing to continue, or as :func:`require_new_folder`.
+        UsageError: ``folder`` is a file, holds something, lies among the images of ``source``,
+            or another command writes to it.
+        OutputError: it cannot be written, or was removed meanwhile.
     """
-    if not resume:
-        require_new_folder(folder, source)
-    elif not (folder / mark).exists():
+    with _held(folder, source) as require_ours:
+        _move_out(folder)  # of a command that was killed in its last moment
+        _require_empty(folder)
+        unfinished = folder / _UNFINISHED
+        shutil.rmtree(unfinished, ignore_errors=True)
+        make_folder(unfinished)
+        try:
+            yield unfinished
+            require_ours()
+            unfinished.rename(folder / _FINISHED)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        _move_out(folder)
+
+
+@contextmanager
+def resumable_results(
+    folder: Path, source: StudySource | None = None, *, resume: bool, mark: str, what: str
+) -> Iterator[None]:
+    """Hold ``folder`` for a command that goes on, with ``resume``, with what it has written.
+
+    The file ``mark`` is in every such folder once it was started; ``what`` is written into it,
+    for messages.
+
+    Raises:
+        UsageError: there is nothing to go on with, or as :func:`whole_results`.
+        OutputError: as :func:`whole_results`.
+    """
+    started = (folder / mark).exists()
+    if resume and not started:
         raise UsageError(
             f"holds no {what} to continue",
             where=folder,
             remedy="Leave out --resume to start one",
         )
+    with _held(folder, source) as require_ours:
+        if started and not resume:
+            raise UsageError(
+                f"holds an earlier {what}",
+                where=folder,
+                remedy="Go on with it with --resume, or give -o another folder",
+            )
+        if resume:
+            remove_partial_files(folder)
+        else:
+            _require_empty(folder)
+        yield
+        require_ours()
 
 
-def require_empty_folder(folder: Path) -> None:
-    """Refuse a folder that holds something (hidden files do not count).
+def whole(work: Work) -> Work:
+    """Have a command write its results as :func:`whole_results` does."""
 
-    Raises:
-        UsageError: it does, or ``folder`` is a file.
+    @functools.wraps(work)
+    def held(request: Any, progress: Progress) -> Any:
+        with whole_results(request.output, getattr(request, "source", None)) as folder:
+            outcome = work(replace(request, output=folder), progress)
+        return replace(outcome, folder=request.output)
+
+    return cast(Work, held)
+
+
+def resumable(*, mark: str, what: str) -> Callable[[Work], Work]:
+    """Have a command hold its folder as :func:`resumable_results` does."""
+
+    def decorated(work: Work) -> Work:
+        @functools.wraps(work)
+        def held(request: Any, progress: Progress) -> Any:
+            folder, source, resume = request.output, request.source, request.resume
+            with resumable_results(folder, source, resume=resume, mark=mark, what=what):
+                return work(request, progress)
+
+        return cast(Work, held)
+
+    return decorated
+
+
+@contextmanager
+def _held(folder: Path, source: StudySource | None) -> Iterator[Callable[[], None]]:
+    """Hold ``folder`` against other commands; one made for this and left empty is removed.
+
+    Yields what raises OutputError where it is not the same folder any more.
     """
-    if folder.exists() and not folder.is_dir():
+    # Without a manifest every folder below DATA is a class.
+    images = source.data if source is not None and source.manifest is None else None
+    if images is not None and folder.resolve().is_relative_to(images.resolve()):
+        raise UsageError(
+            "lies among the images, where the next scan would take it for a class",
+            where=folder,
+            remedy=f"Give -o a folder outside {images}",
+        )
+    if folder.is_file():
         raise UsageError("is a file", where=folder, remedy="Give -o the name of a new folder")
-    if folder.exists() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
+    made, path = not folder.exists(), folder / _LOCK
+    make_folder(folder)
+    try:
+        stream = path.open("ab")
+    except OSError as error:
+        raise OutputError(
+            f"cannot be written ({error.strerror})",
+            where=folder,
+            remedy="Check that the folder is writable and has space left, or give -o another one",
+        ) from error
+
+    def is_ours() -> bool:
+        try:
+            return os.path.samestat(os.fstat(stream.fileno()), path.stat())
+        except OSError:
+            return False
+
+    def require_ours() -> None:
+        if not is_ours():
+            raise OutputError(
+                "was removed or replaced while results were written to it",
+                where=folder,
+                remedy="Start the command anew, and leave the folder alone while it works",
+            )
+
+    with stream:
+        if not lock_file(stream) or not is_ours():
+            raise UsageError(
+                "another command is writing to this folder",
+                where=folder,
+                remedy="Wait until it is done, or give -o another folder",
+            )
+        try:
+            yield require_ours
+        finally:
+            ours = is_ours()
+            if sys.platform == "win32":
+                stream.close()  # an open file cannot be removed
+            if ours:
+                path.unlink(missing_ok=True)
+            if made:
+                with suppress(OSError):  # there is something in it
+                    folder.rmdir()
+
+
+def _move_out(folder: Path) -> None:
+    finished = folder / _FINISHED
+    if finished.is_dir():
+        for one in list(finished.iterdir()):
+            one.rename(folder / one.name)
+        finished.rmdir()
+
+
+def _require_empty(folder: Path) -> None:
+    if any(not entry.name.startswith(".") for entry in folder.iterdir()):
         raise UsageError(
             "is not empty, and results never overwrite what is there",
             where=folder,
@@ -74,11 +192,11 @@ def require_empty_folder(folder: Path) -> None:
 
 
 def require_new_file(path: Path) -> None:
-    """Refuse a file that is there already, or whose folder is not.
+    """Refuse a file that is there already, or that could not be written.
 
     Raises:
         UsageError: ``path`` exists, or is no name of a table.
-        OutputError: its folder does not.
+        OutputError: its folder does not, or nothing can be written to it.
     """
     require_table_name(path)
     if path.exists():
@@ -89,3 +207,9 @@ def require_new_file(path: Path) -> None:
         )
     if not path.parent.is_dir():
         raise OutputError("the folder does not exist", where=path.parent, remedy="Make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise OutputError(
+            "the folder cannot be written to",
+            where=path.parent,
+            remedy="Give -o a name in a folder of your own",
+        )

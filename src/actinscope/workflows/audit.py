@@ -23,14 +23,13 @@ from actinscope.audit import (
     write_queue,
 )
 from actinscope.cells import CropReader
-from actinscope.errors import ImageError, SplitError, StudyError, WeightsError
+from actinscope.errors import ImageError, SplitError, StudyError, TrainingError, WeightsError
 from actinscope.evaluation import Verdict
-from actinscope.files import make_folder
-from actinscope.networks import default_network, resolve_weights
+from actinscope.networks import default_network, require_memory, resolve_weights
 from actinscope.progress import Progress
 from actinscope.report import AuditContent, Page, write_audit_page
 from actinscope.requests import AuditRequest
-from actinscope.runs import RunContext, fingerprint_study, read_study, require_new_folder
+from actinscope.runs import RunContext, fingerprint_study, read_study, whole
 from actinscope.study import Fingerprints, Manifest
 from actinscope.wording import p_value, percent
 
@@ -44,6 +43,7 @@ class AuditOutcome:
     problems: tuple[tuple[str, str], ...]
 
 
+@whole
 def audit_study(request: AuditRequest, progress: Progress) -> AuditOutcome:
     """Look at every image once, write what is wrong.
 
@@ -51,7 +51,6 @@ def audit_study(request: AuditRequest, progress: Progress) -> AuditOutcome:
         StudyError: labels, groups or folders are not usable.
         UsageError: the output folder is in use.
     """
-    require_new_folder(request.output, request.source)
     recipe = request.recipe
     manifest = read_study(request.source, recipe)
     reader = CropReader(recipe.images, keep_in=request.output.parent)
@@ -64,7 +63,6 @@ def audit_study(request: AuditRequest, progress: Progress) -> AuditOutcome:
     if fingerprints.unreadable:
         findings.append(_unreadable(fingerprints.unreadable))
     ranked = by_gravity(findings)
-    make_folder(request.output)
     write_findings(request.output, ranked, found.confounds)
     write_copies(request.output, found.copies, found.parts.manifest if found.parts else None)
     if reviewed is not None:
@@ -81,6 +79,7 @@ def _review(
     if not request.network:
         return None, "Labels were not reviewed: --no-network was given."
     try:
+        require_memory()
         entry, _ = default_network()
         weights = resolve_weights(entry, "imagenet")
         reviewed = review_study(
@@ -88,6 +87,8 @@ def _review(
         )
     except WeightsError as error:
         return None, f"Labels were not reviewed, for lack of a pretrained network: {error}"
+    except TrainingError as error:
+        return None, f"Labels were not reviewed: {error}"
     except SplitError as error:
         return None, f"Labels were not reviewed, as no folds can be made: {error}"
     except (StudyError, ImageError) as error:

@@ -19,7 +19,6 @@ from actinscope.evaluation import (
     images_for_half_width,
     pair_sentence,
 )
-from actinscope.files import make_folder
 from actinscope.names import RunFile
 from actinscope.progress import Progress
 from actinscope.report import (
@@ -42,7 +41,7 @@ from actinscope.runs import (
     align,
     read_run,
     recipe_of,
-    require_empty_folder,
+    whole,
 )
 from actinscope.study import Record, hash_of_pixels, read_manifest
 from actinscope.training import Recipe
@@ -81,6 +80,7 @@ class _Material:
     problems: tuple[tuple[str, str], ...] = ()
 
 
+@whole
 def compare_runs(request: CompareRequest, progress: Progress) -> CompareOutcome:
     """Compare models and write tables, and of single runs also figures and a report.
 
@@ -96,7 +96,6 @@ def compare_runs(request: CompareRequest, progress: Progress) -> CompareOutcome:
             remedy="Leave out --images: pictures are made of the images of --data",
         )
     named = name_runs(request.runs)
-    require_empty_folder(request.output)
     if any(map(is_crossvalidation, request.runs)):
         return _fold_by_fold(request)
     if request.source is None:
@@ -115,7 +114,6 @@ def compare_runs(request: CompareRequest, progress: Progress) -> CompareOutcome:
         seed=request.seed,
     )
     content = _content(request, material, compared, progress)
-    make_folder(request.output)
     write_comparison(content, request.output)
     return CompareOutcome(
         folder=request.output,

@@ -21,7 +21,6 @@ from actinscope.runs import (
     ListedImage,
     TrainingProvenance,
     align,
-    bundle_of,
     common_images,
     fingerprint_study,
     read_labelled,
@@ -63,7 +62,7 @@ def predict_anew(
     Raises:
         BundleError, StudyError: what the rooms below say, or no image is left.
     """
-    bundles = {name: load_bundle(bundle_of(path)) for name, path in runs.items()}
+    bundles = {name: load_bundle(path) for name, path in runs.items()}
     require_same_classes({name: bundle.info.classes for name, bundle in bundles.items()})
     studies = _Studies(source, progress)
     manifests = {

@@ -43,6 +43,7 @@ from actinscope.runs import (
     recipe_as_used,
     require_same_images,
     require_same_question,
+    resumable,
     started_folds,
     unpredicted,
     write_levels,
@@ -101,6 +102,7 @@ class _Work:
         return self.fingerprints.manifest
 
 
+@resumable(mark=RunFile.QUESTION, what="cross-validation")
 def crossvalidate(request: TrainRequest, progress: Progress) -> TrainOutcome:
     """Train and test every fold, pool the predictions, report, and deliver a model.
 
@@ -207,9 +209,7 @@ def _begin(request: TrainRequest, progress: Progress) -> _Work:
             f"an ensemble of {models} models was asked for, and {MOST_MEMBERS} are the most",
             remedy="Ask for fewer folds or repeats, or for --deliver refit",
         )
-    request, network = settle_network(
-        request, progress, mark=RunFile.QUESTION, what="cross-validation"
-    )
+    request, network = settle_network(request, progress)
     recipe = recipe_as_used(request.recipe, network.entry)
     request = replace(request, recipe=recipe)
     space = None

@@ -9,16 +9,17 @@ from pathlib import Path
 
 from actinscope.bundle import load_bundle, verify_bundle
 from actinscope.errors import UsageError
-from actinscope.files import make_folder, write_json_atomic
+from actinscope.files import write_json_atomic
 from actinscope.names import RunFile
 from actinscope.phantoms import write_phantom_study
 from actinscope.predict import PredictOptions, predict_files
 from actinscope.progress import Progress, StepCounter
 from actinscope.requests import DemoRequest, StudySource, TrainRequest
-from actinscope.runs import require_empty_folder
+from actinscope.runs import resumable_results
 from actinscope.training import change_recipe, load_recipe
 from actinscope.workflows.train import train_study
 
+_NOTE = "demo.json"
 _FIELDS = 20
 _CELLS = 4
 # Enough to see the curves bend; the demonstration has to end within minutes.
@@ -52,7 +53,16 @@ def run_demo(request: DemoRequest, progress: Progress) -> DemoOutcome:
             where=folder,
             remedy=f"Open {run / 'report.html'}, or give -o another folder",
         )
-    _claim(folder, {"difficulty": difficulty, "seed": seed})
+    started = (folder / _NOTE).exists()
+    with resumable_results(folder, resume=started, mark=_NOTE, what="demonstration"):
+        _claim(folder, {"difficulty": difficulty, "seed": seed})
+        return _demonstrate(request, images, new, run, progress)
+
+
+def _demonstrate(
+    request: DemoRequest, images: Path, new: Path, run: Path, progress: Progress
+) -> DemoOutcome:
+    folder, seed, difficulty = request.output, request.seed, request.difficulty
     progress.say(f"Drawing SYNTHETIC cells into {folder}")
     _draw(images, _FIELDS, difficulty, seed, progress)
     _draw(new, 1, difficulty, seed + 1, progress)
@@ -82,11 +92,9 @@ def run_demo(request: DemoRequest, progress: Progress) -> DemoOutcome:
 
 
 def _claim(folder: Path, settings: dict[str, float]) -> None:
-    """Make the folder and note its settings, or see that it is of the same demonstration."""
-    note = folder / "demo.json"
+    """Note the settings in the folder, or see that it is of the same demonstration."""
+    note = folder / _NOTE
     if not note.exists():
-        require_empty_folder(folder)
-        make_folder(folder)
         write_json_atomic(note, settings)
     elif json.loads(note.read_text("utf-8")) != settings:
         raise UsageError(

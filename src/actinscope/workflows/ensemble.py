@@ -8,7 +8,7 @@ from pathlib import Path
 from actinscope import __version__
 from actinscope.bundle import Bundle, TrainingHashes, load_bundle, save_ensemble, verify_bundle
 from actinscope.requests import JoinRequest
-from actinscope.runs import bundle_of, now_utc, require_empty_folder, training_hashes
+from actinscope.runs import now_utc, training_hashes, whole_results
 
 
 def make_ensemble(request: JoinRequest) -> list[str]:
@@ -23,17 +23,16 @@ def make_ensemble(request: JoinRequest) -> list[str]:
         OutputError: the output cannot be written.
     """
     output = request.output
-    require_empty_folder(output)
-    places = [bundle_of(Path(member)) for member in request.members]
-    bundle, members, seen = join_bundles(places, output, created=now_utc())
+    with whole_results(output) as folder:
+        bundle, members, seen = join_bundles(request.members, folder, created=now_utc())
     return [
         f"{output}: mean of the probabilities of {len(members)} networks for "
         f"{', '.join(bundle.info.classes)}",
-        *(f"  {one.info.network.title}: {at}" for one, at in zip(members, places, strict=True)),
+        *(f"  {one.info.network.title}: {one.path}" for one in members),
         f"{len(seen.images)} images are known to have trained them; `evaluate` leaves these out",
         *(
-            f"note: what trained {places[number]} is not known, as it does not lie in its run: "
-            "evaluate the ensemble on images that you know to be new"
+            f"note: what trained {members[number].path} is not known, as it does not lie in its "
+            "run: evaluate the ensemble on images that you know to be new"
             for number in seen.unknown
         ),
     ]
@@ -42,7 +41,7 @@ def make_ensemble(request: JoinRequest) -> list[str]:
 def join_bundles(
     places: Sequence[Path], output: Path, *, created: str, notices: Sequence[str] = ()
 ) -> tuple[Bundle, list[Bundle], TrainingHashes]:
-    """Write and verify the ensemble of bundles that each lie in the folder of their run.
+    """Write and verify the ensemble of the bundles in ``places``, or of the runs there.
 
     A bundle that is in ``output`` already is replaced. ``created`` is ISO 8601 in UTC.
 
@@ -50,7 +49,7 @@ def join_bundles(
         The ensemble, its members, and which images trained them.
     """
     members = [load_bundle(place) for place in places]
-    seen = training_hashes([place.absolute().parent for place in places])
+    seen = training_hashes([one.path.absolute().parent for one in members])
     bundle = save_ensemble(
         output, members, training_hashes=seen, version=__version__, created=created, notices=notices
     )

@@ -10,7 +10,6 @@ from actinscope.bundle import Bundle, load_bundle
 from actinscope.cells import CropReader
 from actinscope.evaluation import Conditions, Evaluation, level_words, verdict
 from actinscope.explain import Explanation, SaliencySource, attention_warnings, explain
-from actinscope.files import make_folder
 from actinscope.names import RunFile
 from actinscope.predict import Predictor, ScaledImages
 from actinscope.preprocess import appearance_of, unlike_training
@@ -33,9 +32,9 @@ from actinscope.runs import (
     level_rules,
     predict_and_evaluate,
     read_labelled,
-    require_new_folder,
     seen_before,
     training_provenance,
+    whole,
     with_familiar,
     without_training_images,
     write_evaluation,
@@ -61,6 +60,7 @@ class EvaluateOutcome:
     levels: tuple[tuple[str, ...], ...] = ()
 
 
+@whole
 def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOutcome:
     """Predict labelled images and write predictions, manifest, metrics and report.
 
@@ -72,10 +72,8 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     bundle = load_bundle(request.bundle)
     predictor = Predictor(bundle, precision=request.precision)
     options = bundle.info.reading(request.options)
-    require_new_folder(request.output, request.source)
     listed, note = read_labelled(request.source, bundle.info, options)
     rules = level_rules(request.levels or LevelSettings(), listed, bundle.info.classes)
-    make_folder(request.output)
     reader = CropReader(options, keep_in=request.output)
     found = fingerprint_study(listed, reader, progress)
     known = training_provenance(bundle)

@@ -52,7 +52,7 @@ from actinscope.report import (
     write_maps,
 )
 from actinscope.requests import ExplainRequest
-from actinscope.runs import RunContext, require_empty_folder
+from actinscope.runs import RunContext, whole
 from actinscope.wording import counted, whole_percent
 
 #: Cards in the gallery; all images are in the table and have their picture.
@@ -88,6 +88,7 @@ class _Explained:
     agreement: float
 
 
+@whole
 def explain_files(request: ExplainRequest, progress: Progress) -> ExplainOutcome:
     """Write a picture for each image, a table and a gallery.
 
@@ -102,7 +103,6 @@ def explain_files(request: ExplainRequest, progress: Progress) -> ExplainOutcome
         masks=request.masks, crop_size=request.crop_size, read_options=request.options
     )
     plan = plan_rows(bundle, request.images, options)
-    require_empty_folder(request.output)
     predictor = Predictor(bundle, precision=request.precision)
     explainer = _Explainer(predictor, _methods(request, predictor), request.options)
     make_folder(request.output / _MAPS)

@@ -38,6 +38,7 @@ from actinscope.runs import (
     labels_of,
     records_of,
     refit_reliability,
+    resumable_results,
 )
 from actinscope.study import (
     TEST,
@@ -75,6 +76,13 @@ def quantize_run(request: QuantizeRequest, progress: Progress) -> QuantizeOutcom
             is stored then.
     """
     bundle, manifest = _read_run(request)
+    with resumable_results(request.run, resume=True, mark=RunFile.RECIPE, what="run"):
+        return _quantize(request, bundle, manifest, progress)
+
+
+def _quantize(
+    request: QuantizeRequest, bundle: Bundle, manifest: Manifest, progress: Progress
+) -> QuantizeOutcome:
     reader = CropReader(bundle.info.read_options, keep_in=bundle.path.parent)
     chosen = _choose(records_of(manifest, TRAIN), request.images, request.seed)
     measured = [record for part in _PARTS for record in records_of(manifest, part)]

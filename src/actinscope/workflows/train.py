@@ -45,9 +45,9 @@ from actinscope.runs import (
     read_study,
     recipe_as_used,
     records_of,
-    require_output,
     require_same_images,
     require_same_settings,
+    resumable,
     with_network_of_run,
     write_evaluation,
     write_levels,
@@ -92,6 +92,7 @@ class _Trained:
     predictor: Predictor
 
 
+@resumable(mark=RunFile.RECIPE, what="run")
 def train_study(request: TrainRequest, progress: Progress) -> TrainOutcome:
     """Read, split, train, deliver, test and report. Writes the run's folder.
 
@@ -99,7 +100,7 @@ def train_study(request: TrainRequest, progress: Progress) -> TrainOutcome:
         ActinscopeError: what any room says; what was finished stays in the folder.
     """
     started = time.perf_counter()
-    request, network = settle_network(request, progress, mark=RunFile.RECIPE, what="run")
+    request, network = settle_network(request, progress)
     manifest = read_study(request.source, request.recipe)
     import_in_background()
     reader = CropReader(request.recipe.images, keep_in=request.output.parent)
@@ -112,20 +113,14 @@ def train_study(request: TrainRequest, progress: Progress) -> TrainOutcome:
     )
 
 
-def settle_network(
-    request: TrainRequest, progress: Progress, *, mark: str, what: str
-) -> tuple[TrainRequest, ChosenNetwork]:
-    """Check the folder for the results, and settle which network is trained, before any work.
-
-    ``mark`` is the file by which a folder is known that ``resume`` can go on with, and ``what``
-    such a folder in words.
+def settle_network(request: TrainRequest, progress: Progress) -> tuple[TrainRequest, ChosenNetwork]:
+    """Settle which network is trained, before any work.
 
     Raises:
-        UsageError, ResumeError: the folder cannot be used, or was started with other settings.
+        ResumeError: the run that is gone on with was started with other settings.
         SettingsError, WeightsError: as :func:`actinscope.runs.choose_network` does.
     """
     output = request.output
-    require_output(output, request.source, resume=request.resume, mark=mark, what=what)
     automatic = request.recipe.network.name == "auto"
     if request.resume:
         request = replace(request, recipe=with_network_of_run(request.recipe, output))

@@ -12,7 +12,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import numpy as np
 
 from actinscope.audit import with_copies_kept
 from actinscope.cells import CropReader
-from actinscope.errors import SettingsError, SplitError, TrainingError, UsageError
+from actinscope.errors import SettingsError, SplitError, TrainingError
 from actinscope.files import make_folder
 from actinscope.images import Image
 from actinscope.names import SEARCH_FILE, RunFile
@@ -40,9 +40,9 @@ from actinscope.runs import (
     recipe_as_used,
     records_of,
     require_buildable,
-    require_output,
     require_same_images,
     require_same_settings,
+    resumable,
     scaled_array,
     with_network_of_run,
 )
@@ -89,6 +89,7 @@ class TuneOutcome:
     problems: tuple[tuple[str, str], ...] = ()
 
 
+@resumable(mark=SEARCH_FILE, what="search")
 def tune_study(request: TuneRequest, progress: Progress) -> TuneOutcome:
     """Search, and write record, table, best recipe and report into the folder.
 
@@ -96,7 +97,7 @@ def tune_study(request: TuneRequest, progress: Progress) -> TuneOutcome:
         ActinscopeError: what any room says; finished trials stay in the folder.
     """
     ends = math.inf if request.minutes is None else time.monotonic() + 60 * request.minutes
-    _check(request)
+    require_searchable(request.recipe)
     # A search that was cut off at its start has its record, and perhaps not yet its recipe.
     started = request.resume and (request.output / RunFile.RECIPE).exists()
     if started:
@@ -149,8 +150,8 @@ def tune_on_parts(
 ) -> tuple[str, tuple[TrialResult, ...]]:
     """Search on what ``parts`` leaves outside its test part, and write all results.
 
-    The recipe of ``request`` is one as used. No trial is started after ``ends`` (seconds on the
-    monotonic clock).
+    The recipe of ``request`` is one as used. After ``ends`` (seconds on the monotonic clock) no
+    trial but that of the base recipe is started or goes on.
 
     Returns:
         The sentence that sums the search up, and its finished trials.
@@ -178,33 +179,17 @@ def tune_on_parts(
             classes=len(known.classes),
             folder=folder,
         )
-        while len(rivals := search.results()) < request.trials and time.monotonic() < ends:
-            pruner = _Pruner(search, rivals, ends, len(folds))
+        # The base recipe is tried in any case, or else there would be nothing to show.
+        while len(rivals := search.results()) < request.trials and (
+            not rivals or time.monotonic() < ends
+        ):
+            pruner = _Pruner(search, rivals, ends, len(folds), request, progress)
             _one_trial(search, runner, images, recipe, pruner=pruner, progress=progress)
             write_trials(folder, space, recipe, search.results())
         trials, importances = search.results(), search.importances()
-    if not trials:
-        raise UsageError(
-            "the time was over before the base recipe was evaluated",
-            where=folder,
-            remedy="Give more --minutes, and --resume",
-        )
     cache.remove()
     result = TuneResult(request, network, space, parts.manifest, known, trials, importances)
     return write_tuning(result, folder), trials
-
-
-def _check(request: TuneRequest) -> None:
-    if not request.resume and (request.output / SEARCH_FILE).exists():
-        raise UsageError(
-            "holds a search already",
-            where=request.output,
-            remedy="Go on with it with --resume, or give -o another folder",
-        )
-    require_output(
-        request.output, request.source, resume=request.resume, mark=SEARCH_FILE, what="search"
-    )
-    require_searchable(request.recipe)
 
 
 def require_searchable(recipe: Recipe) -> None:
@@ -337,13 +322,20 @@ class _Images:
 
 @dataclass
 class _Pruner:
-    """Reports how a trial does, and ends it where it is hopeless or out of time."""
+    """Reports how a trial does, and ends it where it is hopeless or out of time.
+
+    Without rivals it is the base recipe, which everything is compared with: it is tried to its
+    end, and after its second epoch is said how many trials fit into the time.
+    """
 
     search: Search
     rivals: tuple[TrialResult, ...]
     ends: float
     folds: int
+    request: TuneRequest
+    progress: Progress
     _rung: int = 0
+    _looks: list[tuple[float, float]] = field(default_factory=list)
 
     def __call__(self, fold: int, done: float, objective: float) -> str:
         rung = rung_of(fold, done)
@@ -352,10 +344,28 @@ class _Pruner:
             self._rung = rung
             if fold == self.folds - 1 and done >= 1:
                 return ""
-            # Without rivals it is the base recipe, which everything is compared with.
             if is_hopeless(rung, objective, self.rivals):
                 return "pruned"
-        return "stopped" if time.monotonic() >= self.ends else ""
+        if self.rivals:
+            return "stopped" if time.monotonic() >= self.ends else ""
+        if len(self._looks) < 2 and self.request.minutes is not None:
+            self._looks.append(((fold + done) / self.folds, time.monotonic()))
+            if len(self._looks) == 2:
+                self._say_how_many(self.request.trials, self.request.minutes)
+        return ""
+
+    def _say_how_many(self, trials: int, minutes: float) -> None:
+        (first, then), (second, now) = self._looks
+        # What the first epoch waits for is done once; a clock may stand still for a short while.
+        each = max(1e-3, now - then) / (second - first)
+        left = self.ends - then - each * (1 - first)  # once the base recipe is done
+        fits = 1 + max(0, int(left / each))
+        if fits < trials:
+            enough = math.ceil(minutes + (each * (trials - 1) - left) / 60)
+            self.progress.say(
+                f"the time is enough for {fits} of the {trials} trials, the base recipe first; "
+                f"for all of them give --minutes {enough}"
+            )
 
 
 def _one_trial(
