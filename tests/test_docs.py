@@ -218,3 +218,13 @@ def test_the_picture_of_the_rooms_is_not_stale() -> None:
     below = {name: place for place, name in enumerate(drawing.rooms())}
     for way in (drawing.TRAIN, drawing.PREDICT):
         assert [name for name, _ in way] == sorted((name for name, _ in way), key=below.__getitem__)
+
+
+def test_every_complaint_names_a_test_that_is_there() -> None:
+    rows = re.findall(
+        r"`([\w/]+\.py)::(\w+)` \|$", (DOCS / "complaints.md").read_text("utf-8"), re.M
+    )
+    assert len(rows) == 30
+    tests = Path(__file__).parent
+    for name, function in rows:
+        assert f"\ndef {function}(" in (tests / name).read_text("utf-8"), function

@@ -279,7 +279,7 @@ COMMANDS = (
         _evaluate,
         "test a bundle on labelled images that it has never seen",
         "Writes predictions.csv, metrics.json and report.html.",
-        "evaluate runs/first/bundle other_images -o runs/evaluation",
+        "evaluate runs/first other_images -o runs/evaluation",
     ),
     Command(
         "predict",
@@ -289,7 +289,7 @@ COMMANDS = (
         "name the class of new images, with every probability, in a CSV",
         "Folders are searched for images. A broken image gets a row with its error. With --level "
         "a second CSV has one row a well or donor; `cells summarise` does so later.",
-        "predict runs/first/bundle new_images -o predictions.csv",
+        "predict runs/first new_images -o predictions.csv",
         kept=_goes_on,
     ),
     Command(
@@ -301,7 +301,7 @@ COMMANDS = (
         "Writes gallery.html, a picture for each image and explanation.csv with the share of the "
         "evidence that lies inside the cell. Folders are searched for images. A broken image gets "
         "a row with its error.",
-        "explain runs/first/bundle new_images -o explanation",
+        "explain runs/first new_images -o explanation",
     ),
     Command(
         "compare",
@@ -336,7 +336,7 @@ COMMANDS = (
         _text,
         "prove that a bundle still gives the outputs stored with it",
         "Replays the golden images of the bundle through scaling and network.",
-        "bundle verify runs/first/bundle",
+        "bundle verify runs/first",
         quick=True,
     ),
     Command(

@@ -16,7 +16,7 @@ from actinscope.options import Option, OptionGroup, positive
 _EPILOG = """\
 A first try, on synthetic cells:    actinscope demo
 Your images, one folder a class:    actinscope train IMAGES -o runs/first
-New images:                         actinscope predict runs/first/bundle NEW -o predictions.csv
+New images:                         actinscope predict runs/first NEW -o predictions.csv
 
 Exit codes: 0 all well, 1 unexpected fault, 2 bad option or recipe, 3 bad image, manifest or
 split (a batch that met bad images ends with 3 after writing everything else), 4 weights,
