@@ -7,7 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.bundle import Bundle, NetworkOutput, int8_note, joint_output, open_sessions
+from actinscope.bundle import (
+    Bundle,
+    NetworkOutput,
+    check_golden,
+    int8_note,
+    joint_output,
+    open_sessions,
+)
 from actinscope.errors import UsageError
 from actinscope.images import Image
 from actinscope.predict.decision import DecisionRules
@@ -18,7 +25,7 @@ NetworkInputs = tuple[NDArray[np.float32], ...]
 
 
 class Predictor:
-    """A bundle, loaded and ready; may be used from several threads.
+    """A bundle, loaded, proven on its golden images and ready; for several threads at once.
 
     Every image goes through alone, so its output does not depend on its neighbours. For an
     ensemble it goes through every member, and the output is the mean of their probabilities.
@@ -30,6 +37,7 @@ class Predictor:
 
     Raises:
         BundleError: no runtime can load the network.
+        GoldenMismatch: it gives something else than it did when the bundle was written.
         UsageError: an unknown backend, or a precision that the bundle does not offer.
     """
 
@@ -44,6 +52,7 @@ class Predictor:
         # Members that were trained on the same images mostly scale them in the same way.
         self._alike = [self._preprocess.index(one) for one in self._preprocess]
         self._sessions = open_sessions(bundle, precision=precision, backend=backend)
+        check_golden(bundle, self._sessions, precision=precision)
 
     @property
     def classes(self) -> tuple[str, ...]:
