@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from actinscope.bundle.model_check import check_model
 from actinscope.errors import SettingsError, WeightsCorrupt, WeightsUnavailable
 from actinscope.networks import (
     REGISTRY,
@@ -34,6 +35,7 @@ from actinscope.networks import (
 )
 from actinscope.networks.export import inference_model
 from actinscope.preprocess import PreprocessSettings, fit_preprocess
+from helpers.bundles import bundle_info
 from helpers.keras_layouts import shaken, write_legacy
 
 DOWNLOADED = [entry for entry in REGISTRY.values() if isinstance(entry.weights, KerasDownload)]
@@ -325,6 +327,9 @@ def _assert_exported(name: str, folder: Path) -> None:
     entry = network_entry(name)
     model = shaken(_random(name), seed=5, kernels=_kernels(name))
     export_onnx(model, entry, folder / "model.onnx")
+    preprocess = _fitted(np.zeros((4, 4, 3), np.uint8), entry, entry.smallest)
+    fits = bundle_info(preprocess, classes=("a", "b", "c"))
+    check_model((folder / "model.onnx").read_bytes(), fits, where=folder / "model.onnx")
     images = _noise((2, entry.smallest, entry.smallest, 3))
     expected = {key: np.asarray(one) for key, one in inference_model(model)(images).items()}
     compiled = openvino.Core().compile_model(
