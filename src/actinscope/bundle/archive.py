@@ -44,7 +44,6 @@ LIMITS = {
     TREES_FILE: 256 << 20,
 }
 _OPTIONAL = frozenset({INT8_FILE, FEATURES_FILE, HASHES_FILE, TREES_FILE})
-_MOST_FILES = len(LIMITS) * (MOST_MEMBERS + 1) + 64
 #: All files of a bundle together, and of a zip what they may be on top of 20 times its own size:
 #: weights shrink by a tenth when they are packed, what shrinks to a thousandth is no bundle.
 _MOST_BYTES = 4 << 30
@@ -169,14 +168,7 @@ def _read_plain(folder: Path, name: str, most: int) -> bytes:
 
 
 def _files_in(archive: zipfile.ZipFile, path: Path) -> dict[str, bytes]:
-    members = archive.infolist()
-    if len(members) > _MOST_FILES:
-        raise BundleError(
-            f"the zip holds {len(members)} files, a bundle holds fewer",
-            where=path,
-            remedy="Zip the bundle's folder alone",
-        )
-    found = {PurePosixPath(member.filename): member for member in members}
+    found = {PurePosixPath(member.filename): member for member in archive.infolist()}
     places = [place.parent for place in found if place.name == INFO_FILE]
     tops = [place for place in places if len(place.parts) <= 1]  # members lie deeper
     if len(tops) != 1:

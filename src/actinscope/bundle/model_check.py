@@ -69,14 +69,14 @@ _VALUES: Mapping[str, range | tuple[bytes, ...]] = {
     "transB": range(2),
 }
 _OPSETS: Mapping[str, range] = {"": range(13, 18), "ai.onnx": range(13, 18), "ai.onnx.ml": range(4)}
-_MOST_NODES = 20_000
+_MOST_NODES = 10_000
 #: Sides of tensors that stand in the file as numbers: shapes, borders, ends of slices.
 _LARGEST_NUMBER = 1 << 20
 #: Above this a tensor is weights; below it may say what shape something gets.
 _FEW = 64
 _MOST_SIDE = 1024  # as for --input-size
 #: Values of one tensor, of all that are needed at the same time, and multiplications of an image.
-#: VGG-19 on 1024 x 1024 pixels, the largest that can be trained, takes half of each.
+#: VGG-19 on 1024 x 1024 pixels, the largest that can be trained, takes at most half of each.
 _MOST_VALUES = 1 << 27
 _MOST_AT_ONCE = 1 << 29
 _MOST_WORK = 1 << 40
@@ -109,7 +109,7 @@ def check_trees(model: bytes, *, where: Path, classes: int) -> None:
         graph = _loaded(model, where, trees=True).graph
         ends = [port.name for port in graph.input], [port.name for port in graph.output]
         operators = [(node.domain, node.op_type) for node in graph.node]
-        dims = graph.input[0].type.tensor_type.shape.dim if graph.input else ()
+        dims = [dim for port in graph.input for dim in port.type.tensor_type.shape.dim]
         if (
             ends != ([EMBEDDING], [PROBABILITIES])
             or operators != [("ai.onnx.ml", "TreeEnsembleRegressor"), ("", "Softmax")]
@@ -304,10 +304,10 @@ def _check_work(graph: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
 
 def _work(node: Any, inputs: Sequence[tuple[int, ...]], made: int) -> int:
     """Multiplications for the ``made`` values that ``node`` gives, at most."""
-    values = {one.name: one.ints or one.i for one in node.attribute}
+    values = {one.name: tuple(one.ints) or (int(one.i),) for one in node.attribute}
     if node.op_type == "Conv":
         image, kernel = inputs[:2]
-        groups = values.get("group", 1)
+        (groups,) = values.get("group", (1,))
         if len(image) != 4 or image[1] != kernel[1] * groups or kernel[0] % groups:
             raise ValueError(f"a kernel of shape {kernel} does not fit {image}")
         return made * math.prod(kernel[1:])
