@@ -304,7 +304,9 @@ def _check_work(graph: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
 
 def _work(node: Any, inputs: Sequence[tuple[int, ...]], made: int) -> int:
     """Multiplications for the ``made`` values that ``node`` gives, at most."""
-    values = {one.name: tuple(one.ints) or (int(one.i),) for one in node.attribute}
+    values: dict[str, tuple[int, ...]] = {
+        one.name: tuple(one.ints) or (one.i,) for one in node.attribute
+    }
     if node.op_type == "Conv":
         image, kernel = inputs[:2]
         (groups,) = values.get("group", (1,))
