@@ -220,6 +220,10 @@ def open_batch(model: Any) -> None:
     model.graph.output[0].name = "something"
 
 
+def sliced(ends: str) -> Any:
+    return helper.make_node("Slice", ["image", "starts", ends], ["x"])
+
+
 MANY = np.zeros((1 << 15, 1), np.float32)
 NODE = helper.make_node
 HARM = [
@@ -231,6 +235,8 @@ HARM = [
     (open_batch, "must have the input 'image' and the output 'probabilities'"),
     (add(NODE("ConstantOfShape", ["s"], ["x"]), s=[10**6] * 2), "'ConstantOfShape'"),
     (add(NODE("Pad", ["image", "s"], ["x"]), s=[0] * 4 + [2**62] * 4), "'s' are out of range"),
+    (add(NODE("Pad", ["image", "s"], ["x"]), s=[0] * 4 + [-(2**63)] * 4), "'s' are out of range"),
+    (add(sliced("a"), NODE("Pad", ["x", "a"], ["y"]), a=[2**63 - 1] * 4), "'a' are out of range"),
     (add(NODE("Pad", ["image", "s"], ["x"]), s=[0] * 4 + [2**20] * 4), "more than an image can"),
     (add(NODE("Add", ["a", "b"], ["x"]), a=MANY, b=MANY.T), "more than an image can need"),
     (add(NODE("Scan", ["image"], ["x"])), "the operator 'Scan'"),
@@ -247,6 +253,11 @@ def test_a_graph_that_asks_too_much_is_never_run(
     replaced(folder, change)
     with pytest.raises(BundleError, match=message):
         load_bundle(folder)
+
+
+def test_a_slice_may_go_to_the_end(folder: Path) -> None:
+    replaced(folder, add(sliced("ends"), starts=[0, 1, 1, 0], ends=[2**63 - 1] * 4))
+    load_bundle(folder)
 
 
 def test_long_chains_of_large_tensors_are_added_up(folder: Path) -> None:

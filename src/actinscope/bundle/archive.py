@@ -100,7 +100,7 @@ def read_bundle_files(path: Path) -> dict[str, bytes]:
     if path.is_dir():
         return _all_files(
             lambda name: os.path.lexists(path / name),
-            lambda name, most: _read_plain(path, name, most),
+            lambda name, most: read_bundle_file(path, name, most),
             path,
             most=_MOST_BYTES,
         )
@@ -139,16 +139,12 @@ def _all_files(
     return files
 
 
-def read_bundle_file(folder: Path, name: str) -> bytes:
+def read_bundle_file(folder: Path, name: str, most: int = LIMITS[INFO_FILE]) -> bytes:
     """The bytes of one file of the bundle in ``folder``.
 
     Raises:
-        BundleError: it is missing, oversized, a link or something else than a plain file.
+        BundleError: missing, larger than ``most``, a link or something else than a plain file.
     """
-    return _read_plain(folder, name, LIMITS[name])
-
-
-def _read_plain(folder: Path, name: str, most: int) -> bytes:
     file = folder / name
     with reading("cannot be read", file, "Check its permissions or copy the bundle again"):
         try:

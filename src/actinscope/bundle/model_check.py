@@ -13,8 +13,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from actinscope.bundle.archive import DO_NOT_USE, reading
 from actinscope.bundle.info import BundleInfo
 from actinscope.bundle.output import CLASS_MAPS, EARLY_FEATURES, EMBEDDING, INPUT, PROBABILITIES
@@ -72,6 +70,7 @@ _OPSETS: Mapping[str, range] = {"": range(13, 18), "ai.onnx": range(13, 18), "ai
 _MOST_NODES = 10_000
 #: Sides of tensors that stand in the file as numbers: shapes, borders, ends of slices.
 _LARGEST_NUMBER = 1 << 20
+_TO_THE_END = (1 << 63) - 1  # how NASNet's slices say it
 #: Above this a tensor is weights; below it may say what shape something gets.
 _FEW = 64
 _MOST_SIDE = 1024  # as for --input-size
@@ -172,14 +171,24 @@ def _loaded(model: bytes, where: Path, *, trees: bool = False) -> Any:
     for one in network.opset_import:
         if one.version not in _OPSETS.get(one.domain, ()):
             raise ValueError(f"it uses the foreign set {one.domain!r}, version {one.version}")
+    ends = _ends_of_slices(graph)
     for tensor in graph.initializer:
-        _check_tensor(tensor)
+        _check_tensor(tensor, largest=_TO_THE_END if tensor.name in ends else _LARGEST_NUMBER)
     for node in graph.node if not trees else ():
         _check_node(node)
     return network
 
 
-def _check_tensor(tensor: Any) -> None:
+def _ends_of_slices(graph: Any) -> set[str]:
+    """Names of the tensors that say where slices end, and nothing else."""
+    uses: tuple[set[str], set[str]] = set(), set()
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            uses[(node.op_type, place) == ("Slice", 2)].add(name)
+    return uses[True] - uses[False]
+
+
+def _check_tensor(tensor: Any, *, largest: int) -> None:
     from onnx import TensorProto, helper, numpy_helper
 
     if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
@@ -194,8 +203,8 @@ def _check_tensor(tensor: Any) -> None:
     if min(tensor.dims, default=1) < 1 or math.prod(tensor.dims) != held:
         raise ValueError(f"the weights {tensor.name!r} are incomplete")
     if tensor.data_type == TensorProto.INT64:
-        numbers = numpy_helper.to_array(tensor)
-        if held > _FEW or np.abs(numbers).max() > _LARGEST_NUMBER:
+        numbers = numpy_helper.to_array(tensor).ravel()
+        if held > _FEW or not -_LARGEST_NUMBER <= numbers.min() <= numbers.max() <= largest:
             raise ValueError(f"the numbers {tensor.name!r} are out of range")
 
 
