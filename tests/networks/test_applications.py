@@ -6,7 +6,6 @@ import importlib
 import inspect
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import pytest
 
 from actinscope.bundle.model_check import check_model
 from actinscope.errors import SettingsError, WeightsCorrupt, WeightsUnavailable
+from actinscope.images import Image
 from actinscope.networks import (
     REGISTRY,
     Head,
@@ -161,14 +161,9 @@ def _network_input(pixels: Any, entry: NetworkEntry, size: int) -> Any:
     return _fitted(pixels, entry, size).apply(_image(pixels))
 
 
-def _image(pixels: Any) -> Any:
-    return SimpleNamespace(
-        pixels=np.moveaxis(pixels, -1, 0),
-        channel_names=("red", "green", "blue"),
-        is_colour=True,
-        value_range=(0.0, 255.0),
-        path=None,
-    )
+def _image(pixels: Any) -> Image:
+    planes = np.moveaxis(pixels, -1, 0)
+    return Image(Path("a.png"), planes, ("red", "green", "blue"), None, True, (0.0, 255.0))
 
 
 def _fitted(pixels: Any, entry: NetworkEntry, size: int) -> Any:
