@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from actinscope.bundle import quantize_network
 from actinscope.bundle.model_check import check_model
 from actinscope.errors import SettingsError, WeightsCorrupt, WeightsUnavailable
 from actinscope.images import Image
@@ -316,15 +317,29 @@ def test_heads_are_written_as_onnx_and_run_on_openvino(name: str, tmp_path: Path
     _assert_exported(name, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "name", ["small-cnn", pytest.param("efficientnet-lite0", marks=pytest.mark.slow)]
+)
+def test_int8_copies_are_accepted_in_bundles(name: str, tmp_path: Path) -> None:
+    entry = network_entry(name)
+    export_onnx(_random(name), entry, tmp_path / "model.onnx")
+    images = _noise((2, entry.smallest, entry.smallest, 3))
+    _assert_accepted(quantize_network((tmp_path / "model.onnx").read_bytes(), images), entry)
+
+
+def _assert_accepted(model: bytes, entry: NetworkEntry) -> None:
+    preprocess = _fitted(np.zeros((4, 4, 3), np.uint8), entry, entry.smallest)
+    info = bundle_info(preprocess, classes=("a", "b", "c"))
+    check_model(model, info, where=Path("model.onnx"))
+
+
 def _assert_exported(name: str, folder: Path) -> None:
     import openvino
 
     entry = network_entry(name)
     model = shaken(_random(name), seed=5, kernels=_kernels(name))
     export_onnx(model, entry, folder / "model.onnx")
-    preprocess = _fitted(np.zeros((4, 4, 3), np.uint8), entry, entry.smallest)
-    fits = bundle_info(preprocess, classes=("a", "b", "c"))
-    check_model((folder / "model.onnx").read_bytes(), fits, where=folder / "model.onnx")
+    _assert_accepted((folder / "model.onnx").read_bytes(), entry)
     images = _noise((2, entry.smallest, entry.smallest, 3))
     expected = {key: np.asarray(one) for key, one in inference_model(model)(images).items()}
     compiled = openvino.Core().compile_model(

@@ -32,7 +32,7 @@ _OPERATORS: Mapping[str, Sequence[str]] = {
     "Gemm": ("alpha", "beta", "transA", "transB"),
     "GlobalAveragePool": (),
     "MatMul": (),
-    "MaxPool": _POOLING,
+    "MaxPool": (*_POOLING, "storage_order"),
     "Mul": (),
     "Neg": (),
     "Pad": ("mode",),
@@ -40,7 +40,7 @@ _OPERATORS: Mapping[str, Sequence[str]] = {
     "Reciprocal": (),
     "ReduceMean": ("axes", "keepdims"),
     "Relu": (),
-    "Reshape": (),
+    "Reshape": ("allowzero",),
     "Sigmoid": (),
     "Slice": (),
     "Softmax": ("axis",),
@@ -50,6 +50,7 @@ _OPERATORS: Mapping[str, Sequence[str]] = {
     "Transpose": ("perm",),
 }
 _VALUES: Mapping[str, range | tuple[bytes, ...]] = {
+    "allowzero": range(1),
     "auto_pad": (b"NOTSET",),
     "axes": range(-4, 4),
     "axis": range(-4, 4),
@@ -62,6 +63,7 @@ _VALUES: Mapping[str, range | tuple[bytes, ...]] = {
     "mode": (b"constant",),
     "pads": range(65),
     "perm": range(4),
+    "storage_order": range(1),
     "strides": range(1, 33),
     "transA": range(2),
     "transB": range(2),
