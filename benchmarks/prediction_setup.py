@@ -140,7 +140,7 @@ def _build(folder: Path, network: str, cells: Path, size: int | None) -> None:
         ),
         golden_images=images,
         golden_inputs=inputs,
-        golden_probabilities=np.asarray(model.predict_on_batch(inputs)),
+        golden_outputs={"probabilities": np.asarray(model.predict_on_batch(inputs))},
     )
     model.save(folder / "model.keras")
     _add_int8(load_bundle(folder / "bundle"), inputs)

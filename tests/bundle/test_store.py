@@ -202,7 +202,7 @@ def test_weights_in_other_files_are_refused(folder: Path) -> None:
         load_bundle(folder)
 
 
-def test_weights_in_other_files_are_found_in_subgraphs(folder: Path) -> None:
+def test_graphs_within_graphs_are_refused(folder: Path) -> None:
     import onnx
     from onnx import helper
 
@@ -214,7 +214,7 @@ def test_weights_in_other_files_are_found_in_subgraphs(folder: Path) -> None:
     node = helper.make_node("If", ["c"], ["d"], then_branch=branch, else_branch=branch)
     model.graph.node.append(node)
     replace_file(folder, "model.onnx", model.SerializeToString())
-    with pytest.raises(BundleError, match="weights 'hidden' are stored outside"):
+    with pytest.raises(BundleError, match="uses the operator 'If'"):
         load_bundle(folder)
 
 
@@ -257,25 +257,26 @@ def test_golden_that_is_no_npz(folder: Path, data: bytes) -> None:
 def test_verify_gives_the_differences(folder: Path, backend: str) -> None:
     result = verify_bundle(folder, backend=backend)
     assert isinstance(result, Verification)
-    assert result.ok
     assert result.backend == backend
     assert result.images == 4
     assert result.input_difference == 0
     assert result.probability_difference < 1e-6
-    assert result.worst_class in CLASSES
+    assert 0 < result.output_difference < 1e-5
 
 
 def test_other_weights_are_caught(folder: Path, tmp_path: Path) -> None:
     other = write_network(tmp_path / "other.onnx", kernel=KERNEL * np.float32(1.05))
     replace_file(folder, "model.onnx", other.read_bytes())
-    with pytest.raises(GoldenMismatch, match=r"golden image \d has probability 0\.\d+ of '\w+'"):
+    with pytest.raises(
+        GoldenMismatch, match=r"image \d: the float32 probability of '\w+' is 0\.\d+"
+    ):
         verify_bundle(folder)
 
 
 def test_other_preprocessing_is_caught(folder: Path) -> None:
     value = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
     change_info(folder, preprocess=value["preprocess"] | {"mean": [0.01, 0.0, 0.0]})
-    with pytest.raises(GoldenMismatch, match="preprocessing golden image 0 gives"):
+    with pytest.raises(GoldenMismatch, match="golden image 0: the network input at"):
         verify_bundle(folder)
 
 
@@ -309,7 +310,7 @@ def test_a_bad_network_is_never_put_in_place(folder: Path, tmp_path: Path) -> No
             info=bundle_info(preprocess),
             golden_images=images,
             golden_inputs=inputs,
-            golden_probabilities=by_hand(inputs),
+            golden_outputs={"probabilities": by_hand(inputs)},
         )
     assert load_bundle(folder).digest == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.onnx", "bundle"]
@@ -325,5 +326,5 @@ def test_golden_parts_must_fit(tmp_path: Path) -> None:
             info=bundle_info(preprocess),
             golden_images=[image],
             golden_inputs=np.zeros((1, 8, 8, 3), np.float32),
-            golden_probabilities=np.zeros((1, 2), np.float32),
+            golden_outputs={"probabilities": np.zeros((1, 2), np.float32)},
         )

@@ -119,7 +119,11 @@ def make_bundle(folder: Path, **changes: Any) -> Bundle:
         info=bundle_info(preprocess, **changes),
         golden_images=images,
         golden_inputs=inputs,
-        golden_probabilities=by_hand(inputs).astype(np.float32),
+        golden_outputs={
+            "probabilities": by_hand(inputs).astype(np.float32),
+            "embedding": inputs.mean(axis=(1, 2)),
+            "class_maps": inputs @ KERNEL,
+        },
     )
 
 
@@ -158,10 +162,10 @@ def with_early_features(folder: Path) -> Bundle:
     make_bundle(folder)
     path = folder / "model.onnx"
     model = onnx.load(str(path))
-    model.graph.node.append(
-        helper.make_node("Gather", ["embedding", "first"], ["early_features"], axis=1)
+    model.graph.node.append(helper.make_node("MatMul", ["embedding", "first"], ["early_features"]))
+    model.graph.initializer.append(
+        helper.make_tensor("first", TensorProto.FLOAT, [3, 1], [1, 0, 0])
     )
-    model.graph.initializer.append(helper.make_tensor("first", TensorProto.INT64, [1], [0]))
     model.graph.output.append(
         helper.make_tensor_value_info("early_features", TensorProto.FLOAT, ["N", 1])
     )

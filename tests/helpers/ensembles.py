@@ -56,7 +56,7 @@ def other_bundle(folder: Path, **changes: Any) -> Bundle:
         info=bundle_info(preprocess, **changes),
         golden_images=images,
         golden_inputs=inputs,
-        golden_probabilities=answers(inputs, OTHER_KERNEL).astype(np.float32),
+        golden_outputs={"probabilities": answers(inputs, OTHER_KERNEL).astype(np.float32)},
     )
 
 

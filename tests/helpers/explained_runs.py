@@ -46,7 +46,7 @@ def without_class_maps(folder: Path) -> Bundle:
         info=bundle_info(preprocess),
         golden_images=images,
         golden_inputs=inputs,
-        golden_probabilities=by_hand(inputs).astype(np.float32),
+        golden_outputs={"probabilities": by_hand(inputs).astype(np.float32)},
     )
 
 

@@ -113,7 +113,9 @@ def toy_bundle(folder: Path, **changes: Any) -> Bundle:
         info=bundle_info(fitted_preprocess(images), **changes),
         golden_images=images[:4],
         golden_inputs=inputs,
-        golden_probabilities=InferenceSession(model).run(inputs).probabilities.astype(np.float32),
+        golden_outputs={
+            "probabilities": InferenceSession(model).run(inputs).probabilities.astype(np.float32)
+        },
     )
 
 

@@ -6,13 +6,15 @@ import importlib
 import inspect
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from actinscope.bundle import quantize_network
+from actinscope.bundle.model_check import check_model
 from actinscope.errors import SettingsError, WeightsCorrupt, WeightsUnavailable
+from actinscope.images import Image
 from actinscope.networks import (
     REGISTRY,
     Head,
@@ -34,6 +36,7 @@ from actinscope.networks import (
 )
 from actinscope.networks.export import inference_model
 from actinscope.preprocess import PreprocessSettings, fit_preprocess
+from helpers.bundles import bundle_info
 from helpers.keras_layouts import shaken, write_legacy
 
 DOWNLOADED = [entry for entry in REGISTRY.values() if isinstance(entry.weights, KerasDownload)]
@@ -159,14 +162,9 @@ def _network_input(pixels: Any, entry: NetworkEntry, size: int) -> Any:
     return _fitted(pixels, entry, size).apply(_image(pixels))
 
 
-def _image(pixels: Any) -> Any:
-    return SimpleNamespace(
-        pixels=np.moveaxis(pixels, -1, 0),
-        channel_names=("red", "green", "blue"),
-        is_colour=True,
-        value_range=(0.0, 255.0),
-        path=None,
-    )
+def _image(pixels: Any) -> Image:
+    planes = np.moveaxis(pixels, -1, 0)
+    return Image(Path("a.png"), planes, ("red", "green", "blue"), None, True, (0.0, 255.0))
 
 
 def _fitted(pixels: Any, entry: NetworkEntry, size: int) -> Any:
@@ -319,12 +317,29 @@ def test_heads_are_written_as_onnx_and_run_on_openvino(name: str, tmp_path: Path
     _assert_exported(name, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "name", ["small-cnn", pytest.param("efficientnet-lite0", marks=pytest.mark.slow)]
+)
+def test_int8_copies_are_accepted_in_bundles(name: str, tmp_path: Path) -> None:
+    entry = network_entry(name)
+    export_onnx(_random(name), entry, tmp_path / "model.onnx")
+    images = _noise((2, entry.smallest, entry.smallest, 3))
+    _assert_accepted(quantize_network((tmp_path / "model.onnx").read_bytes(), images), entry)
+
+
+def _assert_accepted(model: bytes, entry: NetworkEntry) -> None:
+    preprocess = _fitted(np.zeros((4, 4, 3), np.uint8), entry, entry.smallest)
+    info = bundle_info(preprocess, classes=("a", "b", "c"))
+    check_model(model, info, where=Path("model.onnx"))
+
+
 def _assert_exported(name: str, folder: Path) -> None:
     import openvino
 
     entry = network_entry(name)
     model = shaken(_random(name), seed=5, kernels=_kernels(name))
     export_onnx(model, entry, folder / "model.onnx")
+    _assert_accepted((folder / "model.onnx").read_bytes(), entry)
     images = _noise((2, entry.smallest, entry.smallest, 3))
     expected = {key: np.asarray(one) for key, one in inference_model(model)(images).items()}
     compiled = openvino.Core().compile_model(

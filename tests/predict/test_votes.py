@@ -419,7 +419,7 @@ def test_verify_replays_the_unfamiliarity_of_the_members(tmp_path: Path) -> None
     forged = save_ensemble(
         tmp_path / "forged", members, training_hashes=TrainingHashes(), version="0", created="now"
     )
-    with pytest.raises(GoldenMismatch, match="golden image 1 has the unfamiliarity"):
+    with pytest.raises(GoldenMismatch, match="golden image 1: the unfamiliarity"):
         verify_bundle(forged)
 
 

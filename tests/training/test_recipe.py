@@ -143,6 +143,8 @@ def test_change_keeps_the_rest() -> None:
         # not a recipe at all
         ("[training\nepochs = 5", "is not valid TOML"),
         ("epochs = 1\nepochs = 2", "is not valid TOML"),
+        ("seed = " + "[" * 5000, "is not valid TOML"),
+        ("seed = " + "9" * 5000, "is not valid TOML"),
         ('base = "papier"', "base is 'papier'. Use one of default, paper"),
         ("base = [1]", r"base is \[1\]"),
     ],

@@ -21,7 +21,7 @@ from actinscope.bundle.quantize import quantize_network
 from actinscope.bundle.reliability import AbstainBy, AbstainRule, OodRule, Reliability, SetRule
 from actinscope.bundle.session import joint_output, open_sessions
 from actinscope.bundle.store import save_bundle, store_int8, store_metrics, store_reliability
-from actinscope.bundle.verify import verify_bundle
+from actinscope.bundle.verify import check_golden, verify_bundle
 
 __all__ = [
     "EMBEDDING",
@@ -43,6 +43,7 @@ __all__ = [
     "StoredEstimate",
     "TrainingHashes",
     "calibrated",
+    "check_golden",
     "cost_sentence",
     "group_digest",
     "int8_note",

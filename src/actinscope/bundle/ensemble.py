@@ -29,7 +29,7 @@ from actinscope.bundle.info import (
     member_folder,
 )
 from actinscope.bundle.load import Bundle, require_member
-from actinscope.bundle.output import NetworkOutput
+from actinscope.bundle.output import PROBABILITIES, NetworkOutput
 from actinscope.bundle.provenance import TrainingHashes
 from actinscope.bundle.session import joint_output, open_sessions
 from actinscope.bundle.store import write_bundle
@@ -70,7 +70,8 @@ def save_ensemble(
     images = _golden_images(members)
     outputs = _answers(members, images)
     inputs = np.stack([info.preprocess.apply(image) for image in images])
-    golden, entries = pack_golden(images, inputs, joint_output(members, outputs).probabilities)
+    mean = {PROBABILITIES: joint_output(members, outputs).probabilities}
+    golden, entries = pack_golden(images, inputs, mean)
     own = {GOLDEN_FILE: golden, HASHES_FILE: training_hashes.as_json()}
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in own.items()}
     files = own | {

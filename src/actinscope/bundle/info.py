@@ -102,7 +102,7 @@ class BundleInfo(StoredModel):
     network: NetworkSummary
     preprocess: Preprocess
     read_options: ReadOptions = ReadOptions()
-    crop_size: int | None = Field(default=None, ge=1)
+    crop_size: int | None = Field(default=None, ge=1, le=20_000)
     appearance: Appearance | None = None
     group: str | None = None
     synthetic: bool = False
@@ -114,7 +114,7 @@ class BundleInfo(StoredModel):
     int8: Int8Summary | None = None
     reliability: Reliability | None = None
     members: tuple[Member, ...] = Field(default=(), max_length=MOST_MEMBERS)
-    golden: tuple[GoldenImage, ...] = ()
+    golden: tuple[GoldenImage, ...] = Field(default=(), max_length=64)
     files: dict[str, Sha256] = Field(default_factory=dict)
 
     def reading(self, options: ReadOptions | None) -> ReadOptions:

@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from actinscope.bundle.archive import bundle_within, read_bundle_file, read_bundle_files
+from actinscope.bundle.archive import (
+    bundle_within,
+    read_bundle_file,
+    read_bundle_files,
+    reading,
+)
 from actinscope.bundle.golden import Golden, unpack_golden
 from actinscope.bundle.info import (
     FEATURES_FILE,
@@ -131,7 +134,8 @@ def load_bundle(path: Path) -> Bundle:
             belong together; it names the file.
     """
     path = bundle_within(Path(path))
-    return _checked(read_bundle_files(path), path)
+    with reading("this bundle cannot be read", path):
+        return _checked(read_bundle_files(path), path)
 
 
 def read_bundle_info(folder: Path) -> BundleInfo:
@@ -170,12 +174,11 @@ def _checked(files: Mapping[str, bytes], path: Path) -> Bundle:
                 where=path / name,
                 remedy="Copy the whole bundle again",
             )
-    classes = len(info.classes)
     trees = own.get(TREES_FILE) if announced[TREES_FILE] else None
     for name in own.keys() & {MODEL_FILE, INT8_FILE}:
-        check_model(own[name], where=path / name, classes=None if trees else classes)
+        check_model(own[name], info, where=path / name)
     if trees is not None:
-        check_trees(trees, where=path / TREES_FILE, classes=classes)
+        check_trees(trees, where=path / TREES_FILE, classes=len(info.classes))
     return Bundle(
         path=path,
         info=info,
@@ -216,6 +219,12 @@ def _members(files: Mapping[str, bytes], info: BundleInfo, path: Path) -> tuple[
         members.append(member)
     for member in members:
         require_member(member, info)
+    if members and members[0].info.preprocess != info.preprocess:
+        raise BundleError(
+            "bundle.json prepares images in another way than its first member",
+            where=path,
+            remedy="Copy the whole bundle again",
+        )
     return tuple(members)
 
 
@@ -248,26 +257,13 @@ def require_member(member: Bundle, info: BundleInfo) -> None:
 
 
 def _parse_info(data: bytes, where: Path) -> BundleInfo:
-    try:
-        value: Any = json.loads(data.decode("utf-8"))
-        version = value["format_version"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BundleError(
-            "this is no bundle.json", where=where, remedy="Copy the bundle again"
-        ) from error
+    with reading("this is no bundle.json", where):
+        version: Any = json.loads(data.decode("utf-8"))["format_version"]
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise BundleError(
             f"the bundle has format {version}, this actinscope reads up to {FORMAT_VERSION}",
             where=where,
             remedy="Update actinscope",
         )
-    try:
+    with reading("cannot be used", where, "Copy the bundle again, or update actinscope"):
         return BundleInfo.model_validate_json(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise BundleError(
-            f"{place}: {first['msg']}",
-            where=where,
-            remedy="Copy the bundle again, or update actinscope",
-        ) from error

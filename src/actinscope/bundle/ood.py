@@ -19,11 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.bundle.archive import damaged, read_arrays
+from actinscope.bundle.archive import read_arrays, reading
 
 #: Most training images that are stored: of 240 features each they take less than 1 MB.
 MOST_REFERENCES = 2000
-_WHAT = "the features of training images"
 # A feature that hardly varies among the training images would outweigh all others.
 _LEAST_SPREAD = 0.1
 
@@ -106,17 +105,15 @@ def unpack_reference_features(data: bytes, count: int, *, where: Path) -> Refere
     Raises:
         BundleError: damaged, oversized, or not what bundle.json announces.
     """
-    arrays = read_arrays(data, _WHAT, where=where, most_bytes=64 << 20)
-    try:
+    with reading("the features of training images cannot be used", where):
+        arrays = read_arrays(data, where=where, most_bytes=64 << 20)
         centre, spread, rows = (arrays[name] for name in ("centre", "spread", "rows"))
-    except KeyError as error:
-        raise damaged(_WHAT, where, f"{error.args[0]} is missing") from error
-    kinds = [array.dtype.kind for array in (centre, spread, rows)]
-    if kinds != ["f"] * 3 or rows.ndim != 2 or len(rows) != count:
-        raise damaged(_WHAT, where, f"it holds {rows.dtype} {rows.shape}, not {count} images")
-    if centre.shape != rows.shape[1:] or spread.shape != rows.shape[1:]:
-        raise damaged(_WHAT, where, "its arrays do not fit each other")
-    finite = all(np.isfinite(array).all() for array in (centre, spread, rows))
-    if not finite or not (spread > 0).all():
-        raise damaged(_WHAT, where, "it holds values that are no numbers, or no spread")
-    return ReferenceFeatures(*(array.astype(np.float32) for array in (centre, spread, rows)))
+        kinds = [array.dtype.kind for array in (centre, spread, rows)]
+        if kinds != ["f"] * 3 or rows.ndim != 2 or len(rows) != count:
+            raise ValueError(f"it holds {rows.dtype} {rows.shape}, not {count} images")
+        if centre.shape != rows.shape[1:] or spread.shape != rows.shape[1:]:
+            raise ValueError("its arrays do not fit each other")
+        finite = all(np.isfinite(array).all() for array in (centre, spread, rows))
+        if not finite or not (spread > 0).all():
+            raise ValueError("it holds values that are no numbers, or no spread")
+        return ReferenceFeatures(*(array.astype(np.float32) for array in (centre, spread, rows)))

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
+from actinscope.bundle.archive import reading
 from actinscope.bundle.info import Sha256
 from actinscope.bundle.reliability import StoredModel
-from actinscope.errors import BundleError
 
 
 class TrainingHashes(StoredModel):
@@ -41,11 +41,5 @@ def group_digest(column: str, value: str) -> str:
 
 def read_training_hashes(data: bytes, *, where: Path) -> TrainingHashes:
     """Read seen.json; raises BundleError where it is damaged."""
-    try:
+    with reading("does not say which images trained the members", where):
         return TrainingHashes.model_validate_json(data)
-    except ValidationError as error:
-        raise BundleError(
-            "does not say which images trained the members",
-            where=where,
-            remedy="Copy the bundle again",
-        ) from error

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from actinscope.bundle.archive import reading
 from actinscope.bundle.load import Bundle
 from actinscope.bundle.output import (
     CLASS_MAPS,
@@ -24,6 +26,7 @@ from actinscope.runtimes import OnnxRuntimeEngine, OnnxRuntimeTable, OpenVinoEng
 Backend = Literal["auto", "openvino", "onnxruntime"]
 BACKENDS: tuple[str, ...] = get_args(Backend)
 
+_UPDATE = "Copy the bundle again, or update openvino and onnxruntime"
 # By their place: the first alone, or the first two, are what predictions of files need.
 _OUTPUTS = (PROBABILITIES, EARLY_FEATURES, EMBEDDING, CLASS_MAPS)
 
@@ -69,14 +72,18 @@ class InferenceSession:
         engine: OpenVinoEngine | OnnxRuntimeEngine | None = None
         if backend in ("auto", "openvino"):
             try:
-                engine = OpenVinoEngine(model, cores, _OUTPUTS)
-            except (ImportError, OSError, RuntimeError) as error:
+                with reading("OpenVINO does not load the network", where, _UPDATE):
+                    engine = OpenVinoEngine(model, cores, _OUTPUTS)
+            except BundleError as error:
                 if backend == "openvino":
-                    raise _cannot_load(where, "OpenVINO", error) from error
-                self.fallback = f"OpenVINO does not load the network ({_first_line(error)})"
-        self._engine = engine or _load_onnxruntime(model, cores, where)
-        self.backend: str = self._engine.name
-        self._trees = None if trees is None else _load_trees(trees, self._engine, where)
+                    raise
+                self.fallback = error.what
+        if engine is None:
+            with reading("ONNX Runtime does not load the network", where, _UPDATE):
+                engine = OnnxRuntimeEngine(model, cores, _OUTPUTS)
+        self._engine = engine
+        self.backend: str = engine.name
+        self._trees = None if trees is None else _load_trees(trees, engine, where)
 
     @property
     def side_by_side(self) -> int:
@@ -93,7 +100,15 @@ class InferenceSession:
         if not len(array):
             classes = self._trees.answers if self._trees else self._engine.size_of(PROBABILITIES)
             return NetworkOutput(np.zeros((0, classes or 0)), None, None)
-        return self._named(self._engine.run(array))
+        with self._running():
+            return self._named(self._engine.run(array))
+
+    def classify(self, embedding: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """What the trees alone make of (N, D): (N, K); None where there are none."""
+        if self._trees is None:
+            return None
+        with self._running():
+            return self._trees.run(embedding)
 
     def run_one(
         self,
@@ -114,14 +129,18 @@ class InferenceSession:
         array = self._fitting(image[np.newaxis])
         # The trees need the embedding, which is dropped again where it was not asked for.
         first = 1 + early_features if probabilities_only and self._trees is None else None
-        output = self._named(self._engine.run_one(array, first))
+        with self._running():
+            output = self._named(self._engine.run_one(array, first))
         if not probabilities_only or self._trees is None:
             return output
         kept = output.early_features if early_features else None
         return replace(output, embedding=None, early_features=kept)
 
+    def _running(self) -> AbstractContextManager[None]:
+        return reading("the network cannot be run", self._where, _UPDATE)
+
     def _fitting(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        array = np.ascontiguousarray(batch, dtype=np.float32)
+        array = np.require(batch, np.float32, ("C", "W"))  # OpenVINO takes nothing read-only
         expected = self._engine.shape
         if array.ndim != 4 or any(
             size is not None and size != got
@@ -151,20 +170,11 @@ class InferenceSession:
         )
 
 
-def _load_onnxruntime(model: bytes, cores: int, where: str) -> OnnxRuntimeEngine:
-    try:
-        return OnnxRuntimeEngine(model, cores, _OUTPUTS)
-    except Exception as error:  # its own exceptions have no other base
-        raise _cannot_load(where, "ONNX Runtime", error) from error
-
-
 def _load_trees(
     trees: bytes, network: OpenVinoEngine | OnnxRuntimeEngine, where: str
 ) -> OnnxRuntimeTable:
-    try:
+    with reading("ONNX Runtime does not load the trees", where, _UPDATE):
         table = OnnxRuntimeTable(trees)
-    except Exception as error:  # its own exceptions have no other base
-        raise _cannot_load(where, "ONNX Runtime", error) from error
     if network.size_of(EMBEDDING) not in (None, table.columns):
         raise BundleError(
             f"the trees look at {table.columns} features, the network gives "
@@ -173,19 +183,6 @@ def _load_trees(
             remedy="Use the trees.onnx that belongs to this bundle",
         )
     return table
-
-
-def _cannot_load(where: str, runtime: str, error: BaseException) -> BundleError:
-    return BundleError(
-        f"{runtime} cannot load the network ({_first_line(error)})",
-        where=where,
-        remedy="Copy the bundle again, or update openvino and onnxruntime",
-    )
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
 
 
 def open_sessions(

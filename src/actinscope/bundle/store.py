@@ -25,6 +25,7 @@ from actinscope.bundle.int8 import Int8Summary
 from actinscope.bundle.load import Bundle, load_bundle
 from actinscope.bundle.model_check import check_model
 from actinscope.bundle.ood import ReferenceFeatures, pack_reference_features
+from actinscope.bundle.output import PROBABILITIES
 from actinscope.bundle.reliability import Reliability
 from actinscope.files import atomic_path, replace_folder
 from actinscope.images import Image
@@ -37,7 +38,7 @@ def save_bundle(
     info: BundleInfo,
     golden_images: Sequence[Image],
     golden_inputs: NDArray[np.float32],
-    golden_probabilities: NDArray[np.float32],
+    golden_outputs: Mapping[str, NDArray[np.float32]],
     trees: bytes | None = None,
 ) -> Bundle:
     """Write a bundle to ``folder``, all of it or nothing; an older bundle is replaced.
@@ -49,20 +50,21 @@ def save_bundle(
             ``reliability``, which are measured later.
         golden_images: n raw images.
         golden_inputs: (n, S, S, C), what the preprocessing makes of them.
-        golden_probabilities: (n, K), what the training framework made of that.
+        golden_outputs: what the training framework made of that: ``probabilities`` (n, K), and
+            the network's other outputs by name.
         trees: the bytes of trees.onnx, where ``info.head`` is ``boosted_trees``.
 
     Raises:
         ValueError: the parts do not fit each other.
         OutputError: ``folder`` cannot be written or holds something else.
     """
-    count, given = len(golden_images), golden_probabilities.shape
+    count, given = len(golden_images), golden_outputs[PROBABILITIES].shape
     if not count or given != (count, len(info.classes)) or len(golden_inputs) != count:
         raise ValueError(
             f"{count} golden images, inputs of shape {golden_inputs.shape} and probabilities of "
             f"shape {given} do not fit {len(info.classes)} classes"
         )
-    golden, entries = pack_golden(golden_images, golden_inputs, golden_probabilities)
+    golden, entries = pack_golden(golden_images, golden_inputs, golden_outputs)
     files = {MODEL_FILE: Path(onnx_path).read_bytes(), GOLDEN_FILE: golden}
     if trees is not None:
         files[TREES_FILE] = trees
@@ -108,7 +110,7 @@ def store_int8(bundle: Bundle, model: bytes, summary: Int8Summary) -> Bundle:
         OutputError: the folder cannot be written.
     """
     where = bundle.path / INT8_FILE
-    check_model(model, where=where, classes=len(bundle.info.classes))
+    check_model(model, bundle.info, where=where)
     shape = np.shape(summary.golden_probabilities)
     if shape != (len(bundle.info.golden), len(bundle.info.classes)):
         raise ValueError(f"probabilities of shape {shape} do not fit the golden images and classes")

@@ -28,10 +28,12 @@ def verify(request: VerifyRequest) -> str:
     """How far a bundle's outputs are from those stored with it."""
     from actinscope.bundle import load_bundle, verify_bundle
 
-    result = verify_bundle(load_bundle(request.bundle))
+    bundle = load_bundle(request.bundle)
+    result = verify_bundle(bundle)
     further = [
         f" {name}: {value:.1e}."
         for name, value in (
+            ("Other outputs", result.output_difference),
             ("INT8", result.int8_difference),
             ("Unfamiliarity", result.unfamiliarity_difference),
         )
@@ -41,6 +43,7 @@ def verify(request: VerifyRequest) -> str:
         f"{request.bundle}: verified with {result.backend}. Largest difference of the "
         f"probabilities {result.probability_difference:.1e}, of the network's input "
         f"{result.input_difference:.1e}.{''.join(further)}\n"
+        f"Nothing was changed on the way if its maker sees the same digest: {bundle.digest}\n"
     )
 
 

@@ -210,7 +210,7 @@ def _sanity(
         return (), None  # a model without layers, such as trees on features
     steps = []
     for network in networks:
-        predictor = Predictor(network.bundle, backend=saliency.predictor.backend)
+        predictor = Predictor(network.bundle, backend=saliency.predictor.backend, changed=True)
         if saliency.method == ACTIVATION:
             outputs = outputs_of(predictor, scaled_images)
             maps = [one.class_maps[0] for one in outputs if one.class_maps is not None]

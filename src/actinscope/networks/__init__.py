@@ -15,7 +15,13 @@ from actinscope.networks.backend import (
 from actinscope.networks.build import build_network
 from actinscope.networks.device import as_float32, has_gpu
 from actinscope.networks.entry import KerasApplication, NetworkEntry
-from actinscope.networks.export import EMBEDDING, PROBABILITIES, embedding_model, export_onnx
+from actinscope.networks.export import (
+    EMBEDDING,
+    PROBABILITIES,
+    embedding_model,
+    export_onnx,
+    inference_model,
+)
 from actinscope.networks.freeze import freeze, freeze_batch_norm, freeze_points
 from actinscope.networks.frozen_inference import FrozenLayers
 from actinscope.networks.head import Head, embedding_of, settle_head
@@ -58,6 +64,7 @@ __all__ = [
     "freeze_points",
     "has_gpu",
     "import_in_background",
+    "inference_model",
     "is_plain",
     "keras_backend",
     "network_entry",

@@ -3,8 +3,9 @@
 Keras hides the stem and the three downsampling blocks in models of their own, which can
 neither be cut nor be given weights layer by layer; here their layers stand in the open. Keras'
 GELU is computed with TensorFlow's complementary error function, for which ONNX has no word; here
-it is written with the error function, which is the same in exact arithmetic. And Keras writes
-depthwise convolutions as grouped ones, which TensorFlow has only within XLA on a CPU.
+it is written with the error function, which is the same in exact arithmetic. Keras writes
+depthwise convolutions as grouped ones, which TensorFlow has only within XLA on a CPU. And a dense
+layer on a map asks for its shape while it runs; a bundle's shapes are all known before.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ def _copied(layer: Any) -> Any:
         )
     if getattr(layer, "activation", None) is keras_backend().activations.gelu:
         return _gelu_layer()(name=layer.name, dtype=layer.dtype_policy)
+    if isinstance(layer, keras_backend().layers.Dense):
+        return _dense_on_maps().from_config(layer.get_config())
     return type(layer).from_config(layer.get_config())
 
 
@@ -94,6 +97,22 @@ def _gelu_layer() -> Any:
             return input_shape
 
     return ExactGelu
+
+
+@cache
+def _dense_on_maps() -> Any:
+    """The class of a dense layer at every position: (N, h, w, C) to (N, h, w, units)."""
+    keras = keras_backend()
+
+    class DenseOnMaps(keras.layers.Dense):  # type: ignore[misc, name-defined, unused-ignore]
+        """Equal to a dense layer, but for shapes that are known when it is built."""
+
+        def call(self, x: Any, training: Any = None) -> Any:
+            _, height, width, channels = x.shape
+            rows = super().call(keras.ops.reshape(x, (-1, channels)), training=training)
+            return keras.ops.reshape(rows, (-1, height, width, self.units))
+
+    return DenseOnMaps
 
 
 def _called(layer: Any, *arguments: Any, **options: Any) -> Any:

@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ EARLY_FEATURES = "early_features"
 #: Side of the input over the side of the map that the early features are the mean of.
 _EARLY_STRIDE = 8
 OPSET = 15
+_NO_COPIES = "TF2ONNX_CATCH_ERRORS"
 
 
 def export_onnx(
@@ -104,20 +106,28 @@ def _convert(graph: Any, title: str, path: Path) -> None:
     import tensorflow as tf
     import tf2onnx
 
-    # Or else it copies graph and weights before each pass, to go back should the pass fail: a
-    # third of its time.
-    os.environ.setdefault("TF2ONNX_CATCH_ERRORS", "FALSE")
-
     def infer(image: Any) -> Any:
         return graph(image, training=False)
 
     shape = (None, *graph.input.shape[1:])
     signature = (tf.TensorSpec(shape, tf.float32, name=INPUT_NAME),)
     traced = tf.function(infer, input_signature=signature, autograph=False)
+    convert = partial(
+        tf2onnx.convert.from_function,
+        traced,
+        input_signature=signature,
+        opset=OPSET,
+        output_path=str(path),
+    )
     try:
-        tf2onnx.convert.from_function(
-            traced, input_signature=signature, opset=OPSET, output_path=str(path)
-        )
+        # Set, it does not copy graph and weights before each pass, to go back should the pass fail:
+        # a third of its time. But a pass does fail on MobileNetV3.
+        os.environ[_NO_COPIES] = "FALSE"
+        try:
+            convert()
+        except Exception:
+            del os.environ[_NO_COPIES]
+            convert()
     except (ValueError, TypeError, RuntimeError, NotImplementedError) as error:
         raise BundleError(
             f"the network cannot be written as ONNX ({error})", where=title

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.bundle import Bundle, NetworkOutput, int8_note, joint_output, open_sessions
+from actinscope.bundle import (
+    Bundle,
+    NetworkOutput,
+    check_golden,
+    int8_note,
+    joint_output,
+    open_sessions,
+)
 from actinscope.errors import UsageError
 from actinscope.images import Image
 from actinscope.predict.decision import DecisionRules
@@ -27,14 +34,21 @@ class Predictor:
         bundle: the delivered model.
         backend: ``auto``, ``openvino`` or ``onnxruntime``.
         precision: ``float32``, or ``int8`` where the bundle offers it.
+        changed: its network is not the one that was saved, so the golden outputs are not compared.
 
     Raises:
         BundleError: no runtime can load the network.
+        GoldenMismatch: it gives something else than it did when the bundle was written.
         UsageError: an unknown backend, or a precision that the bundle does not offer.
     """
 
     def __init__(
-        self, bundle: Bundle, *, backend: str = "auto", precision: str = "float32"
+        self,
+        bundle: Bundle,
+        *,
+        backend: str = "auto",
+        precision: str = "float32",
+        changed: bool = False,
     ) -> None:
         self.bundle = bundle
         self.precision = precision
@@ -44,6 +58,8 @@ class Predictor:
         # Members that were trained on the same images mostly scale them in the same way.
         self._alike = [self._preprocess.index(one) for one in self._preprocess]
         self._sessions = open_sessions(bundle, precision=precision, backend=backend)
+        if not changed:
+            check_golden(bundle, self._sessions, precision=precision)
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -14,7 +14,14 @@ from actinscope.bundle import Bundle, BundleInfo, NetworkSummary, save_bundle
 from actinscope.cells import CropReader
 from actinscope.images import ReadOptions, pattern_of_names
 from actinscope.names import RunFile
-from actinscope.networks import EMBEDDING, PROBABILITIES, as_float32, embedding_model, export_onnx
+from actinscope.networks import (
+    EMBEDDING,
+    PROBABILITIES,
+    as_float32,
+    embedding_model,
+    export_onnx,
+    inference_model,
+)
 from actinscope.preprocess import Appearance, appearance_of
 from actinscope.runs.environment import RunContext
 from actinscope.runs.prepare import PreparedStudy, records_of
@@ -80,7 +87,7 @@ def export_run_bundle(
             info=info,
             golden_images=images,
             golden_inputs=inputs,
-            golden_probabilities=_probabilities(model, fitted, inputs),
+            golden_outputs=_outputs(model, fitted, inputs),
             trees=None
             if fitted.forest is None
             else tree_ensemble_to_onnx(
@@ -102,12 +109,16 @@ def _reading(options: ReadOptions, manifest: Manifest) -> ReadOptions:
     return options.model_copy(update={"channel_pattern": pattern})
 
 
-def _probabilities(model: Any, fitted: Fitted, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What the training framework makes of network inputs: (N, K)."""
-    if fitted.forest is None:
-        return np.asarray(model.predict_on_batch(inputs))
-    embedding = embedding_model(model).predict_on_batch(inputs)[EMBEDDING]
-    return fitted.forest.probabilities(np.asarray(embedding)).astype(np.float32)
+def _outputs(
+    model: Any, fitted: Fitted, inputs: NDArray[np.float32]
+) -> dict[str, NDArray[np.float32]]:
+    """What the training framework makes of network inputs: every output of the bundle by name."""
+    whole = inference_model(model) if fitted.forest is None else embedding_model(model)
+    outputs = {name: np.asarray(one) for name, one in whole(inputs, training=False).items()}
+    if fitted.forest is not None:
+        given = fitted.forest.probabilities(outputs[EMBEDDING])
+        outputs[PROBABILITIES] = given.astype(np.float32)
+    return outputs
 
 
 def _notices_for_users(request: TrainRequest, network: ChosenNetwork) -> tuple[str, ...]:

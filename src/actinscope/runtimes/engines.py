@@ -191,5 +191,11 @@ def _onnxruntime_session(model: bytes) -> Any:
     runtime = import_onnxruntime()
     options = runtime.SessionOptions()
     options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    return runtime.InferenceSession(model, sess_options=options, providers=["CPUExecutionProvider"])
+    options.log_severity_level = 4  # what is wrong, it raises as well
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    return runtime.InferenceSession(
+        model,
+        sess_options=options,
+        providers=["CPUExecutionProvider"],
+        enable_fallback=0,  # it would print, and try the same again
+    )

@@ -298,7 +298,7 @@ def load_recipe(choice: str | Path) -> Recipe:
             f"no recipe is called {str(choice)!r}",
             remedy=f"Known recipes: {', '.join(RECIPE_NAMES)}; or give the path of a .toml file",
         )
-    settings = _read_toml(path)
+    settings = read_toml(path)
     base = settings.pop("base", "default")
     if base not in RECIPE_NAMES:
         raise SettingsError(
@@ -336,17 +336,18 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
 
 def read_recipe(path: Path) -> Recipe:
     """Read the ``recipe.toml`` that a run wrote; raises as :func:`load_recipe`."""
-    return _validated(_read_toml(path), str(path))
+    return _validated(read_toml(path), str(path))
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file of settings; raises SettingsError where it cannot be read."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(
             f"cannot be read ({error.strerror})", where=path, remedy="Check the path"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also of numbers of thousands of digits
         raise SettingsError(
             f"is not valid TOML ({error})", where=path, remedy="See docs/recipes.md for an example"
         ) from error

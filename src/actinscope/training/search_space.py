@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import reprlib
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,12 +21,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from actinscope.errors import SettingsError
 from actinscope.preprocess import AugmentSettings
-from actinscope.training.recipe import Recipe, change_recipe
+from actinscope.training.recipe import Recipe, change_recipe, read_toml
 
 FREEZE = "freeze_points"
 STRENGTH = "augmentation_strength"
 AUTO = "auto"
 _MOST_CHOICES = 50
+_LARGEST = 1e300
 _SEE = "See what `actinscope recipe space` prints"
 #: Settings that a search must not touch, and why.
 _FIXED = {
@@ -191,15 +193,7 @@ def load_space(
             values that contradict each other or the rest of the recipe.
     """
     where = "the default space" if path is None else str(path)
-    try:
-        text = default_space_text() if path is None else path.read_text("utf-8")
-        found = tomllib.loads(text)
-    except OSError as error:
-        raise SettingsError(
-            f"cannot be read ({error.strerror})", where=where, remedy="Check the path"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"is not valid TOML ({error})", where=where, remedy=_SEE) from error
+    found = tomllib.loads(default_space_text()) if path is None else read_toml(path)
     table = found.pop("search", None)
     if found or not isinstance(table, dict):
         raise SettingsError("must hold the table [search] alone", where=where, remedy=_SEE)
@@ -274,8 +268,9 @@ def _choices(name: str, written: Any, where: str) -> Choices:
     for value in values:
         flat = value if isinstance(value, tuple) else (value,)
         numbers = [one for one in flat if not isinstance(one, str)]
-        if not all(isinstance(one, int | float) and math.isfinite(one) for one in numbers):
-            raise SettingsError(f"{name}: {value!r} is no possible choice", where=where)
+        if not all(isinstance(one, int | float) and abs(one) <= _LARGEST for one in numbers):
+            shown = reprlib.repr(value)  # there may be thousands of digits
+            raise SettingsError(f"{name}: {shown} is no possible choice", where=where)
     _require_different(name, values, where)
     if not 1 <= len(values) <= _MOST_CHOICES:
         raise SettingsError(

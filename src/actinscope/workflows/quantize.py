@@ -128,7 +128,7 @@ def measure_int8(
     records = [records[place] for place in distinct]
     # Predictions come from bundles only; this one never leaves the function.
     trial = replace(bundle, int8_model=model)
-    exact, coarse = Predictor(trial), Predictor(trial, precision="int8")
+    exact, coarse = Predictor(trial), Predictor(trial, precision="int8", changed=True)
     first = _predict(exact, records, reader, progress, "Predicting with float32")
     second = _predict(coarse, records, reader, progress, "Predicting with INT8")
     labels = labels_of(records, bundle.info.classes)
