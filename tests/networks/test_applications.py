@@ -328,7 +328,8 @@ def test_int8_copies_are_accepted_in_bundles(name: str, tmp_path: Path) -> None:
 
 
 def _assert_accepted(model: bytes, entry: NetworkEntry) -> None:
-    preprocess = _fitted(np.zeros((4, 4, 3), np.uint8), entry, entry.smallest)
+    pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    preprocess = _fitted(pixels, entry, entry.smallest)
     info = bundle_info(preprocess, classes=("a", "b", "c"))
     check_model(model, info, where=Path("model.onnx"))
 

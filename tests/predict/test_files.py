@@ -268,11 +268,9 @@ def test_one_donor_in_two_spellings_is_one_level(
 
 
 def test_files_that_are_no_images_are_counted(bundle: Bundle, images: Path, tmp_path: Path) -> None:
-    (images / "phone.webp").write_bytes(b"RIFF\0\0\0\0WEBP")
+    (images / "phone.mov").write_bytes(b"RIFF\0\0\0\0AVI LIST")
     summary = predict_files(bundle, [images], tmp_path / "out.csv", options=plain())
-    assert summary.notes == (
-        "1 file left out (this is a WebP picture, or film or sound): phone.webp",
-    )
+    assert summary.notes == ("1 file left out (this is an AVI or WAV file): phone.mov",)
 
 
 @pytest.mark.parametrize("separator", ["/", "\\"])
