@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 _DATA = "ACTINSCOPE_SHARED_DATA"
 
@@ -17,6 +18,10 @@ _DATA = "ACTINSCOPE_SHARED_DATA"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+# No test measures time: an example may take long on a machine that is busy.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # A worker keeps to one processor: the thread pools of two workers on two would wait for each other.
 _worker = os.environ.get("PYTEST_XDIST_WORKER")

@@ -256,7 +256,7 @@ def _studies(draw: st.DrawFn):
     return labels, raw / raw.sum(axis=1, keepdims=True), draw(st.none() | names)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(_studies())
 def test_any_study_gives_figures_within_bounds(study) -> None:
     labels, probabilities, groups = study

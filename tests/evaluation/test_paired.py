@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
@@ -31,7 +31,6 @@ def test_exact_mcnemar_by_hand(only_first: int, only_second: int, p: float) -> N
     assert exact_mcnemar(only_first, only_second) == pytest.approx(p)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 300), st.integers(0, 300))
 def test_exact_mcnemar_is_the_binomial_test(only_first: int, only_second: int) -> None:
     both = only_first + only_second
@@ -54,7 +53,6 @@ def test_without_any_difference_there_is_still_an_interval() -> None:
     assert (estimate.low, estimate.high) == pytest.approx((-1.959964 / 64, 1.959964 / 64))
 
 
-@settings(deadline=None)
 @given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 30))
 def test_agresti_min_holds_the_value(worse: int, better: int, same: int) -> None:
     n = worse + better + same

@@ -146,7 +146,7 @@ STARTS = [
 ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @example(suffix=".jpg", start=b"\xff\xd8\xff", rest=b"\xd9")  # an end without a picture
 @given(
     suffix=st.sampled_from(sorted(IMAGE_SUFFIXES)),
@@ -161,7 +161,7 @@ def test_random_bytes_raise_only_image_errors(folder, suffix, start, rest):
     assert caught.value.remedy
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     array=st.sampled_from(["uint8", "uint16", "uint32", "int16", "float32"]).flatmap(
         lambda kind: st.tuples(

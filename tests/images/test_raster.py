@@ -33,7 +33,7 @@ def put(folder: Path, name: str, content: bytes) -> Path:
     return path
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     array=hnp.arrays(
         st.sampled_from([np.uint8, np.uint16]),
@@ -269,7 +269,7 @@ def test_bitmaps_that_pillow_would_misread_are_refused(tmp_path):
             read_image(put(tmp_path, f"{name}.bmp", content))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     array=hnp.arrays(
         st.one_of(

@@ -227,7 +227,7 @@ def test_a_missing_file_is_unavailable(tmp_path: Path) -> None:
         read_torch_state(tmp_path / "none.pth")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(position=st.integers(0, len(GOOD) - 1), value=st.integers(0, 255))
 def test_a_changed_byte_gives_an_error_or_tensors(
     tmp_path_factory: pytest.TempPathFactory, position: int, value: int
@@ -241,7 +241,7 @@ def test_a_changed_byte_gives_an_error_or_tensors(
     assert all(isinstance(tensor, np.ndarray) for tensor in read.values())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=300))
 def test_wild_bytes_are_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     start = io.BytesIO()

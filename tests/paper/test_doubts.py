@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actinscope.evaluation import Estimate
@@ -71,7 +71,6 @@ def test_sizes_of_the_odd_accuracy() -> None:
     assert 54 not in sizes
 
 
-@settings(deadline=None)  # the first call imports what it needs
 @given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_a_share_fits_its_own_size(pair: tuple[int, int]) -> None:
     k, n = pair

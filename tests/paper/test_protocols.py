@@ -150,7 +150,7 @@ images = hnp.arrays(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(images, st.integers(0, 2**32))
 def test_a_variant_keeps_type_shape_and_range(pixels: np.ndarray, seed: int) -> None:
     image = Image(Path("x"), pixels, ("a",) * len(pixels), None, False, (0, 255))

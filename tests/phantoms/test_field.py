@@ -47,7 +47,7 @@ def test_pixels_look_like_camera_counts(phenotype: str, difficulty: float) -> No
     assert (field.pixels == 65535).mean() < 0.01
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     phenotype=st.sampled_from(PHENOTYPES),
     seed=st.integers(0, 2**32),

@@ -141,7 +141,7 @@ def test_flips_with_a_move_equal_flips_after_the_move():
 
 
 @given(seed=st.integers(0, 2**32), planes=st.integers(1, 6))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_no_augmentation_returns_the_same_image(seed, planes):
     rng = np.random.default_rng(seed)
     scaled = rng.random((12, 17, planes), dtype=np.float32)
@@ -171,7 +171,7 @@ STRONG = AugmentSettings(
     planes=st.integers(1, 6),
     fill=st.sampled_from(["nearest", "reflect", "wrap", "constant"]),
 )
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_the_strongest_augmentation_stays_in_range(seed, height, width, planes, fill):
     rng = np.random.default_rng(seed)
     scaled = rng.random((height, width, planes), dtype=np.float32)

@@ -442,7 +442,7 @@ def wild_images(draw):
     return image(pixels, (0.0, top), colour=shape[0] == 3 and draw(st.booleans()))
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(
     shown=wild_images(),
     policy=st.sampled_from(["auto", "percentile", "per_image", "fixed"]),

@@ -73,7 +73,7 @@ def test_padding_keeps_the_shape_and_fills_with_the_low_value():
     assert fit_to_square(np.ones((20, 40), dtype=np.float32), 80, "stretch").min() > 0.999
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     height=st.integers(1, 300),
     width=st.integers(1, 300),

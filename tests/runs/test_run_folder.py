@@ -147,7 +147,6 @@ def test_broken_metrics_are_refused(run: Path, text: str, message: str) -> None:
 
 @settings(
     max_examples=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(

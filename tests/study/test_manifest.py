@@ -323,9 +323,7 @@ _wild_csv = st.one_of(
 )
 
 
-@settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=_wild_csv)
 def test_any_bytes_give_a_manifest_or_an_error_of_ours(data: Path, content: bytes) -> None:
     try:

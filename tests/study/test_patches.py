@@ -68,7 +68,7 @@ def test_background_holds_no_object_pixel(listed: Path) -> None:
         assert (brightest > 1000) == (record.label == "cell"), record
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(1, 12), st.integers(0, 30), st.floats(0, 0.6), st.integers(0, 1000), st.booleans()
 )

@@ -239,7 +239,7 @@ def wild_studies(draw: st.DrawFn) -> Manifest:
     return study(rows, grouped=draw(st.booleans()), hashes=hashes)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(manifest=wild_studies(), seed=st.integers(0, 2**31), data=st.data())
 def test_whatever_the_study_the_split_keeps_its_promises(
     manifest: Manifest, seed: int, data: st.DataObject
@@ -258,7 +258,7 @@ def test_whatever_the_study_the_split_keeps_its_promises(
     assert parts_of(again) == parts_of(result)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(manifest=wild_studies(), seed=st.integers(0, 2**31), folds=st.integers(3, 6))
 def test_whatever_the_study_every_record_is_tested_once(
     manifest: Manifest, seed: int, folds: int

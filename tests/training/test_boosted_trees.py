@@ -109,7 +109,7 @@ def test_thresholds_move_to_the_middle_of_the_gap() -> None:
         assert forest.centred(Gaps(features)).trees[0].threshold[0] == expected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=20),
     st.floats(-1e6, 1e6, width=32),

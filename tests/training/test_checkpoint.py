@@ -146,7 +146,7 @@ def test_pickle_is_never_opened(name: str, tmp_path: Path) -> None:
     assert not (tmp_path / "sprung").exists()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(place=st.floats(0, 1, exclude_max=True), change=st.integers(0, 255))
 def test_cut_short_or_altered_it_is_refused_or_unharmed(
     place: float, change: int, tmp_path_factory: pytest.TempPathFactory

@@ -261,7 +261,7 @@ trainings = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(augmentation=augmentations, training=trainings)
 def test_the_text_follows_the_recipe(
     augmentation: dict[str, Any], training: dict[str, Any]
