@@ -48,7 +48,7 @@ SHARED: dict[str, set[str]] = {
     "names": set(),
     "options": set(),
     "requests": {"names", "options", "images", "training"},
-    "workbook": set(),
+    "workbook": {"errors"},
     "tables": {"errors", "workbook"},
     "files": {"errors", "workbook"},
     "progress": {"errors"},

@@ -8,6 +8,7 @@ import re
 import zipfile
 from collections.abc import Sequence
 from datetime import datetime, time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,9 @@ from hypothesis import strategies as st
 from openpyxl import Workbook
 from openpyxl.xml.constants import SHEET_MAIN_NS
 
-from actinscope.workbook import NotATable, workbook_bytes, workbook_rows
+from actinscope.errors import ManifestError
+from actinscope.workbook import workbook_bytes
+from actinscope.workbook import workbook_rows as rows_in_file
 
 # A workbook has other control characters only as _x0012_, which is also in names of tiles.
 _TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from("\t\n\r"))
@@ -30,6 +33,10 @@ def changed(data: bytes, part: str, old: str, new: str) -> bytes:
             assert name != part or old in text
             after.writestr(name, text.replace(old, new) if name == part else text)
     return stream.getvalue()
+
+
+def workbook_rows(data: bytes) -> list[tuple[int, list[str]]]:
+    return rows_in_file(data, Path("t.xlsx"))
 
 
 def made(*sheets: Sequence[Sequence[object]]) -> bytes:
@@ -116,7 +123,7 @@ def test_a_formula_may_give_an_empty_text_but_must_be_computed() -> None:
     data = made([["a", '=IF(1,"")', "b"]])
     computed = changed(data, _SHEET, '<c r="B1"><f>', '<c r="B1" t="str"><f>')
     assert workbook_rows(computed) == [(1, ["a", "", "b"])]
-    with pytest.raises(NotATable, match="the cell B1 holds a formula that was never computed"):
+    with pytest.raises(ManifestError, match="the cell B1 holds a formula that was never computed"):
         workbook_rows(data)
 
 
@@ -148,7 +155,7 @@ BOMB = (
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_said(data: bytes, message: str) -> None:
-    with pytest.raises(NotATable, match=message):
+    with pytest.raises(ManifestError, match=message):
         workbook_rows(data)
 
 
@@ -158,13 +165,13 @@ def test_a_small_file_that_asks_for_any_amount_of_memory_is_refused(
 ) -> None:
     monkeypatch.setattr("actinscope.workbook._MOST_CELLS", 100_000)
     far = made([["a"]] * 7)
-    with pytest.raises(NotATable, match="too large to be read"):
+    with pytest.raises(ManifestError, match="too large to be read"):
         workbook_rows(changed(far, _SHEET, *cell))
 
 
 def test_several_filled_sheets_are_refused_and_empty_ones_passed_over() -> None:
     assert workbook_rows(made([[" "]], [["a"], ["b"]], [])) == [(1, ["a"]), (2, ["b"])]
-    with pytest.raises(NotATable, match="2 sheets of this workbook hold something"):
+    with pytest.raises(ManifestError, match="2 sheets of the workbook hold something"):
         workbook_rows(made([["a"]], [], [["b"]]))
 
 
@@ -175,5 +182,5 @@ def test_damage_never_raises_anything_else(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 4))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     cut = data.draw(st.integers(1, len(whole)))
-    with contextlib.suppress(NotATable):
+    with contextlib.suppress(ManifestError):
         workbook_rows(bytes(whole[:cut]))

@@ -12,7 +12,10 @@ import warnings
 import zipfile
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
+
+from actinscope.errors import ManifestError
 
 #: Rows of a sheet, the header included.
 MOST_ROWS = 1_048_576
@@ -25,14 +28,6 @@ _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(?:\.([0-9]*[0-9]))?")
 _NOT_XML = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 #: Not all are read back: openpyxl does not tell a sign from a name such as tile_x0012_.tif.
 _ESCAPED = re.compile("_x(000D|005F)_")
-
-
-class NotATable(Exception):
-    """What is wrong with a workbook, and what to do; for the reader to say with its name."""
-
-    def __init__(self, what: str, remedy: str) -> None:
-        super().__init__(what)
-        self.remedy = remedy
 
 
 def workbook_bytes(rows: Sequence[Sequence[str]]) -> bytes:
@@ -93,39 +88,45 @@ def _all_plain_numbers(cells: Iterable[str]) -> bool:
     return len(set(map(len, decimals))) == 1 or not any(one.endswith("0") for one in decimals)
 
 
-def workbook_rows(data: bytes) -> list[tuple[int, list[str]]]:
+def workbook_rows(data: bytes, where: Path) -> list[tuple[int, list[str]]]:
     """Row number and cells, as text, of every row of the only sheet that holds something.
 
     Dates become ``2024-05-01``, numbers at most 15 digits as a spreadsheet shows them.
 
+    Args:
+        data: what the file holds.
+        where: the file, for what is said of it.
+
     Raises:
-        NotATable: no such workbook, damaged, several filled sheets, or formulas without a result.
+        ManifestError: no workbook, damaged, several filled sheets, or formulas without a result.
     """
     formulas: set[tuple[str, int, int]] = set()
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of openpyxl, about charts and colours
-            _require(sum(part.file_size for part in archive.infolist()) <= _MOST_INFLATED)
-            filled = _filled_sheets(data, formulas, results=False)
+            _require(sum(part.file_size for part in archive.infolist()) <= _MOST_INFLATED, where)
+            filled = _filled_sheets(data, where, formulas, results=False)
             if formulas:
-                filled = _filled_sheets(data, formulas, results=True)
-    except NotATable:
+                filled = _filled_sheets(data, where, formulas, results=True)
+    except ManifestError:
         raise
     except Exception as error:  # zlib, struct, XML and Unicode each have their own
-        raise NotATable(
-            f"this is no workbook of Excel, or it is damaged ({error})",
-            "Save the table again as .xlsx or as 'CSV UTF-8'",
+        raise ManifestError(
+            f"is no workbook of Excel, or it is damaged ({error})",
+            where=where,
+            remedy="Save the table again as .xlsx or as 'CSV UTF-8'",
         ) from error
     if len(filled) > 1:
-        raise NotATable(
-            f"{len(filled)} sheets of this workbook hold something",
-            "Keep the sheet with the table and delete the others",
+        raise ManifestError(
+            f"{len(filled)} sheets of the workbook hold something",
+            where=where,
+            remedy="Keep the sheet with the table and delete the others",
         )
     return filled[0] if filled else []
 
 
 def _filled_sheets(
-    data: bytes, formulas: set[tuple[str, int, int]], *, results: bool
+    data: bytes, where: Path, formulas: set[tuple[str, int, int]], *, results: bool
 ) -> list[list[tuple[int, list[str]]]]:
     """The filled rows of each sheet that has any.
 
@@ -139,16 +140,17 @@ def _filled_sheets(
         rows = []
         for number, row in enumerate(sheet.iter_rows(), start=1):
             places += 1 + len(row)
-            _require(places <= _MOST_CELLS)
+            _require(places <= _MOST_CELLS, where)
             for place, cell in enumerate(row):
                 at = (sheet.title, number, place)
                 if cell.data_type == "f":
                     formulas.add(at)
                 # The result "" is of type "str".
                 elif cell.value is None and cell.data_type == "n" and at in formulas:
-                    raise NotATable(
+                    raise ManifestError(
                         f"the cell {cell.coordinate} holds a formula that was never computed",
-                        "Open the workbook in a spreadsheet and save it again",
+                        where=where,
+                        remedy="Open the workbook in a spreadsheet and save it again",
                     )
             cells = [_text(cell.value) for cell in row]
             if any(map(str.strip, cells)):
@@ -158,9 +160,9 @@ def _filled_sheets(
     return filled
 
 
-def _require(is_small: bool) -> None:
+def _require(is_small: bool, where: Path) -> None:
     if not is_small:
-        raise NotATable("this workbook is too large to be read", "Save the table as 'CSV UTF-8'")
+        raise ManifestError("is too large to be read", where=where, remedy="Save it as 'CSV UTF-8'")
 
 
 def _text(value: object) -> str:
