@@ -48,7 +48,7 @@ SHARED: dict[str, set[str]] = {
     "names": set(),
     "options": set(),
     "requests": {"names", "options", "images", "training"},
-    "workbook": set(),
+    "workbook": {"errors"},
     "tables": {"errors", "workbook"},
     "files": {"errors", "workbook"},
     "progress": {"errors"},
@@ -69,6 +69,7 @@ ONLY_IN = {
     "xgboost": ("training/boosted_trees.py",),
     "tifffile": ("images/", "phantoms/", "paper/copies.py"),
     "rich": ("cli/",),
+    "openpyxl": ("workbook.py",),
     "optuna": ("training/search.py",),
     "umap": ("explain/embedding_map.py",),
     "urllib": ("networks/download.py",),
@@ -78,6 +79,7 @@ FORBIDDEN_IMPORTS = {"pickle", "marshal", "shelve", "dill", "joblib", "socket", 
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "os.system", "os.popen", "__import__"}
 HEAVY = (
     "keras", "tensorflow", "matplotlib", "jinja2", "sklearn", "scipy", "openvino", "cv2", "optuna",
+    "openpyxl",
 )  # fmt: skip
 LONGEST = 600
 

@@ -35,7 +35,7 @@ def test_a_workbook_is_known_by_its_content(tmp_path: Path) -> None:
         ("path,label\nZähler.tif,a\n".encode("cp1252"), r"line 2 is not UTF-8.*as \.xlsx, or as"),
         ("path,label\na,b\n".encode("utf-16-le"), r"is not a table in text.*as \.xlsx, or as"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "old Excel .*or one with a password"),
-        (b"PK\x03\x04" + bytes(50), "this workbook is damaged"),
+        (b"PK\x03\x04" + bytes(50), "no workbook of Excel, or it is damaged"),
     ],
 )
 def test_what_is_no_such_table_is_called_by_its_name(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actinscope.errors import ManifestError
-from actinscope.workbook import NotATable, workbook_rows
+from actinscope.workbook import workbook_rows
 
 _DELIMITERS = (",", ";", "\t")
 _LARGEST = 1 << 30  # bytes; ten million rows
@@ -58,10 +58,7 @@ def read_cells(path: Path, known: Collection[str]) -> Cells:
     """
     data = _read(path)
     if data.startswith(_ARCHIVE):
-        try:
-            return Cells(path, "", tuple(workbook_rows(data)))
-        except NotATable as error:
-            raise ManifestError(str(error), where=path, remedy=error.remedy) from error
+        return Cells(path, "", tuple(workbook_rows(data, path)))
     text = _decoded(data, path)
     first, _, rest = text.partition("\n")
     offset = 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -158,16 +160,16 @@ def test_cellprofiler_with_the_same_file_names_in_several_folders(tmp_path):
         "D:/exp/plate1/f.tif": (CellObject("1", 4, 3, 0, 0),),
         "D:/exp/plate2/f.tif": (CellObject("1", 6, 5, 0, 0),),
     }
-    assert name_in_table(found, [tmp_path / "plate2/f.tif"], ["f.tif"]) == "D:/exp/plate2/f.tif"
+    assert name_in_table(found, tmp_path / "plate2/f.tif", [Path("f.tif")]) == "D:/exp/plate2/f.tif"
     with pytest.raises(ManifestError, match=r"several images called f\.tif, and no folder of them"):
-        name_in_table(found, [tmp_path / "images/f.tif"], ["f.tif"])
-    assert name_in_table(found, [tmp_path / "plate2/g.tif"], ["g.tif"]) is None
+        name_in_table(found, tmp_path / "images/f.tif", [Path("f.tif")])
+    assert name_in_table(found, tmp_path / "plate2/g.tif", [Path("g.tif")]) is None
 
 
 def test_a_path_that_somebody_wrote_is_the_end_of_the_files_path(tmp_path):
     found = objects_from_table(table(tmp_path, "path,y,x\na\\f.tif,1,2\nb/f.tif,3,4\n"))
-    assert name_in_table(found, [tmp_path / "study/a/f.tif"], ["f.tif"]) == "a/f.tif"
-    assert name_in_table(found, [tmp_path / "study/c/f.tif"], ["f.tif"]) is None
+    assert name_in_table(found, tmp_path / "study/a/f.tif", [Path("f.tif")]) == "a/f.tif"
+    assert name_in_table(found, tmp_path / "study/c/f.tif", [Path("f.tif")]) is None
 
 
 def test_two_images_of_one_name_without_their_folders_are_refused(tmp_path):

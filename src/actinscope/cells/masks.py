@@ -56,19 +56,20 @@ def read_cell_mask(path: Path) -> CellMask:
         ImageUnreadable: the sizes of its objects are out of any proportion: one spans the field,
             or most of them lie in several places of it.
     """
+    from skimage.measure import label
+
     path = Path(path)
     labels = read_label_mask(path)
-    values = np.unique(labels)
-    values = values[values != 0]
-    if not len(values):
-        return CellMask(labels, (), by_parts=False, specks=0, torn=0)
-    pieces = _pieces(labels, values)
+    # Values may be larger than what skimage takes: places in the sorted list are not.
+    dense = np.unique(np.append(labels.dtype.type(0), labels), return_inverse=True)[1]
+    dense = dense[1:].reshape(labels.shape)
+    pieces: NDArray[np.int64] = label(dense, connectivity=2)
     count = int(pieces.max())
-    by_parts, specks = len(values) == 1 and count > 1, 0
+    by_parts, specks = dense.max() == 1 and count > 1, 0
     if by_parts:
         labels, specks = _without_specks(pieces)
     objects = objects_from_mask(labels)
-    torn = 0 if by_parts else _torn(labels, pieces)
+    torn = 0 if by_parts else _torn(dense, pieces)
     if len(objects) > 1 and 2 * torn > len(objects):
         raise ImageUnreadable(
             f"the numbers of the mask are no cells: {torn} of its {len(objects)} values lie in "
@@ -78,17 +79,7 @@ def read_cell_mask(path: Path) -> CellMask:
         )
     for one in objects:
         _refuse_background(one, labels, alone=len(objects) == 1, where=path)
-    return CellMask(labels, objects, by_parts, specks, torn)
-
-
-def _pieces(labels: NDArray[Any], values: NDArray[Any]) -> NDArray[np.int64]:
-    """(Y, X) with a number for each connected piece of one of ``values``."""
-    from skimage.measure import label
-
-    # Values may be larger than what skimage takes: places in the sorted list are not.
-    dense = np.searchsorted(np.append(np.zeros(1, values.dtype), values), labels)
-    found: NDArray[np.int64] = label(dense, background=0, connectivity=2)
-    return found
+    return CellMask(labels, objects, bool(by_parts), specks, torn)
 
 
 def _without_specks(pieces: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
@@ -97,26 +88,23 @@ def _without_specks(pieces: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
     A usual piece is the one that the middle pixel lies in when all are sorted by size: dirt has
     many pieces and few pixels.
     """
-    areas = np.bincount(pieces.ravel())[1:]
+    areas = np.bincount(pieces.ravel())
+    areas[0] = 0
     ordered = np.sort(areas)
     usual = ordered[np.searchsorted(np.cumsum(ordered), ordered.sum() / 2)]
     kept = areas >= _SPECK * usual
-    numbers = np.zeros(len(areas) + 1, np.int64)
-    numbers[1:][kept] = np.arange(1, int(kept.sum()) + 1)
-    return numbers[pieces], int((~kept).sum())
+    return (np.cumsum(kept) * kept)[pieces], len(kept) - 1 - int(kept.sum())
 
 
-def _torn(labels: NDArray[Any], pieces: NDArray[np.int64]) -> int:
+def _torn(dense: NDArray[np.int64], pieces: NDArray[np.int64]) -> int:
     """How many values lie in several pieces of like size."""
-    inside = pieces > 0
-    sizes = np.bincount(pieces[inside])[1:]
-    owners = np.zeros(len(sizes), labels.dtype)
-    owners[pieces[inside] - 1] = labels[inside]
+    sizes = np.bincount(pieces.ravel())
+    owners = np.zeros_like(sizes)
+    owners[pieces] = dense
     order = np.lexsort((-sizes, owners))  # the pieces of a value together, the largest first
     owners, sizes = owners[order], sizes[order]
     is_first = np.append(True, owners[1:] != owners[:-1])
-    is_second = np.append(False, is_first[:-1]) & ~is_first
-    seconds = np.flatnonzero(is_second)
+    seconds = np.flatnonzero(is_first[:-1] & ~is_first[1:]) + 1
     return int(np.sum(sizes[seconds] >= _LIKE_SIZE * sizes[seconds - 1]))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.errors import ImageUnreadable, ManifestError
+from actinscope.images import also_called
 from actinscope.tables import number_reader, read_cells
 
 
@@ -146,23 +147,22 @@ def objects_from_table(path: Path) -> dict[str, tuple[CellObject, ...]]:
     return {name: tuple(objects.values()) for name, objects in found.items()}
 
 
-def name_in_table(
-    table: Mapping[str, object], paths: Sequence[Path], names: Sequence[str]
-) -> str | None:
+def name_in_table(table: Mapping[str, object], path: Path, written: Sequence[Path]) -> str | None:
     """Under which name a table of objects has a file; None where it does not name it.
 
     Args:
         table: what :func:`objects_from_table` gave.
-        paths: the file, or those that one image is joined from.
-        names: under which it may be written, the best first.
+        path: the file, or the name of one that is joined from several.
+        written: how it may be written, the best first.
 
     Raises:
         ManifestError: several names could be this file.
     """
-    exact = next((name for name in names if name in table), None)
-    if exact is not None:
-        return exact
-    return next(filter(None, (_by_folders(table, path) for path in paths)), None)
+    called = [one for way in written for one in also_called(way)]
+    names = (*(one.as_posix() for one in called), *(one.name for one in called))
+    exact = (name for name in names if name in table)
+    by_folders = filter(None, (_by_folders(table, one) for one in also_called(path)))
+    return next(exact, None) or next(by_folders, None)
 
 
 def _by_folders(table: Mapping[str, object], path: Path) -> str | None:

@@ -194,14 +194,9 @@ def tasks_from_table(sources: Sequence[Source], table: Path, *, crop_size: int) 
     by_name = objects_from_table(Path(table))
     found: list[str | ActinscopeError | None] = []
     for source in sources:
-        called = also_called(source.relative)
-        names = (
-            source.name,
-            *(path.as_posix() for path in called),
-            *(path.name for path in called),
-        )
+        written = (Path(source.name), source.relative)
         try:
-            found.append(name_in_table(by_name, also_called(source.path), names))
+            found.append(name_in_table(by_name, source.path, written))
         except ManifestError as error:
             found.append(error)
     tasks: list[Task] = []

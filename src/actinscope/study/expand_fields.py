@@ -19,7 +19,7 @@ from actinscope.cells import (
     read_cell_mask,
 )
 from actinscope.errors import ImageError, ManifestError, SettingsError, StudyError
-from actinscope.images import ReadOptions, Region, also_called, image_shape
+from actinscope.images import ReadOptions, Region, image_shape
 from actinscope.study.records import Record, forbidden_characters, tidy
 from actinscope.study.table import Row, Table
 from actinscope.wording import enumerate_some
@@ -242,9 +242,7 @@ def _table_objects(crop_size: int | None) -> Callable[[ManifestRow], tuple[CellO
         if listed not in tables:
             tables[listed] = objects_from_table(listed)
         by_file = tables[listed]
-        called = [Path(image.name), *also_called(image.path)]
-        names = [*(path.as_posix() for path in called), *(path.name for path in called)]
-        name = name_in_table(by_file, called[1:], names)
+        name = name_in_table(by_file, image.path, (Path(image.name), image.path))
         if name is None:
             raise ManifestError(
                 f"the table has no objects of {image.path.name}; "
