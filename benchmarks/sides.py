@@ -61,6 +61,7 @@ def train_actinscope(
             *(sys.executable, "-m", "actinscope.cli.main", "train", str(data_folder(data))),
             *("--manifest", str(folder / "manifest.csv"), "--group", DATA_SETS[data]),
             *("--recipe", str(file), "--seed", str(seed), "-o", str(output), *options),
+            *("--folds", "1", "--debug"),  # --debug prints every epoch
         ]
     )
     epochs = [

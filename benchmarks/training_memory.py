@@ -56,7 +56,7 @@ def _train(folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
         [
             *(sys.executable, "-m", "actinscope.cli.main", "train", str(folder / "images")),
             *("--group", "none", "--network", arguments.network, "--recipe", str(recipe)),
-            *("-o", str(folder / "run"), "--quiet"),
+            *("--folds", "1", "-o", str(folder / "run"), "--quiet"),
         ],
         stdout=subprocess.DEVNULL,
     )

@@ -21,6 +21,9 @@ class Progress(Protocol):
     def say(self, message: str) -> None:
         """A line that stays on the screen."""
 
+    def detail(self, message: str) -> None:
+        """A line for those who follow closely, such as the losses of an epoch."""
+
 
 class Silent:
     """A progress that nobody watches."""
@@ -32,6 +35,9 @@ class Silent:
         """Ignore."""
 
     def say(self, message: str) -> None:
+        """Ignore."""
+
+    def detail(self, message: str) -> None:
         """Ignore."""
 
 

@@ -299,7 +299,7 @@ class Interrupted(Silent):
         self._line = line
         self._met = 0
 
-    def say(self, line: str) -> None:
+    def detail(self, line: str) -> None:
         self._met += line.startswith(self._line)
         if self._met == 2:
             raise KeyboardInterrupt

@@ -45,7 +45,7 @@ def carry_out(command: Command, given: Given, command_line: str) -> int:
     if command.quick:
         outcome = work(request)
     else:
-        with TerminalProgress(quiet="quiet" in given) as progress:
+        with TerminalProgress(quiet="quiet" in given, debug="debug" in given) as progress:
             outcome = work(request, progress)
     try:
         code = command.show(outcome)

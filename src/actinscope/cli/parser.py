@@ -171,7 +171,11 @@ def _add_command(commands: Any, name: str, command: Command) -> None:
             sections[option.section] = parser.add_argument_group(option.section)
         _add_option(sections[option.section], option, slot)
     switch: dict[str, Any] = {"action": "store_true", "default": argparse.SUPPRESS}
-    parser.add_argument("--debug", help="show where an error was raised", **switch)
+    parser.add_argument(
+        "--debug",
+        help="show epochs, lines of libraries, and where an error was raised",
+        **switch,
+    )
     if not command.quick:
         parser.add_argument("--quiet", help="print no progress", **switch)
 

@@ -19,8 +19,9 @@ _LOG_SECONDS = 30.0
 class TerminalProgress:
     """A :class:`actinscope.progress.Progress` that people watch. Use as a context manager."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, debug: bool = False) -> None:
         self._quiet = quiet
+        self._debug = debug
         self._live = sys.stderr.isatty() and not quiet
         self._bar: RichProgress | None = None
         self._console: Console | None = None
@@ -74,6 +75,11 @@ class TerminalProgress:
             self._console.print(message, markup=False, highlight=False, soft_wrap=True)
         else:
             _print(message)
+
+    def detail(self, message: str) -> None:
+        """Print a line that few want to see, with --debug."""
+        if self._debug:
+            self.say(message)
 
     def _left(self) -> str:
         if not self._done:

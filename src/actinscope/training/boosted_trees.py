@@ -170,7 +170,7 @@ def _boost(
         progress.advance(1, f"validation loss {row['validation_loss']:.4f}")
         if settings.patience and len(history) - 1 - best >= settings.patience:
             break
-    progress.say(
+    progress.detail(
         f"{len(history)} rounds; the best validation loss, {history[best]['validation_loss']:.4f} "
         f"(accuracy {history[best]['validation_accuracy']:.3f}), was after round {best + 1}"
     )

@@ -180,7 +180,7 @@ def _report_last_layer(setup: TrainingSetup, recipe: Recipe, progress: Progress)
     well calibrated start often has the lower loss, and was the worse on test images.
     """
     found = setup.validate(recipe.training.label_smoothing)
-    progress.say(
+    progress.detail(
         f"last layer fitted  validation loss {found.loss:.4f}  "
         f"validation accuracy {found.accuracy:.3f}"
     )
@@ -226,7 +226,7 @@ def run_epochs(
         if is_best:
             state.best_epoch = len(history)
         go_on = after_epoch(EpochEnd(row, is_best, found.log_losses))
-        progress.say(_line(row, settings.epochs))
+        progress.detail(_line(row, settings.epochs))
         if not go_on:
             return
 

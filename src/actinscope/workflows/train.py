@@ -296,7 +296,7 @@ def _calibrate(
     bundle = store_reliability(trained.bundle, reliability, references)
     rules = DecisionRules(reliability, references)
     for note in rules.notes:
-        progress.say(f"note: {note}")
+        progress.detail(f"note: {note}")
     return answers, bundle, rules
 
 
@@ -361,7 +361,7 @@ def _announce(prepared: PreparedStudy, progress: Progress) -> None:
         progress.say(f"left out: {name}: {message}")
     for note in (*prepared.split.notes, *prepared.reading):
         progress.say(f"note: {note}")
-    progress.say(prepared.preprocess.description)
+    progress.detail(prepared.preprocess.description)
 
 
 def _fit_network(

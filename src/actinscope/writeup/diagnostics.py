@@ -81,8 +81,19 @@ def diagnostics_of(result: StudyResult) -> Diagnostics:
     audited, outcome = result.audited, result.outcome
     unanswerable = sentence_of(audited.findings) if audited else ""
     if isinstance(outcome, FoldsResult):
-        audit = _audit_of_folds(audited, outcome) if audited else None
-        return Diagnostics(audit=audit, unanswerable=unanswerable)
+        if audited is None:
+            return Diagnostics()
+        # Controls are made in one fold alone, so these are all that limits the result.
+        doubts = (one for one in audited.findings if one.severity != "info")
+        return Diagnostics(
+            audit=_audit_of_folds(audited, outcome),
+            unanswerable=unanswerable,
+            warnings=tuple(
+                f"{one.title}."
+                for one in doubts
+                if not one.unanswerable and one.kind != "no group"  # said in its own words
+            ),
+        )
     test, controls, explanation = outcome.evaluated[TEST], outcome.controls, outcome.explanation
     return Diagnostics(
         controls=controls,
