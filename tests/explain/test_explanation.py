@@ -135,8 +135,8 @@ def test_the_same_seed_gives_the_same_explanation(
     saliency: SaliencySource, found: Explanation
 ) -> None:
     again = explain(saliency, seed=0, progress=Silent())
-    assert again.attention == found.attention
-    assert again.sanity == found.sanity
+    assert repr(again.attention) == repr(found.attention)  # may hold NaN, which equals nothing
+    assert repr(again.sanity) == repr(found.sanity)
     assert again.prototypes == found.prototypes
     assert np.array_equal(again.shares, found.shares, equal_nan=True)
 

@@ -20,10 +20,11 @@ from actinscope.bundle.output import CLASS_MAPS, EARLY_FEATURES, EMBEDDING, INPU
 _WRONG = "this is no network as actinscope writes it"
 #: What exports of all networks of the registry consist of, INT8 too.
 _OPERATORS = frozenset((
-    "Add", "AveragePool", "Clip", "Concat", "Conv", "DequantizeLinear", "Erf", "Flatten", "Gemm",
-    "GlobalAveragePool", "MatMul", "MaxPool", "Mul", "Neg", "Pad", "QuantizeLinear", "Reciprocal",
-    "ReduceMean", "Relu", "Reshape", "Sigmoid", "Slice", "Softmax", "Sqrt", "Squeeze", "Sub",
-    "Transpose",
+    "Add", "AveragePool", "Clip", "Concat", "Conv", "DequantizeLinear", "Div", "Erf", "Flatten",
+    "Gemm", "GlobalAveragePool", "HardSigmoid", "HardSwish", "Identity", "MatMul", "Max",
+    "MaxPool", "Min", "Mul", "Neg", "Pad", "QuantizeLinear", "Reciprocal", "ReduceMean", "Relu",
+    "Reshape", "Sigmoid", "Slice", "Softmax", "Sqrt", "Squeeze", "Sub", "Tanh", "Transpose",
+    "Unsqueeze",
 ))  # fmt: skip
 #: The values of their attributes; others can only be plain numbers.
 _VALUES: Mapping[str, range | tuple[bytes, ...]] = {
