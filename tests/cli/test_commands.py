@@ -117,7 +117,7 @@ def test_scan_takes_groups_from_folders(data: Path, tmp_path: Path, capsys: Show
     assert code == 0
     assert {row["plate"] for row in rows_of(target)} == {"plate1", "plate2"}
     shown = capsys.readouterr().out
-    assert "  knockout: 6 images in 2 of plate" in shown
+    assert "  knockout: 6 images in 2 plates" in shown
     assert "not ready for training: " in shown
     assert "every class needs at least 3 groups (plate)" in shown
 
@@ -166,7 +166,7 @@ def test_scan_of_a_csv_keeps_its_columns(data: Path, tmp_path: Path, capsys: Sho
     arguments = ["scan", str(data), "--manifest", str(table), "--group", "donor"]
     assert main([*arguments, "-o", str(target), "--quiet"]) == 0
     assert {row["donor"] for row in rows_of(target)} == {f"donor{i}" for i in range(4)}
-    assert "in 4 of donor" in capsys.readouterr().out
+    assert "in 4 donors" in capsys.readouterr().out
 
 
 def test_scan_names_bad_files_and_duplicates(data: Path, tmp_path: Path, capsys: Shown) -> None:
@@ -221,7 +221,7 @@ def test_predict_and_verify(bundle: Path, tmp_path: Path, capsys: Shown) -> None
     rows = rows_of(target)
     assert [Path(row["path"]).name for row in rows] == [f"{number}.tif" for number in range(5)]
     counts = [f"  {name}: {[row['predicted'] for row in rows].count(name)}" for name in CLASSES]
-    assert capsys.readouterr().out.splitlines()[:4] == [f"5 predicted, 0 not: {target}", *counts]
+    assert capsys.readouterr().out.splitlines()[:4] == [f"5 named, 0 not read: {target}", *counts]
     assert main(["bundle", "verify", str(bundle)]) == 0
     shown = capsys.readouterr()
     assert f"{bundle}: verified with " in shown.out
@@ -241,7 +241,7 @@ def test_a_batch_with_bad_files_ends_with_3_and_everything_else(
     assert [bool(row["predicted"]) for row in rows] == [True, False, True]
     assert "the file is empty" in rows[1]["error"]
     shown = capsys.readouterr()
-    assert "2 predicted, 1 not" in shown.out
+    assert "2 named, 1 not read" in shown.out
     assert "actinscope: not predicted: " in shown.err
     assert "1.tif: the file is empty" in shown.err
 

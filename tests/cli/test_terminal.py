@@ -109,7 +109,7 @@ def test_only_our_own_lines_come_to_the_screen(tmp_path: Path) -> None:
     drawn = rows(on_a_terminal(*train))
     assert foreign(drawn) == []
     assert drawn[0].startswith("Small CNN is trained from scratch")
-    bars = [row for row in drawn if " gone " in row]
+    bars = [row for row in drawn if " left " in row]
     assert any(row.startswith("Training") for row in bars)
     assert max(map(len, bars)) <= 80
 
@@ -117,7 +117,7 @@ def test_only_our_own_lines_come_to_the_screen(tmp_path: Path) -> None:
     predict = ("predict", run, images, "--quiet", "-o", tmp_path / "predictions.csv")
     drawn = rows(on_a_terminal(*predict))
     assert foreign(drawn) == []
-    assert any(row.startswith("24 predicted, 0 not") for row in drawn)
+    assert any(row.startswith("24 named, 0 unfamiliar") for row in drawn)
     done = shell("", *predict, "--debug")
     assert "PNG warning: iCCP" in done.stderr  # or else there was nothing to hide
 

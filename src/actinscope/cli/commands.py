@@ -93,7 +93,9 @@ def _predict(outcome: PredictOutcome) -> int:
     summary = outcome.summary
     for note in summary.notes:
         print(note, file=sys.stderr)
-    print(f"{summary.done} predicted, {summary.failed} not: {summary.output}")
+    unnamed = summary.counts.get("", 0)
+    without = f", {unnamed} unfamiliar and left unnamed" if "" in summary.counts else ""
+    print(f"{summary.done - unnamed} named{without}, {summary.failed} not read: {summary.output}")
     for line in _counted_classes(summary.counts):
         print(line)
     _lines(outcome.lines)
@@ -101,9 +103,10 @@ def _predict(outcome: PredictOutcome) -> int:
 
 
 def _counted_classes(counts: Mapping[str, int]) -> Iterator[str]:
-    """A line for each class, and one for the images that are named nothing."""
+    """A line for each class."""
     for name, count in counts.items():
-        yield f"  {name or 'unfamiliar, and not named'}: {count}"
+        if name:
+            yield f"  {name}: {count}"
 
 
 def _explain(outcome: ExplainOutcome) -> int:

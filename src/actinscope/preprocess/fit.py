@@ -127,7 +127,7 @@ def _checked_planes(image: Image, study: _Study, *, any_depth: bool) -> tuple[in
         raise StudyError(
             f"is {image.kind.depth} where images before it are {study.kind.depth}",
             where=image.path,
-            remedy="Use files of one bit depth, or set intensity to 'per_image'",
+            remedy="Use files of one bit depth, or train with --intensity per-image",
         )
     chosen = tuple(study.names[plane] for plane in study.planes)
     return planes_of(image, chosen, study.planes, channel_names=study.names)

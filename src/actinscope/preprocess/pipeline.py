@@ -169,7 +169,7 @@ class Preprocess(BaseModel):
             "so its brightness means something else",
             where=image.path,
             remedy="Use files as the microscope wrote them, of the same bit depth as the "
-            "training images, or train with intensity = 'per_image'",
+            "training images, or train with --intensity per-image",
         )
 
 

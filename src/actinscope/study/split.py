@@ -265,7 +265,7 @@ def folds_for_size(manifest: Manifest, *, test_share: float) -> tuple[int, str]:
     distinct = set(independent_images(manifest.records, manifest.group)[0])
     tested = {"images": round(test_share * len(distinct))}
     if manifest.group is not None:
-        tested["groups"] = round(test_share * len(sets.counts))
+        tested["groups"] = max(1, round(test_share * len(sets.counts)))
     few = [f"{tested[what]} {what}" for what in tested if tested[what] < _ENOUGH_TESTED[what]]
     given = any(record.part for record in manifest.records)
     folds = min(_USUAL_FOLDS, int((sets.counts > 0).sum(0).min())) if len(sets.counts) else 1

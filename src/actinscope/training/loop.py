@@ -270,7 +270,7 @@ def _train_epoch(
             seen += len(piece)
             loss, accuracy = (float(mean) for mean in totals / seen)
             _check_finite(loss, "loss", epoch)
-            note = f"epoch {epoch + 1}/{settings.epochs}  loss {loss:.3f}  accuracy {accuracy:.3f}"
+            note = f"epoch {epoch + 1}/{settings.epochs}, loss {loss:.2f}"
             progress.advance(len(piece), note)
     return loss, accuracy
 

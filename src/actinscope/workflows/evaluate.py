@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from actinscope.bundle import Bundle, load_bundle
 from actinscope.cells import CropReader
@@ -79,7 +80,8 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     known = training_provenance(bundle)
     manifest, seen = without_training_images(found.manifest, known)
     cost = (predictor.cost,) if predictor.cost else ()
-    remarks = (*cost, *note, *seen, *familiar_groups(manifest, known))
+    familiar = familiar_groups(manifest, known)
+    remarks = (*cost, *note, *seen, *familiar)
     copies = copy_notes(manifest.records, manifest.group)
     for text in (*copies, *remarks):
         progress.say(f"note: {text}")
@@ -95,7 +97,6 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     unlike = tuple(_unlike_training(bundle, result, reader))
     for text in unlike:
         progress.say(f"warning: {text}")
-    remarks += unlike
     levels = (
         with_familiar(one, known.units(one.rule.columns, [unit.name for unit in one.units]))
         for one in result.levels
@@ -112,10 +113,24 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     if len(bundle.networks) == 1:  # the members of an ensemble each look for themselves
         explained = explain(saliency, seed=request.seed, progress=progress)
     sentence = _write_report(
-        request, known, saliency, explained, group=manifest.group, notes=remarks, problems=problems
+        request,
+        known,
+        saliency,
+        explained,
+        group=manifest.group,
+        notes=_Notes(remarks, familiar, unlike),
+        problems=problems,
     )
     said = tuple(map(level_words, result.levels))
     return EvaluateOutcome(request.output, result.evaluation, sentence, problems, said)
+
+
+class _Notes(NamedTuple):
+    """What is said of the images: everything, and what limits the result."""
+
+    all: tuple[str, ...]
+    familiar: tuple[str, ...]
+    unlike: tuple[str, ...]
 
 
 def _unlike_training(
@@ -125,8 +140,14 @@ def _unlike_training(
     images = [reader.read(one.path, one.region) for one in result.records[::step]]
     unfamiliar = result.decisions.unfamiliar
     count = 0 if unfamiliar is None else int(unfamiliar.sum())
-    return unlike_training(
-        appearance_of(images), bundle.info.appearance, unfamiliar=count, total=len(result.records)
+    total = len(result.records)
+    if count:
+        yield (
+            f"{count} of {total} images are unfamiliar and have no class in predictions.csv; "
+            "the metrics count them by their most probable class"
+        )
+    yield from unlike_training(
+        appearance_of(images), bundle.info.appearance, unfamiliar=count, total=total
     )
 
 
@@ -137,7 +158,7 @@ def _write_report(
     explained: Explanation | None,
     *,
     group: str | None,
-    notes: tuple[str, ...],
+    notes: _Notes,
     problems: tuple[tuple[str, str], ...],
 ) -> str:
     """Write the report; returns the verdict's sentence."""
@@ -147,13 +168,16 @@ def _write_report(
         result.evaluation,
         Conditions(
             by_image=False,
-            held_out=known.complete,
+            held_out=known.complete and not notes.familiar,
             synthetic=info.synthetic,
             random_weights=info.random_weights,
             group=group or "group",
         ),
         baseline=majority_rate(result.evaluation),
-        controls=attention_warnings(explained) if explained else (),
+        controls=(
+            *(f"{one[0].upper()}{one[1:]}." for one in (*notes.familiar, *notes.unlike)),
+            *(attention_warnings(explained) if explained else ()),
+        ),
     )
     pictures = Pictures(result, saliency.images.of, saliency if explained else None)
     content = ReportContent(
@@ -175,7 +199,7 @@ def _write_report(
         evaluations={_PART: result.evaluation},
         uncertainty={_PART: result.uncertainty} if result.uncertainty else {},
         findings=(
-            *_findings(group is not None, notes),
+            *_findings(group is not None, notes.all),
             *(explanation_findings(explained) if explained else ()),
         ),
         explanation=(

@@ -13,6 +13,7 @@ from actinscope.requests import ScanRequest
 from actinscope.runs import fingerprint_study, read_study, require_new_file
 from actinscope.study import Manifest, split, write_manifest
 from actinscope.training import Recipe
+from actinscope.wording import counted
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ def _count_lines(manifest: Manifest) -> list[str]:
     for label in manifest.classes:
         own = [record for record in manifest.records if record.label == label]
         groups = manifest.groups_of(own)
-        grouped = "" if groups is None else f" in {len(set(groups))} of {manifest.group}"
+        number = counted(len(set(groups or ())), manifest.group or "group")
+        grouped = "" if groups is None else f" in {number}"
         lines.append(f"  {label}: {len(own)} images{grouped}")
     return lines
