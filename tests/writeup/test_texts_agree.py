@@ -125,7 +125,7 @@ def test_a_run_was_made_at_one_moment(run: Path) -> None:
     created = json.loads((run / "bundle" / "bundle.json").read_text("utf-8"))["created"]
     texts = texts_of(run)
     assert f"Made {created} with actinscope" in texts["bundle/MODEL_CARD.md"]
-    assert created in texts["report.html"]
+    assert f"{created[:10]} {created[11:16]} UTC" in texts["report.html"]
 
 
 def test_groups_have_their_plural_everywhere(run: Path) -> None:
