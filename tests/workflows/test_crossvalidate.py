@@ -7,6 +7,7 @@ import json
 import shlex
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -290,6 +291,40 @@ def test_folds_of_a_later_repeat_that_cannot_be_made_are_refused_first(
     assert code == 3
     assert "in fold 2 the train part would have no image of 'a'" in capsys.readouterr().err
     assert not output.exists()
+
+
+class Heard(Silent):
+    """Keeps what is said, and stops where the first fold begins to train."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+        if line.startswith("fold 1 of"):
+            raise KeyboardInterrupt
+
+
+def test_a_small_study_is_listed_once_and_tested_by_folds_unasked(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed: list[StudySource] = []
+
+    def list_and_count(source: StudySource, recipe: Any) -> Manifest:
+        listed.append(source)
+        return read_study(source, recipe)
+
+    monkeypatch.setattr(module, "read_study", list_and_count)
+    heard = Heard()
+    with pytest.raises(KeyboardInterrupt):
+        module.train(replace(request(place, tmp_path / "run"), folds=None), heard)
+    assert "2 images in 1 group, so every image is tested once, in 3 folds" in heard.lines[0]
+    assert heard.lines[-1] == "fold 1 of 3: training"
+    assert len(listed) == 1
+    # The same command goes on with the folds that it began with.
+    with pytest.raises(KeyboardInterrupt):
+        module.train(replace(request(place, tmp_path / "run"), folds=None, resume=True), heard)
+    assert heard.lines[-1] == "fold 1 of 3: training"
 
 
 class Interrupted(Silent):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from actinscope.runs.chosen_network import ChosenNetwork
 
 _GOLDEN_IMAGES = 6
-_LOOKED_AT = 100
+_LOOKED_AT = 100  # images whose size and brightness are measured
 
 
 def export_run_bundle(
@@ -69,7 +70,7 @@ def export_run_bundle(
         preprocess=prepared.preprocess,
         read_options=_reading(request.recipe.images, manifest),
         crop_size=manifest.crop_size,
-        appearance=_appearance(records_of(manifest, "train"), reader),
+        appearance=sampled_appearance(records_of(manifest, "train"), reader),
         group=manifest.group,
         synthetic=request.synthetic,
         random_weights=network.weights.random,
@@ -96,8 +97,12 @@ def export_run_bundle(
         )
 
 
-def _appearance(records: list[Record], reader: CropReader) -> Appearance | None:
-    """Of up to a hundred training images, spread evenly over the list."""
+def sampled_appearance(records: Sequence[Record], reader: CropReader) -> Appearance | None:
+    """Of up to a hundred images, spread evenly over the list; None where there is none.
+
+    Raises:
+        ImageError: one of them cannot be read.
+    """
     step = -(-len(records) // _LOOKED_AT) or 1
     return appearance_of([reader.read(one.path, one.region) for one in records[::step]])
 

@@ -103,10 +103,10 @@ def resumable(*, mark: str, what: str) -> Callable[[Work], Work]:
 
     def decorated(work: Work) -> Work:
         @functools.wraps(work)
-        def held(request: Any, progress: Progress) -> Any:
+        def held(request: Any, progress: Progress, *rest: Any) -> Any:
             folder, source, resume = request.output, request.source, request.resume
             with resumable_results(folder, source, resume=resume, mark=mark, what=what):
-                return work(request, progress)
+                return work(request, progress, *rest)
 
         return cast(Work, held)
 

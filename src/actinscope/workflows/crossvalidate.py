@@ -103,15 +103,19 @@ class _Work:
 
 
 @resumable(mark=RunFile.QUESTION, what="cross-validation")
-def crossvalidate(request: TrainRequest, progress: Progress) -> TrainOutcome:
+def crossvalidate(
+    request: TrainRequest, progress: Progress, listed: Manifest | None = None
+) -> TrainOutcome:
     """Train and test every fold, pool the predictions, report, and deliver a model.
+
+    ``listed`` is the study, where it was listed before.
 
     Raises:
         ResumeError: the folder was started with other settings, folds or images.
         ActinscopeError: what any room says; finished folds stay in the folder.
     """
     started = time.perf_counter()
-    work = _begin(request, progress)
+    work = _begin(request, progress, listed)
     request, manifest, plan = work.request, work.manifest, work.plan
     folds = [
         _run_fold(work, repeat, number, parts)
@@ -169,37 +173,40 @@ def train(request: TrainRequest, progress: Progress) -> TrainOutcome:
         UsageError: repeats or searches of folds were asked for, with one split.
         ActinscopeError: as :func:`train_study` and :func:`crossvalidate`.
     """
+    listed: Manifest | None = None
     if request.folds is None:
-        request = replace(request, folds=_fitting_folds(request, progress))
+        folds, listed = _fitting_folds(request, progress)
+        request = replace(request, folds=folds)
     if request.folds != 1:
-        return crossvalidate(request, progress)
+        return crossvalidate(request, progress, listed)
     if request.repeats > 1 or request.search is not None or request.fold_extras:
         raise UsageError(
             "--repeats, --tune and --fold-extras are of folds, and one split was asked for",
             remedy="Ask for --folds 2 or more",
         )
-    return train_study(request, progress)
+    return train_study(request, progress, listed)
 
 
-def _fitting_folds(request: TrainRequest, progress: Progress) -> int:
-    """Those of an earlier start, or what suits the size of the study."""
+def _fitting_folds(request: TrainRequest, progress: Progress) -> tuple[int, Manifest | None]:
+    """Those of an earlier start, or what suits the size of the study; the study too, if listed."""
     question = request.output / RunFile.QUESTION
     if question.exists():
-        return started_folds(question)
+        return started_folds(question), None
     if request.resume or (request.output / RunFile.RECIPE).exists():
-        return 1
+        return 1, None
     recipe = request.recipe
     choose_network(recipe, automatic=recipe.network.name == "auto")  # refused before any work
-    folds, why = folds_for_size(read_study(request.source, recipe), test_share=recipe.split.test)
+    listed = read_study(request.source, recipe)
+    folds, why = folds_for_size(listed, test_share=recipe.split.test)
     if folds > 1:
         progress.say(
             f"note: the test part of one split would hold only {why}, so every image is tested "
             f"once, in {folds} folds (--folds 1: one split)"
         )
-    return folds
+    return folds, listed
 
 
-def _begin(request: TrainRequest, progress: Progress) -> _Work:
+def _begin(request: TrainRequest, progress: Progress, listed: Manifest | None) -> _Work:
     """Check everything that can be checked, read the images and write what was asked."""
     folds = request.folds
     assert folds is not None  # or else there is one split
@@ -219,7 +226,7 @@ def _begin(request: TrainRequest, progress: Progress) -> _Work:
     question = question_of(request, space)
     if request.resume:
         require_same_question(request.output / RunFile.QUESTION, question)
-    manifest = read_study(request.source, recipe)
+    manifest = listed or read_study(request.source, recipe)
     require_free_columns(manifest.group_columns, manifest.root, folds=True)
     rules = level_rules(recipe.levels, manifest)
     import_in_background()

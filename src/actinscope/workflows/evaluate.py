@@ -13,7 +13,7 @@ from actinscope.evaluation import Conditions, Evaluation, level_words, verdict
 from actinscope.explain import Explanation, SaliencySource, attention_warnings, explain
 from actinscope.names import RunFile
 from actinscope.predict import Predictor, ScaledImages
-from actinscope.preprocess import appearance_of, unlike_training
+from actinscope.preprocess import unlike_training
 from actinscope.progress import Progress
 from actinscope.report import (
     Finding,
@@ -33,6 +33,7 @@ from actinscope.runs import (
     level_rules,
     predict_and_evaluate,
     read_labelled,
+    sampled_appearance,
     seen_before,
     training_provenance,
     whole,
@@ -47,7 +48,6 @@ from actinscope.workflows.report import Pictures, headline
 from actinscope.writeup import majority_rate
 
 _PART = TEST
-_LOOKED_AT = 100  # images whose size and brightness are compared with those of the training
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,8 +136,6 @@ class _Notes(NamedTuple):
 def _unlike_training(
     bundle: Bundle, result: EvaluatedPredictions, reader: CropReader
 ) -> Iterator[str]:
-    step = -(-len(result.records) // _LOOKED_AT)
-    images = [reader.read(one.path, one.region) for one in result.records[::step]]
     unfamiliar = result.decisions.unfamiliar
     count = 0 if unfamiliar is None else int(unfamiliar.sum())
     total = len(result.records)
@@ -147,7 +145,10 @@ def _unlike_training(
             "the metrics count them by their most probable class"
         )
     yield from unlike_training(
-        appearance_of(images), bundle.info.appearance, unfamiliar=count, total=total
+        sampled_appearance(result.records, reader),
+        bundle.info.appearance,
+        unfamiliar=count,
+        total=total,
     )
 
 

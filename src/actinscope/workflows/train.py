@@ -52,7 +52,7 @@ from actinscope.runs import (
     write_evaluation,
     write_levels,
 )
-from actinscope.study import TEST, TRAIN, VALIDATION, Fingerprints, Split, write_manifest
+from actinscope.study import TEST, TRAIN, VALIDATION, Fingerprints, Manifest, Split, write_manifest
 from actinscope.training import Fitted, Recipe, fit, fit_boosted_trees, write_recipe
 from actinscope.workflows.report import write_study_report
 from actinscope.writeup import SplitResult, StudyResult
@@ -93,15 +93,19 @@ class _Trained:
 
 
 @resumable(mark=RunFile.RECIPE, what="run")
-def train_study(request: TrainRequest, progress: Progress) -> TrainOutcome:
+def train_study(
+    request: TrainRequest, progress: Progress, listed: Manifest | None = None
+) -> TrainOutcome:
     """Read, split, train, deliver, test and report. Writes the run's folder.
+
+    ``listed`` is the study, where it was listed before.
 
     Raises:
         ActinscopeError: what any room says; what was finished stays in the folder.
     """
     started = time.perf_counter()
     request, network = settle_network(request, progress)
-    manifest = read_study(request.source, request.recipe)
+    manifest = listed or read_study(request.source, request.recipe)
     import_in_background()
     reader = CropReader(request.recipe.images, keep_in=request.output.parent)
     observing = request.recipe.audit or request.recipe.split.keep_copies
