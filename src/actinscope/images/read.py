@@ -67,18 +67,6 @@ def image_shape(path: Path, options: ReadOptions = _DEFAULT) -> tuple[int, int]:
         return header.shape[axes.index("Y")], header.shape[axes.index("X")]
 
 
-def image_pixel_size(path: Path, options: ReadOptions = _DEFAULT) -> tuple[float, float] | None:
-    """``Image.pixel_size_um`` of what :func:`read_image` gives, without decoding a pixel.
-
-    Raises:
-        ImageUnreadable, AmbiguousAxes: as :func:`read_image`, by the header.
-    """
-    path = files_of(Path(path))[0]
-    kind = kind_of(path)
-    with _one_error(path, kind), _open(path, kind, options) as header:
-        return header.pixel_size_um
-
-
 def read_label_mask(path: Path) -> NDArray[Any]:
     """Read a label mask: (Y, X) integers, 0 for background, n for object n.
 
