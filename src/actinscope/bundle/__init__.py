@@ -15,12 +15,24 @@ from actinscope.bundle.int8 import (
 )
 from actinscope.bundle.load import Bundle, load_bundle, read_bundle_info
 from actinscope.bundle.ood import ReferenceFeatures, neighbour_distances, reference_features
-from actinscope.bundle.output import EMBEDDING, NetworkOutput, calibrated, stack_outputs
+from actinscope.bundle.output import (
+    EMBEDDING,
+    NetworkOutput,
+    calibrated,
+    mean_of_views,
+    stack_outputs,
+)
 from actinscope.bundle.provenance import TrainingHashes, group_digest
 from actinscope.bundle.quantize import quantize_network
 from actinscope.bundle.reliability import AbstainBy, AbstainRule, OodRule, Reliability, SetRule
 from actinscope.bundle.session import joint_output, open_sessions
-from actinscope.bundle.store import save_bundle, store_int8, store_metrics, store_reliability
+from actinscope.bundle.store import (
+    save_bundle,
+    store_answered_views,
+    store_int8,
+    store_metrics,
+    store_reliability,
+)
 from actinscope.bundle.verify import check_golden, verify_bundle
 
 __all__ = [
@@ -49,6 +61,7 @@ __all__ = [
     "int8_note",
     "joint_output",
     "load_bundle",
+    "mean_of_views",
     "neighbour_distances",
     "open_sessions",
     "quantize_network",
@@ -57,6 +70,7 @@ __all__ = [
     "save_bundle",
     "save_ensemble",
     "stack_outputs",
+    "store_answered_views",
     "store_int8",
     "store_metrics",
     "store_reliability",

@@ -101,6 +101,15 @@ def store_metrics(bundle: Bundle, metrics: Mapping[str, Any]) -> Bundle:
     return _store_info(bundle, bundle.info.model_copy(update={"metrics": dict(metrics)}))
 
 
+def store_answered_views(bundle: Bundle, answered: int) -> Bundle:
+    """Write into a bundle folder over how many of its views the answer is averaged.
+
+    Raises:
+        OutputError: bundle.json cannot be written.
+    """
+    return _store_info(bundle, bundle.info.model_copy(update={"answered": answered}))
+
+
 def store_int8(bundle: Bundle, model: bytes, summary: Int8Summary) -> Bundle:
     """Put an INT8 network and what was measured of it into a bundle folder.
 

@@ -15,6 +15,7 @@ from actinscope.preprocess.appearance import (
     unlike_training,
 )
 from actinscope.preprocess.augmentation import AugmentSettings, augment
+from actinscope.preprocess.dihedral import dihedral_views, turned, turned_back
 from actinscope.preprocess.fit import fit_preprocess, require_one_kind
 from actinscope.preprocess.pipeline import Preprocess
 from actinscope.preprocess.settings import NetworkInput, PreprocessSettings
@@ -28,8 +29,11 @@ __all__ = [
     "PreprocessSettings",
     "appearance_of",
     "augment",
+    "dihedral_views",
     "fit_preprocess",
     "matched",
     "require_one_kind",
+    "turned",
+    "turned_back",
     "unlike_training",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actinscope.runs.calibrate import fit_reliability, refit_reliability
+from actinscope.runs.calibrate import choose_answered_views, fit_reliability, refit_reliability
 from actinscope.runs.chosen_network import (
     ChosenNetwork,
     choose_network,
@@ -112,6 +112,7 @@ __all__ = [
     "TrainingProvenance",
     "align",
     "check_labels",
+    "choose_answered_views",
     "choose_network",
     "common_images",
     "evaluate_predictions",

@@ -6,6 +6,7 @@ from actinscope.runtimes.engines import (
     OnnxRuntimeEngine,
     OnnxRuntimeTable,
     OpenVinoEngine,
+    run_by_onnxruntime,
     usable_cores,
 )
 from actinscope.runtimes.imports import import_onnxruntime, import_openvino, import_quantization
@@ -17,5 +18,6 @@ __all__ = [
     "import_onnxruntime",
     "import_openvino",
     "import_quantization",
+    "run_by_onnxruntime",
     "usable_cores",
 ]

@@ -199,3 +199,11 @@ def _onnxruntime_session(model: bytes) -> Any:
         providers=["CPUExecutionProvider"],
         enable_fallback=0,  # it would print, and try the same again
     )
+
+
+def run_by_onnxruntime(
+    network: bytes, images: NDArray[np.float32]
+) -> dict[str, NDArray[np.float32]]:
+    """Every output of an ONNX file by name, for images (N, S, S, C)."""
+    engine = OnnxRuntimeEngine(network, usable_cores())
+    return dict(zip(engine.outputs, engine.run(images), strict=True))
