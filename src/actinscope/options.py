@@ -176,7 +176,7 @@ LEVELS = OptionGroup("levels", (LEVEL, *(replace(one, needs="--level") for one i
 RECIPE = Option(
     "--recipe",
     "NAME|FILE.toml",
-    "default, paper, scratch, boosted-trees, or a TOML file with your settings",
+    "default, quick, fine-tuned, paper, scratch, boosted-trees, or a TOML file with your settings",
     default="default",
 )
 NETWORK = (

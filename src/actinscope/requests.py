@@ -274,7 +274,11 @@ class TuneRequest:
         "Recipe",
         recipe_options(
             *NETWORK,
-            replace(RECIPE, help="the recipe to start from, and all that is not searched"),
+            replace(
+                RECIPE,
+                help="the recipe to start from, and all that is not searched",
+                default="fine-tuned",
+            ),
             replace(
                 EPOCHS, help="epochs of the base recipe, and of all where they are not searched"
             ),
@@ -319,7 +323,7 @@ class PaperRequest:
         "Recipe",
         recipe_options(
             replace(
-                RECIPE, help="paper, default, or your settings as a TOML file", default="paper"
+                RECIPE, help="paper, fine-tuned, or your settings as a TOML file", default="paper"
             ),
             EPOCHS,
             seed="seed of copies, divisions and training",
@@ -577,7 +581,11 @@ class ShowRequest:
 
     name: Annotated[
         str,
-        Option("", "NAME|FILE.toml", "default, paper, scratch, boosted-trees, or a TOML file"),
+        Option(
+            "",
+            "NAME|FILE.toml",
+            "default, quick, fine-tuned, paper, scratch, boosted-trees, or a TOML file",
+        ),
     ] = "default"
 
 

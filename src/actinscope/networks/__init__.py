@@ -10,7 +10,7 @@ from actinscope.networks.backend import (
     import_in_background,
     keras_backend,
     one_of_many_networks,
-    require_memory,
+    require_framework,
 )
 from actinscope.networks.build import build_network
 from actinscope.networks.device import as_float32, has_gpu
@@ -74,7 +74,7 @@ __all__ = [
     "one_of_many_networks",
     "partition_network",
     "place_of_weights",
-    "require_memory",
+    "require_framework",
     "resolve_weights",
     "settle_head",
     "training_graph",

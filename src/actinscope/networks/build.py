@@ -245,6 +245,7 @@ def _in_order(layer: Any, found: StoredLayer) -> list[NDArray[Any]]:
 
 
 def adapted_kernel(kernel: NDArray[Any], channels: int) -> NDArray[Any]:
+    """The kernel (y, x, 3, C) of a first convolution for an image of so many channels."""
     if kernel.ndim != 4 or kernel.shape[2] != 3 or channels == 3:
         return kernel
     mean = kernel.mean(axis=2, keepdims=True) * (3.0 / channels)

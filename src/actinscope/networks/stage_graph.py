@@ -55,9 +55,9 @@ class _Stage:
 class StageGraph:
     """The body of a network up to the means of its stages, as ONNX nodes.
 
-    The stages are the first convolution, of each of the seven stages the widened map of its last
-    block (after its depthwise convolution), and the last map. ``embedding`` is the mean of each
-    over its positions, one behind the other.
+    They are the map of the first convolution, of each of the seven stages the widened map of its
+    last block (after its depthwise convolution) and the map that the block ends in, and the last
+    map. ``embedding`` is the mean of each over its positions, one behind the other.
 
     Attributes:
         size, channels: of the input (N, size, size, channels), in the network's range.
@@ -194,6 +194,8 @@ class StageGraph:
                 nodes.append(add)
                 now = _Stage(f"{name}_add", now.channels, now.side)
             self._early = now.name if now.side == early_side else self._early
+            if is_last:
+                self._end_stage(now)
         self._end_stage(self._conv(now, "top", arrays))
 
     def _end_stage(self, stage: _Stage) -> None:
@@ -251,7 +253,7 @@ def area_means(side: int, fewer: int) -> NDArray[np.float32]:
     shares = np.minimum(edges[1:, np.newaxis], pixels + 1) - np.maximum(
         edges[:-1, np.newaxis], pixels
     )
-    return (np.clip(shares, 0, None) * fewer / side).astype(np.float32)
+    return np.asarray(np.clip(shares, 0, None) * fewer / side, np.float32)
 
 
 def _same_padding(side: int, kernel: int, stride: int) -> tuple[int, int, int]:

@@ -15,7 +15,7 @@ from actinscope.networks import (
     default_sentence,
     has_stage_graph,
     network_entry,
-    require_memory,
+    require_framework,
     resolve_weights,
     settle_head,
 )
@@ -39,10 +39,11 @@ def choose_network(recipe: Recipe, *, automatic: bool = False) -> ChosenNetwork:
     Raises:
         SettingsError: no network of that name, or ``auto`` with a weights file.
         WeightsError: the weights are not to be had.
-        TrainingError: too little memory.
+        TrainingError: the training framework is missing, or has too little memory.
     """
-    require_memory()
     settings = recipe.network
+    if recipe.training.head_model != "linear_probe":
+        require_framework()
     notices: list[str] = []
     if recipe.training.head_model == "boosted_trees":
         require_xgboost()
@@ -65,9 +66,9 @@ def choose_network(recipe: Recipe, *, automatic: bool = False) -> ChosenNetwork:
     weights = resolve_weights(entry, settings.weights)
     if recipe.training.head_model == "linear_probe" and not has_stage_graph(entry, weights):
         raise SettingsError(
-            f"linear probes are made of an EfficientNet-Lite with its weights, not of {entry.title}",
+            f"{entry.title} has no linear probe: that is made of an EfficientNet-Lite and its weights",
             where="training.head_model",
-            remedy="Give --network efficientnet-lite0, or choose another recipe",
+            remedy="Give --recipe fine-tuned, or --network efficientnet-lite0",
         )
     if weights.kind == "none":
         notices.append(
@@ -153,8 +154,8 @@ def _untrained(recipe: Recipe, entry: NetworkEntry) -> Recipe:
     settings = recipe.network
     if entry.from_scratch and settings.weights == "imagenet":
         raise SettingsError(
-            f"{entry.title} has no pretrained weights, and {recipe.training.head_model} learns from "
-            "features of a pretrained network",
+            f"{entry.title} has no pretrained weights, and {recipe.training.head_model} learns "
+            "from features of a pretrained network",
             where="training.head_model",
             remedy="Choose a pretrained network, or name a weights file with --weights",
         )

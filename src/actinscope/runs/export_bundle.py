@@ -24,9 +24,9 @@ from actinscope.networks import (
     inference_model,
 )
 from actinscope.preprocess import Appearance, appearance_of, dihedral_views
-from actinscope.runtimes import run_by_onnxruntime
 from actinscope.runs.environment import RunContext
 from actinscope.runs.prepare import PreparedStudy, records_of
+from actinscope.runtimes import run_by_onnxruntime
 from actinscope.study import Manifest, Record
 from actinscope.training import Fitted, Recipe, forest_sentence, tree_ensemble_to_onnx
 

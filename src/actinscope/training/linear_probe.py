@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,9 +34,11 @@ _INVERSE_PENALTY = 0.01
 #: What the probe on all stages chooses from; where it cannot choose, the middle one.
 PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3)
 _INNER_FOLDS = 3
-#: Of the features' space so many directions of largest variance are kept: on 3,277 images of 16
-#: classes 512 of 5184 answer as well as all, in a tenth of the time.
-_DIRECTIONS = 512
+#: Of the features' space so many directions of largest variance are kept, and half of them to
+#: choose the penalty: nearly as good as all 5184, in a third of the time.
+_DIRECTIONS = 1024
+#: Features that hardly vary (activations reach 6) are not blown up to the size of the others.
+_LEAST_SCALE = np.float32(0.003)
 #: Rows that mean, scale and these directions are taken from.
 _SAMPLE_ROWS = 4096
 _ITERATIONS = 300
@@ -137,11 +139,11 @@ def fit_stage_probe(
     weigh = "balanced" if recipe.training.class_weights == "balanced" else None
     problem = _Problem(rows, images.labels, classes, weigh, recipe.seed)
     chosen = problem.best_penalty(groups, progress)
-    kernel, bias = problem.fit(np.arange(len(images.labels)), chosen or _middle(PENALTIES))
-    logs = log_softmax(rows @ kernel + bias)
+    fitted = problem.fit(np.arange(len(images.labels)), chosen or _middle(PENALTIES))
+    logs = log_softmax(rows @ fitted[0] + fitted[1])
     right = logs.argmax(axis=2) == images.labels[:, np.newaxis]
     own = np.take_along_axis(logs, images.labels[:, np.newaxis, np.newaxis], axis=2)
-    kernel, bias = space.in_features(kernel, bias)
+    kernel, bias = space.in_features(*fitted)
     return LinearProbe(
         graph.classifier(kernel, bias),
         graph.parameters + kernel.size + bias.size,
@@ -166,7 +168,7 @@ class _Space:
         """That of ``sample`` (n, D)."""
         from sklearn.utils.extmath import randomized_svd
 
-        mean, scale = sample.mean(axis=0), sample.std(axis=0) + np.float32(1e-6)
+        mean, scale = sample.mean(axis=0), np.hypot(sample.std(axis=0), _LEAST_SCALE)
         centred = (sample - mean) / scale
         most = min(*centred.shape, _DIRECTIONS)
         _, _, directions = randomized_svd(centred, most, n_iter=2, random_state=seed)
@@ -202,8 +204,8 @@ def _features(
     order = np.random.default_rng([seed, 4]).permutation(count)
     progress.phase("Features", count * len(views))
     space: _Space | None = None
-    waiting: list[tuple[NDArray[np.int64], int, NDArray[np.float32]]] = []
     found: NDArray[np.float32] | None = None
+    waiting: list[tuple[NDArray[np.int64], int, NDArray[np.float32]]] = []
     pieces = [(place, order[piece]) for place in range(len(views)) for piece in in_pieces(count)]
     releaser = Releaser([images.scaled])
     for number, (place, chosen) in enumerate(pieces, 1):
@@ -245,6 +247,8 @@ class _Problem:
         fewest = min(len(set(names[self.labels == label])) for label in np.unique(self.labels))
         if fewest < _INNER_FOLDS or len(np.unique(self.labels)) < self.classes:
             return None
+        rows = self.rows[:, :, : _DIRECTIONS // 2]  # those of largest variance
+        part = replace(self, rows=rows)
         divide = StratifiedGroupKFold(_INNER_FOLDS, shuffle=True, random_state=self.seed)
         folds = list(divide.split(names, self.labels, names))
         progress.phase("Linear probe", len(folds) * len(PENALTIES))
@@ -253,7 +257,8 @@ class _Problem:
             if len(np.unique(self.labels[train])) < self.classes:
                 return None
             for place, penalty in enumerate(PENALTIES):
-                logits = self.rows[test] @ (fitted := self.fit(train, penalty))[0] + fitted[1]
+                kernel, bias = part.fit(train, penalty)
+                logits = rows[test] @ kernel + bias
                 chances = log_softmax(log_softmax(logits).mean(axis=1))
                 losses[place] -= chances[np.arange(len(test)), self.labels[test]].sum()
                 progress.advance(1)
@@ -316,4 +321,3 @@ def _no_numbers() -> TrainingError:
         where="network.weights",
         remedy="Use weights and images that belong to this network",
     )
-

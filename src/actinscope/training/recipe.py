@@ -20,7 +20,7 @@ from actinscope.files import write_text_atomic
 from actinscope.images import ReadOptions
 from actinscope.preprocess import AugmentSettings, PreprocessSettings
 
-RECIPE_NAMES = ("default", "quick", "paper", "scratch", "boosted-trees")
+RECIPE_NAMES = ("default", "quick", "fine-tuned", "paper", "scratch", "boosted-trees")
 
 
 class Section(BaseModel):
@@ -254,7 +254,7 @@ class Recipe(Section):
     With ``audit`` copies, confounds and bad images are looked for while reading, and reported.
     """
 
-    name: str = "default"
+    name: str = "fine-tuned"
     seed: int = Field(default=0, ge=0, lt=2**31)
     controls: bool = True
     audit: bool = True
@@ -281,7 +281,7 @@ class Recipe(Section):
                 if name not in used and getattr(settings, name) != field.default:
                     raise ValueError(
                         f"{section}.{name} does nothing where training.head_model is "
-                        f"{model}; leave it out"
+                        f"{model}; leave it out, or start from the recipe fine-tuned"
                     )
         if model != "softmax" and not self.training.views:
             raise ValueError(f"{model} needs training.views of 1 or more")
@@ -359,7 +359,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def _built_in(name: str) -> dict[str, Any]:
-    if name == "default":  # the defaults of the models above are this recipe
+    if name == "fine-tuned":  # the defaults of the models above are this recipe
         return {}
     file = resources.files("actinscope.training").joinpath(f"recipes/{name}.toml")
     return tomllib.loads(file.read_text("utf-8"))

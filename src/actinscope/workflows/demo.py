@@ -23,8 +23,6 @@ _NOTE = "demo.json"
 _FIELDS = 20
 _CELLS = 4
 # Enough to see the curves bend; the demonstration has to end within minutes.
-_EPOCHS = 6
-_VIEWS = 3
 
 
 @dataclass(frozen=True)
@@ -66,10 +64,9 @@ def _demonstrate(
     progress.say(f"Drawing SYNTHETIC cells into {folder}")
     _draw(images, _FIELDS, difficulty, seed, progress)
     _draw(new, 1, difficulty, seed + 1, progress)
-    changes = {"training": {"epochs": _EPOCHS, "views": _VIEWS, "warmup_epochs": 1.0}}
     training = TrainRequest(
         source=StudySource(data=images, manifest=images / "fields.csv", group="field"),
-        recipe=change_recipe(load_recipe("default"), changes, seed=seed),
+        recipe=change_recipe(load_recipe("default"), {}, seed=seed),
         output=run,
         resume=(run / RunFile.RECIPE).exists(),
         synthetic=True,

@@ -366,7 +366,7 @@ def gather_facts(result: StudyResult) -> Facts:
         network=result.network.entry,
         weights=result.network.weights,
         context=result.context,
-        gpu=has_gpu(),
+        gpu=result.recipe.training.head_model != "linear_probe" and has_gpu(),
         design=design,
         models=models,
         result=evaluation,
