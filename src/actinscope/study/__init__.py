@@ -36,7 +36,13 @@ from actinscope.study.split import (
     train_and_validation,
 )
 from actinscope.study.table import Row, read_table
-from actinscope.study.thumbnails import SIDE, Thumbnail, mirrored_descriptors
+from actinscope.study.thumbnails import (
+    SIDE,
+    Thumbnail,
+    mirrored_descriptors,
+    read_thumbnails,
+    write_thumbnails,
+)
 
 __all__ = [
     "CORNER",
@@ -73,6 +79,7 @@ __all__ = [
     "patches_of_fields",
     "read_manifest",
     "read_table",
+    "read_thumbnails",
     "spelling_key",
     "split",
     "summarise",
@@ -80,4 +87,5 @@ __all__ = [
     "told_spellings",
     "train_and_validation",
     "write_manifest",
+    "write_thumbnails",
 ]
