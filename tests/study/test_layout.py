@@ -265,6 +265,44 @@ def test_images_that_belong_together_are_guessed_and_shown(tmp_path: Path) -> No
         scanned(tmp_path, group="donor")
 
 
+@pytest.mark.parametrize(
+    ("names", "name", "apart"),
+    [
+        ([f"{c}/xy{f:02}c1_cell{n}.tif" for c in "ab" for f in range(6) for n in range(3)],
+         "xy03", r"^(?P<field>.*/\D*\d+)"),
+        ([f"{c}/d1_xy{f:02}_{n}.tif" for c in "ab" for f in range(6) for n in range(3)],
+         "d1_xy03", r"^(?P<field>.*/(?:\D*\d+){2})"),
+        ([f"{c}/plate{f}/{'xyz'[n]}.tif" for c in "ab" for f in range(6) for n in range(3)],
+         "plate3", "^(?P<plate>[^/]*/[^/]*)/"),
+    ],
+)  # fmt: skip
+def test_fields_numbered_anew_in_each_class_are_kept_apart_by_the_pattern_shown(
+    tmp_path: Path, names: list[str], name: str, apart: str
+) -> None:
+    """The same name in two dishes: taken as one, said, and the pattern given makes two."""
+    manifest = scanned(draw(tmp_path, names))
+    word = f"{manifest.group}s"
+    assert len(set(manifest.groups_of(manifest.records) or ())) == 6
+    assert manifest.notes[-1].startswith(f"6 of 6 {word} occur in more than one class and are")
+    told = f'If each class has {word} of its own: --group-pattern "{apart}"'
+    assert manifest.notes[-1].endswith(told)
+    again = scanned(tmp_path, group_pattern=apart)
+    assert again.group == manifest.group
+    groups = set(again.groups_of(again.records) or ())
+    assert len(groups) == 12 and {f"a/{name}", f"b/{name}"} <= groups
+    assert again.notes == ()
+
+
+def test_two_plates_are_not_advised_as_a_group_that_is_then_refused(tmp_path: Path) -> None:
+    names = [f"{c}/plate{p}/{n}.tif" for c in ("wt", "ko") for p in (1, 2) for n in "abc"]
+    manifest = scanned(draw(tmp_path, names))
+    assert manifest.group is None
+    assert manifest.notes[0] == (
+        "images may belong together by plate, but some class has fewer than three of each to split "
+        "by: image more of them, or accept a split by image with --group none"
+    )
+
+
 def test_what_was_guessed_is_the_same_by_way_of_the_csv(tmp_path: Path) -> None:
     data = draw(tmp_path / "data", plates(("wt", "ko"), 4, 5))
     direct = scanned(data)

@@ -330,6 +330,17 @@ def test_evaluate_tells_of_groups_that_trained_the_model(
     assert "images come from a field of which other images trained the model" in shown
 
 
+def test_predicting_the_images_that_trained_the_model_is_told(
+    run: Path, tmp_path: Path, place: Path, capsys: Shown
+) -> None:
+    images = place / "images" / "cells"
+    assert main(["predict", str(run), str(images), "-o", str(tmp_path / "p.csv")]) == BAD_FILES
+    rows = rows_of(run / "manifest.csv")
+    trained = sum(row["part"] != "test" for row in rows)
+    told = f"{trained} of these {len(rows) + 1} images trained the model"  # one file is broken
+    assert told in capsys.readouterr().err
+
+
 def test_training_images_saved_again_with_other_grey_values_test_nothing(
     run: Path, tmp_path: Path, place: Path, capsys: Shown
 ) -> None:
@@ -355,7 +366,9 @@ def test_training_images_saved_again_with_other_grey_values_test_nothing(
     result = tmp_path / "result"
     assert main(["evaluate", str(run), str(data), "-o", str(result), "--group", "none"]) == 0
     shown = capsys.readouterr()
-    assert f"on 0 of the {kept + copies} images, and on changed copies of {copies} more" in shown.err
+    assert (
+        f"on 0 of the {kept + copies} images, and on changed copies of {copies} more" in shown.err
+    )
     assert f"On {kept} images" in shown.out
     assert "changed copies of them were left out" in (result / "report.html").read_text("utf-8")
 

@@ -55,10 +55,10 @@ def audit_images(
     """
     manifest = fingerprints.manifest
     seen = fingerprints.observations
-    findings = list(design_findings(manifest))
     near = _near(fingerprints, recipe, progress)
     if recipe.split.keep_copies:
         manifest = joined_copies(manifest, near)
+    findings = list(design_findings(manifest))
     if parts is None:
         try:
             shares = (recipe.split.train, recipe.split.validation, recipe.split.test)

@@ -177,15 +177,16 @@ def _leaks(conditions: Conditions) -> Iterator[str]:
     if conditions.leak:
         yield (
             "Groups or copies of images stand in more than one part, as the manifest wants it: "
-            "the test images are not new to the model and the result is too good. Empty the "
-            "column part of the manifest to have them split anew."
+            "the test images are not new to the model and the result is too good. Move them into "
+            "one of the parts (folders train, val and test, or column part of the manifest)."
         )
     elif copies:
         pairs = "1 pair of images shows" if copies == 1 else f"{copies} pairs of images show"
         yield (
             f"{pairs} the same cells, one of them tested with a model that the other helped to "
-            "make: the result may be too good. Train again without keep_copies = false and "
-            "without parts in the manifest: such images then stay together."
+            "make: the result may be too good. Move both images of a pair into one part (folders "
+            "train, val and test, or column part of the manifest), or let `train` draw the parts "
+            "with keep_copies as it is by default."
         )
 
 

@@ -32,6 +32,7 @@ from actinscope.study.split import (
     Split,
     folds_for_size,
     grouped_folds,
+    possible_folds,
     split,
     train_and_validation,
 )
@@ -77,6 +78,7 @@ __all__ = [
     "mirrored_descriptors",
     "one_spelling",
     "patches_of_fields",
+    "possible_folds",
     "read_manifest",
     "read_table",
     "read_thumbnails",

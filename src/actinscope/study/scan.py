@@ -298,12 +298,13 @@ def _with_guesses(manifest: Manifest, source: StudySource, others: Sequence[int]
 
 
 def _said_of_guesses(columns: Mapping[str, Guess], group: str | None) -> str:
-    others = " or ".join(f"--group {name}" for name in columns if name != group)
     if group is None:
         return (
-            f"images may belong together by {', '.join(columns)}, but too few lie in some class to "
-            f"split by; {others} or --group none settles it"
+            f"images may belong together by {', '.join(columns)}, but some class has fewer than "
+            "three of each to split by: image more of them, or accept a split by image with "
+            "--group none"
         )
+    others = " or ".join(f"--group {name}" for name in columns if name != group)
     guess = columns[group]
     return (
         f"images of one {group} are kept together, as guessed from {guess.origin} "
