@@ -129,6 +129,8 @@ def with_changed_copies(
         return known
     trained = read_thumbnails(known.thumbnails, known.images)
     new = {name: one for name, one in found.thumbnails.items() if name not in known.images}
+    if not trained or not new:
+        return known
     names = [*trained, *new]
     pairs = near_duplicates(
         [*trained.values(), *new.values()],

@@ -73,7 +73,7 @@ def write_thumbnails(path: Path, thumbnails: Mapping[str, Thumbnail]) -> None:
     for place, (pixels, one) in enumerate(thumbnails.items()):
         rows[place] = (np.frombuffer(bytes.fromhex(pixels), np.uint8), one.picture)
     with atomic_path(path) as temporary:
-        rows.tofile(temporary)
+        temporary.write_bytes(rows.tobytes())
 
 
 def read_thumbnails(path: Path, hashes: Collection[str]) -> dict[str, Thumbnail]:
