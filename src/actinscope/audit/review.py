@@ -14,7 +14,8 @@ from actinscope.audit.permutation import Confound
 from actinscope.audit.quality import quality_findings
 from actinscope.errors import SplitError
 from actinscope.progress import Progress, StepCounter
-from actinscope.study import Fingerprints, Manifest, Split, split
+from actinscope.runs import TrainingProvenance
+from actinscope.study import Fingerprints, Manifest, Split, read_thumbnails, split
 from actinscope.training import Recipe
 
 
@@ -54,10 +55,10 @@ def audit_images(
     """
     manifest = fingerprints.manifest
     seen = fingerprints.observations
-    findings = list(design_findings(manifest))
     near = _near(fingerprints, recipe, progress)
     if recipe.split.keep_copies:
         manifest = joined_copies(manifest, near)
+    findings = list(design_findings(manifest))
     if parts is None:
         try:
             shares = (recipe.split.train, recipe.split.validation, recipe.split.test)
@@ -111,6 +112,37 @@ def _near(fingerprints: Fingerprints, recipe: Recipe, progress: Progress) -> Seq
         seed=recipe.seed,
         progress=StepCounter(progress, "Comparing images"),
     )
+
+
+def with_changed_copies(
+    known: TrainingProvenance, found: Fingerprints, progress: Progress
+) -> TrainingProvenance:
+    """``known`` with those images of ``found`` that are changed copies of what trained the bundle.
+
+    They are looked for as near copies within a study are, where the run around the bundle has
+    kept thumbnails and ``found`` was taken with ``observing``.
+
+    Raises:
+        StudyError: the thumbnails are damaged.
+    """
+    if known.thumbnails is None:
+        return known
+    trained = read_thumbnails(known.thumbnails, known.images)
+    new = {name: one for name, one in found.thumbnails.items() if name not in known.images}
+    if not trained or not new:
+        return known
+    names = [*trained, *new]
+    pairs = near_duplicates(
+        [*trained.values(), *new.values()],
+        known=len(trained),
+        progress=StepCounter(progress, "Comparing images"),
+    )
+    copies = {
+        names[pair.second]: known.images[names[pair.first]]
+        for pair in pairs
+        if pair.first < len(trained) <= pair.second
+    }
+    return replace(known, images={**known.images, **copies}, changed=frozenset(copies))
 
 
 def joined_copies(manifest: Manifest, near: Sequence[NearPair]) -> Manifest:

@@ -57,6 +57,7 @@ from actinscope.study import (
     grouped_folds,
     train_and_validation,
     write_manifest,
+    write_thumbnails,
 )
 from actinscope.training import (
     Recipe,
@@ -241,8 +242,8 @@ def _begin(request: TrainRequest, progress: Progress, listed: Manifest | None) -
     )
     for name, message in fingerprints.unreadable:
         progress.say(f"left out: {name}: {message}")
-    audited = None
-    if fingerprints.observations:
+    audited, thumbnails = None, fingerprints.thumbnails
+    if thumbnails:
         # Once for all folds: copies are joined before any fold is made.
         fingerprints, audited = audit_before(fingerprints, recipe, None, progress)
         fingerprints = replace(fingerprints, observations=())
@@ -265,6 +266,8 @@ def _begin(request: TrainRequest, progress: Progress, listed: Manifest | None) -
     make_folder(request.output)
     write_recipe(recipe, request.output / RunFile.RECIPE)
     write_manifest(fingerprints.manifest, request.output / RunFile.MANIFEST)
+    if thumbnails:
+        write_thumbnails(request.output / RunFile.THUMBNAILS, thumbnails)
     write_json_atomic(request.output / RunFile.QUESTION, question)
     return work
 

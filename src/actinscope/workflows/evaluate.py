@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from actinscope.audit import with_changed_copies
 from actinscope.bundle import Bundle, load_bundle
 from actinscope.cells import CropReader
 from actinscope.evaluation import Conditions, Evaluation, level_words, verdict
@@ -76,8 +77,10 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     listed, note = read_labelled(request.source, bundle.info, options)
     rules = level_rules(request.levels or LevelSettings(), listed, bundle.info.classes)
     reader = CropReader(options, keep_in=request.output)
-    found = fingerprint_study(listed, reader, progress)
     known = training_provenance(bundle)
+    looking = known.thumbnails is not None
+    found = fingerprint_study(listed, reader, progress, observing=looking)
+    known = with_changed_copies(known, found, progress)
     manifest, seen = without_training_images(found.manifest, known)
     cost = (predictor.cost,) if predictor.cost else ()
     familiar = familiar_groups(manifest, known)
@@ -173,6 +176,7 @@ def _write_report(
             synthetic=info.synthetic,
             random_weights=info.random_weights,
             group=group or "group",
+            names=len(set(result.groups or ())),
         ),
         baseline=majority_rate(result.evaluation),
         controls=(

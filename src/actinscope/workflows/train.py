@@ -52,7 +52,16 @@ from actinscope.runs import (
     write_evaluation,
     write_levels,
 )
-from actinscope.study import TEST, TRAIN, VALIDATION, Fingerprints, Manifest, Split, write_manifest
+from actinscope.study import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Fingerprints,
+    Manifest,
+    Split,
+    write_manifest,
+    write_thumbnails,
+)
 from actinscope.training import Fitted, Recipe, fit, fit_boosted_trees, write_recipe
 from actinscope.workflows.report import write_study_report
 from actinscope.writeup import SplitResult, StudyResult
@@ -269,6 +278,8 @@ def _train_and_export(
     make_folder(folder)
     write_recipe(recipe, folder / RunFile.RECIPE)
     write_manifest(prepared.split.manifest, folder / RunFile.MANIFEST)
+    if kept := fingerprints.thumbnails:  # those of folds lie beside the folds
+        write_thumbnails(folder / RunFile.THUMBNAILS, kept)
     write_json_atomic(folder / RunFile.ENVIRONMENT, context.environment)
     fitted = _fit_network(request, network, prepared, progress)
     bundle = export_run_bundle(request, network, prepared, fitted, context)
