@@ -28,7 +28,7 @@ from actinscope.predict.table import (
     task_rows,
 )
 from actinscope.predict.tasks import Task, find_sources, tasks_from_masks, tasks_from_table
-from actinscope.preprocess import AppearanceCounter, matched, unlike_training
+from actinscope.preprocess import AppearanceCounter, matched
 from actinscope.study import columns_of_names
 from actinscope.wording import enumerate_some
 
@@ -135,11 +135,8 @@ def predict_files(
     predictor = Predictor(bundle, backend=options.backend, precision=options.precision)
     seen = AppearanceCounter()
     partial, problems, counts = _write(predictor, plan, output, options, seen)
-    unlike = unlike_training(
-        seen.found,
-        bundle.info.appearance,
-        unfamiliar=counts.get("", 0),
-        total=sum(counts.values()),
+    unlike = seen.unlike(
+        bundle.info.appearance, unfamiliar=counts.get("", 0), total=sum(counts.values())
     )
     notes = (*bundle.info.notices, *predictor.rules.notes, predictor.cost, *plan.notes, *unlike)
     return PredictSummary(
