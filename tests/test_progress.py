@@ -50,6 +50,8 @@ def test_the_time_left_is_that_of_all_folds_once_the_first_is_done(
     progress.end(trained=True)
     progress.begin("last model")
     progress.phase("Training", 8)
+    now[0] = 400  # it takes longer than the last one: nobody knows
+    progress.phase("Predicting", 8)
     assert heard.shown == [
         "fold 2 of 4: Training",
         "note: JPEG is lossy",
@@ -57,4 +59,5 @@ def test_the_time_left_is_that_of_all_folds_once_the_first_is_done(
         "fold 3 of 4, 4 min left: Predicting",
         "fold 4 of 4, 4 min left: Training",
         "last model, 60 s left: Training",
+        "last model: Predicting",
     ]

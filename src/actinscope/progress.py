@@ -95,7 +95,8 @@ class FoldProgress:
         left = ""
         if self._seconds is not None:
             rest = max(0.0, self._began + self._seconds - time.monotonic())
-            left = f", {time_left(rest + (self._ahead - 1) * self._seconds)}"
+            if seconds := rest + (self._ahead - 1) * self._seconds:
+                left = f", {time_left(seconds)}"
         self._progress.phase(f"{self._title}{left}: {name}", total)
 
     def advance(self, steps: int = 1, note: str = "") -> None:
