@@ -28,7 +28,7 @@ from actinscope.predict.table import (
     task_rows,
 )
 from actinscope.predict.tasks import Task, find_sources, tasks_from_masks, tasks_from_table
-from actinscope.preprocess import AppearanceCounter, matched, unlike_training
+from actinscope.preprocess import AppearanceCounter, matched
 from actinscope.study import columns_of_names, hash_of_pixels
 from actinscope.wording import enumerate_some
 
@@ -139,11 +139,8 @@ def predict_files(
     seen = AppearanceCounter()
     met: list[str] = []
     partial, problems, counts = _write(predictor, plan, output, options, seen=seen, met=met)
-    unlike = unlike_training(
-        seen.found,
-        bundle.info.appearance,
-        unfamiliar=counts.get("", 0),
-        total=sum(counts.values()),
+    unlike = seen.unlike(
+        bundle.info.appearance, unfamiliar=counts.get("", 0), total=sum(counts.values())
     )
     trained = (
         f"{len(met)} of these {len(plan.tasks)} images trained the model: that it names them right "

@@ -12,7 +12,6 @@ from actinscope.preprocess.appearance import (
     AppearanceCounter,
     appearance_of,
     matched,
-    unlike_training,
 )
 from actinscope.preprocess.augmentation import AugmentSettings, augment
 from actinscope.preprocess.fit import fit_preprocess, require_one_kind
@@ -31,5 +30,4 @@ __all__ = [
     "fit_preprocess",
     "matched",
     "require_one_kind",
-    "unlike_training",
 ]

@@ -14,7 +14,7 @@ from actinscope.evaluation import Conditions, Evaluation, level_words, verdict
 from actinscope.explain import Explanation, SaliencySource, attention_warnings, explain
 from actinscope.names import RunFile
 from actinscope.predict import Predictor, ScaledImages
-from actinscope.preprocess import unlike_training
+from actinscope.preprocess import AppearanceCounter
 from actinscope.progress import Progress
 from actinscope.report import (
     Finding,
@@ -34,7 +34,6 @@ from actinscope.runs import (
     level_rules,
     predict_and_evaluate,
     read_labelled,
-    sampled_appearance,
     seen_before,
     training_provenance,
     whole,
@@ -147,12 +146,10 @@ def _unlike_training(
             f"{count} of {total} images are unfamiliar and have no class in predictions.csv; "
             "the metrics count them by their most probable class"
         )
-    yield from unlike_training(
-        sampled_appearance(result.records, reader),
-        bundle.info.appearance,
-        unfamiliar=count,
-        total=total,
-    )
+    seen = AppearanceCounter()
+    for record in result.records:
+        seen(reader.read(record.path, record.region))
+    yield from seen.unlike(bundle.info.appearance, unfamiliar=count, total=total)
 
 
 def _write_report(
