@@ -51,7 +51,7 @@ SHARED: dict[str, set[str]] = {
     "workbook": {"errors"},
     "tables": {"errors", "workbook"},
     "files": {"errors", "workbook"},
-    "progress": {"errors"},
+    "progress": {"wording"},
     "temporary": {"errors", "wording"},
 }
 #: Rooms without a face: one file a command, opened by name.

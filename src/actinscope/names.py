@@ -22,6 +22,7 @@ class RunFile(StrEnum):
     REPORT = "report.html"
     FOLDS = "folds.csv"
     QUESTION = "crossvalidation.json"
+    THUMBNAILS = "thumbnails.bin"
 
 
 #: What a folder with results of actinscope holds: all files of one of these sets.
@@ -36,6 +37,9 @@ RESULTS = (
     {"experiment.json"},
     {"comparison.json", "report.html"},
 )
+
+#: What the head of every PNG says that actinscope draws, as PNG spells it.
+DRAWN_BY = ("Software", "actinscope")
 
 #: Of a run, of a search and of the paper's experiment, from which ``--resume`` continues.
 LAST_EPOCH = "checkpoint/last.npz"

@@ -6,7 +6,10 @@ not nest: a new phase ends the one before.
 
 from __future__ import annotations
 
+import time
 from typing import Protocol
+
+from actinscope.wording import time_left
 
 
 class Progress(Protocol):
@@ -57,3 +60,56 @@ class StepCounter:
             self._begun = True
         self._progress.advance(done - self._done)
         self._done = done
+
+
+class FoldProgress:
+    """Progress of models trained one after the other: which one, and how long all will take.
+
+    The time left is that of the last model for each one ahead. What the first model says, such as
+    what was found in the images, the others would say again: of them it is a detail.
+
+    Args:
+        progress: of the whole command.
+        models: to be trained or taken as they are.
+    """
+
+    def __init__(self, progress: Progress, models: int) -> None:
+        self._progress = progress
+        self._ahead = models
+        self._title = ""
+        self._began = 0.0
+        self._seconds: float | None = None
+
+    def begin(self, title: str) -> None:
+        """The model ``title`` is trained now."""
+        self._title, self._began = title, time.monotonic()
+
+    def end(self, *, trained: bool) -> None:
+        """One model less is ahead; it was ``trained``, or there already."""
+        self._ahead -= 1
+        if trained:
+            self._seconds = time.monotonic() - self._began
+
+    def phase(self, name: str, total: int) -> None:
+        """Begin a phase, named with its model and the time left."""
+        left = ""
+        if self._seconds is not None:
+            rest = max(0.0, self._began + self._seconds - time.monotonic())
+            if seconds := rest + (self._ahead - 1) * self._seconds:
+                left = f", {time_left(seconds)}"
+        self._progress.phase(f"{self._title}{left}: {name}", total)
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """So many more steps are done."""
+        self._progress.advance(steps, note)
+
+    def say(self, message: str) -> None:
+        """A line that stays, if it is the first model's."""
+        if self._seconds is None:
+            self._progress.say(message)
+        else:
+            self._progress.detail(message)
+
+    def detail(self, message: str) -> None:
+        """A line for those who follow closely."""
+        self._progress.detail(message)

@@ -173,6 +173,11 @@ def data_size(count: int) -> str:
     return f"{count} bytes"
 
 
+def time_left(seconds: float) -> str:
+    """ "12 min left", "40 s left"."""
+    return f"{seconds / 60:.0f} min left" if seconds > 90 else f"{seconds:.0f} s left"
+
+
 def listed(items: Sequence[str]) -> str:
     """ "a", "a and b", "a, b and c"."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

@@ -13,9 +13,16 @@ import numpy as np
 import pytest
 
 from actinscope import errors
+from actinscope.audit import audit_images
 from actinscope.audit.confounds import _drawn
 from actinscope.audit.quality import _deviations
+from actinscope.cells import CropReader
 from actinscope.cli.main import main
+from actinscope.progress import Silent
+from actinscope.requests import StudySource
+from actinscope.runs import fingerprint_study, read_study
+from actinscope.study import grouped_folds
+from actinscope.training import load_recipe
 from actinscope.workflows import audit as audit_job
 from helpers.textures import texture
 
@@ -74,6 +81,26 @@ def test_copies_with_two_labels_are_an_error_with_pictures(tmp_path: Path, capsy
     first = "correct first: 1 pair of images of the same cells with different labels, such as "
     assert f"{first}a/0_0.png (a) = b/copy.png (b)" in shown
     assert "delete one file of the pair" in shown
+
+
+def test_copies_in_a_study_tested_by_folds_say_which_fold_tests_them(tmp_path: Path) -> None:
+    """No image has a part there: each is tested once."""
+    folder = write_study(tmp_path / "d")
+    image = cv2.imread(str(folder / "a" / "0_0.png"), cv2.IMREAD_GRAYSCALE)
+    cv2.imwrite(str(folder / "b" / "copy.png"), np.rot90(image).copy())
+    recipe = load_recipe("default")
+    source = StudySource(folder)
+    prints = fingerprint_study(
+        read_study(source, recipe), CropReader(recipe.images), Silent(), observing=True
+    )
+    found = audit_images(
+        prints, recipe, progress=Silent(), folds=lambda study: grouped_folds(study, folds=3, seed=1)
+    )
+    (copies,) = (one for one in found.findings if one.kind == "copies with two labels")
+    lines = [shot.lines[-1] for shot in copies.pairs[0]]
+    assert lines[0] == lines[1]
+    assert lines[0] in {f"tested by fold {number}" for number in (1, 2, 3)}
+    assert found.parts is None
 
 
 def test_a_class_from_one_slide_makes_the_question_unanswerable(tmp_path: Path) -> None:

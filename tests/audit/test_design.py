@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from actinscope.audit.design import design_findings
-from actinscope.study import Manifest, Record
+from actinscope.study import Manifest, Record, grouped_folds, possible_folds
 
 
 def told(
@@ -69,3 +69,23 @@ def test_the_remedy_has_the_plural_of_the_sample() -> None:
     )
     (found,) = design_findings(Manifest(records, Path("/x"), "dish", ("dish",)))
     assert "at least three dishes, better with all classes on each; if dish" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("groups", "advice"),
+    [
+        (2, "Image more of them; with these no split by plate can be made"),
+        (4, "Image more of them; until then test every group once with `--folds 4`"),
+    ],
+)
+def test_with_few_plates_no_folds_are_advised_that_cannot_be_made(groups: int, advice: str) -> None:
+    records = tuple(
+        Record(Path(f"/x/{n}.png"), f"{n}.png", "ab"[n % 2], {"plate": f"p{n // 2 % groups}"})
+        for n in range(40)
+    )
+    manifest = Manifest(records, Path("/x"), "plate", ("plate",))
+    (found,) = design_findings(manifest)
+    assert found.remedy == advice
+    possible = possible_folds(manifest)
+    if possible > 1:
+        assert len(grouped_folds(manifest, folds=possible, seed=0)) == groups

@@ -64,7 +64,7 @@ def test_beyond_the_border_pixels_are_mirrored():
     image = Image(Path("f.tif"), row, ("a",), None, False, (0, 255))
     part = crop(image, Region(y=1, x=0, height=3, width=5))
     np.testing.assert_array_equal(part.pixels[0, 0], [30, 20, 10, 20, 30])
-    assert part.notes == ("6 of 15 pixels lie beyond the border",)
+    assert part.notes == ("cut off by the border of the field, and continued as a mirror image",)
 
 
 def test_an_image_too_small_to_mirror_repeats_its_border():

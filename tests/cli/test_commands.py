@@ -105,7 +105,7 @@ def test_scan_lists_images_with_their_labels(data: Path, tmp_path: Path, capsys:
     shown = capsys.readouterr()
     assert f"{tmp_path / 'study.csv'}: 12 images" in shown.out
     assert "  knockout: 6 images" in shown.out
-    assert "upper bound" in shown.out
+    assert "images are split one by one, as no group is known" in shown.out
     assert shown.err == ""
 
 
@@ -201,7 +201,9 @@ def test_scan_never_overwrites_an_edited_csv(data: Path, tmp_path: Path, capsys:
     target.write_text("edited for hours")
     assert main(["scan", str(data), "-o", str(target)]) == 2
     assert target.read_text() == "edited for hours"
-    assert "is there already" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert "is there already" in shown
+    assert f"To train with it: actinscope train {data} --manifest {target}." in shown
 
 
 def test_scan_into_a_folder_that_is_not_there(data: Path, tmp_path: Path, capsys: Shown) -> None:

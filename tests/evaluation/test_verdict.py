@@ -51,6 +51,14 @@ def test_a_good_result_has_no_reasons() -> None:
     assert (said.tone, said.reasons) == ("good", ())
 
 
+def test_groups_that_were_joined_are_counted_beside_the_result() -> None:
+    said = _say(_evaluation(220, 240), group="field", names=30)
+    assert (
+        "On 240 images from 12 fields (30 by name, of which those that share cells count as one) "
+        "that it never saw, the model"
+    ) in said.sentence
+
+
 def test_without_groups() -> None:
     said = _say(_evaluation(220, 240, groups=None))
     assert said.sentence.startswith("On 240 images that it never saw, the model")

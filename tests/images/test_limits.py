@@ -46,6 +46,20 @@ def test_a_page_with_a_million_pages_below_it(tmp_path):
         read_image(tmp_path / "a.tif")
 
 
+def test_a_description_that_takes_minutes_to_parse(tmp_path):
+    """Bounded by its bytes, and in OME-XML by its elements and attributes."""
+    path = tmp_path / "a.tif"
+    with path.open("wb") as stream:
+        stream.write(tiff(SMALL | {270: (2, 1 << 27, 1000)}, b""))
+        stream.truncate(1000 + (1 << 27))  # a hole: takes no room on the disk
+    with pytest.raises(ImageTooLarge, match="more pages, strips, tiles or metadata"):
+        read_image(path)
+    text = b"<OME>" + b"<a/>" * (8 * MOST_PARTS) + b"</OME>\0"
+    path.write_bytes(tiff(SMALL | {270: (2, len(text), 1000)}, text))
+    with pytest.raises(ImageTooLarge, match="more pages, strips, tiles or metadata"):
+        read_image(path)
+
+
 @pytest.mark.parametrize("code", [273, 324])
 def test_millions_of_strips_or_tiles(tmp_path, code):
     count = MOST_PARTS + 1

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from actinscope.errors import AmbiguousAxes, ImageUnreadable
-from actinscope.images import ReadOptions, image_shape, read_image
+from actinscope.images import ReadOptions, image_shape, ome, read_image
 
 HEAD = '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'
 RNG = np.random.default_rng(5)
@@ -238,3 +238,20 @@ def test_the_metadata_of_a_position_is_its_own(tmp_path):
         assert image.channel_names == (f"stain {n}",)
         assert image.pixel_size_um == pytest.approx((0.1 + n / 10, 0.1 + n / 10))
         assert image.value_range == (0, 2 ** (n + 12) - 1)
+
+
+def test_a_file_that_is_named_for_each_plane_is_opened_once_to_count_its_pages(
+    tmp_path, monkeypatch
+):
+    opened = []
+
+    def counted(path: Path) -> None:
+        opened.append(path.name)
+
+    monkeypatch.setattr(ome, "check_directories", counted)
+    segment = '<TiffData FirstZ="{}"><UUID FileName="b.ome.tif">urn:b</UUID></TiffData>'
+    planes = "".join(segment.format(z) for z in range(50))
+    write(tmp_path / "b.ome.tif", PLANES[:1], None)
+    path = write(tmp_path / "a.ome.tif", PLANES[:1], ome_xml(picture(planes, z=50)))
+    assert image_shape(path, ReadOptions(z="max"))[-2:] == (9, 7)
+    assert opened.count("b.ome.tif") == 2  # and once to read the first plane

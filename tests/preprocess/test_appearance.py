@@ -9,7 +9,7 @@ import pytest
 
 from actinscope.errors import ImageError
 from actinscope.images import Image
-from actinscope.preprocess import Appearance, appearance_of, matched, unlike_training
+from actinscope.preprocess import Appearance, AppearanceCounter, appearance_of, matched
 
 TRAINED = Appearance(height=224, width=224, brightness=400.0, pixel_size_um=0.325)
 
@@ -34,25 +34,39 @@ def test_medians_of_images() -> None:
     assert appearance_of([]) is None
 
 
-def said(unfamiliar: int = 0, **changes: float | None) -> str:
-    new = TRAINED.model_copy(update=changes)
-    return "; ".join(unlike_training(new, TRAINED, unfamiliar=unfamiliar, total=100))
+def said(*new: tuple[int, float | None, int], unfamiliar: int = 0) -> str:
+    """Of images of these (side, um a pixel, brightness)."""
+    seen = AppearanceCounter()
+    for side, size, value in new:
+        pixels = np.full((side, side), value, np.uint16)
+        seen(image(pixels, None if size is None else (size, size)))
+    return "; ".join(seen.unlike(TRAINED, unfamiliar=unfamiliar, total=100))
 
 
 def test_a_plain_difference_is_said_in_one_sentence() -> None:
-    assert said(unfamiliar=90) == ""
-    assert said(height=128, width=128).startswith(
+    assert said((224, 0.325, 400), unfamiliar=90) == ""
+    assert said((128, 0.325, 400)).startswith(
         "these images are 128 x 128 pixels, the model was trained on 224 x 224"
     )
-    assert "0.65 um wide, in training it was 0.325 um: --match-pixel-size" in said(
-        pixel_size_um=0.65
+    assert said((224, 0.65, 400)).startswith(
+        "these images are 0.65 um a pixel, the training images were 0.325 um: --match-pixel-size"
     )
-    assert said(pixel_size_um=None) == ""
-    assert said(brightness=1600.0) == "", "brightness varies, and the images are familiar"
-    assert said(20, brightness=1600.0) == (
+    assert said((224, None, 400)) == ""
+    assert said((224, 0.325, 1600)) == "", "brightness varies, and the images are familiar"
+    assert said((224, 0.325, 1600), unfamiliar=20) == (
         "20 of 100 images are unfamiliar: they are 4.0 times brighter than in training"
     )
-    assert said(20, brightness=200.0).endswith("they are 2.0 times darker than in training")
+    assert said((224, 0.325, 200), unfamiliar=20).endswith("2.0 times darker than in training")
+
+
+def test_a_few_small_crops_among_normal_ones_are_counted() -> None:
+    normal = [(224, 0.325, 400)] * 6
+    assert said(*normal, (128, 0.325, 400), (130, 0.325, 400), (240, 0.325, 400)).startswith(
+        "2 of 9 images are 129 x 129 pixels, the model was trained on 224 x 224"
+    )
+    assert said(*normal, (224, 0.65, 400)).startswith("1 of 7 images are 0.65 um a pixel")
+    assert said(*normal[:2], *[(128, 0.325, 400)] * 3).startswith("3 of 5 images are 128 x 128")
+    assert said(*((side, 0.325, 400) for side in (190, 210, 226, 240, 260))) == "", "all vary"
 
 
 def test_images_are_brought_to_the_pixel_size_of_the_training() -> None:

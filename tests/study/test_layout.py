@@ -13,6 +13,8 @@ from PIL import Image as PillowImage
 
 from actinscope.errors import StudyError, UsageError
 from actinscope.images import find_images
+from actinscope.report import write_maps
+from actinscope.report.drawing import save_figures, sheet
 from actinscope.requests import StudySource
 from actinscope.study import Manifest, list_study, split, write_manifest
 
@@ -218,6 +220,20 @@ def test_results_among_the_images_are_no_class(tmp_path: Path) -> None:
     assert manifest.notes == ("folders with results of actinscope are left out: audit, first",)
 
 
+def test_figures_of_a_run_copied_among_the_images_are_no_class(tmp_path: Path) -> None:
+    """Without any other file of the run, the head of each figure says who drew it."""
+    draw(tmp_path, ["wt/a.png", "ko/b.png"])
+    save_figures([("curves", sheet(40, 20)), ("confusion", sheet(40, 20))], tmp_path / "figures")
+    (tmp_path / "maps").mkdir()
+    write_maps(np.eye(8, dtype=np.uint8), [np.eye(8)], tmp_path / "maps" / "0001.png")
+    manifest = scanned(tmp_path)
+    assert manifest.classes == ("ko", "wt")
+    assert (
+        "3 files left out (drawn by actinscope): confusion.png, curves.png, 0001.png"
+        in manifest.notes
+    )
+
+
 def plates(classes: Iterable[str], plates: int, fields: int) -> list[str]:
     """Three cells in each field of each plate of each class."""
     return [
@@ -247,6 +263,44 @@ def test_images_that_belong_together_are_guessed_and_shown(tmp_path: Path) -> No
         assert (manifest.group or "none", manifest.group_columns) == (named, columns)
     with pytest.raises(StudyError, match=r"looks like a 'donor'.*Found: plate, field"):
         scanned(tmp_path, group="donor")
+
+
+@pytest.mark.parametrize(
+    ("names", "name", "apart"),
+    [
+        ([f"{c}/xy{f:02}c1_cell{n}.tif" for c in "ab" for f in range(6) for n in range(3)],
+         "xy03", r"^(?P<field>.*/\D*\d+)"),
+        ([f"{c}/d1_xy{f:02}_{n}.tif" for c in "ab" for f in range(6) for n in range(3)],
+         "d1_xy03", r"^(?P<field>.*/(?:\D*\d+){2})"),
+        ([f"{c}/plate{f}/{'xyz'[n]}.tif" for c in "ab" for f in range(6) for n in range(3)],
+         "plate3", "^(?P<plate>[^/]*/[^/]*)/"),
+    ],
+)  # fmt: skip
+def test_fields_numbered_anew_in_each_class_are_kept_apart_by_the_pattern_shown(
+    tmp_path: Path, names: list[str], name: str, apart: str
+) -> None:
+    """The same name in two dishes: taken as one, said, and the pattern given makes two."""
+    manifest = scanned(draw(tmp_path, names))
+    word = f"{manifest.group}s"
+    assert len(set(manifest.groups_of(manifest.records) or ())) == 6
+    assert manifest.notes[-1].startswith(f"6 of 6 {word} occur in more than one class and are")
+    told = f'If each class has {word} of its own: --group-pattern "{apart}"'
+    assert manifest.notes[-1].endswith(told)
+    again = scanned(tmp_path, group_pattern=apart)
+    assert again.group == manifest.group
+    groups = set(again.groups_of(again.records) or ())
+    assert len(groups) == 12 and {f"a/{name}", f"b/{name}"} <= groups
+    assert again.notes == ()
+
+
+def test_two_plates_are_not_advised_as_a_group_that_is_then_refused(tmp_path: Path) -> None:
+    names = [f"{c}/plate{p}/{n}.tif" for c in ("wt", "ko") for p in (1, 2) for n in "abc"]
+    manifest = scanned(draw(tmp_path, names))
+    assert manifest.group is None
+    assert manifest.notes[0] == (
+        "images may belong together by plate, but some class has fewer than three of each to split "
+        "by: image more of them, or accept a split by image with --group none"
+    )
 
 
 def test_what_was_guessed_is_the_same_by_way_of_the_csv(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_group_from_a_folder_level(tmp_path: Path) -> None:
         "ko/p1/b_f3_cell2.tif": "p1",
         "ko/p3/b_f4.tif": "p3",
     }
-    assert "1 of 3 groups occur in more than one class" in manifest.notes[0]
+    assert "1 of 3 plates occur in more than one class" in manifest.notes[0]
     with pytest.raises(StudyError, match=r"4 of 4 images have no 'group'"):
         scanned(tmp_path, group_level=3)
 

@@ -36,6 +36,7 @@ def test_spellings_of_one_value_have_one_key(alike: tuple[str, ...]) -> None:
     ("one", "other"),
     [
         ("KO+", "KO-"),
+        ("1 nM", "1,000 nM"),
         ("CD4", "CD4-"),
         ("p53 +/+", "p53 -/-"),
         ("1.5", "15"),

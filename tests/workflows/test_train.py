@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from actinscope.cli.main import main
 from actinscope.files import sha256_of_file
@@ -40,6 +41,7 @@ CLASSES = ("clustered", "elongated", "epithelial")
 RUN_FILES = (
     "recipe.toml",
     "manifest.csv",
+    "thumbnails.bin",
     "environment.json",
     "history.csv",
     "checkpoint/last.npz",
@@ -320,11 +322,55 @@ def test_evaluate_tells_of_groups_that_trained_the_model(
     shutil.copytree(place / "images", images)
     trained = next(row for row in rows_of(run / "manifest.csv") if row["part"] == "train")
     changed = images / trained["path"]
-    tifffile.imwrite(changed, tifffile.imread(changed) + np.uint16(1))
+    other = np.random.default_rng(0).integers(0, 1000, tifffile.imread(changed).shape)
+    tifffile.imwrite(changed, other.astype(np.uint16))
     study = [str(images), "--manifest", str(images / "groups.csv"), "--group", "field"]
     main(["evaluate", str(run / "bundle"), *study, "-o", str(tmp_path / "result")])
     shown = capsys.readouterr().err
     assert "images come from a field of which other images trained the model" in shown
+
+
+def test_predicting_the_images_that_trained_the_model_is_told(
+    run: Path, tmp_path: Path, place: Path, capsys: Shown
+) -> None:
+    images = place / "images" / "cells"
+    assert main(["predict", str(run), str(images), "-o", str(tmp_path / "p.csv")]) == BAD_FILES
+    rows = rows_of(run / "manifest.csv")
+    trained = sum(row["part"] != "test" for row in rows)
+    told = f"{trained} of these {len(rows) + 1} images trained the model"  # one file is broken
+    assert told in capsys.readouterr().err
+
+
+def test_training_images_saved_again_with_other_grey_values_test_nothing(
+    run: Path, tmp_path: Path, place: Path, capsys: Shown
+) -> None:
+    """One grey value more, or JPEG: other hashes, the same cells; and every image of the run's
+    test part stays.
+    """
+    rows = [row for row in rows_of(run / "manifest.csv") if row["part"] in ("train", "test")]
+    data, kept, copies = tmp_path / "data", 0, 0
+    for number, row in enumerate(rows):
+        pixels = tifffile.imread(place / "images" / row["path"])
+        folder = data / row["label"]
+        folder.mkdir(parents=True, exist_ok=True)
+        if row["part"] == "test":
+            tifffile.imwrite(folder / f"new{number}.tif", pixels)
+            kept += 1
+        elif number % 2:
+            tifffile.imwrite(folder / f"{number}.tif", pixels + np.uint16(1))
+            copies += 1
+        else:
+            grey = pixels / max(1, pixels.max()) * 255
+            Image.fromarray(grey.astype(np.uint8)).save(folder / f"{number}.jpg", quality=90)
+            copies += 1
+    result = tmp_path / "result"
+    assert main(["evaluate", str(run), str(data), "-o", str(result), "--group", "none"]) == 0
+    shown = capsys.readouterr()
+    assert (
+        f"on 0 of the {kept + copies} images, and on changed copies of {copies} more" in shown.err
+    )
+    assert f"On {kept} images" in shown.out
+    assert "changed copies of them were left out" in (result / "report.html").read_text("utf-8")
 
 
 def test_evaluate_away_from_its_run_takes_all_images(

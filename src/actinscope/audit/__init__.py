@@ -20,6 +20,7 @@ from actinscope.audit.review import (
     audit_before,
     audit_images,
     joined_copies,
+    with_changed_copies,
     with_copies_kept,
 )
 from actinscope.audit.tables import write_copies, write_findings, write_queue
@@ -41,6 +42,7 @@ __all__ = [
     "review_study",
     "sentence_of",
     "verdict_sentence",
+    "with_changed_copies",
     "with_copies_kept",
     "words_of",
     "write_copies",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from actinscope.audit.copy_matching import NearPair, sets_of
@@ -55,7 +55,7 @@ def copy_pairs(fingerprints: Fingerprints, near: Sequence[NearPair]) -> tuple[Co
 def copy_findings(
     pairs: Sequence[CopyPair],
     manifest: Manifest,
-    parts: Manifest | None,
+    part_of: Mapping[tuple[str, str], str],
     observations: Sequence[ImageStatistics],
 ) -> Iterator[AuditFinding]:
     """Findings on copies: in different parts, with different labels, in different groups.
@@ -63,20 +63,20 @@ def copy_findings(
     Args:
         pairs: all copies.
         manifest: the study, in the order of ``observations``.
-        parts: the same records after the split that training would use, or None.
+        part_of: where each record goes, such as ``train part`` or ``tested by fold 3``; empty
+            where no split can be made.
         observations: for the pictures.
     """
     group = manifest.group or ""
     place = {record.key: number for number, record in enumerate(manifest.records)}
     pictures = [one.sketch.picture for one in observations]
-    part_of = {record.key: record.part for record in parts.records} if parts else {}
 
     def shot(record: Record) -> Shot:
         lines = [record.label]
         if group:
             lines.append(f"{group} {record.groups[group]}")
         if part_of:
-            lines.append(f"{part_of[record.key]} part")
+            lines.append(part_of[record.key])
         return Shot(record.title, tuple(lines), pictures[place[record.key]])
 
     def finding(

@@ -67,6 +67,7 @@ def near_duplicates(
     sketches: Sequence[Thumbnail],
     *,
     least: float = LEAST_AGREEMENT,
+    known: int = 0,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[NearPair, ...]:
@@ -75,10 +76,13 @@ def near_duplicates(
     Args:
         sketches: of all images.
         least: agreement from which on a pair counts.
+        known: the first images that are not compared among each other.
         seed: of the order in which keypoints are sorted.
         progress: called with (done, total) candidates.
     """
-    guesses = guess_copies(sketches, seed=seed)
+    guesses = [
+        one for one in guess_copies(sketches, seed=seed) if max(one.first, one.second) >= known
+    ]
     best: dict[tuple[int, int], NearPair] = {}
     refused: set[tuple[int, int]] = set()
     looks = _Looks(sketches)

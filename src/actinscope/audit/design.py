@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from actinscope.audit.findings import AuditFinding, words_of
-from actinscope.study import Manifest
+from actinscope.study import Manifest, possible_folds
 from actinscope.wording import plural, spoken
 
 _FEW = 5
@@ -41,7 +41,7 @@ def design_findings(manifest: Manifest) -> Iterator[AuditFinding]:
         elif is_group:
             few = {label: len(values) for label, values in held.items() if len(values) < _FEW}
             if few:
-                yield _few_groups(column, few)
+                yield _few_groups(manifest, column, few)
 
 
 def _values(manifest: Manifest, column: str) -> dict[str, set[str]]:
@@ -85,11 +85,16 @@ def _unanswerable(column: str, alone: list[str], held: dict[str, set[str]]) -> A
     )
 
 
-def _few_groups(column: str, few: dict[str, int]) -> AuditFinding:
+def _few_groups(manifest: Manifest, column: str, few: dict[str, int]) -> AuditFinding:
     counts = ", ".join(f"{label} {count}" for label, count in few.items())
-    refused = " Training will refuse this split." if min(few.values()) < 3 else ""
+    folds = possible_folds(manifest)
+    refused = " Training will refuse this split." if folds < 2 else ""
+    until = f"until then test every group once with `--folds {folds}`"
+    if folds < 2:
+        until = f"with these no split by {spoken(column)} can be made"
+    words = words_of("few groups", column=column, counts=counts, refused=refused, until=until)
     return AuditFinding(
-        **words_of("few groups", column=column, counts=counts, refused=refused),
+        **words,
         severity="warning",
         numbers={label: float(count) for label, count in few.items()},
     )

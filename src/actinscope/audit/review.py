@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from actinscope.audit.confounds import confound_findings, run_checks
@@ -14,7 +14,8 @@ from actinscope.audit.permutation import Confound
 from actinscope.audit.quality import quality_findings
 from actinscope.errors import SplitError
 from actinscope.progress import Progress, StepCounter
-from actinscope.study import Fingerprints, Manifest, Split, split
+from actinscope.runs import TrainingProvenance
+from actinscope.study import TEST, Fingerprints, Manifest, Split, read_thumbnails, split
 from actinscope.training import Recipe
 
 
@@ -43,6 +44,7 @@ def audit_images(
     *,
     progress: Progress,
     parts: Split | None = None,
+    folds: Callable[[Manifest], Sequence[Split]] | None = None,
 ) -> Audited:
     """All that needs no network, from what reading the images once has kept.
 
@@ -51,23 +53,33 @@ def audit_images(
         recipe: its split and seed.
         progress: of the search for copies.
         parts: the split in use; None makes the one that training would use.
+        folds: makes the splits instead, of a study that is tested by folds.
     """
     manifest = fingerprints.manifest
     seen = fingerprints.observations
-    findings = list(design_findings(manifest))
     near = _near(fingerprints, recipe, progress)
     if recipe.split.keep_copies:
         manifest = joined_copies(manifest, near)
-    if parts is None:
-        try:
+    findings = list(design_findings(manifest))
+    part_of: dict[tuple[str, str], str] = {}
+    try:
+        if folds is not None:
+            part_of = {
+                record.key: f"tested by fold {number}"
+                for number, one in enumerate(folds(manifest), 1)
+                for record in one.manifest.records
+                if record.part == TEST
+            }
+        else:
             shares = (recipe.split.train, recipe.split.validation, recipe.split.test)
-            parts = split(manifest, seed=recipe.seed, fractions=shares)
-        except SplitError as error:
-            why = f"{error.what[:1].upper()}{error.what[1:]}"
-            words = words_of("no split", why=why, remedy=error.remedy or "")
-            findings.append(AuditFinding(**words, severity="error"))
+            parts = parts or split(manifest, seed=recipe.seed, fractions=shares)
+            part_of = {one.key: f"{one.part} part" for one in parts.manifest.records}
+    except SplitError as error:
+        why = f"{error.what[:1].upper()}{error.what[1:]}"
+        words = words_of("no split", why=why, remedy=error.remedy or "")
+        findings.append(AuditFinding(**words, severity="error"))
     copies = copy_pairs(fingerprints, near)
-    findings += copy_findings(copies, manifest, parts.manifest if parts else None, seen)
+    findings += copy_findings(copies, manifest, part_of, seen)
     confounds = run_checks(manifest, seen, seed=recipe.seed)
     findings += confound_findings(confounds, manifest, seen)
     findings += quality_findings(manifest, seen)
@@ -77,7 +89,12 @@ def audit_images(
 
 
 def audit_before(
-    fingerprints: Fingerprints, recipe: Recipe, parts: Split | None, progress: Progress
+    fingerprints: Fingerprints,
+    recipe: Recipe,
+    parts: Split | None,
+    progress: Progress,
+    *,
+    folds: Callable[[Manifest], Sequence[Split]] | None = None,
 ) -> tuple[Fingerprints, Audited | None]:
     """The audit at the start of a training run, and the fingerprints with copies joined.
 
@@ -87,7 +104,7 @@ def audit_before(
     if not recipe.audit:
         manifest = with_copies_kept(fingerprints, recipe, progress)
         return replace(fingerprints, manifest=manifest), None
-    audited = audit_images(fingerprints, recipe, progress=progress, parts=parts)
+    audited = audit_images(fingerprints, recipe, progress=progress, parts=parts, folds=folds)
     for finding in audited.findings:
         if finding.severity != "info":
             progress.say(f"warning: {finding.title}. {finding.remedy}.")
@@ -111,6 +128,37 @@ def _near(fingerprints: Fingerprints, recipe: Recipe, progress: Progress) -> Seq
         seed=recipe.seed,
         progress=StepCounter(progress, "Comparing images"),
     )
+
+
+def with_changed_copies(
+    known: TrainingProvenance, found: Fingerprints, progress: Progress
+) -> TrainingProvenance:
+    """``known`` with those images of ``found`` that are changed copies of what trained the bundle.
+
+    They are looked for as near copies within a study are, where the run around the bundle has
+    kept thumbnails and ``found`` was taken with ``observing``.
+
+    Raises:
+        StudyError: the thumbnails are damaged.
+    """
+    if known.thumbnails is None:
+        return known
+    trained = read_thumbnails(known.thumbnails, known.images)
+    new = {name: one for name, one in found.thumbnails.items() if name not in known.images}
+    if not trained or not new:
+        return known
+    names = [*trained, *new]
+    pairs = near_duplicates(
+        [*trained.values(), *new.values()],
+        known=len(trained),
+        progress=StepCounter(progress, "Comparing images"),
+    )
+    copies = {
+        names[pair.second]: known.images[names[pair.first]]
+        for pair in pairs
+        if pair.first < len(trained) <= pair.second
+    }
+    return replace(known, images={**known.images, **copies}, changed=frozenset(copies))
 
 
 def joined_copies(manifest: Manifest, near: Sequence[NearPair]) -> Manifest:

@@ -46,11 +46,11 @@ def crop(image: Image, region: Region) -> Image:
         )
     pixels = _take(image.pixels, rows, columns)
     notes = image.notes
-    beyond = region.height * region.width - _inside(region.y, region.height, height) * _inside(
-        region.x, region.width, width
-    )
-    if beyond:
-        notes = (*notes, f"{beyond} of {region.height * region.width} pixels lie beyond the border")
+    if (region.height, region.width) != (
+        _inside(region.y, region.height, height),
+        _inside(region.x, region.width, width),
+    ):
+        notes = (*notes, "cut off by the border of the field, and continued as a mirror image")
     return replace(image, pixels=pixels, notes=notes)
 
 

@@ -8,6 +8,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from actinscope.wording import time_left
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as RichProgress
@@ -85,7 +87,7 @@ class TerminalProgress:
         if not self._done:
             return ""
         seconds = (time.monotonic() - self._began) / self._done * (self._total - self._done)
-        return f", about {seconds / 60:.0f} min left" if seconds > 90 else f", {seconds:.0f} s left"
+        return f", {time_left(seconds)}"
 
 
 def _print(line: str) -> None:
@@ -105,7 +107,7 @@ def _make_bar() -> RichProgress:
 
     return RichProgress(
         TextColumn("{task.description}"),
-        BarColumn(bar_width=16),
+        BarColumn(bar_width=8),
         MofNCompleteColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),

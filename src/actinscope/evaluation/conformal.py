@@ -132,11 +132,12 @@ def _note(
     needed = f"{fewest_images(coverage)} are needed for {round_percent(coverage)}"
     if not per_class:
         return (
-            f"every prediction set holds all classes: the validation part is worth "
-            f"{few[0][1]:.1f} independent images, {needed}"
+            "every prediction set holds all classes, so do not use the columns prediction_set and "
+            f"abstained: the validation images count as {few[0][1]:.1f} independent ones, "
+            f"{needed}. Train on more groups"
         )
     names = ", ".join(f"{name} ({number:.1f})" for name, number in few)
     return (
-        f"every prediction set holds {names}: of these classes the validation part has too few "
-        f"independent images (in brackets), {needed}"
+        f"every prediction set holds {names}: the validation images of these classes count as so "
+        f"few independent ones (in brackets), {needed}. Train on more groups of them"
     )

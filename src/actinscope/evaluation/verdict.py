@@ -57,6 +57,7 @@ class Conditions:
         synthetic: the images are computed, not taken from cells.
         random_weights: the network did not start from pretrained weights.
         group: what a group is called in the singular, such as "field".
+        names: number of names of groups, where groups that share images were joined.
         held_out: the images are known not to have been used in training.
         leak: groups or copies of images stand in more than one part.
         copies: pairs of images of the same cells, of which one was tested and the other was not
@@ -67,6 +68,7 @@ class Conditions:
     synthetic: bool
     random_weights: bool
     group: str = "group"
+    names: int = 0
     held_out: bool = True
     leak: bool = False
     copies: int = 0
@@ -131,7 +133,12 @@ def _where(evaluation: Evaluation, conditions: Conditions) -> str:
     images = counted(evaluation.n, what)
     if conditions.by_image or evaluation.groups is None:
         return images
-    return f"{images} from {counted(evaluation.groups, conditions.group)}"
+    joined = (
+        f" ({conditions.names} by name, of which those that share cells count as one)"
+        if conditions.names > evaluation.groups
+        else ""
+    )
+    return f"{images} from {counted(evaluation.groups, conditions.group)}{joined}"
 
 
 def _unseen(conditions: Conditions) -> str:
@@ -170,15 +177,16 @@ def _leaks(conditions: Conditions) -> Iterator[str]:
     if conditions.leak:
         yield (
             "Groups or copies of images stand in more than one part, as the manifest wants it: "
-            "the test images are not new to the model and the result is too good. Empty the "
-            "column part of the manifest to have them split anew."
+            "the test images are not new to the model and the result is too good. Move them into "
+            "one of the parts (folders train, val and test, or column part of the manifest)."
         )
     elif copies:
         pairs = "1 pair of images shows" if copies == 1 else f"{copies} pairs of images show"
         yield (
             f"{pairs} the same cells, one of them tested with a model that the other helped to "
-            "make: the result may be too good. Train again without keep_copies = false and "
-            "without parts in the manifest: such images then stay together."
+            "make: the result may be too good. Move both images of a pair into one part (folders "
+            "train, val and test, or column part of the manifest), or let `train` draw the parts "
+            "with keep_copies as it is by default."
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actinscope.errors import ImageEmpty, ImageError, ImageUnreadable
-from actinscope.names import RESULTS
+from actinscope.names import DRAWN_BY, RESULTS
 from actinscope.wording import counted, enumerate_some
 
 #: Kind of file by suffix, lower case.
@@ -70,6 +70,8 @@ _FOREIGN = (
 )
 
 _IS_TEXT = "the file holds text"
+_HEAD = 512  # bytes of a PNG, before its pixels
+_DRAWN = b"tEXt" + "\0".join(DRAWN_BY).encode()
 #: Files that systems put beside images, in lower case.
 _NEVER_IMAGES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 _SAVE_AS_TIFF = "Save the image as TIFF or PNG"
@@ -186,7 +188,7 @@ def find_images(paths: Sequence[Path]) -> FoundImages:
     for path in map(Path, paths):
         if path.is_dir() and not _looks_like_image(path):
             for item in _within(path, (path.resolve(),), results):
-                what = "" if _looks_like_image(item) else _why_no_image(item)
+                what = _is_drawn(item) if _looks_like_image(item) else _why_no_image(item)
                 if not what:
                     found.setdefault(item)
                 elif what != _IS_TEXT:
@@ -224,6 +226,17 @@ def _why_no_image(path: Path) -> str:
     except ImageError as error:
         return error.what
     return ""
+
+
+def _is_drawn(path: Path) -> str:
+    """Empty where a file is no figure of actinscope, as its head would say."""
+    if path.suffix.lower() != ".png":
+        return ""
+    try:
+        with path.open("rb") as stream:
+            return "drawn by actinscope" if _DRAWN in stream.read(_HEAD) else ""
+    except OSError:
+        return ""  # the reader says why
 
 
 def _looks_like_image(path: Path) -> bool:

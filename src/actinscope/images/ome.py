@@ -18,7 +18,7 @@ from xml.etree.ElementTree import Element
 
 from actinscope.errors import ImageUnreadable
 from actinscope.images.planes import check_scene
-from actinscope.images.tiff_limits import MOST_PARTS, check_directories
+from actinscope.images.tiff_limits import MOST_PARTS, check_directories, check_xml
 
 _TOGETHER = "Keep all files of one OME-TIFF set together under their names, or export again"
 
@@ -100,7 +100,7 @@ def open_scene(path: Path, tif: Any, scene: int | None, files: ExitStack) -> Ome
     text = _text(tif)
     if not text:
         return None
-    root = _parsed(text)
+    root = _parsed(path, text)
     pictures = [
         pixels
         for image in root
@@ -137,7 +137,8 @@ def _text(tif: Any) -> str:
     return text if "<OME" in text[:10_000] else ""
 
 
-def _parsed(text: str) -> Element:
+def _parsed(path: Path, text: str) -> Element:
+    check_xml(path, text)
     try:
         return ElementTree.fromstring(text[text.index("<") :])
     except (ElementTree.ParseError, ValueError) as error:
@@ -247,6 +248,7 @@ def _places(
         raise ValueError(f"it lists {total} planes")
     found: dict[int, tuple[str, int]] = {}
     uuids: dict[str, str] = {}
+    pages: dict[str, int] = {}  # each file is opened once, however often it is named
     for segment in _segments(pixels):
         name, uuid = names.file_of(segment)
         if uuids.setdefault(name, uuid) != uuid:
@@ -261,8 +263,10 @@ def _places(
         name_of_count = "PlaneCount" if "PlaneCount" in segment.attrib else "NumPlanes"
         count = _number(segment, name_of_count, 1 if "IFD" in segment.attrib else 0)
         if not count:
-            with _file_of_set(path, tif, name, uuid) as opened:
-                count = min(len(opened.pages) - number, total - at)
+            if name not in pages:
+                with _file_of_set(path, tif, name, uuid) as opened:
+                    pages[name] = len(opened.pages)
+            count = min(pages[name] - number, total - at)
         planes = range(at, at + min(count, total + 1))
         if planes.stop > total or any(plane in found for plane in planes):
             raise ValueError("it lists more planes than the picture has")
@@ -292,15 +296,15 @@ def _file_of_set(path: Path, tif: Any, name: str, uuid: str | None) -> Iterator[
     if not other.is_file():
         raise _missing(path, f"they lie in {name}, which is not there")
     with open_alone(other) as opened:
-        if uuid and _own_uuid(opened) not in ("", uuid):
+        if uuid and _own_uuid(other, opened) not in ("", uuid):
             raise _missing(path, f"{name} is not the file of that name which was saved with it")
         yield opened
 
 
-def _own_uuid(tif: Any) -> str:
+def _own_uuid(path: Path, tif: Any) -> str:
     """The identifier that a file gives itself, empty where it has none that can be read."""
     try:
-        return _parsed(_text(tif)).get("UUID", "")
+        return _parsed(path, _text(tif)).get("UUID", "")
     except UnusableOmeError:
         return ""
 

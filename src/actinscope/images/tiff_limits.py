@@ -22,8 +22,12 @@ _DIRECTORY = 16
 _SUBDIRECTORY = 256
 #: Most bytes of all tags' values, of which OME-XML can be tens of megabytes.
 _MOST_BYTES = 1 << 28
+#: Most bytes of one description, of which tifffile may parse XML: some seconds and 1 GB.
+_MOST_TEXT = 1 << 26
+#: Most elements and attributes of OME-XML: 200,000 planes with all that is said of a plane.
+_MOST_XML_PARTS = 8 * MOST_PARTS
 
-_SUBDIRECTORIES = 330
+_DESCRIPTION, _SUBDIRECTORIES = 270, 330
 _COLORMAP, _FIRST_PRIVATE = 320, 32768
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _SIZES |= {16: 8, 17: 8, 18: 8}
@@ -48,17 +52,31 @@ def check_directories(path: Path) -> None:
                 length = count * _SIZES.get(kind, 0)
                 if length > size:
                     continue  # cannot be read: an error, or skipped
-                held += length
+                held += _MOST_BYTES if code == _DESCRIPTION and length > _MOST_TEXT else length
                 if code == _SUBDIRECTORIES:
                     parts += count * _SUBDIRECTORY
                 elif kind not in _TEXT_OR_BYTES and code != _COLORMAP and code < _FIRST_PRIVATE:
                     parts += count
-            if parts > MOST_PARTS or held > _MOST_BYTES:
-                raise ImageTooLarge(
-                    "the TIFF file has more pages, strips, tiles or metadata than can be read",
-                    where=path,
-                    remedy="Save it in larger strips or tiles, or split it into several files",
-                )
+            if parts > MOST_PARTS or held >= _MOST_BYTES:
+                raise _too_large(path)
+
+
+def check_xml(path: Path, text: str) -> None:
+    """Refuse XML that would take minutes or gigabytes to parse, before it is.
+
+    Raises:
+        ImageTooLarge: too many elements and attributes.
+    """
+    if text.count("<") + text.count("=") > _MOST_XML_PARTS:
+        raise _too_large(path)
+
+
+def _too_large(path: Path) -> ImageTooLarge:
+    return ImageTooLarge(
+        "the TIFF file has more pages, strips, tiles or metadata than can be read",
+        where=path,
+        remedy="Save it in larger strips or tiles, or split it into several files",
+    )
 
 
 def _directories(path: Path, stream: BinaryIO) -> Iterator[list[tuple[int, int, int]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,8 +28,8 @@ from actinscope.predict.table import (
     task_rows,
 )
 from actinscope.predict.tasks import Task, find_sources, tasks_from_masks, tasks_from_table
-from actinscope.preprocess import AppearanceCounter, matched, unlike_training
-from actinscope.study import columns_of_names
+from actinscope.preprocess import AppearanceCounter, matched
+from actinscope.study import columns_of_names, hash_of_pixels
 from actinscope.wording import enumerate_some
 
 
@@ -52,6 +52,8 @@ class PredictOptions:
         precision: ``float32``, or ``int8`` where the bundle offers it.
         match_pixel_size: bring images to the pixel size of the training.
         read_options: how to read files with z, time or scenes; what is not set is as in training.
+        trained_on: SHA-256 of the pixels of images that trained the model, to say how many of
+            them are predicted.
         progress: called with (rows done, rows in all) after each batch.
     """
 
@@ -68,6 +70,7 @@ class PredictOptions:
     precision: str = "float32"
     match_pixel_size: bool = False
     read_options: ReadOptions | None = None
+    trained_on: Collection[str] = ()
     progress: Callable[[int, int], None] | None = None
 
 
@@ -134,14 +137,17 @@ def predict_files(
     require_table_size(output, len(plan.tasks), columns)
     predictor = Predictor(bundle, backend=options.backend, precision=options.precision)
     seen = AppearanceCounter()
-    partial, problems, counts = _write(predictor, plan, output, options, seen)
-    unlike = unlike_training(
-        seen.found,
-        bundle.info.appearance,
-        unfamiliar=counts.get("", 0),
-        total=sum(counts.values()),
+    met: list[str] = []
+    partial, problems, counts = _write(predictor, plan, output, options, seen=seen, met=met)
+    unlike = seen.unlike(
+        bundle.info.appearance, unfamiliar=counts.get("", 0), total=sum(counts.values())
+    )
+    trained = (
+        f"{len(met)} of these {len(plan.tasks)} images trained the model: that it names them right "
+        "says nothing about new images"
     )
     notes = (*bundle.info.notices, *predictor.rules.notes, predictor.cost, *plan.notes, *unlike)
+    notes = (*notes, trained if met else "")
     return PredictSummary(
         output=output,
         done=len(plan.tasks) - len(problems),
@@ -159,9 +165,14 @@ def _write(
     plan: Plan,
     output: Path,
     options: PredictOptions,
+    *,
     seen: AppearanceCounter,
+    met: list[str],
 ) -> tuple[PartialOutput, list[tuple[str, str]], Mapping[str, int]]:
-    """Write all rows; the finished output, the failed rows, and how many rows have each class."""
+    """Write all rows; the finished output, the failed rows, and how many rows have each class.
+
+    ``met`` takes the names of images that trained the model.
+    """
     classes, total, rules = predictor.classes, len(plan.tasks), predictor.rules
     columns = task_header(plan.groups, classes, decisions=rules.has_rules)
     report = options.progress or (lambda done, total: None)
@@ -190,6 +201,8 @@ def _write(
 
         def prepare(task: Task) -> NetworkInputs:
             image = read(task)
+            if options.trained_on and hash_of_pixels(image.pixels) in options.trained_on:
+                met.append(task.name)
             return predictor.prepare(seen(matched(image, trained) if trained else image))
 
         work = predict_batches(predictor, batches, prepare, probabilities_only=True)

@@ -12,7 +12,6 @@ from actinscope.preprocess.appearance import (
     AppearanceCounter,
     appearance_of,
     matched,
-    unlike_training,
 )
 from actinscope.preprocess.augmentation import AugmentSettings, augment
 from actinscope.preprocess.dihedral import dihedral_views, turned, turned_back
@@ -35,5 +34,4 @@ __all__ = [
     "require_one_kind",
     "turned",
     "turned_back",
-    "unlike_training",
 ]

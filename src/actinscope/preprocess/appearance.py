@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +13,6 @@ from actinscope.images import Image
 
 #: Ratios beyond which a difference is said; brightness varies more than the size of a pixel.
 _SIZES_DIFFER, _PIXELS_DIFFER, _BRIGHTNESS_DIFFERS = 1.1, 1.05, 1.5
-_MOST_IMAGES = 10_000
 #: Share of unfamiliar images from which a reason is looked for in their brightness.
 _MANY = 0.2
 
@@ -44,62 +43,83 @@ class AppearanceCounter:
 
     def __call__(self, image: Image) -> Image:
         """``image`` itself, when it was looked at."""
-        if len(self._rows) < _MOST_IMAGES:
-            _, height, width = image.pixels.shape
-            side = np.sqrt(np.prod(image.pixel_size_um)) if image.pixel_size_um else np.nan
-            self._rows.append((height, width, float(image.pixels.mean()), float(side)))
+        _, height, width = image.pixels.shape
+        side = np.sqrt(np.prod(image.pixel_size_um)) if image.pixel_size_um else np.nan
+        self._rows.append((height, width, float(side), float(image.pixels.mean())))
         return image
 
     @property
     def found(self) -> Appearance | None:
-        """What was seen; None before the first image."""
+        """Medians of what was seen; None before the first image."""
         if not self._rows:
             return None
-        rows = np.array(self._rows)
-        sides = rows[np.isfinite(rows[:, 3]), 3]
-        height, width, brightness = np.median(rows[:, :3], axis=0).tolist()
-        # Files that say no size may be of any.
-        known = float(np.median(sides)) if len(sides) == len(rows) else None
+        height, width, side, brightness = np.median(self._rows, axis=0).tolist()
+        # Files that say no size may be of any: the median is then NaN.
+        known = side if np.isfinite(side) else None
         return Appearance(height=height, width=width, brightness=brightness, pixel_size_um=known)
 
+    def unlike(self, trained: Appearance | None, *, unfamiliar: int, total: int) -> Iterator[str]:
+        """In which plain ways these images differ from those of the training, a sentence each.
 
-def appearance_of(images: Sequence[Image]) -> Appearance | None:
+        Sizes are always said, of few images only where most have the very size of the training:
+        where cells are cut out each in its own size, no size means anything. Brightness is said
+        where many images are unfamiliar, as it varies by itself.
+
+        Args:
+            unfamiliar: how many of ``total`` predicted images are.
+        """
+        new = self.found
+        if new is None or trained is None:
+            return
+        rows = np.array(self._rows)
+        others = _others(rows[:, :2], (trained.height, trained.width), _SIZES_DIFFER)
+        if others.any():
+            height, width = np.median(rows[others, :2], axis=0)
+            yield (
+                f"{_who(others)} {height:.0f} x {width:.0f} pixels, the model was trained on "
+                f"{trained.height:.0f} x {trained.width:.0f} (rows x columns): crop them alike, or "
+                "cells appear larger or smaller than in training"
+            )
+        others = _others(rows[:, 2:3], (trained.pixel_size_um or np.nan,), _PIXELS_DIFFER)
+        if others.any():
+            yield (
+                f"{_who(others)} {np.median(rows[others, 2]):.3g} um a pixel, the training images "
+                f"were {trained.pixel_size_um:.3g} um: --match-pixel-size brings them to that scale"
+            )
+        if not unfamiliar or unfamiliar < _MANY * total:
+            return
+        times = _ratio(new.brightness, trained.brightness)
+        if times > _BRIGHTNESS_DIFFERS:
+            how = "brighter" if new.brightness > trained.brightness else "darker"
+            yield (
+                f"{unfamiliar} of {total} images are unfamiliar: they are {times:.1f} times {how} "
+                "than in training"
+            )
+
+
+def _others(found: np.ndarray, trained: tuple[float, ...], limit: float) -> np.ndarray:
+    """(N,) which rows of (N, sides) differ from the training; none where most vary anyway."""
+    ratios = found / np.array(trained)
+    differ = np.asarray((np.maximum(ratios, 1 / ratios) > limit).any(axis=1))
+    alike = np.isclose(ratios, 1, rtol=1e-3).all(axis=1)
+    typical = np.median(ratios, axis=0)
+    if alike.mean() >= 0.5 or (np.maximum(typical, 1 / typical) > limit).any():
+        return differ
+    return np.zeros_like(differ)
+
+
+def _who(chosen: np.ndarray) -> str:
+    if chosen.all():
+        return "these images are"
+    return f"{chosen.sum()} of {len(chosen)} images are"
+
+
+def appearance_of(images: Iterable[Image]) -> Appearance | None:
     """Medians over ``images``; None where there is none."""
     counter = AppearanceCounter()
     for image in images:
         counter(image)
     return counter.found
-
-
-def unlike_training(
-    new: Appearance | None, trained: Appearance | None, *, unfamiliar: int, total: int
-) -> Iterator[str]:
-    """In which plain ways new images differ from those of the training, a sentence each.
-
-    Sizes are always said, brightness where many images are unfamiliar, as it varies by itself.
-    """
-    if new is None or trained is None:
-        return
-    if max(_ratio(new.height, trained.height), _ratio(new.width, trained.width)) > _SIZES_DIFFER:
-        yield (
-            f"these images are {new.height:.0f} x {new.width:.0f} pixels, the model was trained on "
-            f"{trained.height:.0f} x {trained.width:.0f} (rows x columns): crop them alike, or "
-            "cells appear larger or smaller than in training"
-        )
-    if _ratio(new.pixel_size_um or 0, trained.pixel_size_um or 0) > _PIXELS_DIFFER:
-        yield (
-            f"a pixel of these images is {new.pixel_size_um:.3g} um wide, in training it was "
-            f"{trained.pixel_size_um:.3g} um: --match-pixel-size brings them to that scale"
-        )
-    if not unfamiliar or unfamiliar < _MANY * total:
-        return
-    times = _ratio(new.brightness, trained.brightness)
-    if times > _BRIGHTNESS_DIFFERS:
-        how = "brighter" if new.brightness > trained.brightness else "darker"
-        yield (
-            f"{unfamiliar} of {total} images are unfamiliar: they are {times:.1f} times {how} than "
-            "in training"
-        )
 
 
 def _ratio(a: float, b: float) -> float:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from markupsafe import Markup, escape
 
 from actinscope.files import atomic_path, make_folder
+from actinscope.names import DRAWN_BY
 from actinscope.report import text
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def save_figures(drawn: Iterable[tuple[str, Figure]], folder: Path) -> None:
             figure.draw_without_rendering()
             figure.set_layout_engine("none")  # laid out once, for both files
             with atomic_path(folder / f"{name}.png") as path:
-                metadata = {"Software": None}
+                metadata = dict([DRAWN_BY])
                 figure.savefig(path, format="png", dpi=_DOTS_PER_INCH, metadata=metadata)
             with atomic_path(folder / f"{name}.svg") as path:
                 figure.savefig(path, format="svg", metadata=_NO_WORDS)

@@ -79,6 +79,7 @@ def _environment() -> Environment:
         "groups": text.groups,
         "whole": text.whole,
         "part": text.part_title,
+        "part_phrase": text.part_phrase,
         "metric": text.metric_title,
         "clean": text.clean,
         "short": text.shorten,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.files import atomic_path
+from actinscope.names import DRAWN_BY
 
 LARGEST_SIDE = 224  # px; more does not show at the size that the page draws them
 _LOSSLESS_SIDE = 96  # px; pictures this small are kept exact, they are shown enlarged
@@ -96,11 +97,14 @@ def write_maps(
         OutputError: it cannot be written.
     """
     from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
 
     cell = as_rgb(pixels)
     gap = np.full((cell.shape[0], _GAP, 3), 255, np.uint8)
     strips = [cell]
     for heat in heats:
         strips += [gap, overlay(pixels, heat)]
+    said = PngInfo()
+    said.add_text(*DRAWN_BY)
     with atomic_path(path) as temporary:
-        Image.fromarray(np.concatenate(strips, axis=1)).save(temporary, "PNG")
+        Image.fromarray(np.concatenate(strips, axis=1)).save(temporary, "PNG", pnginfo=said)

@@ -30,7 +30,7 @@ _PARTS = {
     "train": "Training",
     "validation": "Validation",
     "test": "Test",
-    "out_of_fold": "Out-of-fold",
+    "out_of_fold": "All folds",
 }
 _SHARES = ("accuracy", "precision", "recall", "f1", "sensitivity", "specificity")
 
@@ -121,6 +121,12 @@ def metric_title(metric: str) -> str:
 def part_title(part: str) -> str:
     """The name of a part as a heading: "train" -> "Training"."""
     return _PARTS.get(part, part[:1].upper() + part[1:])
+
+
+def part_phrase(part: str) -> str:
+    """The same in a caption: "train" -> "training part", "out_of_fold" -> "all folds"."""
+    title = part_title(part).lower()
+    return f"{title} part" if part in ("train", "validation", "test") else title
 
 
 def flatten(settings: Mapping[str, object], above: str = "") -> Iterator[tuple[str, str]]:

@@ -27,7 +27,7 @@ from actinscope.runs.evaluation import (
     write_evaluation,
 )
 from actinscope.runs.evaluation_data import check_labels, read_labelled
-from actinscope.runs.export_bundle import export_run_bundle, network_sentence, sampled_appearance
+from actinscope.runs.export_bundle import export_run_bundle, network_sentence
 from actinscope.runs.folder import (
     ImageKey,
     ListedImage,
@@ -157,7 +157,6 @@ __all__ = [
     "require_same_settings",
     "resumable",
     "resumable_results",
-    "sampled_appearance",
     "scaled_array",
     "seen_before",
     "started_folds",

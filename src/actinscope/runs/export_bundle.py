@@ -71,7 +71,7 @@ def export_run_bundle(
         preprocess=prepared.preprocess,
         read_options=_reading(request.recipe.images, manifest),
         crop_size=manifest.crop_size,
-        appearance=sampled_appearance(records_of(manifest, "train"), reader),
+        appearance=_sampled_appearance(records_of(manifest, "train"), reader),
         group=manifest.group,
         synthetic=request.synthetic,
         random_weights=network.weights.random,
@@ -104,7 +104,7 @@ def export_run_bundle(
         )
 
 
-def sampled_appearance(records: Sequence[Record], reader: CropReader) -> Appearance | None:
+def _sampled_appearance(records: Sequence[Record], reader: CropReader) -> Appearance | None:
     """Of up to a hundred images, spread evenly over the list; None where there is none.
 
     Raises:

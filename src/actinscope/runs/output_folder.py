@@ -191,8 +191,10 @@ def _require_empty(folder: Path) -> None:
         )
 
 
-def require_new_file(path: Path) -> None:
+def require_new_file(path: Path, *, use: str = "") -> None:
     """Refuse a file that is there already, or that could not be written.
+
+    ``use`` says, for the message, what the file that is there is good for.
 
     Raises:
         UsageError: ``path`` exists, or is no name of a table.
@@ -203,7 +205,7 @@ def require_new_file(path: Path) -> None:
         raise UsageError(
             "is there already, perhaps edited by hand",
             where=path,
-            remedy="Give -o another name, or delete it first",
+            remedy=f"{use}Give -o another name, or delete it first",
         )
     if not path.parent.is_dir():
         raise OutputError("the folder does not exist", where=path.parent, remedy="Make it first")

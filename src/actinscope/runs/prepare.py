@@ -30,6 +30,7 @@ from actinscope.study import (
 )
 from actinscope.temporary import Releaser, temporary_array
 from actinscope.training import LabelledImages, Recipe, TrainingData
+from actinscope.wording import counted
 
 _READERS = 2
 
@@ -178,7 +179,8 @@ def _noting(images: Iterator[Image], noted: dict[str, list[str]]) -> Iterator[Im
 
 def _summed_up(noted: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     return tuple(
-        f"{len(notes)} training images: {notes[0]}{', or alike' if len(set(notes)) > 1 else ''}"
+        f"{counted(len(notes), 'training image')}"
+        f"{', for example' if len(set(notes)) > 1 else ''}: {notes[0]}"
         for notes in noted.values()
     )
 

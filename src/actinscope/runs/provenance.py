@@ -23,12 +23,16 @@ class TrainingProvenance:
         listed: these images in the run around the bundle; none where it lies in none.
         groups: by column, :func:`group_digest` of the values that the bundle itself carries.
         unknown: titles of the networks of which nothing is known.
+        thumbnails: the file with small pictures of the images, where the run around it has one.
+        changed: hashes among ``images`` of changed copies of those that trained the bundle.
     """
 
     images: Mapping[str, str]
     listed: tuple[ListedImage, ...]
     groups: Mapping[str, frozenset[str]]
     unknown: tuple[str, ...]
+    thumbnails: Path | None = None
+    changed: frozenset[str] = frozenset()
 
     @property
     def complete(self) -> bool:
@@ -79,6 +83,9 @@ def training_provenance(bundle: Bundle) -> TrainingProvenance:
     """What the run around the bundle says, and what the bundle itself carries."""
     run = bundle.path.absolute().parent
     known = TrainingProvenance.of_run(_images_of(run), bundle.info.network.title)
+    # Folds have those of their cross-validation.
+    places = (folder / RunFile.THUMBNAILS for folder in (run, run.parent))
+    known = replace(known, thumbnails=next(filter(Path.is_file, places), None))
     carried = bundle.training_hashes
     if carried is None:
         return known
@@ -134,14 +141,17 @@ def without_training_images(
         return manifest, ()
     if not unseen:
         raise StudyError(
-            "the model was trained on all of these images, so they cannot test it",
+            "the model was trained on all of these images, or on changed copies of them, so they "
+            "cannot test it",
             where=manifest.root,
             remedy="Give images that it never saw; its own test metrics are in the metrics.json of "
             "its run",
         )
+    changed = [one.title for one in manifest.records if one.pixel_hash in known.changed]
+    copies = f", and on changed copies of {len(changed)} more ({changed[0]})" if changed else ""
     note = (
-        f"the model was trained on {others} of the {len(manifest.records)} images; they are left "
-        "out, as they cannot test it"
+        f"the model was trained on {others - len(changed)} of the {len(manifest.records)} images"
+        f"{copies}; they are left out, as they cannot test it"
     )
     return replace(manifest, records=unseen), (note,)
 
@@ -165,7 +175,8 @@ def familiar_groups(manifest: Manifest, known: TrainingProvenance) -> tuple[str,
 def seen_before(known: TrainingProvenance) -> str:
     """For a report: whether images that trained the bundle were left out."""
     if known.complete:
-        return "The images that it was trained on were left out."
+        copies = " and changed copies of them" if known.thumbnails else ""
+        return f"The images that it was trained on{copies} were left out."
     if not known.images:
         return (
             "Whether it was trained on some of them is not known here: that is for the author to "

@@ -32,11 +32,18 @@ from actinscope.study.split import (
     Split,
     folds_for_size,
     grouped_folds,
+    possible_folds,
     split,
     train_and_validation,
 )
 from actinscope.study.table import Row, read_table
-from actinscope.study.thumbnails import SIDE, Thumbnail, mirrored_descriptors
+from actinscope.study.thumbnails import (
+    SIDE,
+    Thumbnail,
+    mirrored_descriptors,
+    read_thumbnails,
+    write_thumbnails,
+)
 
 __all__ = [
     "CORNER",
@@ -71,8 +78,10 @@ __all__ = [
     "mirrored_descriptors",
     "one_spelling",
     "patches_of_fields",
+    "possible_folds",
     "read_manifest",
     "read_table",
+    "read_thumbnails",
     "spelling_key",
     "split",
     "summarise",
@@ -80,4 +89,5 @@ __all__ = [
     "told_spellings",
     "train_and_validation",
     "write_manifest",
+    "write_thumbnails",
 ]

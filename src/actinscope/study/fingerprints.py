@@ -17,6 +17,7 @@ from actinscope.errors import ImageError, StudyError
 from actinscope.images import ImageKind
 from actinscope.study.image_statistics import ImageStatistics, measure_statistics
 from actinscope.study.records import Manifest, Record
+from actinscope.study.thumbnails import Thumbnail
 from actinscope.wording import enumerate_some
 
 # Reading waits for the disk and then decodes with the lock released: two are enough
@@ -53,6 +54,14 @@ class Fingerprints:
     kinds: tuple[ImageKind, ...] = ()
     changed: tuple[str, ...] = ()
     observations: tuple[ImageStatistics, ...] = ()
+
+    @property
+    def thumbnails(self) -> dict[str, Thumbnail]:
+        """Of different pixels by their hash; none where nothing was kept for the audit."""
+        return {
+            record.pixel_hash: one.sketch
+            for record, one in zip(self.manifest.records, self.observations, strict=False)
+        }
 
     @property
     def unreadable(self) -> tuple[tuple[str, str], ...]:

@@ -35,11 +35,13 @@ class Guess:
         column: its name.
         values: of every image.
         origin: where it was found, in words.
+        apart: a pattern for ``--group-pattern`` that keeps equal names in two folders apart.
     """
 
     column: str
     values: tuple[str, ...]
     origin: str
+    apart: str
 
     @property
     def examples(self) -> str:
@@ -112,7 +114,9 @@ def _from_folders(names: Sequence[str], others: Sequence[int]) -> list[Guess]:
         values = tuple("/".join(_folders_of(name, others[:place])) for name in names)
         kind = kind_of_folders(tuple({name.split("/")[level - 1] for name in names}))
         column = kind if kind in SAMPLE_WORDS else GROUP
-        guesses.append(Guess(column, values, f"folder level {level}"))
+        folders = "/".join(["[^/]*"] * level)
+        apart = f"^(?P<{column}>{folders})/"
+        guesses.append(Guess(column, values, f"folder level {level}", apart))
     return guesses
 
 
@@ -134,5 +138,7 @@ def _from_files(names: Sequence[str], others: Sequence[int]) -> list[Guess]:
         )
         before = _BEFORE.search("".join(pieces[0][: place - 1]))
         word = _WORDS.get(before.group(1).casefold(), GROUP) if before else GROUP
-        guesses.append(Guess(word, values, "file names"))
+        numbers = sum(kind == "0" for kind in shapes[0][:place])
+        until = r"\D*\d+" if numbers == 1 else rf"(?:\D*\d+){{{numbers}}}"
+        guesses.append(Guess(word, values, "file names", f"^(?P<{word}>.*/{until})"))
     return guesses

@@ -25,7 +25,7 @@ from actinscope.study.records import (
     tidy,
 )
 from actinscope.study.spelling import join_spellings
-from actinscope.wording import counted, enumerate_some
+from actinscope.wording import counted, enumerate_some, plural, spoken
 
 
 def list_study(
@@ -285,7 +285,8 @@ def _with_guesses(manifest: Manifest, source: StudySource, others: Sequence[int]
     ]
     joined, notes = (records, ()) if source.as_written else join_spellings(records, list(columns))
     if group is not None:
-        notes = (*notes, *_shared_between_classes(joined, group))
+        apart = columns[group].apart if source.label_pattern is None else ""
+        notes = (*notes, *_shared_between_classes(joined, group, apart))
     said = (_said_of_guesses(columns, group),) if columns and source.group is None else ()
     return dataclasses.replace(
         manifest,
@@ -297,12 +298,13 @@ def _with_guesses(manifest: Manifest, source: StudySource, others: Sequence[int]
 
 
 def _said_of_guesses(columns: Mapping[str, Guess], group: str | None) -> str:
-    others = " or ".join(f"--group {name}" for name in columns if name != group)
     if group is None:
         return (
-            f"images may belong together by {', '.join(columns)}, but too few lie in some class to "
-            f"split by; {others} or --group none settles it"
+            f"images may belong together by {', '.join(columns)}, but some class has fewer than "
+            "three of each to split by: image more of them, or accept a split by image with "
+            "--group none"
         )
+    others = " or ".join(f"--group {name}" for name in columns if name != group)
     guess = columns[group]
     return (
         f"images of one {group} are kept together, as guessed from {guess.origin} "
@@ -310,14 +312,22 @@ def _said_of_guesses(columns: Mapping[str, Guess], group: str | None) -> str:
     )
 
 
-def _shared_between_classes(records: Sequence[Record], group: str) -> tuple[str, ...]:
+def _shared_between_classes(
+    records: Sequence[Record], group: str, apart: str = ""
+) -> tuple[str, ...]:
+    """A note on groups of several classes; the pattern ``apart`` would tell them apart."""
     labels: dict[str, set[str]] = {}
     for record in records:
         labels.setdefault(record.groups[group], set()).add(record.label)
     shared = [name for name, found in labels.items() if len(found) > 1]
     if not shared:
         return ()
+    remedy = (
+        f'. If each class has {plural(group)} of its own: --group-pattern "{apart}"'
+        if apart
+        else ""
+    )
     return (
-        f"{len(shared)} of {len(labels)} groups occur in more than one class and are taken as "
-        f"one group each: {enumerate_some(shared)}",
+        f"{len(shared)} of {len(labels)} {plural(group)} occur in more than one class and are "
+        f"taken as one {spoken(group)} each: {enumerate_some(shared, most=3)}{remedy}",
     )

@@ -21,7 +21,8 @@ _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-
 _JOINTS = re.compile(r"(?<=\w)[\s_-]+(?=\w)")
 _WORDS = re.compile(r"\d+|[^\W\d_]+|[^\w\s]")
 _BETWEEN_LETTERS = re.compile(r"(?<=[^\W\d_]) (?=[^\W\d_])")
-_POINT_ZERO = re.compile(r"(?<![\w.,])(\d+)[.,]0+(?![\w.,])")  # a spreadsheet's 1.0
+# A spreadsheet's 1.0; but 1,000 is a thousand.
+_POINT_ZERO = re.compile(r"(?<![\w.,])(\d+)(?:\.|,(?!000(?!0)))0+(?![\w.,])")
 _LEADING_ZEROS = re.compile(r"(?<![\d.,])0+(?=\d)")
 _MIDNIGHT = re.compile(r"[ t]00:00(:00)?(\.0+)?$")
 _BETWEEN = re.compile(r"[-./_,\s]+")

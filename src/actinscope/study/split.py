@@ -26,10 +26,6 @@ _FEWEST_SETS = 3  # one for each part
 _ENOUGH_TESTED = {"images": 100, "groups": 20}
 _USUAL_FOLDS = 5
 _TOLERANCE = 0.05  # deviations of a class's share beyond this are noted
-UPPER_BOUND = (
-    "the split is by image, with no group: images of one field, slide or culture may lie in "
-    "different parts, so the results are an upper bound of what new material would give"
-)
 
 
 @dataclass(frozen=True)
@@ -261,19 +257,26 @@ def folds_for_size(manifest: Manifest, *, test_share: float) -> tuple[int, str]:
         manifest: the study.
         test_share: of the test part of one split, 0..1.
     """
-    sets = find_keep_together_sets(manifest)
+    groups = len(find_keep_together_sets(manifest).counts)
     distinct = set(independent_images(manifest.records, manifest.group)[0])
     tested = {"images": round(test_share * len(distinct))}
     if manifest.group is not None:
-        tested["groups"] = max(1, round(test_share * len(sets.counts)))
+        tested["groups"] = max(1, round(test_share * groups))
     few = [f"{tested[what]} {what}" for what in tested if tested[what] < _ENOUGH_TESTED[what]]
     given = any(record.part for record in manifest.records)
-    folds = min(_USUAL_FOLDS, int((sets.counts > 0).sum(0).min())) if len(sets.counts) else 1
-    if given or not few or folds < _FEWEST_SETS:
+    folds = possible_folds(manifest)
+    if given or not few or folds < 2:
         return 1, ""
     return folds, " in ".join(
         counted(count, what.removesuffix("s")) for what, count in tested.items()
     )
+
+
+def possible_folds(manifest: Manifest) -> int:
+    """Five, or as many folds as the rarest class has groups; 1 where it has too few for folds."""
+    counts = find_keep_together_sets(manifest).counts
+    folds = min(_USUAL_FOLDS, int((counts > 0).sum(0).min()))
+    return folds if folds >= _FEWEST_SETS else 1
 
 
 def grouped_folds(
@@ -416,6 +419,4 @@ def _divided(
 
 
 def _split_of(manifest: Manifest, notes: Sequence[str], *, leak: bool = False) -> Split:
-    by_image = manifest.group is None
-    everything = (*notes, UPPER_BOUND) if by_image else tuple(notes)
-    return Split(manifest, everything, by_image, leak)
+    return Split(manifest, tuple(notes), manifest.group is None, leak)

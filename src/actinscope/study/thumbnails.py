@@ -9,11 +9,16 @@ shifted or recompressed copy has nearly the same descriptors at the correspondin
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from actinscope.errors import StudyError
+from actinscope.files import atomic_path
 
 SIDE = 64
 """Height and width of a thumbnail's picture in pixels."""
@@ -23,6 +28,8 @@ _LOW, _HIGH = 0.5, 99.5  # percentiles of an image that become 0 and 255
 _CONTRAST = 0.004  # of SIFT: cells are smooth, its default would find few points
 _EDGES = 20.0
 _local = threading.local()
+#: A thumbnail in a file: the hash of the image's pixels, and the picture; keypoints follow from it.
+_STORED = np.dtype([("pixels", "u1", 32), ("picture", "u1", (SIDE, SIDE))])
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +49,10 @@ class Thumbnail:
 
 def thumbnail_of(pixels: NDArray[Any]) -> Thumbnail:
     """The thumbnail of an image (C, Y, X) of any numeric type."""
-    picture = small_picture(pixels)
+    return _described(small_picture(pixels))
+
+
+def _described(picture: NDArray[np.uint8]) -> Thumbnail:
     found, descriptors = _sift().detectAndCompute(picture, None)
     if descriptors is None:
         return Thumbnail(picture, np.zeros((0, 4), np.float32), np.zeros((0, 128), np.uint8))
@@ -51,6 +61,39 @@ def thumbnail_of(pixels: NDArray[Any]) -> Thumbnail:
     return Thumbnail(
         picture, np.asarray(places, np.float32), descriptors[:_KEYPOINTS].round().astype(np.uint8)
     )
+
+
+def write_thumbnails(path: Path, thumbnails: Mapping[str, Thumbnail]) -> None:
+    """Keep the pictures of images (about 4 kB each) by the hashes of their pixels.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    rows = np.zeros(len(thumbnails), _STORED)
+    for place, (pixels, one) in enumerate(thumbnails.items()):
+        rows[place] = (np.frombuffer(bytes.fromhex(pixels), np.uint8), one.picture)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(rows.tobytes())
+
+
+def read_thumbnails(path: Path, hashes: Collection[str]) -> dict[str, Thumbnail]:
+    """Those of a file for which there is a hash in ``hashes``, by their hash.
+
+    Raises:
+        StudyError: the file is damaged.
+    """
+    size = path.stat().st_size
+    if not size or size % _STORED.itemsize:
+        raise StudyError(
+            "is cut short or damaged", where=path, remedy="Delete it, or copy the run again"
+        )
+    rows = np.memmap(path, _STORED, mode="r")
+    names = (row.tobytes().hex() for row in rows["pixels"])
+    return {
+        name: _described(np.array(rows["picture"][place]))
+        for place, name in enumerate(names)
+        if name in hashes
+    }
 
 
 def small_picture(pixels: NDArray[Any], side: int = SIDE) -> NDArray[np.uint8]:

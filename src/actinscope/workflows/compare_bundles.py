@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from actinscope.bundle import Bundle, BundleInfo, load_bundle
+from actinscope.audit import with_changed_copies
+from actinscope.bundle import BundleInfo, load_bundle
 from actinscope.cells import CropReader
 from actinscope.images import ReadOptions
 from actinscope.predict import Predictor, predict_records
@@ -64,13 +65,23 @@ def predict_anew(
     """
     bundles = {name: load_bundle(path) for name, path in runs.items()}
     require_same_classes({name: bundle.info.classes for name, bundle in bundles.items()})
-    studies = _Studies(source, progress)
-    manifests = {
+    known = {name: training_provenance(bundle) for name, bundle in bundles.items()}
+    looking = any(one.thumbnails is not None for one in known.values())
+    studies = _Studies(source, progress, observing=looking)
+    found = {
         name: studies.read(one.info, one.info.reading(options)) for name, one in bundles.items()
     }
+    manifests = {name: one.manifest for name, one in found.items()}
     everything = {one.key: one for manifest in manifests.values() for one in manifest.records}
     candidates = [
-        _candidate(name, bundle, manifests[name], everything) for name, bundle in bundles.items()
+        _candidate(
+            name,
+            bundle.info.classes,
+            manifests[name],
+            everything,
+            training=with_changed_copies(known[name], found[name], progress),
+        )
+        for name, bundle in bundles.items()
     ]
     keys, _ = common_images(candidates)
     problems = dict(studies.problems)
@@ -79,15 +90,15 @@ def predict_anew(
         counter = StepCounter(progress, f"Predicting with {name}")
         reader = CropReader(bundle.info.reading(options))
         predictor = Predictor(bundle)
-        found = predict_records(predictor, [records[key] for key in keys], reader, progress=counter)
-        errors = {key: error for key, error in zip(keys, found.errors, strict=True) if error}
+        said = predict_records(predictor, [records[key] for key in keys], reader, progress=counter)
+        errors = {key: error for key, error in zip(keys, said.errors, strict=True) if error}
         for key, error in errors.items():
             problems.setdefault(records[key].title, error)
         tested = candidates[number].tested
         # Calibrated, as in all other results; NaN for the images that nobody was asked about.
         probabilities = np.full((len(tested), len(bundle.info.classes)), np.nan)
         rows = [tested[key] for key in keys]
-        probabilities[rows] = predictor.rules.probabilities(found.output)
+        probabilities[rows] = predictor.rules.probabilities(said.output)
         candidates[number] = replace(
             candidates[number],
             tested={key: row for key, row in tested.items() if key not in errors},
@@ -104,15 +115,19 @@ def predict_anew(
 
 
 def _candidate(
-    name: str, bundle: Bundle, manifest: Manifest, everything: Mapping[ImageKey, Record]
+    name: str,
+    classes: tuple[str, ...],
+    manifest: Manifest,
+    everything: Mapping[ImageKey, Record],
+    *,
+    training: TrainingProvenance,
 ) -> Candidate:
     """A bundle before it predicts."""
-    training = training_provenance(bundle)
     own = {record.key: record for record in manifest.records}
     listed = {key: _listed(own.get(key, record), training) for key, record in everything.items()}
     return Candidate(
         name=name,
-        classes=bundle.info.classes,
+        classes=classes,
         tested={key: row for row, key in enumerate(own)},
         listed=listed,
         training=training,
@@ -134,19 +149,22 @@ def _listed(record: Record, training: TrainingProvenance) -> ListedImage:
 class _Studies:
     """Reads the images once for each way in which bundles want them."""
 
-    def __init__(self, source: StudySource, progress: Progress) -> None:
+    def __init__(self, source: StudySource, progress: Progress, *, observing: bool) -> None:
         self._source = source
         self._progress = progress
+        self._observing = observing
         self._read: dict[tuple[ReadOptions, int | None], Fingerprints] = {}
         self.notes: tuple[str, ...] = ()
 
-    def read(self, info: BundleInfo, options: ReadOptions) -> Manifest:
+    def read(self, info: BundleInfo, options: ReadOptions) -> Fingerprints:
         """The readable images with their hashes; the test part where parts are named."""
         wanted = (options, info.crop_size)
         if wanted not in self._read:
             listed, self.notes = read_labelled(self._source, info, options)
-            self._read[wanted] = fingerprint_study(listed, CropReader(options), self._progress)
-        return self._read[wanted].manifest
+            self._read[wanted] = fingerprint_study(
+                listed, CropReader(options), self._progress, observing=self._observing
+            )
+        return self._read[wanted]
 
     @property
     def problems(self) -> tuple[tuple[str, str], ...]:

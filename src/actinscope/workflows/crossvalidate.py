@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from actinscope.files import make_folder, write_json_atomic
 from actinscope.names import RunFile
 from actinscope.networks import import_in_background
 from actinscope.predict import require_free_columns
-from actinscope.progress import Progress
+from actinscope.progress import FoldProgress, Progress
 from actinscope.requests import TrainRequest, TuneRequest
 from actinscope.runs import (
     OUT_OF_FOLD,
@@ -57,6 +58,7 @@ from actinscope.study import (
     grouped_folds,
     train_and_validation,
     write_manifest,
+    write_thumbnails,
 )
 from actinscope.training import (
     Recipe,
@@ -94,6 +96,7 @@ class _Work:
     rules: tuple[LevelRule, ...]
     reader: CropReader
     progress: Progress
+    within: FoldProgress
     context: RunContext
 
     @property
@@ -242,10 +245,12 @@ def _begin(request: TrainRequest, progress: Progress, listed: Manifest | None) -
     )
     for name, message in fingerprints.unreadable:
         progress.say(f"left out: {name}: {message}")
-    audited = None
-    if fingerprints.observations:
+    audited, thumbnails = None, fingerprints.thumbnails
+    if thumbnails:
         # Once for all folds: copies are joined before any fold is made.
-        fingerprints, audited = audit_before(fingerprints, recipe, None, progress)
+        fingerprints, audited = audit_before(
+            fingerprints, recipe, None, progress, folds=partial(_folds, request, folds)
+        )
         fingerprints = replace(fingerprints, observations=())
     work = _Work(
         request,
@@ -259,6 +264,7 @@ def _begin(request: TrainRequest, progress: Progress, listed: Manifest | None) -
         rules,
         reader,
         progress,
+        FoldProgress(progress, models + (request.deliver == "refit")),
         RunContext.now(request.command),
     )
     if request.resume:
@@ -266,6 +272,8 @@ def _begin(request: TrainRequest, progress: Progress, listed: Manifest | None) -
     make_folder(request.output)
     write_recipe(recipe, request.output / RunFile.RECIPE)
     write_manifest(fingerprints.manifest, request.output / RunFile.MANIFEST)
+    if thumbnails:
+        write_thumbnails(request.output / RunFile.THUMBNAILS, thumbnails)
     write_json_atomic(request.output / RunFile.QUESTION, question)
     return work
 
@@ -279,10 +287,15 @@ def _plan(
     request: TrainRequest, folds: int, manifest: Manifest
 ) -> Iterator[tuple[int, tuple[Split, ...]]]:
     """The splits of each repeat, from 1."""
-    share = _validation_share(request.recipe)
     for repeat in range(1, request.repeats + 1):
-        seed = _seed_of(request, repeat)
-        yield repeat, grouped_folds(manifest, folds=folds, seed=seed, validation_fraction=share)
+        yield repeat, _folds(request, folds, manifest, repeat)
+
+
+def _folds(
+    request: TrainRequest, folds: int, manifest: Manifest, repeat: int = 1
+) -> tuple[Split, ...]:
+    share, seed = _validation_share(request.recipe), _seed_of(request, repeat)
+    return grouped_folds(manifest, folds=folds, seed=seed, validation_fraction=share)
 
 
 def _seed_of(request: TrainRequest, repeat: int) -> int:
@@ -293,6 +306,7 @@ def _run_fold(work: _Work, repeat: int, number: int, parts: Split) -> FoldResult
     """Train and test one fold, or take what an earlier start has left."""
     request = work.request
     title = f"fold {number} of {work.folds}"
+    work.within.begin(title)
     if request.repeats > 1:
         title = f"repeat {repeat}, {title}"
     folder = request.output / f"fold-{repeat}-{number}"
@@ -306,7 +320,8 @@ def _run_fold(work: _Work, repeat: int, number: int, parts: Split) -> FoldResult
         recipe = _searched(work, recipe, parts, request.output / f"search-{repeat}-{number}")
     recipe = recipe_as_used(recipe, work.network.entry)
     started = is_started(folder, recipe, parts.manifest)
-    if not is_finished(folder):
+    finished = is_finished(folder)
+    if not finished:
         work.progress.say(f"{title}: training")
         train_on_parts(
             replace(request, recipe=recipe, output=folder, resume=started),
@@ -314,8 +329,9 @@ def _run_fold(work: _Work, repeat: int, number: int, parts: Split) -> FoldResult
             work.fingerprints,
             parts,
             reader=work.reader,
-            progress=work.progress,
+            progress=work.within,
         )
+    work.within.end(trained=not finished)
     fold = FoldResult(repeat, number, read_run(folder))
     accuracy = fold.test["accuracy"]
     work.progress.say(f"{title}: {accuracy.count} of {accuracy.n} test images correct")
@@ -347,7 +363,7 @@ def _searched(work: _Work, base: Recipe, parts: Split, folder: Path) -> Recipe:
             space=work.space,
             reader=work.reader,
             ends=math.inf if minutes is None else time.monotonic() + 60 * minutes,
-            progress=work.progress,
+            progress=work.within,
         )
     return read_recipe(folder / BEST)
 
@@ -370,6 +386,7 @@ def _refit(work: _Work, metrics: dict[str, Any]) -> Path:
     """One more model by the same procedure, trained on all images."""
     request = work.request
     recipe = request.recipe
+    work.within.begin("last model")
     parts = train_and_validation(
         work.manifest, seed=recipe.seed, validation_fraction=_validation_share(recipe)
     )
@@ -390,6 +407,6 @@ def _refit(work: _Work, metrics: dict[str, Any]) -> Path:
         parts,
         metrics=metrics,
         reader=work.reader,
-        progress=work.progress,
+        progress=work.within,
         context=work.context,
     ).path

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from actinscope.audit import with_changed_copies
 from actinscope.bundle import Bundle, load_bundle
 from actinscope.cells import CropReader
 from actinscope.evaluation import Conditions, Evaluation, level_words, verdict
 from actinscope.explain import Explanation, SaliencySource, attention_warnings, explain
 from actinscope.names import RunFile
 from actinscope.predict import Predictor, ScaledImages
-from actinscope.preprocess import unlike_training
+from actinscope.preprocess import AppearanceCounter
 from actinscope.progress import Progress
 from actinscope.report import (
     Finding,
@@ -33,7 +34,6 @@ from actinscope.runs import (
     level_rules,
     predict_and_evaluate,
     read_labelled,
-    sampled_appearance,
     seen_before,
     training_provenance,
     whole,
@@ -76,8 +76,10 @@ def evaluate_bundle(request: EvaluateRequest, progress: Progress) -> EvaluateOut
     listed, note = read_labelled(request.source, bundle.info, options)
     rules = level_rules(request.levels or LevelSettings(), listed, bundle.info.classes)
     reader = CropReader(options, keep_in=request.output)
-    found = fingerprint_study(listed, reader, progress)
     known = training_provenance(bundle)
+    looking = known.thumbnails is not None
+    found = fingerprint_study(listed, reader, progress, observing=looking)
+    known = with_changed_copies(known, found, progress)
     manifest, seen = without_training_images(found.manifest, known)
     cost = (predictor.cost,) if predictor.cost else ()
     familiar = familiar_groups(manifest, known)
@@ -144,12 +146,10 @@ def _unlike_training(
             f"{count} of {total} images are unfamiliar and have no class in predictions.csv; "
             "the metrics count them by their most probable class"
         )
-    yield from unlike_training(
-        sampled_appearance(result.records, reader),
-        bundle.info.appearance,
-        unfamiliar=count,
-        total=total,
-    )
+    seen = AppearanceCounter()
+    for record in result.records:
+        seen(reader.read(record.path, record.region))
+    yield from seen.unlike(bundle.info.appearance, unfamiliar=count, total=total)
 
 
 def _write_report(
@@ -173,6 +173,7 @@ def _write_report(
             synthetic=info.synthetic,
             random_weights=info.random_weights,
             group=group or "group",
+            names=len(set(result.groups or ())),
         ),
         baseline=majority_rate(result.evaluation),
         controls=(

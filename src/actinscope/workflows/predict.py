@@ -9,7 +9,13 @@ from actinscope.bundle import Bundle, load_bundle
 from actinscope.predict import PredictOptions, PredictSummary, predict_files, read_group_columns
 from actinscope.progress import Progress, StepCounter
 from actinscope.requests import PredictRequest, SummariseRequest
-from actinscope.runs import level_file, level_rule, require_new_file, unit_header
+from actinscope.runs import (
+    level_file,
+    level_rule,
+    require_new_file,
+    training_provenance,
+    unit_header,
+)
 from actinscope.study import columns_of_names
 from actinscope.training import LevelSettings
 from actinscope.workflows.summarise import summarise_predictions
@@ -51,6 +57,7 @@ def predict(request: PredictRequest, progress: Progress) -> PredictOutcome:
             batch_size=request.batch_size,
             precision=request.precision,
             read_options=request.options,
+            trained_on=training_provenance(bundle).images,
             progress=StepCounter(progress, "Predicting"),
         ),
     )

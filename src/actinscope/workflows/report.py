@@ -184,6 +184,7 @@ def _verdict(result: StudyResult, facts: Facts) -> Verdict:
             leak=facts.split is not None and facts.split.leak,
             copies=checks.audit.apart_from_test if checks.audit else 0,
             group=facts.group or "group",
+            names=len(set(_tested(outcome).groups or ())),
             # Which of the models saw what is said in the sentence put before.
             held_out=facts.folds is None,
         ),
@@ -206,6 +207,10 @@ def _verdict(result: StudyResult, facts: Facts) -> Verdict:
         f"trained without {without}{searched}. "
     )
     return replace(judged, sentence=estimate + judged.sentence)
+
+
+def _tested(outcome: SplitResult | FoldsResult) -> EvaluatedPredictions | Pooled:
+    return outcome.evaluated[TEST] if isinstance(outcome, SplitResult) else outcome.pooled[0]
 
 
 def _question(facts: Facts) -> str:

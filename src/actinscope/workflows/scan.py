@@ -15,6 +15,11 @@ from actinscope.study import Manifest, split, write_manifest
 from actinscope.training import Recipe
 from actinscope.wording import counted
 
+_BY_IMAGE = (
+    "images are split one by one, as no group is known: if several show one field, slide or donor, "
+    "say so with --group, --group-level or --group-pattern, or the results will be too good"
+)
+
 
 @dataclass(frozen=True)
 class ScanOutcome:
@@ -36,7 +41,8 @@ def scan_study(request: ScanRequest, progress: Progress) -> ScanOutcome:
         OutputError: it cannot be written.
     """
     output, options = request.output, request.options or ReadOptions()
-    require_new_file(output)
+    use = f"To train with it: actinscope train {request.source.data} --manifest {output}. "
+    require_new_file(output, use=use)
     manifest = read_study(request.source, Recipe(images=options))
     found = fingerprint_study(manifest, CropReader(options), progress)
     write_manifest(found.manifest, output)
@@ -53,6 +59,8 @@ def scan_study(request: ScanRequest, progress: Progress) -> ScanOutcome:
         lines.append(f"not ready for training: {error}")
     else:
         lines += [f"note: {note}" for note in parts.notes]
+        if parts.by_image:
+            lines.append(f"note: {_BY_IMAGE}")
     return ScanOutcome(tuple(lines), found.unreadable)
 
 

@@ -63,6 +63,7 @@ from actinscope.study import (
     Split,
     independent_images,
     write_manifest,
+    write_thumbnails,
 )
 from actinscope.training import (
     Fitted,
@@ -289,6 +290,8 @@ def _train_and_export(
     make_folder(folder)
     write_recipe(recipe, folder / RunFile.RECIPE)
     write_manifest(prepared.split.manifest, folder / RunFile.MANIFEST)
+    if kept := fingerprints.thumbnails:  # those of folds lie beside the folds
+        write_thumbnails(folder / RunFile.THUMBNAILS, kept)
     write_json_atomic(folder / RunFile.ENVIRONMENT, context.environment)
     fitted = _fit_network(request, network, prepared, progress)
     bundle = export_run_bundle(request, network, prepared, fitted, context)
