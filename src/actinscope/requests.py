@@ -447,6 +447,16 @@ class PredictRequest:
     ] = False
     batch_size: Annotated[int, Option("--batch-size", "N", "rows written at a time")] = 32
     precision: Annotated[Precision, PRECISION] = "float32"
+    views: Annotated[
+        int | None,
+        Option(
+            "--views",
+            "N",
+            "average over N turned and mirrored views: steadier and N times slower (default: as "
+            "many as helped in training)",
+            parse=positive,
+        ),
+    ] = None
     options: Annotated["ReadOptions | None", READING] = None
     levels: Annotated["LevelSettings | None", LEVELS] = None
 

@@ -66,7 +66,7 @@ def choose_network(recipe: Recipe, *, automatic: bool = False) -> ChosenNetwork:
     weights = resolve_weights(entry, settings.weights)
     if recipe.training.head_model == "linear_probe" and not has_stage_graph(entry, weights):
         raise SettingsError(
-            f"{entry.title} has no linear probe: that is made of an EfficientNet-Lite and its weights",
+            f"{entry.title} has no linear probe: one is made of an EfficientNet-Lite as published",
             where="training.head_model",
             remedy="Give --recipe fine-tuned, or --network efficientnet-lite0",
         )

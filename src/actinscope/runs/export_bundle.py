@@ -166,6 +166,7 @@ def _training_facts(
     recipe: Recipe, prepared: PreparedStudy, fitted: Fitted
 ) -> dict[str, str | int | float | None]:
     parameters, trained_parameters = parameter_counts(fitted)
+    probe = {} if fitted.probe is None else {"features": fitted.probe.features}
     forest = {} if fitted.forest is None else {
         "features": fitted.forest.features,
         "trees": len(fitted.forest.trees),
@@ -181,6 +182,7 @@ def _training_facts(
         "training_images": len(prepared.data.train.labels),
         "parameters": parameters,
         "trained_parameters": trained_parameters,
+        **probe,
         **forest,
     }
 
@@ -189,7 +191,7 @@ def parameter_counts(fitted: Fitted) -> tuple[int, int]:
     """Parameters of the network as it is delivered, and how many of them were trained."""
     model = fitted.model
     if fitted.probe is not None:
-        return fitted.probe.parameters, 0
+        return fitted.probe.parameters, fitted.probe.fitted_parameters
     if fitted.forest is not None:
         # The network then ends before its last layer, and nothing of it is trained.
         return int(model.count_params()) - int(model.layers[-1].count_params()), 0

@@ -39,6 +39,7 @@ _INNER_FOLDS = 3
 _DIRECTIONS = 1024
 #: Features that hardly vary (activations reach 6) are not blown up to the size of the others.
 _LEAST_SCALE = np.float32(0.003)
+_LEAST_SIZE = 1e-5
 #: Rows that mean, scale and these directions are taken from.
 _SAMPLE_ROWS = 4096
 _ITERATIONS = 300
@@ -92,7 +93,7 @@ class LinearProbe:
 
     Attributes:
         onnx: the network with its new head.
-        parameters: weights in it.
+        parameters, fitted_parameters: weights in it, and how many of them are of the head.
         features: means of all stages that the head reads.
         inverse_penalty: of those tried the one that was chosen; None where it was not chosen.
         loss, accuracy: over all views that it was fitted on.
@@ -101,6 +102,7 @@ class LinearProbe:
 
     onnx: bytes
     parameters: int
+    fitted_parameters: int
     features: int
     inverse_penalty: float | None
     loss: float
@@ -147,6 +149,7 @@ def fit_stage_probe(
     return LinearProbe(
         graph.classifier(kernel, bias),
         graph.parameters + kernel.size + bias.size,
+        kernel.size + bias.size,
         graph.features,
         chosen,
         loss=float(-own.mean()),
@@ -171,8 +174,9 @@ class _Space:
         mean, scale = sample.mean(axis=0), np.hypot(sample.std(axis=0), _LEAST_SCALE)
         centred = (sample - mean) / scale
         most = min(*centred.shape, _DIRECTIONS)
-        _, _, directions = randomized_svd(centred, most, n_iter=2, random_state=seed)
-        return cls(mean, scale, directions.T.astype(np.float32))
+        _, sizes, directions = randomized_svd(centred, most, n_iter=2, random_state=seed)
+        there = sizes > _LEAST_SIZE * sizes[0]  # the others are rounding errors
+        return cls(mean, scale, directions[there | (sizes == sizes[0])].T.astype(np.float32))
 
     def project(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, R) of (n, D)."""

@@ -53,8 +53,8 @@ class TrainingSummary:
         parameters, trained_parameters: of the network; the latter change in training.
         epochs: that were trained; of boosted trees rounds.
         kept_epoch: whose weights are delivered.
-        features: of the embedding, for boosted trees; None where the softmax layer of the
-            network names the class.
+        features: of the embedding, for boosted trees and probes; None where the softmax layer of
+            the network names the class.
         trees, nodes: how many of them are kept.
     """
 
@@ -223,18 +223,27 @@ class Facts:
         return self.recipe.training.head_model == "boosted_trees"
 
     @property
+    def probe(self) -> bool:
+        """Whether logistic regression on an untouched network names the class."""
+        return self.recipe.training.head_model == "linear_probe"
+
+    @property
     def step(self) -> str:
         """What the training is counted in."""
         return "round" if self.boosted_trees else "epoch"
 
     @property
     def epoch_chosen(self) -> bool:
-        """Whether the validation part decided which epoch is delivered, or when to stop."""
+        """Whether the validation part decided which epoch, or how many views, are delivered."""
+        if self.probe:
+            return True
         return self.recipe.training.keep == "best" or self.recipe.training.early_stopping > 0
 
     @property
     def choice(self) -> str:
         """What the validation part chose, where it chose something."""
+        if self.probe:
+            return "number of views"
         return "number of rounds" if self.boosted_trees else "epoch"
 
     @property
