@@ -158,29 +158,6 @@ class PatchRequest:
 # Training -------------------------------------------------------------------------------------
 
 _FOLDS = "cross-validation"
-_SEARCH = "searching settings inside every fold"
-Deliver = Literal["refit", "ensemble", "none"]
-
-
-@dataclass(frozen=True)
-class NestedSearch:
-    """A search of settings inside every fold, on what the fold does not test."""
-
-    space: Annotated[Path | None, Option("--space", "FILE.toml", _SPACE, section=_SEARCH)] = None
-    trials: Annotated[int, Option("--trials", "N", "trials of each search", section=_SEARCH)] = 20
-    minutes: Annotated[
-        float | None,
-        Option("--minutes", "M", "of each search at most", parse=minutes, section=_SEARCH),
-    ] = None
-    folds: Annotated[
-        int,
-        Option(
-            "--inner-folds",
-            "K",
-            "folds that judge a trial; 1: the validation part alone",
-            section=_SEARCH,
-        ),
-    ] = 3
 
 
 @dataclass(frozen=True)
@@ -227,36 +204,15 @@ class TrainRequest:
         ),
     ] = 1
     deliver: Annotated[
-        Deliver,
+        Literal["refit", "none"],
         Option(
             "--deliver",
             "",
-            "refit: train one more model, on all images, to be used; ensemble: join the models of "
-            "the folds; none: only test",
+            "refit: train one more model, on all images, to be used; none: only test",
             needs="--folds",
             section=_FOLDS,
         ),
     ] = "refit"
-    fold_extras: Annotated[
-        bool,
-        Option(
-            "--fold-extras",
-            "",
-            "make the controls and the explanation in every fold, not in the first alone",
-            needs="--folds",
-            section=_FOLDS,
-        ),
-    ] = False
-    search: Annotated[
-        NestedSearch | None,
-        Option(
-            "--tune",
-            "",
-            "search settings in every fold, as `recipe tune` does, on what the fold does not test",
-            needs="--folds",
-            section=_SEARCH,
-        ),
-    ] = None
     resume: Annotated[
         bool, Option("--resume", "", "go on after the last epoch, or the last fold, of RUN")
     ] = False
@@ -498,19 +454,13 @@ class ExplainRequest:
 
 @dataclass(frozen=True)
 class CompareRequest:
-    """Compare runs on the test images that they have in common, or anew on those of ``source``."""
+    """Compare runs on the test images that they have in common."""
 
     runs: Annotated[
         tuple[Path, ...],
-        Option("", "RUN", "folders that `train` or `evaluate` wrote; with --data also bundles"),
+        Option("", "RUN", "folders that `train` or `evaluate` wrote"),
     ]
     output: Annotated[Path, FOLDER]
-    source: Annotated[
-        StudySource | None,
-        Option(
-            "--data", "DATA", "labelled images (one folder a class) that all bundles shall predict"
-        ),
-    ] = None
     images: Annotated[
         Path | None,
         Option(
@@ -528,7 +478,6 @@ class CompareRequest:
             "unless given, the one that the runs were split by",
         ),
     ] = None
-    options: Annotated["ReadOptions | None", READING.needing("--data")] = None
     seed: Annotated[int, seed_of("the intervals")] = 0
     command: str = ""
 

@@ -120,7 +120,7 @@ def _explain(outcome: ExplainOutcome) -> int:
 def _compare(outcome: CompareOutcome) -> int:
     _lines(outcome.lines)
     _print_results(outcome.folder, *outcome.files)
-    return _problems(outcome.problems)
+    return 0
 
 
 #: "error:" is kept for what stops a command.
@@ -140,8 +140,8 @@ def _audit(outcome: AuditOutcome) -> int:
 
 
 def _tune(outcome: TuneOutcome) -> int:
-    print(outcome.sentence)
-    _print_results(outcome.folder, "report.html", "trials.csv", "best_recipe.toml", SEARCH_FILE)
+    _lines(outcome.lines)
+    _print_results(outcome.folder, "trials.csv", "best_recipe.toml", SEARCH_FILE)
     return _problems(outcome.problems)
 
 
@@ -312,10 +312,10 @@ COMMANDS = (
         "actinscope.api:compare",
         _compare,
         "show which of several trained runs is better, and whether that may be chance",
-        "Takes the test images that all runs have in common and none was trained on, or with "
-        "--data lets every bundle predict the images that you give. Writes report.html, tables "
-        "and the images on which the runs disagree. Two runs of `train --folds` are compared fold "
-        "by fold.",
+        "Takes the test images that all runs have in common and none was trained on; for other "
+        "images, let `evaluate` test each bundle on them and compare its results. Writes "
+        "report.html, tables and the images on which the runs disagree. Two runs of `train "
+        "--folds` are compared fold by fold.",
         "compare runs/first runs/second -o runs/comparison",
     ),
     Command(

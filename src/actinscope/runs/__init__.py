@@ -14,8 +14,6 @@ from actinscope.runs.common_images import (
     AlignedRuns,
     Candidate,
     align,
-    common_images,
-    require_same_classes,
 )
 from actinscope.runs.environment import RunContext, now_utc
 from actinscope.runs.evaluation import (
@@ -35,7 +33,6 @@ from actinscope.runs.folder import (
     read_history,
     read_listed_images,
     read_run,
-    recipe_of,
 )
 from actinscope.runs.folds import (
     OUT_OF_FOLD,
@@ -87,7 +84,6 @@ from actinscope.runs.provenance import (
 )
 from actinscope.runs.resume import (
     is_started,
-    question_of,
     require_same_images,
     require_same_question,
     require_same_settings,
@@ -113,7 +109,6 @@ __all__ = [
     "align",
     "check_labels",
     "choose_network",
-    "common_images",
     "evaluate_predictions",
     "export_run_bundle",
     "familiar_groups",
@@ -138,19 +133,16 @@ __all__ = [
     "predict_and_evaluate",
     "predict_labelled",
     "prepare",
-    "question_of",
     "read_history",
     "read_labelled",
     "read_listed_images",
     "read_run",
     "read_study",
     "recipe_as_used",
-    "recipe_of",
     "records_of",
     "refit_reliability",
     "require_buildable",
     "require_new_file",
-    "require_same_classes",
     "require_same_images",
     "require_same_question",
     "require_same_settings",
