@@ -144,13 +144,6 @@ class PatchRequest:
         str,
         Option("--object-label", "NAME", "class of the patches around objects, such as nucleus"),
     ] = "cell"
-    background_label: Annotated[
-        str, Option("--background-label", "NAME", "class of the others")
-    ] = "background"
-    most_object: Annotated[
-        float,
-        Option("--most-object", "SHARE", "largest share of object pixels in a background patch"),
-    ] = 0.0
     seed: Annotated[int, seed_of("the choice of background patches")] = 0
     options: Annotated["ReadOptions | None", READING] = None
 
@@ -410,14 +403,6 @@ class SummariseRequest:
     predictions: Annotated[Path, Option("", "PREDICTIONS.csv", "the predictions of cells")]
     levels: Annotated["LevelSettings", LEVELS]
     output: Annotated[Path, CSV]
-    part: Annotated[
-        Literal["train", "validation", "test", "all"] | None,
-        Option(
-            "--part",
-            "",
-            "which part, where the CSV is of a run (default: test, as the model knows the others)",
-        ),
-    ] = None
 
 
 @dataclass(frozen=True)
@@ -428,13 +413,12 @@ class ExplainRequest:
     images: Annotated[tuple[Path, ...], IMAGES]
     output: Annotated[Path, FOLDER]
     method: Annotated[
-        Literal["auto", "activation", "occlusion", "both"],
+        Literal["auto", "occlusion"],
         Option(
             "--method",
             "",
-            "activation: class activation maps, of networks that have them; occlusion: cover one "
-            "place after the other, for every network, 145 predictions an image; both; auto: "
-            "activation where there is one",
+            "auto: class activation maps, of networks that have them; occlusion: cover one "
+            "place after the other, as for all other networks, 145 predictions an image",
         ),
     ] = "auto"
     masks: Annotated[

@@ -197,10 +197,6 @@ def _problems(problems: tuple[tuple[str, str], ...], fate: str = "left out") -> 
 # What is left of an interrupted command ---------------------------------------------------------
 
 
-def _goes_on(output: Path) -> str:
-    return " The same command goes on where it was cut off."
-
-
 def _kept_by(mark: str) -> Callable[[Path], str]:
     """Of a command that goes on with what is finished, once the file ``mark`` is there."""
 
@@ -241,7 +237,7 @@ COMMANDS = (
         "draw synthetic actin cells and run the whole job on them",
         "Takes a few minutes; the images are synthetic and prove nothing about real cells.",
         "demo -o demo",
-        kept=_goes_on,
+        kept=lambda output: f" Delete {output} and start the same command again.",
     ),
     Command(
         "scan",
@@ -293,7 +289,7 @@ COMMANDS = (
         "Folders are searched for images. A broken image gets a row with its error. With --level "
         "a second CSV has one row a well or donor; `cells summarise` does so later.",
         "predict runs/first new_images -o predictions.csv",
-        kept=_goes_on,
+        kept=lambda output: " The same command goes on where it was cut off.",
     ),
     Command(
         "explain",

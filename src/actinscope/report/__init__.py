@@ -40,7 +40,7 @@ from actinscope.report.paper_content import (
     RunLink,
 )
 from actinscope.report.paper_page import write_paper_pages
-from actinscope.report.pictures import displayed, write_maps
+from actinscope.report.pictures import displayed, write_map
 from actinscope.report.report_page import write_report
 from actinscope.report.text import flatten
 
@@ -79,7 +79,7 @@ __all__ = [
     "write_audit_page",
     "write_comparison",
     "write_gallery",
-    "write_maps",
+    "write_map",
     "write_paper_pages",
     "write_report",
 ]

@@ -57,6 +57,7 @@ from actinscope.runs.levels import (
     write_levels,
 )
 from actinscope.runs.output_folder import (
+    new_results,
     require_new_file,
     resumable,
     resumable_results,
@@ -127,6 +128,7 @@ __all__ = [
     "metrics_json",
     "network_input",
     "network_sentence",
+    "new_results",
     "now_utc",
     "pool",
     "pooled_levels",

@@ -60,6 +60,7 @@ from actinscope.study import (
 from actinscope.training import Recipe, change_recipe, write_recipe
 from actinscope.workflows.report import write_study_report
 from actinscope.workflows.train import (
+    Begun,
     TrainOutcome,
     refit,
     settle_network,
@@ -93,18 +94,16 @@ class _Work:
 
 @resumable(mark=RunFile.QUESTION, what="cross-validation")
 def crossvalidate(
-    request: TrainRequest, progress: Progress, listed: Manifest | None = None
+    request: TrainRequest, progress: Progress, begun: Begun | None = None
 ) -> TrainOutcome:
     """Train and test every fold, pool the predictions, report, and deliver a model.
-
-    ``listed`` is the study, where it was listed before.
 
     Raises:
         ResumeError: the folder was started with other settings, folds or images.
         ActinscopeError: what any room says; finished folds stay in the folder.
     """
     started = time.perf_counter()
-    work = _begin(request, progress, listed)
+    work = _begin(request, progress, begun)
     request, manifest, plan = work.request, work.manifest, work.plan
     folds = [
         _run_fold(work, repeat, number, parts)
@@ -161,29 +160,29 @@ def train(request: TrainRequest, progress: Progress) -> TrainOutcome:
         UsageError: repeats of folds were asked for, with one split.
         ActinscopeError: as :func:`train_study` and :func:`crossvalidate`.
     """
-    listed: Manifest | None = None
+    begun: Begun | None = None
     if request.folds is None:
-        folds, listed = _fitting_folds(request, progress)
+        folds, begun = _fitting_folds(request, progress)
         request = replace(request, folds=folds)
     if request.folds != 1:
-        return crossvalidate(request, progress, listed)
+        return crossvalidate(request, progress, begun)
     if request.repeats > 1:
         raise UsageError(
             "--repeats are of folds, and one split was asked for",
             remedy="Ask for --folds 2 or more",
         )
-    return train_study(request, progress, listed)
+    return train_study(request, progress, begun)
 
 
-def _fitting_folds(request: TrainRequest, progress: Progress) -> tuple[int, Manifest | None]:
-    """Those of an earlier start, or what suits the size of the study; the study too, if listed."""
+def _fitting_folds(request: TrainRequest, progress: Progress) -> tuple[int, Begun | None]:
+    """Those of an earlier start, or what suits the size of the study, and what told that size."""
     question = request.output / RunFile.QUESTION
     if question.exists():
         return started_folds(question), None
     if request.resume or (request.output / RunFile.RECIPE).exists():
         return 1, None
     recipe = request.recipe
-    choose_network(recipe, automatic=recipe.network.name == "auto")  # refused before any work
+    network = choose_network(recipe)  # refused before any work
     listed = read_study(request.source, recipe)
     folds, why = folds_for_size(listed, test_share=recipe.split.test)
     if folds > 1:
@@ -191,20 +190,20 @@ def _fitting_folds(request: TrainRequest, progress: Progress) -> tuple[int, Mani
             f"note: the test part of one split would hold only {why}, so every image is tested "
             f"once, in {folds} folds (--folds 1: one split)"
         )
-    return folds, listed
+    return folds, Begun(listed, network)
 
 
-def _begin(request: TrainRequest, progress: Progress, listed: Manifest | None) -> _Work:
+def _begin(request: TrainRequest, progress: Progress, begun: Begun | None) -> _Work:
     """Check everything that can be checked, read the images and write what was asked."""
     folds = request.folds
     assert folds is not None  # or else there is one split
-    request, network = settle_network(request, progress)
+    request, network = settle_network(request, progress, begun)
     recipe = recipe_as_used(request.recipe, network.entry)
     request = replace(request, recipe=recipe)
     question = {"folds": folds, "repeats": request.repeats}
     if request.resume:
         require_same_question(request.output / RunFile.QUESTION, question)
-    manifest = listed or read_study(request.source, recipe)
+    manifest = begun.listed if begun else read_study(request.source, recipe)
     require_free_columns(manifest.group_columns, manifest.root, folds=True)
     rules = level_rules(recipe.levels, manifest)
     import_in_background()
