@@ -28,7 +28,6 @@ from actinscope.runs.evaluation_data import check_labels, read_labelled
 from actinscope.runs.export_bundle import export_run_bundle, network_sentence
 from actinscope.runs.folder import (
     ImageKey,
-    ListedImage,
     RunFolder,
     read_history,
     read_listed_images,
@@ -101,7 +100,6 @@ __all__ = [
     "FoldResult",
     "ImageKey",
     "LabelledPredictions",
-    "ListedImage",
     "Pooled",
     "PreparedStudy",
     "RunContext",
