@@ -346,7 +346,6 @@ def test_an_interrupted_fold_goes_on_and_a_finished_one_is_kept(
     [
         (("--epochs", "3"), "training.epochs was 2 and is now 3"),
         (("--folds", "3"), "folds was 2 and is now 3"),
-        (("--fold-extras",), "extras was False and is now True"),
     ],
 )
 def test_going_on_otherwise_touches_nothing(
@@ -370,8 +369,8 @@ def test_going_on_with_other_labels_is_refused(place: Path, whole: Path, tmp_pat
 
 def test_repeats_may_be_added_but_not_taken_away(tmp_path: Path) -> None:
     path = tmp_path / "crossvalidation.json"
-    path.write_text('{"folds": 2, "repeats": 2, "extras": false, "search": null}')
-    asked = {"folds": 2, "repeats": 3, "extras": False, "search": None}
+    path.write_text('{"folds": 2, "repeats": 2}')
+    asked = {"folds": 2, "repeats": 3}
     require_same_question(path, asked)
     with pytest.raises(ResumeError, match="repeats was 2 and is now 1; it may only grow"):
         require_same_question(path, asked | {"repeats": 1})
