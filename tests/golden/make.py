@@ -60,7 +60,7 @@ CASES: dict[str, list[str]] = {
         "predict default/run/bundle others/cells broken -o default/predictions.csv",
         "cells summarise default/run/predictions.csv --level field:vote --fewest-cells 2"
         " -o default/summary.csv",
-        "explain default/run/bundle cells/cells/clustered broken --method both"
+        "explain default/run/bundle cells/cells/clustered broken --method occlusion"
         " -o default/explanation",
         "bundle quantize default/run cells --images 20 --force",
         "evaluate default/run/bundle others --manifest others/groups.csv --group field"
@@ -84,7 +84,7 @@ CASES: dict[str, list[str]] = {
         " --crop-size 64 --level field:vote -o masks/run",
         "predict masks/run/bundle fields/fields --masks fields/masks -o masks/predictions.csv",
         "explain masks/run/bundle fields/fields/clustered --masks fields/masks/clustered"
-        " --method activation -o masks/explanation",
+        " -o masks/explanation",
     ],
     "folds": [
         f"{_FOLDS} --level slide -o folds/refit",
