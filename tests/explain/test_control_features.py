@@ -11,10 +11,9 @@ import pytest
 
 from actinscope.errors import UsageError
 from actinscope.explain import SanityStep, sanity_sentence
-from actinscope.explain.sanity_checks import map_similarity
 from actinscope.explain.embedding_map import has_umap, principal_map, umap_map
 from actinscope.explain.prototypes import nearest_images, prototypes
-from actinscope.explain.sanity_checks import MapSimilarity
+from actinscope.explain.sanity_checks import MapSimilarity, map_similarity
 
 
 def at(*degrees: float) -> np.ndarray:

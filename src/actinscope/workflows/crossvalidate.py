@@ -236,7 +236,7 @@ def _begin(request: TrainRequest, progress: Progress, begun: Begun | None) -> _W
         rules,
         reader,
         progress,
-        FoldProgress(progress, models + (request.deliver == "refit")),
+        FoldProgress(progress, folds * request.repeats + (request.deliver == "refit")),
         RunContext.now(request.command),
     )
     if request.resume:
