@@ -40,10 +40,6 @@ class OptionGroup:
     build: Literal["recipe", "reading", "levels"]
     options: tuple[Option, ...]
 
-    def needing(self, flag: str) -> OptionGroup:
-        """The same options, which do nothing without ``flag``."""
-        return replace(self, options=tuple(replace(one, needs=flag) for one in self.options))
-
 
 def share(text: str) -> float:
     """A number from 0 to 1."""

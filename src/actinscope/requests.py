@@ -144,13 +144,6 @@ class PatchRequest:
         str,
         Option("--object-label", "NAME", "class of the patches around objects, such as nucleus"),
     ] = "cell"
-    background_label: Annotated[
-        str, Option("--background-label", "NAME", "class of the others")
-    ] = "background"
-    most_object: Annotated[
-        float,
-        Option("--most-object", "SHARE", "largest share of object pixels in a background patch"),
-    ] = 0.0
     seed: Annotated[int, seed_of("the choice of background patches")] = 0
     options: Annotated["ReadOptions | None", READING] = None
 
@@ -158,29 +151,6 @@ class PatchRequest:
 # Training -------------------------------------------------------------------------------------
 
 _FOLDS = "cross-validation"
-_SEARCH = "searching settings inside every fold"
-Deliver = Literal["refit", "ensemble", "none"]
-
-
-@dataclass(frozen=True)
-class NestedSearch:
-    """A search of settings inside every fold, on what the fold does not test."""
-
-    space: Annotated[Path | None, Option("--space", "FILE.toml", _SPACE, section=_SEARCH)] = None
-    trials: Annotated[int, Option("--trials", "N", "trials of each search", section=_SEARCH)] = 20
-    minutes: Annotated[
-        float | None,
-        Option("--minutes", "M", "of each search at most", parse=minutes, section=_SEARCH),
-    ] = None
-    folds: Annotated[
-        int,
-        Option(
-            "--inner-folds",
-            "K",
-            "folds that judge a trial; 1: the validation part alone",
-            section=_SEARCH,
-        ),
-    ] = 3
 
 
 @dataclass(frozen=True)
@@ -227,36 +197,15 @@ class TrainRequest:
         ),
     ] = 1
     deliver: Annotated[
-        Deliver,
+        Literal["refit", "none"],
         Option(
             "--deliver",
             "",
-            "refit: train one more model, on all images, to be used; ensemble: join the models of "
-            "the folds; none: only test",
+            "refit: train one more model, on all images, to be used; none: only test",
             needs="--folds",
             section=_FOLDS,
         ),
     ] = "refit"
-    fold_extras: Annotated[
-        bool,
-        Option(
-            "--fold-extras",
-            "",
-            "make the controls and the explanation in every fold, not in the first alone",
-            needs="--folds",
-            section=_FOLDS,
-        ),
-    ] = False
-    search: Annotated[
-        NestedSearch | None,
-        Option(
-            "--tune",
-            "",
-            "search settings in every fold, as `recipe tune` does, on what the fold does not test",
-            needs="--folds",
-            section=_SEARCH,
-        ),
-    ] = None
     resume: Annotated[
         bool, Option("--resume", "", "go on after the last epoch, or the last fold, of RUN")
     ] = False
@@ -468,14 +417,6 @@ class SummariseRequest:
     predictions: Annotated[Path, Option("", "PREDICTIONS.csv", "the predictions of cells")]
     levels: Annotated["LevelSettings", LEVELS]
     output: Annotated[Path, CSV]
-    part: Annotated[
-        Literal["train", "validation", "test", "all"] | None,
-        Option(
-            "--part",
-            "",
-            "which part, where the CSV is of a run (default: test, as the model knows the others)",
-        ),
-    ] = None
 
 
 @dataclass(frozen=True)
@@ -486,13 +427,12 @@ class ExplainRequest:
     images: Annotated[tuple[Path, ...], IMAGES]
     output: Annotated[Path, FOLDER]
     method: Annotated[
-        Literal["auto", "activation", "occlusion", "both"],
+        Literal["auto", "occlusion"],
         Option(
             "--method",
             "",
-            "activation: class activation maps, of networks that have them; occlusion: cover one "
-            "place after the other, for every network, 145 predictions an image; both; auto: "
-            "activation where there is one",
+            "auto: class activation maps, of networks that have them; occlusion: cover one "
+            "place after the other, as for all other networks, 145 predictions an image",
         ),
     ] = "auto"
     masks: Annotated[
@@ -512,19 +452,13 @@ class ExplainRequest:
 
 @dataclass(frozen=True)
 class CompareRequest:
-    """Compare runs on the test images that they have in common, or anew on those of ``source``."""
+    """Compare runs on the test images that they have in common."""
 
     runs: Annotated[
         tuple[Path, ...],
-        Option("", "RUN", "folders that `train` or `evaluate` wrote; with --data also bundles"),
+        Option("", "RUN", "folders that `train` or `evaluate` wrote"),
     ]
     output: Annotated[Path, FOLDER]
-    source: Annotated[
-        StudySource | None,
-        Option(
-            "--data", "DATA", "labelled images (one folder a class) that all bundles shall predict"
-        ),
-    ] = None
     images: Annotated[
         Path | None,
         Option(
@@ -542,7 +476,6 @@ class CompareRequest:
             "unless given, the one that the runs were split by",
         ),
     ] = None
-    options: Annotated["ReadOptions | None", READING.needing("--data")] = None
     seed: Annotated[int, seed_of("the intervals")] = 0
     command: str = ""
 

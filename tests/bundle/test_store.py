@@ -129,7 +129,7 @@ def test_changed_file_is_named(folder: Path, name: str) -> None:
         load_bundle(folder)
 
 
-@pytest.mark.parametrize("place", ["bundle", "refit/bundle", "ensemble"])
+@pytest.mark.parametrize("place", ["bundle", "refit/bundle"])
 def test_the_folder_of_a_run_is_taken_for_the_bundle_inside(
     original: Path, tmp_path: Path, place: str
 ) -> None:

@@ -92,25 +92,14 @@ def test_a_broken_image_spoils_nothing_but_itself(
     assert "<b>broken.tif" in page.text  # as text
 
 
-def test_both_maps_side_by_side(place: Path, tmp_path: Path) -> None:
-    assert explain(place, tmp_path / "out", "--method", "both") == 0
-    row = next(row for row in rows_of(tmp_path / "out") if row["predicted"] != "flat")
-    assert 0 <= float(row["inside_cell_occlusion"]) <= 1
-    assert -1 <= float(row["agreement"]) <= 1
-    assert size_of(tmp_path / "out" / row["picture"]) == (3 * 8 + 2 * 4, 8)
+def test_a_map_of_the_other_kind_can_be_asked_for(place: Path, tmp_path: Path) -> None:
+    assert explain(place, tmp_path / "out", "--method", "occlusion") == 0
+    assert {row["map"] for row in rows_of(tmp_path / "out")} == {"occlusion map"}
 
 
 def test_every_network_can_be_asked_by_occlusion(place: Path, tmp_path: Path) -> None:
     assert explain(place, tmp_path / "out", bundle="dense") == 0
     assert {row["map"] for row in rows_of(tmp_path / "out")} == {"occlusion map"}
-
-
-def test_maps_that_a_network_does_not_have_are_refused(
-    place: Path, tmp_path: Path, capsys: Shown
-) -> None:
-    assert explain(place, tmp_path / "out", "--method", "both", bundle="dense") == 2
-    assert "no class activation maps" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
 
 
 def test_results_never_overwrite(place: Path, tmp_path: Path, capsys: Shown) -> None:
@@ -140,7 +129,7 @@ def test_an_interrupted_run_says_what_is_left(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("actinscope.workflows.explain_files.write_maps", stop)
+    monkeypatch.setattr("actinscope.workflows.explain_files.write_map", stop)
     assert explain(place, tmp_path / "out") == 130
     assert "start the same command again" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

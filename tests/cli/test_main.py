@@ -247,13 +247,19 @@ def test_an_interrupted_training_says_how_to_go_on(
     assert hint in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [["predict", "b", "x", "-o", "y.csv"], ["demo"]])
-def test_interrupted_work_that_goes_on_by_itself(
-    command: list[str], command_that_raises: Stub, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["predict", "b", "x", "-o", "y.csv"], "The same command goes on where it was cut off"),
+        (["demo"], "Delete demo and start the same command again"),
+    ],
+)
+def test_interrupted_work_says_how_to_go_on(
+    command: list[str], words: str, command_that_raises: Stub, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command_that_raises(KeyboardInterrupt())
     assert main(command) == 130
-    assert "The same command goes on where it was cut off" in capsys.readouterr().err
+    assert words in capsys.readouterr().err
 
 
 def test_the_command_line_is_kept_for_the_report(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from actinscope.errors import UsageError
-from actinscope.explain import SanityStep, map_similarity, sanity_sentence
+from actinscope.explain import SanityStep, sanity_sentence
 from actinscope.explain.embedding_map import has_umap, principal_map, umap_map
 from actinscope.explain.prototypes import nearest_images, prototypes
-from actinscope.explain.sanity_checks import MapSimilarity
+from actinscope.explain.sanity_checks import MapSimilarity, map_similarity
 
 
 def at(*degrees: float) -> np.ndarray:

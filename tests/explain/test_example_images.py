@@ -7,7 +7,8 @@ import pytest
 
 from actinscope.errors import StudyError
 from actinscope.evaluation import typical_examples, worst_errors
-from actinscope.explain import contrast_map, heat_map
+from actinscope.explain import heat_map
+from actinscope.explain.class_activation import contrast_map
 
 
 def _maps(seed: int = 0, k: int = 3) -> np.ndarray:

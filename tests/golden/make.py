@@ -60,7 +60,7 @@ CASES: dict[str, list[str]] = {
         "predict default/run/bundle others/cells broken -o default/predictions.csv",
         "cells summarise default/run/predictions.csv --level field:vote --fewest-cells 2"
         " -o default/summary.csv",
-        "explain default/run/bundle cells/cells/clustered broken --method both"
+        "explain default/run/bundle cells/cells/clustered broken --method occlusion"
         " -o default/explanation",
         "bundle quantize default/run cells --images 20 --force",
         "evaluate default/run/bundle others --manifest others/groups.csv --group field"
@@ -84,24 +84,21 @@ CASES: dict[str, list[str]] = {
         " --crop-size 64 --level field:vote -o masks/run",
         "predict masks/run/bundle fields/fields --masks fields/masks -o masks/predictions.csv",
         "explain masks/run/bundle fields/fields/clustered --masks fields/masks/clustered"
-        " --method activation -o masks/explanation",
+        " -o masks/explanation",
     ],
     "folds": [
         f"{_FOLDS} --level slide -o folds/refit",
-        f"{_FOLDS} --deliver ensemble --epochs 3 -o folds/ensemble",
+        f"{_FOLDS} --deliver none --epochs 3 -o folds/short",
         f"{_FOLDS} --deliver none --repeats 2 -o folds/none",
-        "compare folds/refit folds/ensemble -o folds/comparison",
-    ],
-    "folds-tune": [
-        f"train {_CELLS} --folds 2 --deliver none --tune {_SEARCH} --inner-folds 1"
-        " -o folds-tune/run",
+        "compare folds/refit folds/short -o folds/comparison",
     ],
     "compare": [
         f"{_TRAIN} bare.toml -o compare/one",
         f"{_TRAIN} bare.toml --epochs 4 -o compare/two",
         "compare compare/one compare/two --images cells -o compare/stored",
-        "compare compare/one compare/two --data others --manifest others/groups.csv"
-        " --group field -o compare/others",
+        "evaluate compare/one others --manifest others/groups.csv --group field -o compare/first",
+        "evaluate compare/two others --manifest others/groups.csv --group field -o compare/second",
+        "compare compare/first compare/second -o compare/others",
         "bundle join compare/one compare/two -o compare/ensemble",
     ],
     "audit": [f"audit {_CELLS} -o audit/audit"],

@@ -166,9 +166,6 @@ def toy_folds(recipe: Recipe | None = None, **changes: Any) -> Facts:
         "pooled": pooled,
         "missing": 0,
         "notes": (),
-        "search": None,
-        "extras": False,
-        "deployed": "refit",
         "refit": toy_model("refit", recipe=recipe, kept_epoch=11),
         "validation_share": 0.1,
     }
@@ -196,7 +193,7 @@ def card_of(facts: Facts) -> str:
     """The card of the run's model, or of that which was trained on all images."""
     model = facts.models[0] if facts.folds is None else facts.folds.refit
     assert model is not None
-    return model_card(facts, methods_paragraphs(facts), model.info, model)
+    return model_card(facts, methods_paragraphs(facts), model)
 
 
 def paragraph(facts: Facts, heading: str) -> str:

@@ -123,9 +123,12 @@ def test_an_ensemble(place: Path, tmp_path: Path) -> None:
 def test_compare(place: Path, predicted: dict[str, list[str]], tmp_path: Path) -> None:
     """Where two models disagree, the probabilities are those of `predict`."""
     other_bundle(tmp_path / "other")
-    study = ["--data", str(place / "images"), "--manifest", str(place / "study.csv")]
-    command = ["compare", str(place / "model"), str(tmp_path / "other"), *study]
-    assert main([*command, "-o", str(tmp_path / "out"), "--quiet"]) == 0
+    runs = []
+    for bundle in (place / "model", tmp_path / "other"):
+        study = [str(place / "images"), "--manifest", str(place / "study.csv")]
+        runs.append(str(tmp_path / "tested" / bundle.name))
+        assert main(["evaluate", str(bundle), *study, "-o", runs[-1], "--quiet"]) == 0
+    assert main(["compare", *runs, "-o", str(tmp_path / "out"), "--quiet"]) == 0
     found = rows_of(tmp_path / "out" / "disagreements.csv")
     assert found
     for name, row in found.items():

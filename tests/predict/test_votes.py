@@ -524,9 +524,11 @@ def test_compare_takes_calibrated_probabilities_of_all(tmp_path: Path) -> None:
         version="0",
         created="now",
     )
-    study = ["--data", str(images), "--manifest", str(images / "study.csv"), "--group", "s"]
-    runs = [str(tmp_path / name) for name in ("one", "both")]
-    assert main(["compare", *runs, *study, "-o", str(tmp_path / "out"), "--quiet"]) == 0
+    study = [str(images), "--manifest", str(images / "study.csv"), "--group", "s"]
+    runs = [str(tmp_path / "tested" / name) for name in ("one", "both")]
+    for name, run in zip(("one", "both"), runs, strict=True):
+        assert main(["evaluate", str(tmp_path / name), *study, "-o", run, "--quiet"]) == 0
+    assert main(["compare", *runs, "-o", str(tmp_path / "out"), "--quiet"]) == 0
     with (tmp_path / "out" / "comparison.csv").open(newline="") as stream:
         told = {(row["run"], row["metric"]): float(row["value"]) for row in csv.DictReader(stream)}
     labels = np.arange(12) % 3

@@ -132,56 +132,7 @@ def test_auto_means_the_network_that_the_run_began_with(tmp_path: Path) -> None:
 # the demonstration, without its training
 
 
-def draw(folder: Path, *, seed: int = 0, difficulty: float = 0.5) -> None:
-    demo.run_demo(DemoRequest(folder, seed, difficulty), Silent())
-
-
-@pytest.fixture
-def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A demonstration that was cut off when its training began."""
-    monkeypatch.setattr(demo, "_FIELDS", 1)
-
-    def cut_off(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(demo, "train_study", cut_off)
-    with pytest.raises(KeyboardInterrupt):
-        draw(tmp_path / "demo")
-    return tmp_path / "demo"
-
-
-def test_a_demonstration_that_was_cut_off_keeps_its_images(drawn: Path) -> None:
-    stamps = {path: path.stat().st_mtime_ns for path in drawn.rglob("*.tif")}
-    assert len(stamps) == 12
-    with pytest.raises(KeyboardInterrupt):
-        draw(drawn)
-    assert {path: path.stat().st_mtime_ns for path in drawn.rglob("*.tif")} == stamps
-
-
-def test_a_demonstration_cut_off_while_drawing_starts_its_drawing_again(drawn: Path) -> None:
-    (drawn / "images").rename(drawn / ".images-unfinished")
-    (drawn / ".images-unfinished" / "fields.csv").unlink()
-    with pytest.raises(KeyboardInterrupt):
-        draw(drawn)
-    assert (drawn / "images" / "fields.csv").exists()
-    assert not (drawn / ".images-unfinished").exists()
-
-
-def test_a_demonstration_with_other_settings_needs_another_folder(drawn: Path) -> None:
-    with pytest.raises(UsageError, match="with another seed or difficulty"):
-        draw(drawn, seed=1)
-    with pytest.raises(UsageError, match="with another seed or difficulty"):
-        draw(drawn, difficulty=0.1)
-
-
 def test_a_demonstration_never_mixes_with_other_files(tmp_path: Path) -> None:
     (tmp_path / "thesis.docx").touch()
     with pytest.raises(UsageError, match="is not empty"):
-        draw(tmp_path)
-
-
-def test_a_finished_demonstration_is_not_run_again(drawn: Path) -> None:
-    (drawn / "run").mkdir()
-    (drawn / "run" / "report.html").touch()
-    with pytest.raises(UsageError, match=r"holds a finished demonstration. Open .*report.html"):
-        draw(drawn)
+        demo.run_demo(DemoRequest(tmp_path), Silent())

@@ -16,10 +16,8 @@ from actinscope.networks.freeze import block_ends
 from actinscope.progress import Silent
 from actinscope.training import (
     ActivationCache,
-    Choices,
     Fold,
     LabelledImages,
-    Range,
     Recipe,
     Search,
     SearchImages,
@@ -31,6 +29,7 @@ from actinscope.training import (
     load_space,
     rung_of,
 )
+from actinscope.training.search_space import Choices, Range
 from actinscope.training.trial import FoldScores, TrialOutcome
 from helpers.tiny_training import (
     FROZEN,
@@ -177,38 +176,6 @@ def test_the_search_says_nothing_by_itself(
 ) -> None:
     searched(tmp_path, 2)
     assert capfd.readouterr() == ("", "")
-
-
-def test_importances_need_trials_and_find_what_matters(tmp_path: Path) -> None:
-    searched(tmp_path, 4)
-    with opened(tmp_path) as search:
-        assert search.importances() == {}
-    searched(tmp_path, 8)
-    with opened(tmp_path) as search:
-        found = search.importances()
-    assert next(iter(found)) == "training.learning_rate"
-    assert sum(found.values()) == pytest.approx(1)
-
-
-def test_a_base_recipe_outside_the_space_hides_nothing_that_mattered(tmp_path: Path) -> None:
-    """The epochs alone decide, and the base recipe's 12 are not among them."""
-    space = SearchSpace(
-        {
-            "training.epochs": Choices((6, 20)),
-            "training.learning_rate": Range(1e-4, 1e-1, log=True),
-            "training.batch_size": Choices((16,)),
-        }
-    )
-    with Search(tmp_path / "study.db", space, Recipe(), seed=0, settings={}) as search:
-        for count in range(11):
-            _, values = search.propose()
-            assert ("training.epochs" in values) == (count > 0)
-            search.finish(outcome(1.0 / float(str(values.get("training.epochs", 12)))))
-            assert bool(search.importances()) == (count == 10)
-        found = search.importances()
-    # A single value of the batch size says nothing about it.
-    assert list(found) == ["training.epochs", "training.learning_rate"]
-    assert found["training.epochs"] > 0.9
 
 
 @pytest.mark.parametrize("text", ["warmup_epochs = [0, 1, 2]", "refresh = [0.25, 1]"])

@@ -12,8 +12,6 @@ from actinscope.errors import SettingsError
 from actinscope.preprocess import AugmentSettings
 from actinscope.training import (
     FREEZE,
-    Choices,
-    Range,
     Recipe,
     SearchSpace,
     change_recipe,
@@ -21,7 +19,7 @@ from actinscope.training import (
     load_space,
     recipe_with,
 )
-from actinscope.training.search_space import STRENGTH, scaled_augmentation
+from actinscope.training.search_space import STRENGTH, Choices, Range, scaled_augmentation
 
 
 def space(folder: Path, text: str, recipe: Recipe | None = None) -> SearchSpace:

@@ -18,7 +18,7 @@ from actinscope.runs import AlignedRuns, align, read_run
 from actinscope.runs.common_images import Candidate
 from actinscope.training import change_recipe, load_recipe
 from actinscope.workflows.compare import differing_settings, name_runs
-from helpers.bundles import CLASSES, make_bundle
+from helpers.bundles import CLASSES
 from helpers.compared_runs import ToyImage, toy_hash, toy_images, write_run, write_toy_pixels
 from helpers.pages import Page
 
@@ -364,57 +364,6 @@ def study(place: Path, folder: Path) -> Path:
     lines = [f"{one.name},{one.label},{one.field}" for one in toy_images()]
     (folder / "study.csv").write_text("\n".join(["path,label,field", *lines]))
     return folder / "study.csv"
-
-
-def test_all_bundles_predict_the_images_that_are_given(
-    place: Path, tmp_path: Path, capsys: Shown
-) -> None:
-    """Images that trained one of the runs are left out; a bundle without a run takes part."""
-    make_bundle(tmp_path / "given", notices=("Handle with care.",))
-    runs = [str(place / "runs" / "first"), str(tmp_path / "given")]
-    manifest = study(place, tmp_path)
-    data = ["--data", str(place / "images"), "--manifest", str(manifest), "--group", "field"]
-    assert main(["compare", *runs, *data, "-o", str(tmp_path / "out"), "--quiet"]) == 0
-    told = json.loads((tmp_path / "out" / "comparison.json").read_text())
-    assert told["images"] == 24
-    assert told["left_out"] == [
-        {"why": "in the training part of first", "images": 6},
-        {"why": "in the validation part of first", "images": 6},
-    ]
-    assert "which images trained given is not known here" in " ".join(told["notes"])
-    assert told["notices"] == ["given: Handle with care."]
-    # Both hold the same tiny network, so they agree everywhere.
-    assert told["contested"] == []
-    assert told["pairs"][0]["kappa"] in (1.0, None)
-    assert "no images are classified correctly by only one" in capsys.readouterr().out
-    assert Page((tmp_path / "out" / "report.html").read_text("utf-8")).all("img")
-
-
-def test_no_image_is_left_that_nobody_has_seen(place: Path, tmp_path: Path, capsys: Shown) -> None:
-    runs = [str(place / "runs" / name) for name in ("first", "second")]
-    kept = [one for one in toy_images() if one.part == "train"]
-    lines = [f"{one.name},{one.label}" for one in kept]
-    (tmp_path / "seen.csv").write_text("\n".join(["path,label", *lines]))
-    data = ["--data", str(place / "images"), "--manifest", str(tmp_path / "seen.csv")]
-    assert main(["compare", *runs, *data, "-o", str(tmp_path / "out"), "--quiet"]) == STUDY
-    assert "none was trained on (6: in the training part of first)" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--manifest", "x.csv"], "--manifest does nothing without --data"),
-        (["--z", "max"], "--z does nothing without --data"),
-        (["--data", "x", "--images", "y"], "--images and --data contradict each other"),
-    ],
-)
-def test_options_that_would_do_nothing(
-    place: Path, tmp_path: Path, options: list[str], message: str, capsys: Shown
-) -> None:
-    runs = [str(place / "runs" / name) for name in ("first", "second")]
-    assert main(["compare", *runs, *options, "-o", str(tmp_path / "out")]) == USAGE
-    assert message in capsys.readouterr().err
 
 
 def test_results_are_never_overwritten(place: Path, capsys: Shown) -> None:

@@ -21,7 +21,7 @@ from actinscope.cli.main import main
 from actinscope.errors import ResumeError, SplitError, StudyError, UsageError
 from actinscope.evaluation import evaluate
 from actinscope.progress import Silent
-from actinscope.requests import NestedSearch, StudySource, TrainRequest
+from actinscope.requests import StudySource, TrainRequest
 from actinscope.runs import (
     FoldResult,
     Pooled,
@@ -33,7 +33,7 @@ from actinscope.runs import (
 )
 from actinscope.runs.folds import spread_words
 from actinscope.study import Manifest, Record, train_and_validation
-from actinscope.training import load_recipe, read_recipe, write_recipe
+from actinscope.training import load_recipe
 from actinscope.workflows import crossvalidate as module
 from actinscope.workflows.compare_folds import compare_folds
 from actinscope.workflows.crossvalidate import crossvalidate
@@ -243,27 +243,12 @@ def test_methods_and_checklists_have_the_figures_of_this_cross_validation(whole:
     assert "DOME: 14 of 21 items answered by the run" in report
 
 
-def test_the_folds_can_be_joined_to_an_ensemble_later(
-    place: Path, whole: Path, tmp_path: Path, capsys: Shown
-) -> None:
-    output = tmp_path / "cross"
-    shutil.copytree(whole, output, ignore=shutil.ignore_patterns("refit"))
-    for _ in range(2):  # it is made anew, as folds may have come since
-        assert run(place, output, "--resume", "--deliver", "ensemble") == 0
-    assert main(["bundle", "verify", str(output / "ensemble")]) == 0
+def test_the_folds_can_be_joined_to_an_ensemble(whole: Path, tmp_path: Path, capsys: Shown) -> None:
+    folds = [str(whole / f"fold-1-{number}") for number in (1, 2)]
+    assert main(["bundle", "join", *folds, "-o", str(tmp_path / "both")]) == 0
+    assert main(["bundle", "verify", str(tmp_path / "both")]) == 0
     assert "verified with" in capsys.readouterr().out
-    info = read_bundle_info(output / "ensemble")
-    assert len(info.members) == 2
-    assert "tested on no images" in info.notices[-1]
-    card = (output / "ensemble" / "MODEL_CARD.md").read_text("utf-8")
-    assert "This ensemble was tested on no image" in card and "its 2 members one by one" in card
-    methods = (output / "methods.md").read_text("utf-8")
-    assert "the mean of the probabilities of the 2 models" in methods
-    assert "refit" not in methods
-    assert info.metrics == {}
-    assert (output / "metrics.json").read_bytes() == (whole / "metrics.json").read_bytes()
-    assert run(place, tmp_path / "many", "--repeats", "9", "--deliver", "ensemble") == 2
-    assert "an ensemble of 18 models was asked for" in capsys.readouterr().err
+    assert len(read_bundle_info(tmp_path / "both").members) == 2
 
 
 def test_folds_of_a_later_repeat_that_cannot_be_made_are_refused_first(
@@ -361,7 +346,6 @@ def test_an_interrupted_fold_goes_on_and_a_finished_one_is_kept(
     [
         (("--epochs", "3"), "training.epochs was 2 and is now 3"),
         (("--folds", "3"), "folds was 2 and is now 3"),
-        (("--fold-extras",), "extras was False and is now True"),
     ],
 )
 def test_going_on_otherwise_touches_nothing(
@@ -385,8 +369,8 @@ def test_going_on_with_other_labels_is_refused(place: Path, whole: Path, tmp_pat
 
 def test_repeats_may_be_added_but_not_taken_away(tmp_path: Path) -> None:
     path = tmp_path / "crossvalidation.json"
-    path.write_text('{"folds": 2, "repeats": 2, "extras": false, "search": null}')
-    asked = {"folds": 2, "repeats": 3, "extras": False, "search": None}
+    path.write_text('{"folds": 2, "repeats": 2}')
+    asked = {"folds": 2, "repeats": 3}
     require_same_question(path, asked)
     with pytest.raises(ResumeError, match="repeats was 2 and is now 1; it may only grow"):
         require_same_question(path, asked | {"repeats": 1})
@@ -395,58 +379,14 @@ def test_repeats_may_be_added_but_not_taken_away(tmp_path: Path) -> None:
         require_same_question(path, asked)
 
 
-def test_options_of_the_search_need_the_search(place: Path, tmp_path: Path, capsys: Shown) -> None:
-    assert run(place, tmp_path / "cross", "--trials", "3") == 2
-    assert "--trials does nothing without --tune" in capsys.readouterr().err
+def test_options_of_folds_need_folds(place: Path, tmp_path: Path, capsys: Shown) -> None:
     images = str(place / "images")
-    for options in (["--tune"], ["--repeats", "2"], ["--deliver", "none"], ["--fold-extras"]):
+    for options in (["--repeats", "2"], ["--deliver", "none"]):
         assert main(["train", images, "-o", str(tmp_path / "cross"), *options]) == 2
         assert f"{options[0]} does nothing without --folds" in capsys.readouterr().err
     assert run(place, tmp_path / "cross", "--folds", "1", "--repeats", "2") == 2
     assert "Ask for --folds 2 or more" in capsys.readouterr().err
     assert not (tmp_path / "cross").exists()
-
-
-def test_each_fold_trains_with_what_its_own_search_found(
-    place: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The search is given the fold's parts; the fold is trained with what it leaves."""
-    searched: list[Path] = []
-
-    def trained(asked: Any, *_: Any, **__: Any) -> None:
-        shutil.copytree(whole / asked.output.name, asked.output)
-        write_recipe(asked.recipe, asked.output / "recipe.toml")
-
-    def found(asked: Any, network: Any, parts: Any, **_: Any) -> None:
-        del network
-        assert {record.part for record in parts.manifest.records} == {"train", "validation", "test"}
-        searched.append(asked.output)
-        asked.output.mkdir(parents=True)
-        recipe = asked.recipe
-        training = recipe.training.model_copy(update={"epochs": len(searched)})
-        write_recipe(recipe, asked.output / "recipe.toml")
-        tuned = recipe.model_copy(update={"training": training})
-        write_recipe(tuned, asked.output / "best_recipe.toml")
-        (asked.output / "report.html").touch()
-
-    monkeypatch.setattr(module, "tune_on_parts", found)
-    monkeypatch.setattr(module, "train_on_parts", trained)
-    monkeypatch.setattr(module, "require_searchable", lambda recipe: None)
-    asked = request(place, tmp_path / "cross", deliver="none", search=NestedSearch(trials=2))
-    outcome = crossvalidate(asked, Silent())
-    assert searched == [tmp_path / "cross" / f"search-1-{number}" for number in (1, 2)]
-    for number in (1, 2):
-        recipe = read_recipe(tmp_path / "cross" / f"fold-1-{number}" / "recipe.toml")
-        assert recipe.training.epochs == number
-    assert "its settings searched without them too" in outcome.verdict
-    methods = (tmp_path / "cross" / "methods.md").read_text("utf-8")
-    assert "on what the fold does not test: 2 trials at most, judged by 3 inner folds." in methods
-    assert "from the start: training.epochs 2 became 1, 2." in methods
-    assert "training procedure with its search of settings, not of one model" in methods
-    assert "No model for new images was asked for." in methods
-    rows = rows_of(tmp_path / "cross" / "checklists.csv")
-    (tuned,) = (row for row in rows if row["item"] == "5e")
-    assert tuned["source"] == "run" and "2 trials at most" in tuned["answer"]
 
 
 def test_an_image_tested_twice_is_refused(place: Path, whole: Path) -> None:

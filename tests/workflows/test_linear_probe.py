@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from actinscope.bundle import load_bundle
 from actinscope.cli.main import main
 from actinscope.predict import Predictor
-from actinscope.bundle import load_bundle
 from helpers.phantom_crops import write_phantom_crops
 
 #: Imports of a training framework fail in this process, as where it is not installed.

@@ -73,7 +73,6 @@ def test_the_same_well_of_two_plates_is_one_only_where_asked_for(table: Path) ->
         (("--level", "predicted"), 3, "no column 'predicted' to sum cells up by"),
         (("--level", "well:max"), 2, "'well:max' is no level"),
         (("--level", "well", "--level", "plate"), 2, "2 levels for one file"),
-        (("--level", "well", "--part", "test"), 2, "there is no cell of the part 'test'"),
     ],
 )
 def test_refusals(
@@ -125,20 +124,18 @@ def test_units_that_trained_the_model_are_told(table: Path, capsys: Shown) -> No
 
 
 @pytest.mark.parametrize(
-    ("parts", "options", "words"),
+    ("parts", "words"),
     [
-        (("train",), (), "8 of 8 cells trained the model"),
-        (("train", "validation"), (), "16 of 16 cells trained the model"),
-        (("train", "test"), ("--part", "all"), "8 of 16 cells trained the model"),
-        (("train", "test"), ("--part", "train"), "8 of 8 cells trained the model"),
-        (("test",), (), ""),
+        (("train",), "8 of 8 cells trained the model"),
+        (("train", "validation"), "16 of 16 cells trained the model"),
+        (("test",), ""),
     ],
 )
 def test_cells_that_are_not_new_are_told(
-    table: Path, capsys: Shown, parts: tuple[str, ...], options: tuple[str, ...], words: str
+    table: Path, capsys: Shown, parts: tuple[str, ...], words: str
 ) -> None:
     table.write_text(of_a_run(*parts))
-    assert run(table, "--level", "donor", *options)[0] == 0
+    assert run(table, "--level", "donor")[0] == 0
     shown = capsys.readouterr().out
     assert words in shown
     assert ("too good for new cells" in shown) == bool(words)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from actinscope.requests import NestedSearch
-from actinscope.training import Recipe, change_recipe, load_recipe
+from actinscope.training import load_recipe
 from actinscope.writeup import Facts
 from actinscope.writeup.diagnostics import AuditFacts, Diagnostics
 from actinscope.writeup.documents import methods_paragraphs
@@ -21,17 +20,13 @@ def text_of(facts: Facts) -> str:
     return "\n".join([*methods_paragraphs(facts).values(), *answers, card])
 
 
-SEARCH = NestedSearch(trials=7, minutes=5.0, folds=1)
-
-
 @pytest.mark.parametrize(
     "facts",
     [
         toy_folds(),
         toy_folds(group=None),
-        toy_folds(deployed="none", refit=None, synthetic=True),
-        toy_folds(deployed="ensemble", refit=None, weights="none"),
-        toy_folds(search=SEARCH, extras=True),
+        toy_folds(refit=None, synthetic=True),
+        toy_folds(weights="none"),
         toy_folds(load_recipe("boosted-trees")),
         toy_folds(load_recipe("paper"), repeats=3),
     ],
@@ -96,21 +91,6 @@ def test_scaling_that_differs_is_told_from_least_to_most() -> None:
     other = fitted[1].model_copy(update={"size": 99, "description": "other."})
     folds = (folds[0], toy_model("fold-1-2", preprocess=other))
     assert "differed between the folds" in paragraph(toy_folds(models=folds), "Preprocessing")
-
-
-def test_a_search_says_what_it_changed() -> None:
-    found = change_recipe(Recipe(), {"training": {"learning_rate": 0.003}}, seed=5)
-    folds = (toy_model("fold-1-1"), toy_model("fold-1-2", recipe=found))
-    assert toy_folds(models=folds).changed_settings() == [
-        ("training.learning_rate", "0.0002", ["0.0002", "0.003"])
-    ]
-    told = paragraph(toy_folds(search=SEARCH, models=folds), "Searching")
-    assert "7 trials or 5 minutes at most, judged by the fold's validation part" in told
-    assert "training.learning_rate 0.0002 became 0.0002, 0.003" in told
-    facts = toy_folds(search=SEARCH, models=folds)
-    assert paragraph(facts, "Training").startswith(
-        "Every search started from the following settings"
-    )
 
 
 def test_models_of_unlike_size_are_given_no_size() -> None:

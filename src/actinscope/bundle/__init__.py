@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actinscope.bundle.ensemble import save_ensemble
-from actinscope.bundle.info import INT8_FILE, MOST_MEMBERS, BundleInfo, NetworkSummary
+from actinscope.bundle.info import INT8_FILE, BundleInfo, NetworkSummary
 from actinscope.bundle.int8 import (
     MEASURED,
     Int8Part,
@@ -39,7 +39,6 @@ __all__ = [
     "EMBEDDING",
     "INT8_FILE",
     "MEASURED",
-    "MOST_MEMBERS",
     "AbstainBy",
     "AbstainRule",
     "Bundle",

@@ -77,8 +77,8 @@ def _reason(error: Exception) -> str:
     return lines[-1][:300] if lines else type(error).__name__
 
 
-#: Where a run, a cross-validation and its ensemble have theirs.
-_WITHIN = ("bundle", "refit/bundle", "ensemble")
+#: Where a run and a cross-validation have theirs.
+_WITHIN = ("bundle", "refit/bundle")
 
 
 def bundle_within(path: Path) -> Path:

@@ -46,7 +46,6 @@ def save_ensemble(
     training_hashes: TrainingHashes,
     version: str,
     created: str,
-    notices: Sequence[str] = (),
 ) -> Bundle:
     """Write a bundle that averages the probabilities of ``members``; all of it or nothing.
 
@@ -55,7 +54,6 @@ def save_ensemble(
         members: two or more bundles with the same classes in the same order.
         training_hashes: which images trained them.
         version, created: of actinscope, and when, ISO 8601 in UTC.
-        notices: sentences that go with the bundle, beside those of the members.
 
     Raises:
         UsageError: too few or too many members, or one of them twice.
@@ -64,7 +62,6 @@ def save_ensemble(
     """
     _require_several(members)
     info = _described(members, version=version, created=created)
-    info = info.model_copy(update={"notices": (*info.notices, *notices)})
     for member in members:
         require_member(member, info)
     images = _golden_images(members)

@@ -120,7 +120,7 @@ def _explain(outcome: ExplainOutcome) -> int:
 def _compare(outcome: CompareOutcome) -> int:
     _lines(outcome.lines)
     _print_results(outcome.folder, *outcome.files)
-    return _problems(outcome.problems)
+    return 0
 
 
 #: "error:" is kept for what stops a command.
@@ -140,8 +140,8 @@ def _audit(outcome: AuditOutcome) -> int:
 
 
 def _tune(outcome: TuneOutcome) -> int:
-    print(outcome.sentence)
-    _print_results(outcome.folder, "report.html", "trials.csv", "best_recipe.toml", SEARCH_FILE)
+    _lines(outcome.lines)
+    _print_results(outcome.folder, "trials.csv", "best_recipe.toml", SEARCH_FILE)
     return _problems(outcome.problems)
 
 
@@ -197,10 +197,6 @@ def _problems(problems: tuple[tuple[str, str], ...], fate: str = "left out") -> 
 # What is left of an interrupted command ---------------------------------------------------------
 
 
-def _goes_on(output: Path) -> str:
-    return " The same command goes on where it was cut off."
-
-
 def _kept_by(mark: str) -> Callable[[Path], str]:
     """Of a command that goes on with what is finished, once the file ``mark`` is there."""
 
@@ -241,7 +237,7 @@ COMMANDS = (
         "draw synthetic actin cells and run the whole job on them",
         "Takes a few minutes; the images are synthetic and prove nothing about real cells.",
         "demo -o demo",
-        kept=_goes_on,
+        kept=lambda output: f" Delete {output} and start the same command again.",
     ),
     Command(
         "scan",
@@ -293,7 +289,7 @@ COMMANDS = (
         "Folders are searched for images. A broken image gets a row with its error. With --level "
         "a second CSV has one row a well or donor; `cells summarise` does so later.",
         "predict runs/first new_images -o predictions.csv",
-        kept=_goes_on,
+        kept=lambda output: " The same command goes on where it was cut off.",
     ),
     Command(
         "explain",
@@ -312,10 +308,10 @@ COMMANDS = (
         "actinscope.api:compare",
         _compare,
         "show which of several trained runs is better, and whether that may be chance",
-        "Takes the test images that all runs have in common and none was trained on, or with "
-        "--data lets every bundle predict the images that you give. Writes report.html, tables "
-        "and the images on which the runs disagree. Two runs of `train --folds` are compared fold "
-        "by fold.",
+        "Takes the test images that all runs have in common and none was trained on; for other "
+        "images, let `evaluate` test each bundle on them and compare its results. Writes "
+        "report.html, tables and the images on which the runs disagree. Two runs of `train "
+        "--folds` are compared fold by fold.",
         "compare runs/first runs/second -o runs/comparison",
     ),
     Command(

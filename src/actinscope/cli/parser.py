@@ -57,14 +57,13 @@ class Command:
 class Slot:
     """A field of a request: its type without None, and what fills it.
 
-    ``nested`` says that the type is itself a class of such fields.
+    Where that is None, the type is itself a class of such fields.
     """
 
     name: str
     kind: Any
     filled: Option | OptionGroup | None
     default: Any
-    nested: bool = False
 
     @property
     def required(self) -> bool:
@@ -82,9 +81,8 @@ def slots_of(request: type) -> Iterator[Slot]:
             kind = get_args(kind)[0]
         if get_origin(kind) in (Union, UnionType):
             kind = next(part for part in get_args(kind) if part is not type(None))
-        nested = is_dataclass(kind)
-        if filled is not None or nested:
-            yield Slot(one.name, kind, filled, one.default, nested)
+        if filled is not None or is_dataclass(kind):
+            yield Slot(one.name, kind, filled, one.default)
 
 
 def value_name(option: Option, name: str = "") -> str:
@@ -108,20 +106,10 @@ def _options_of_slot(slot: Slot) -> Iterator[tuple[Option, Slot]]:
     option = slot.filled
     if isinstance(option, OptionGroup):
         yield from ((one, replace(slot, kind=str, default=None)) for one in option.options)
-    elif not slot.nested:
-        assert option is not None  # as slots_of has it
-        yield option, slot
     elif option is None:
         yield from options_of(slot.kind)
     else:
-        # An option that asks for a class is a switch, or else fills the first field of the class,
-        # whose name it bears. The other options do nothing without it.
-        inner = options_of(slot.kind)
-        if option.metavar:
-            yield option, replace(inner.pop(0)[1], default=None)
-        else:
-            yield option, replace(slot, kind=bool, default=False)
-        yield from ((replace(one, needs=option.flags), within) for one, within in inner)
+        yield option, slot
 
 
 def build_parser(commands: Sequence[Command], groups: Mapping[str, str]) -> Parser:

@@ -47,11 +47,9 @@ def _filled(kind: type, given: Given) -> Any:
             if part or slot.required:
                 values[slot.name] = _BUILDERS[option.build](part)
             continue
-        name = "" if option is None else value_name(option, slot.name)
-        if slot.nested:
-            if option is None or name in given:
-                values[slot.name] = _filled(slot.kind, given)
-        elif name in given:
+        if option is None:
+            values[slot.name] = _filled(slot.kind, given)
+        elif (name := value_name(option, slot.name)) in given:
             value = given[name]
             if slot.kind is bool:
                 value = not slot.default

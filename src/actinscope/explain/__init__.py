@@ -8,7 +8,7 @@ from actinscope.explain.attention import (
     attention_sentence,
     judge_attention,
 )
-from actinscope.explain.class_activation import contrast_map, enlarged, heat_map
+from actinscope.explain.class_activation import enlarged, heat_map
 from actinscope.explain.control_models import TITLES, Control, control_warnings
 from actinscope.explain.controls import MOST_IMAGES, ControlResults, run_controls
 from actinscope.explain.explanation import (
@@ -33,7 +33,6 @@ from actinscope.explain.saliency import (
 from actinscope.explain.sanity_checks import (
     MapSimilarity,
     SanityStep,
-    map_similarity,
     sanity_sentence,
 )
 
@@ -59,14 +58,12 @@ __all__ = [
     "attention_inside",
     "attention_sentence",
     "attention_warnings",
-    "contrast_map",
     "control_warnings",
     "enlarged",
     "explain",
     "heat_map",
     "inside_of",
     "judge_attention",
-    "map_similarity",
     "occlusion_maps",
     "run_controls",
     "sanity_sentence",

@@ -40,11 +40,9 @@ from actinscope.report.paper_content import (
     RunLink,
 )
 from actinscope.report.paper_page import write_paper_pages
-from actinscope.report.pictures import displayed, write_maps
+from actinscope.report.pictures import displayed, write_map
 from actinscope.report.report_page import write_report
 from actinscope.report.text import flatten
-from actinscope.report.tuning_content import TrialLine, TuningContent
-from actinscope.report.tuning_page import write_tuning_report
 
 __all__ = [
     "AuditContent",
@@ -73,8 +71,6 @@ __all__ = [
     "RunAnswer",
     "RunLink",
     "SplitTable",
-    "TrialLine",
-    "TuningContent",
     "displayed",
     "explanation_findings",
     "explanation_shown",
@@ -83,8 +79,7 @@ __all__ = [
     "write_audit_page",
     "write_comparison",
     "write_gallery",
-    "write_maps",
+    "write_map",
     "write_paper_pages",
     "write_report",
-    "write_tuning_report",
 ]

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from actinscope.files import write_text_atomic
 from actinscope.report.content import CellPicture, Page
 from actinscope.report.frame import render
@@ -15,10 +12,9 @@ from actinscope.report.frame import render
 
 @dataclass(frozen=True, eq=False)
 class GalleryCard:
-    """One image: the cell, its maps with their names, and a few words on each."""
+    """One image: the cell with its map, and a few words on it."""
 
     picture: CellPicture
-    maps: tuple[tuple[str, NDArray[np.float32]], ...]
     words: tuple[str, ...]
 
 

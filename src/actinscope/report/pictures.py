@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -83,14 +82,12 @@ def ramp_uri() -> str:
     return data_uri(overlay(np.full((1, 64), 70, np.uint8), np.linspace(0.0, 1.0, 64)[None, :]))
 
 
-def write_maps(
-    pixels: NDArray[np.uint8], heats: Sequence[NDArray[np.floating]], path: Path
-) -> None:
-    """Write a PNG: the image, and beside it the same under each map.
+def write_map(pixels: NDArray[np.uint8], heat: NDArray[np.floating], path: Path) -> None:
+    """Write a PNG: the image, and beside it the same under the map.
 
     Args:
         pixels: (H, W) or (H, W, 3).
-        heats: (H, W) each, 0..1.
+        heat: (H, W), 0..1.
         path: the file.
 
     Raises:
@@ -101,9 +98,7 @@ def write_maps(
 
     cell = as_rgb(pixels)
     gap = np.full((cell.shape[0], _GAP, 3), 255, np.uint8)
-    strips = [cell]
-    for heat in heats:
-        strips += [gap, overlay(pixels, heat)]
+    strips = [cell, gap, overlay(pixels, heat)]
     said = PngInfo()
     said.add_text(*DRAWN_BY)
     with atomic_path(path) as temporary:

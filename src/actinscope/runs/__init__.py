@@ -14,8 +14,6 @@ from actinscope.runs.common_images import (
     AlignedRuns,
     Candidate,
     align,
-    common_images,
-    require_same_classes,
 )
 from actinscope.runs.environment import RunContext, now_utc
 from actinscope.runs.evaluation import (
@@ -30,12 +28,10 @@ from actinscope.runs.evaluation_data import check_labels, read_labelled
 from actinscope.runs.export_bundle import export_run_bundle, network_sentence
 from actinscope.runs.folder import (
     ImageKey,
-    ListedImage,
     RunFolder,
     read_history,
     read_listed_images,
     read_run,
-    recipe_of,
 )
 from actinscope.runs.folds import (
     OUT_OF_FOLD,
@@ -60,6 +56,7 @@ from actinscope.runs.levels import (
     write_levels,
 )
 from actinscope.runs.output_folder import (
+    new_results,
     require_new_file,
     resumable,
     resumable_results,
@@ -87,7 +84,6 @@ from actinscope.runs.provenance import (
 )
 from actinscope.runs.resume import (
     is_started,
-    question_of,
     require_same_images,
     require_same_question,
     require_same_settings,
@@ -104,7 +100,6 @@ __all__ = [
     "FoldResult",
     "ImageKey",
     "LabelledPredictions",
-    "ListedImage",
     "Pooled",
     "PreparedStudy",
     "RunContext",
@@ -114,7 +109,6 @@ __all__ = [
     "check_labels",
     "choose_answered_views",
     "choose_network",
-    "common_images",
     "evaluate_predictions",
     "export_run_bundle",
     "familiar_groups",
@@ -133,25 +127,23 @@ __all__ = [
     "metrics_json",
     "network_input",
     "network_sentence",
+    "new_results",
     "now_utc",
     "pool",
     "pooled_levels",
     "predict_and_evaluate",
     "predict_labelled",
     "prepare",
-    "question_of",
     "read_history",
     "read_labelled",
     "read_listed_images",
     "read_run",
     "read_study",
     "recipe_as_used",
-    "recipe_of",
     "records_of",
     "refit_reliability",
     "require_buildable",
     "require_new_file",
-    "require_same_classes",
     "require_same_images",
     "require_same_question",
     "require_same_settings",

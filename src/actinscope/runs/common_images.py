@@ -23,11 +23,11 @@ class Candidate:
     Attributes:
         name: of the model.
         classes: in the order of its probabilities.
-        tested: image that it predicted, or can predict -> row of ``probabilities``.
+        tested: image that it predicted -> row of ``probabilities``.
         hashes: image -> its pixels as the model reads them, to find images stored twice.
-        listed: all images that it lists, with the columns of the study. The part is not test
-            where the image trained the model, and empty where no more is known of it.
-        probabilities: (N, K); None before anything is predicted.
+        listed: all images that it lists, with the columns of the study; the part is not test
+            where the image trained the model.
+        probabilities: (N, K).
         training: what is known of the images that trained it.
         group: column that its study was split by, or None.
     """
@@ -39,7 +39,7 @@ class Candidate:
     training: TrainingProvenance
     group: str | None
     hashes: Mapping[ImageKey, str]
-    probabilities: NDArray[np.float64] | None = None
+    probabilities: NDArray[np.float64]
 
     @classmethod
     def of_run(cls, name: str, run: RunFolder) -> Candidate:
@@ -66,13 +66,10 @@ class Candidate:
         ]
         if not parts:
             return ""
-        if not parts[0]:
-            return f"{self.name} was trained on it"
         return f"in the {'training' if parts[0] == TRAIN else parts[0]} part of {self.name}"
 
     def rows(self, keys: Sequence[ImageKey], classes: Sequence[str]) -> NDArray[np.float64]:
         """(N, K) probabilities of ``keys``, columns in the order of ``classes``."""
-        assert self.probabilities is not None
         order = [self.classes.index(name) for name in classes]
         return self.probabilities[[self.tested[key] for key in keys]][:, order]
 
@@ -108,14 +105,14 @@ def align(candidates: Sequence[Candidate], *, group: str | None = None) -> Align
     """Put the predictions of several models for their common images side by side.
 
     Args:
-        candidates: two or more, all with probabilities.
+        candidates: two or more.
         group: column that groups the images; "none" for none; None takes the column that
             the runs were split by.
 
     Raises:
-        StudyError: as :func:`common_images`, or a label differs, or there is no such column.
+        StudyError: the classes or a label differ, no image is left, or there is no such column.
     """
-    keys, lost = common_images(candidates)
+    keys, lost = _common_images(candidates)
     classes = candidates[0].classes
     column, groups, notes = _groups(keys, candidates, group)
     hashes = [candidates[0].hashes.get(key, "") for key in keys]
@@ -139,23 +136,23 @@ def align(candidates: Sequence[Candidate], *, group: str | None = None) -> Align
     )
 
 
-def require_same_classes(classes: Mapping[str, Sequence[str]]) -> None:
-    """Refuse models (name -> classes) that tell different classes apart; the order may differ.
+def _require_same_classes(candidates: Sequence[Candidate]) -> None:
+    """Refuse models that tell different classes apart; the order may differ.
 
     Raises:
         StudyError: names the first that differs.
     """
-    (first, own), *others = classes.items()
-    for name, found in others:
-        if set(found) != set(own):
+    first, *others = candidates
+    for one in others:
+        if set(one.classes) != set(first.classes):
             raise StudyError(
-                f"the classes of {name} are {', '.join(found)}, and those of {first} "
-                f"{', '.join(own)}",
+                f"the classes of {one.name} are {', '.join(one.classes)}, and those of "
+                f"{first.name} {', '.join(first.classes)}",
                 remedy="Compare runs with the same classes",
             )
 
 
-def common_images(candidates: Sequence[Candidate]) -> tuple[list[ImageKey], Mapping[str, int]]:
+def _common_images(candidates: Sequence[Candidate]) -> tuple[list[ImageKey], Mapping[str, int]]:
     """The images that all models test and none was trained on, and why others are left out.
 
     An image is the same where name, object and pixels (SHA-256) are. It is left out where
@@ -165,7 +162,7 @@ def common_images(candidates: Sequence[Candidate]) -> tuple[list[ImageKey], Mapp
     Raises:
         StudyError: the classes differ, or no image is left.
     """
-    require_same_classes({one.name: one.classes for one in candidates})
+    _require_same_classes(candidates)
     reasons = {
         key: _why_not(key, candidates)
         for key in dict.fromkeys(key for one in candidates for key in one.tested)
@@ -209,7 +206,7 @@ def _nothing_left(candidates: Sequence[Candidate], lost: Mapping[str, int]) -> S
         f"{', '.join(one.name for one in candidates)} have no image in common that none was "
         f"trained on ({reasons}){hint}",
         remedy="Train with `--manifest RUN/manifest.csv` of one of the runs, which keeps its "
-        "parts, or let all bundles predict images that none of them has seen with --data",
+        "parts, or let `evaluate` test all bundles on images that none of them has seen",
     )
 
 

@@ -52,6 +52,19 @@ def whole_results(folder: Path, source: StudySource | None = None) -> Iterator[P
 
 
 @contextmanager
+def new_results(folder: Path) -> Iterator[None]:
+    """Hold ``folder``, which must be new or empty, for a command that writes to it at once.
+
+    Raises:
+        UsageError, OutputError: as :func:`whole_results`.
+    """
+    with _held(folder, None) as require_ours:
+        _require_empty(folder)
+        yield
+        require_ours()
+
+
+@contextmanager
 def resumable_results(
     folder: Path, source: StudySource | None = None, *, resume: bool, mark: str, what: str
 ) -> Iterator[None]:

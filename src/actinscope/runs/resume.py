@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from actinscope.errors import ResumeError
 from actinscope.names import RunFile
 from actinscope.networks import network_entry
-from actinscope.requests import TrainRequest
 from actinscope.runs.chosen_network import recipe_as_used
 from actinscope.study import Manifest, manifest_csv
-from actinscope.training import Recipe, SearchSpace, change_recipe, read_recipe
+from actinscope.training import Recipe, change_recipe, read_recipe
 
 
 def is_started(folder: Path, recipe: Recipe, manifest: Manifest) -> bool:
@@ -83,19 +81,6 @@ def _differences(started: dict[str, Any], asked: dict[str, Any], prefix: str = "
         elif value != other:
             found.append(f"{prefix}{key} was {value!r} and is now {other!r}")
     return found
-
-
-def question_of(request: TrainRequest, space: SearchSpace | None) -> dict[str, Any]:
-    """What decides the results besides recipe and images."""
-    search: dict[str, Any] | None = None
-    if request.search is not None and space is not None:
-        search = asdict(request.search) | {"space": space.described()}
-    return {
-        "folds": request.folds,
-        "repeats": request.repeats,
-        "extras": request.fold_extras,
-        "search": search,
-    }
 
 
 def started_folds(path: Path) -> int:

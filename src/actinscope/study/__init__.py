@@ -12,7 +12,7 @@ from actinscope.study.keep_together import (
     joined_groups,
 )
 from actinscope.study.manifest import manifest_csv, read_manifest, write_manifest
-from actinscope.study.patches import PatchSettings, patches_of_fields
+from actinscope.study.patches import patches_of_fields
 from actinscope.study.patterns import columns_of_names
 from actinscope.study.records import (
     PARTS,
@@ -57,7 +57,6 @@ __all__ = [
     "Fingerprints",
     "ImageStatistics",
     "Manifest",
-    "PatchSettings",
     "Record",
     "Row",
     "Split",

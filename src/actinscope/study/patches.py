@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,24 +30,7 @@ from actinscope.wording import enumerate_some
 FIELD_LABEL = "field_label"
 
 
-@dataclass(frozen=True)
-class PatchSettings:
-    """What becomes a patch.
-
-    Attributes:
-        crop_size: side of the patches in pixels; None chooses it from the objects as for
-            single-cell crops.
-        object_label: class of the patches around objects.
-        background_label: class of the others.
-        most_object: largest share of object pixels in a background patch, 0 to below 1.
-        seed: of the choice of background patches.
-    """
-
-    crop_size: int | None = None
-    object_label: str = "cell"
-    background_label: str = "background"
-    most_object: float = 0.0
-    seed: int = 0
+BACKGROUND = "background"
 
 
 class _Field(NamedTuple):
@@ -59,29 +42,37 @@ class _Field(NamedTuple):
 def patches_of_fields(
     csv_path: Path,
     data: Path | None,
-    settings: PatchSettings,
     *,
+    crop_size: int | None = None,
+    object_label: str = "cell",
+    seed: int = 0,
     options: ReadOptions | None = None,
 ) -> Manifest:
     """One record for each object of each field, and as many of its background.
 
-    Background patches lie within the field, hold object pixels in at most
-    ``settings.most_object`` of their area, are drawn by seed, and lie at least half a side
-    apart in rows or columns. Where a field has no room for all of them, a note says so.
+    Background patches lie within the field, hold no pixel of an object, are drawn by seed, and lie
+    at least half a side apart in rows or columns. Where a field has no room for all of them, a
+    note says so.
 
     Args:
         csv_path: CSV with the columns ``path`` (the field) and ``mask`` (its label image);
             all others are carried on, ``label`` under the name ``field_label``.
         data: the folder that paths are relative to; the CSV's folder where None.
-        settings: what becomes a patch.
+        crop_size: side of the patches in pixels; None chooses it from the objects as for
+            single-cell crops.
+        object_label: class of the patches around objects.
+        seed: of the choice of background patches.
         options: how the fields are read, and joined of several files.
 
     Raises:
         ManifestError: the CSV, a field or a mask is missing, broken or does not fit.
-        SettingsError: sizes, shares or labels that cannot be.
+        SettingsError: a label that cannot be.
         StudyError: there is no object, or no room for any background patch.
     """
-    _check(settings)
+    if object_label in ("", BACKGROUND) or forbidden_characters(object_label):
+        raise SettingsError(
+            f"objects cannot be called {object_label!r}", remedy="Give a word such as nucleus"
+        )
     root = absolute(csv_path.parent if data is None else data)
     table = read_table(csv_path, ("path", "mask"))
     rows = read_rows(table, root, labelled=False)
@@ -94,26 +85,24 @@ def patches_of_fields(
     sides = [max(one.height, one.width) for field in fields for one in field.objects]
     if not sides:
         raise StudyError("none of the masks has an object", where=csv_path)
-    side = settings.crop_size or automatic_crop_size(sides)
+    side = crop_size or automatic_crop_size(sides)
     columns = tuple(fields[0].image.groups)
-    manifest = _manifest(fields, columns, settings, root, side=side, where=csv_path)
-    return replace(manifest, notes=(*joined, *tally.notes(), *manifest.notes))
-
-
-def _check(settings: PatchSettings) -> None:
-    labels = (settings.object_label, settings.background_label)
-    if not all(labels) or labels[0] == labels[1] or any(map(forbidden_characters, labels)):
-        raise SettingsError(
-            f"the labels are {labels[0]!r} and {labels[1]!r}",
-            remedy="Give two different names of ordinary characters",
+    records, lacking = _patches(fields, object_label, side=side, seed=seed)
+    if all(record.label == object_label for record in records):
+        raise StudyError(
+            f"no field has room for a background patch of {side} pixels",
+            where=csv_path,
+            remedy="Choose smaller patches",
         )
-    if settings.crop_size is not None and settings.crop_size < 1:
-        raise SettingsError(f"the crop size is {settings.crop_size}", remedy="Give 1 or more")
-    if not 0 <= settings.most_object < 1:
-        raise SettingsError(
-            f"the share of object pixels is {settings.most_object:g}",
-            remedy="It must be from 0 to below 1",
-        )
+    few = f"not enough background in {len(lacking)} fields: {enumerate_some(lacking)}"
+    return Manifest(
+        records=tuple(records),
+        root=root,
+        group=FIELD_COLUMN,
+        group_columns=columns,
+        crop_size=side,
+        notes=(*joined, *tally.notes(), *((few,) if lacking else ())),
+    )
 
 
 def _read(one: ManifestRow, options: ReadOptions, tally: MaskTally, *, has_label: bool) -> _Field:
@@ -132,55 +121,30 @@ def _read(one: ManifestRow, options: ReadOptions, tally: MaskTally, *, has_label
     return _Field(image, mask.labels > 0, mask.objects)
 
 
-def _manifest(
-    fields: Sequence[_Field],
-    columns: tuple[str, ...],
-    settings: PatchSettings,
-    root: Path,
-    *,
-    side: int,
-    where: Path,
-) -> Manifest:
+def _patches(
+    fields: Sequence[_Field], object_label: str, *, side: int, seed: int
+) -> tuple[list[Record], list[str]]:
+    """All patches, and the fields that lack room for as many as they have objects."""
     records: list[Record] = []
     lacking: list[str] = []
     for number, field in enumerate(fields):
         wanted = len(field.objects)
-        centres = background_centres(
-            field.covered,
-            side=side,
-            count=wanted,
-            most_object=settings.most_object,
-            rng=np.random.default_rng([settings.seed, 5, number]),
-        )
+        rng = np.random.default_rng([seed, 5, number])
+        centres = background_centres(field.covered, side=side, count=wanted, rng=rng)
         if len(centres) < wanted:
             lacking.append(f"{field.image.name} {len(centres)} of {wanted}")
         regions = [
-            (settings.object_label, one.object_id, Region(one.y, one.x, side, side))
-            for one in field.objects
+            (object_label, one.object_id, Region(one.y, one.x, side, side)) for one in field.objects
         ]
         regions += [
-            (settings.background_label, f"background-{place + 1}", Region(y, x, side, side))
+            (BACKGROUND, f"background-{place + 1}", Region(y, x, side, side))
             for place, (y, x) in enumerate(centres)
         ]
         records += [
             replace(field.image, label=label, object_id=name, region=region)
             for label, name, region in regions
         ]
-    if all(record.label == settings.object_label for record in records):
-        raise StudyError(
-            f"no field has room for a background patch of {side} pixels",
-            where=where,
-            remedy="Choose smaller patches, or allow some object pixels in them",
-        )
-    few = f"not enough background in {len(lacking)} fields: {enumerate_some(lacking)}"
-    return Manifest(
-        records=tuple(records),
-        root=root,
-        group=FIELD_COLUMN,
-        group_columns=columns,
-        crop_size=side,
-        notes=(few,) if lacking else (),
-    )
+    return records, lacking
 
 
 def background_centres(
@@ -188,16 +152,14 @@ def background_centres(
     *,
     side: int,
     count: int,
-    most_object: float,
     rng: np.random.Generator,
 ) -> list[tuple[int, int]]:
-    """Centres (y, x) of at most ``count`` square patches with next to no object in them.
+    """Centres (y, x) of at most ``count`` square patches with no object in them.
 
     Args:
         covered: (Y, X) boolean, true where a pixel belongs to an object.
         side: of the patches in pixels; they lie wholly within the field.
         count: how many are wanted.
-        most_object: largest share of object pixels in a patch.
         rng: draws them.
     """
     height, width = covered.shape
@@ -207,7 +169,7 @@ def background_centres(
     table = np.zeros((height + 1, width + 1), np.int64)
     table[1:, 1:] = covered.astype(np.int64).cumsum(axis=0).cumsum(axis=1)
     inside = table[side:, side:] - table[:-side, side:] - table[side:, :-side]
-    free = inside + table[:-side, :-side] <= most_object * side * side
+    free = inside + table[:-side, :-side] == 0
     apart = max(1, side // 2)
     centres: list[tuple[int, int]] = []
     while len(centres) < count and free.any():

@@ -19,7 +19,6 @@ from actinscope.training.recipe import (
     write_recipe,
 )
 from actinscope.training.search import (
-    FEWEST_FOR_IMPORTANCE,
     FINISHED,
     Search,
     TrialResult,
@@ -29,8 +28,6 @@ from actinscope.training.search import (
 )
 from actinscope.training.search_space import (
     FREEZE,
-    Choices,
-    Range,
     SearchSpace,
     default_space_text,
     load_space,
@@ -41,17 +38,14 @@ from actinscope.training.tree_onnx import tree_ensemble_to_onnx
 from actinscope.training.trial import Fold, TrialRunner
 
 __all__ = [
-    "FEWEST_FOR_IMPORTANCE",
     "FINISHED",
     "FREEZE",
     "ActivationCache",
-    "Choices",
     "Fitted",
     "Fold",
     "LabelledImages",
     "LevelSettings",
     "ProbabilitySettings",
-    "Range",
     "Recipe",
     "Search",
     "SearchImages",

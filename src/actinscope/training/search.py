@@ -30,8 +30,6 @@ RUNGS = 4
 _FIRST_RUNG = 2  # before half of a fold's epochs the order of trials says little
 _LEAST_RIVALS = 4  # finished trials at the same rung before any is broken off
 _RANDOM_TRIALS = 8  # drawn from the space before the sampler learns from earlier trials
-#: Complete trials before it is said what mattered.
-FEWEST_FOR_IMPORTANCE = 10
 _NAME = "actinscope"
 _RESTART = "Repeat the settings of that search, or start again in another folder"
 
@@ -205,31 +203,6 @@ class Search:
                 self._study.tell(trial, statistics.fmean(fold.log_loss for fold in outcome.folds))
             else:
                 self._study.tell(trial, state=states.PRUNED)
-
-    def importances(self) -> dict[str, float]:
-        """Share of the objective's variance that each dimension explains, the largest first.
-
-        By fANOVA (Hutter, Hoos and Leyton-Brown, ICML 2014) over the complete trials that lie in
-        the space, which the base recipe need not. Dimensions of which these trials have one
-        value only are left out; all are where the trials are too few or all alike.
-        """
-        complete = [one for one in self.results() if one.state == "complete"]
-        tried = {
-            name: {one.values[name] for one in complete if name in one.values}
-            for name in self._space.dimensions
-        }
-        names = [name for name, values in tried.items() if len(values) > 1]
-        complete = [one for one in complete if set(names) <= set(one.values)]
-        spread = {one.objective for one in complete}
-        if len(complete) < FEWEST_FOR_IMPORTANCE or len(spread) < 2 or not names:
-            return {}
-        evaluator = self._optuna.importance.FanovaImportanceEvaluator(seed=self._seed)
-        with _quiet():
-            # Named: Optuna would otherwise judge only what the base recipe shares with the space.
-            found = self._optuna.importance.get_param_importances(
-                self._study, evaluator=evaluator, params=names
-            )
-        return {name: float(share) for name, share in found.items()}
 
 
 def import_optuna() -> Any:

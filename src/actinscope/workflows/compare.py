@@ -31,7 +31,7 @@ from actinscope.report import (
     flatten,
     write_comparison,
 )
-from actinscope.requests import CompareRequest, StudySource
+from actinscope.requests import CompareRequest
 from actinscope.runs import (
     AlignedRuns,
     Candidate,
@@ -40,12 +40,10 @@ from actinscope.runs import (
     RunFolder,
     align,
     read_run,
-    recipe_of,
     whole,
 )
 from actinscope.study import Record, hash_of_pixels, read_manifest
 from actinscope.training import Recipe
-from actinscope.workflows.compare_bundles import predict_anew
 from actinscope.workflows.compare_folds import FOLD_TABLES, compare_folds, is_crossvalidation
 
 _POINT = 0.01
@@ -61,23 +59,11 @@ class CompareOutcome:
         folder: where ``files`` lie.
         files: the page, where there is one, and the tables.
         lines: to be shown, the verdict first.
-        problems: (name, message) of the images that could not be used.
     """
 
     folder: Path
     files: tuple[str, ...]
     lines: tuple[str, ...]
-    problems: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class _Material:
-    """The runs on common images, however these were found; ``infos`` are of their bundles."""
-
-    aligned: AlignedRuns
-    infos: Mapping[str, BundleInfo | None]
-    gallery: _Gallery
-    problems: tuple[tuple[str, str], ...] = ()
 
 
 @whole
@@ -90,19 +76,12 @@ def compare_runs(request: CompareRequest, progress: Progress) -> CompareOutcome:
             cross-validations do not have the same folds.
         BundleError: a bundle is broken.
     """
-    if request.source is not None and request.images is not None:
-        raise UsageError(
-            "--images and --data contradict each other",
-            remedy="Leave out --images: pictures are made of the images of --data",
-        )
     named = name_runs(request.runs)
     if any(map(is_crossvalidation, request.runs)):
         return _fold_by_fold(request)
-    if request.source is None:
-        material = _as_predicted(named, request)
-    else:
-        material = _anew(named, request, request.source, progress)
-    aligned = material.aligned
+    runs = {name: read_run(path) for name, path in named.items()}
+    candidates = [Candidate.of_run(name, run) for name, run in runs.items()]
+    aligned = align(candidates, group=request.group)
     for note in (*(f"{count} left out: {why}" for why, count in aligned.lost), *aligned.notes):
         progress.say(f"note: {note}")
     compared = compare_classifiers(
@@ -113,13 +92,15 @@ def compare_runs(request: CompareRequest, progress: Progress) -> CompareOutcome:
         groups=aligned.groups,
         seed=request.seed,
     )
-    content = _content(request, material, compared, progress)
+    gallery = _gallery_of(runs, request.images)
+    content = _content(
+        request, runs, aligned=aligned, compared=compared, gallery=gallery, progress=progress
+    )
     write_comparison(content, request.output)
     return CompareOutcome(
         folder=request.output,
         files=_TABLES,
         lines=(content.verdict.sentence, *(f"- {sentence}" for sentence in content.sentences)),
-        problems=material.problems,
     )
 
 
@@ -148,41 +129,13 @@ def name_runs(paths: Sequence[Path]) -> dict[str, Path]:
 
 
 def _fold_by_fold(request: CompareRequest) -> CompareOutcome:
-    given = {"data": request.source, "images": request.images, "group": request.group}
+    given = {"images": request.images, "group": request.group}
     for name, value in given.items():
         if value is not None:
             raise UsageError(
                 f"--{name} does nothing with folders of `train --folds`", remedy="Leave it out"
             )
     return CompareOutcome(request.output, FOLD_TABLES, compare_folds(request.runs, request.output))
-
-
-def _as_predicted(named: Mapping[str, Path], request: CompareRequest) -> _Material:
-    runs = {name: read_run(path) for name, path in named.items()}
-    candidates = [Candidate.of_run(name, run) for name, run in runs.items()]
-    return _Material(
-        aligned=align(candidates, group=request.group),
-        infos={name: run.info for name, run in runs.items()},
-        gallery=_gallery_of(runs, request.images),
-    )
-
-
-def _anew(
-    named: Mapping[str, Path], request: CompareRequest, source: StudySource, progress: Progress
-) -> _Material:
-    done = predict_anew(named, source, options=request.options, progress=progress)
-    first, info = next(iter(done.infos.items()))
-    return _Material(
-        aligned=done.aligned,
-        infos=done.infos,
-        gallery=_Gallery(
-            run=first,
-            info=info,
-            reader=CropReader(info.reading(request.options)),
-            records=done.records,
-        ),
-        problems=done.problems,
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -268,21 +221,31 @@ def _gallery_of(runs: Mapping[str, RunFolder], images: Path | None) -> _Gallery:
 
 
 def _content(
-    request: CompareRequest, material: _Material, compared: Comparison, progress: Progress
+    request: CompareRequest,
+    runs: Mapping[str, RunFolder],
+    *,
+    aligned: AlignedRuns,
+    compared: Comparison,
+    gallery: _Gallery,
+    progress: Progress,
 ) -> ComparisonContent:
-    aligned = material.aligned
-    infos = [info for info in material.infos.values() if info is not None]
+    infos = [run.info for run in runs.values() if run.info is not None]
     synthetic = any(info.synthetic for info in infos)
     contested, wrong = (
-        _images(aligned, places.tolist(), material.gallery, progress)
+        _images(aligned, places.tolist(), gallery, progress)
         for places in (compared.contested, compared.all_wrong)
     )
     return ComparisonContent(
         page=Page(
             title=f"{' or '.join(aligned.classes[:3])}: {len(aligned.names)} runs compared",
-            question=_question(request, aligned),
+            question=(
+                f"Which of the runs {', '.join(aligned.names)} tells "
+                f"{', '.join(aligned.classes)} apart best? All are evaluated on the same "
+                f"{len(aligned.keys)} images: the test images that they have in common and that "
+                "none of them was trained on."
+            ),
             synthetic=synthetic,
-            notices=_notices(material.infos),
+            notices=_notices(runs),
             **vars(RunContext.now(request.command)),
         ),
         verdict=comparison_verdict(
@@ -295,39 +258,27 @@ def _content(
         runs=tuple(
             ComparedRun(
                 name=name,
-                network=info.network.title if info is not None else "",
+                network=run.info.network.title if run.info is not None else "",
                 images_for_one_point=images_for_half_width(one.metrics["accuracy"].value, _POINT),
             )
-            for (name, info), one in zip(material.infos.items(), compared.evaluations, strict=True)
+            for (name, run), one in zip(runs.items(), compared.evaluations, strict=True)
         ),
         sentences=tuple(pair_sentence(compared, pair) for pair in compared.pairs),
         contested=contested,
         all_wrong=wrong,
-        differing=differing_settings([recipe_of(path) for path in request.runs]),
+        differing=differing_settings([run.recipe for run in runs.values()]),
         group=aligned.group,
-        pictures=material.gallery.sentence,
+        pictures=gallery.sentence,
         lost=aligned.lost,
         notes=aligned.notes,
     )
 
 
-def _question(request: CompareRequest, aligned: AlignedRuns) -> str:
-    which = (
-        "the test images that they have in common and that none of them was trained on"
-        if request.source is None
-        else "labelled images that all of them predicted for this comparison"
-    )
-    return (
-        f"Which of the runs {', '.join(aligned.names)} tells {', '.join(aligned.classes)} apart "
-        f"best? All are evaluated on the same {len(aligned.keys)} images: {which}."
-    )
-
-
-def _notices(infos: Mapping[str, BundleInfo | None]) -> tuple[str, ...]:
+def _notices(runs: Mapping[str, RunFolder]) -> tuple[str, ...]:
     """What users of each bundle must know; said once where several say the same."""
     said: dict[str, list[str]] = {}
-    for name, info in infos.items():
-        for notice in info.notices if info is not None else ():
+    for name, run in runs.items():
+        for notice in run.info.notices if run.info is not None else ():
             said.setdefault(notice, []).append(name)
     return tuple(f"{', '.join(names)}: {notice}" for notice, names in said.items())
 

@@ -6,16 +6,14 @@ kept and what was interrupted goes on.
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from actinscope.audit import Audited, audit_before
-from actinscope.bundle import MOST_MEMBERS
 from actinscope.cells import CropReader
 from actinscope.errors import UsageError
 from actinscope.evaluation import LevelRule, level_words
@@ -24,7 +22,7 @@ from actinscope.names import RunFile
 from actinscope.networks import import_in_background
 from actinscope.predict import require_free_columns
 from actinscope.progress import FoldProgress, Progress
-from actinscope.requests import TrainRequest, TuneRequest
+from actinscope.requests import TrainRequest
 from actinscope.runs import (
     OUT_OF_FOLD,
     ChosenNetwork,
@@ -38,7 +36,6 @@ from actinscope.runs import (
     metrics_json,
     pool,
     pooled_levels,
-    question_of,
     read_run,
     read_study,
     recipe_as_used,
@@ -60,25 +57,16 @@ from actinscope.study import (
     write_manifest,
     write_thumbnails,
 )
-from actinscope.training import (
-    Recipe,
-    SearchSpace,
-    change_recipe,
-    load_space,
-    read_recipe,
-    write_recipe,
-)
-from actinscope.workflows.ensemble import join_bundles
+from actinscope.training import Recipe, change_recipe, write_recipe
 from actinscope.workflows.report import write_study_report
 from actinscope.workflows.train import (
+    Begun,
     TrainOutcome,
     refit,
     settle_network,
     train_on_parts,
     train_study,
 )
-from actinscope.workflows.tune import require_searchable, tune_on_parts
-from actinscope.workflows.tune_report import BEST
 from actinscope.writeup import FoldsResult, StudyResult
 
 
@@ -89,7 +77,6 @@ class _Work:
     request: TrainRequest
     folds: int
     network: ChosenNetwork
-    space: SearchSpace | None
     fingerprints: Fingerprints
     plan: tuple[tuple[int, tuple[Split, ...]], ...]
     audited: Audited | None
@@ -107,18 +94,16 @@ class _Work:
 
 @resumable(mark=RunFile.QUESTION, what="cross-validation")
 def crossvalidate(
-    request: TrainRequest, progress: Progress, listed: Manifest | None = None
+    request: TrainRequest, progress: Progress, begun: Begun | None = None
 ) -> TrainOutcome:
     """Train and test every fold, pool the predictions, report, and deliver a model.
-
-    ``listed`` is the study, where it was listed before.
 
     Raises:
         ResumeError: the folder was started with other settings, folds or images.
         ActinscopeError: what any room says; finished folds stay in the folder.
     """
     started = time.perf_counter()
-    work = _begin(request, progress, listed)
+    work = _begin(request, progress, begun)
     request, manifest, plan = work.request, work.manifest, work.plan
     folds = [
         _run_fold(work, repeat, number, parts)
@@ -134,7 +119,8 @@ def crossvalidate(
     figures = metrics_json(pooled, folds, levels)
     write_results(request.output, folds, figures)
     write_levels(request.output, {OUT_OF_FOLD: levels})
-    bundle = _delivered(work, folds, figures[OUT_OF_FOLD])
+    delivers = request.deliver == "refit"
+    bundle = _refit(work, figures[OUT_OF_FOLD]) if delivers else None
     problems = (*work.fingerprints.unreadable, *unpredicted(pooled))
     result = StudyResult(
         folder=request.output,
@@ -150,9 +136,7 @@ def crossvalidate(
         problems=problems,
         levels=levels,
         seconds=time.perf_counter() - started,
-        outcome=FoldsResult(
-            tuple(folds), tuple(pooled), request.search, request.fold_extras, request.deliver
-        ),
+        outcome=FoldsResult(tuple(folds), tuple(pooled), delivers),
     )
     verdict = write_study_report(result, work.reader)
     return TrainOutcome(
@@ -173,32 +157,32 @@ def train(request: TrainRequest, progress: Progress) -> TrainOutcome:
     would be too small (:func:`actinscope.study.folds_for_size`).
 
     Raises:
-        UsageError: repeats or searches of folds were asked for, with one split.
+        UsageError: repeats of folds were asked for, with one split.
         ActinscopeError: as :func:`train_study` and :func:`crossvalidate`.
     """
-    listed: Manifest | None = None
+    begun: Begun | None = None
     if request.folds is None:
-        folds, listed = _fitting_folds(request, progress)
+        folds, begun = _fitting_folds(request, progress)
         request = replace(request, folds=folds)
     if request.folds != 1:
-        return crossvalidate(request, progress, listed)
-    if request.repeats > 1 or request.search is not None or request.fold_extras:
+        return crossvalidate(request, progress, begun)
+    if request.repeats > 1:
         raise UsageError(
-            "--repeats, --tune and --fold-extras are of folds, and one split was asked for",
+            "--repeats are of folds, and one split was asked for",
             remedy="Ask for --folds 2 or more",
         )
-    return train_study(request, progress, listed)
+    return train_study(request, progress, begun)
 
 
-def _fitting_folds(request: TrainRequest, progress: Progress) -> tuple[int, Manifest | None]:
-    """Those of an earlier start, or what suits the size of the study; the study too, if listed."""
+def _fitting_folds(request: TrainRequest, progress: Progress) -> tuple[int, Begun | None]:
+    """Those of an earlier start, or what suits the size of the study, and what told that size."""
     question = request.output / RunFile.QUESTION
     if question.exists():
         return started_folds(question), None
     if request.resume or (request.output / RunFile.RECIPE).exists():
         return 1, None
     recipe = request.recipe
-    choose_network(recipe, automatic=recipe.network.name == "auto")  # refused before any work
+    network = choose_network(recipe)  # refused before any work
     listed = read_study(request.source, recipe)
     folds, why = folds_for_size(listed, test_share=recipe.split.test)
     if folds > 1:
@@ -206,30 +190,20 @@ def _fitting_folds(request: TrainRequest, progress: Progress) -> tuple[int, Mani
             f"note: the test part of one split would hold only {why}, so every image is tested "
             f"once, in {folds} folds (--folds 1: one split)"
         )
-    return folds, listed
+    return folds, Begun(listed, network)
 
 
-def _begin(request: TrainRequest, progress: Progress, listed: Manifest | None) -> _Work:
+def _begin(request: TrainRequest, progress: Progress, begun: Begun | None) -> _Work:
     """Check everything that can be checked, read the images and write what was asked."""
     folds = request.folds
     assert folds is not None  # or else there is one split
-    models = folds * request.repeats
-    if request.deliver == "ensemble" and models > MOST_MEMBERS:
-        raise UsageError(
-            f"an ensemble of {models} models was asked for, and {MOST_MEMBERS} are the most",
-            remedy="Ask for fewer folds or repeats, or for --deliver refit",
-        )
-    request, network = settle_network(request, progress)
+    request, network = settle_network(request, progress, begun)
     recipe = recipe_as_used(request.recipe, network.entry)
     request = replace(request, recipe=recipe)
-    space = None
-    if request.search is not None:
-        require_searchable(recipe)
-        space = load_space(request.search.space, recipe)
-    question = question_of(request, space)
+    question = {"folds": folds, "repeats": request.repeats}
     if request.resume:
         require_same_question(request.output / RunFile.QUESTION, question)
-    manifest = listed or read_study(request.source, recipe)
+    manifest = begun.listed if begun else read_study(request.source, recipe)
     require_free_columns(manifest.group_columns, manifest.root, folds=True)
     rules = level_rules(recipe.levels, manifest)
     if recipe.training.head_model != "linear_probe":
@@ -256,7 +230,6 @@ def _begin(request: TrainRequest, progress: Progress, listed: Manifest | None) -
         request,
         folds,
         network,
-        space,
         fingerprints,
         # Of all repeats: folds that cannot be made are refused before anything is written.
         tuple(_plan(request, folds, fingerprints.manifest)),
@@ -264,7 +237,7 @@ def _begin(request: TrainRequest, progress: Progress, listed: Manifest | None) -
         rules,
         reader,
         progress,
-        FoldProgress(progress, models + (request.deliver == "refit")),
+        FoldProgress(progress, folds * request.repeats + (request.deliver == "refit")),
         RunContext.now(request.command),
     )
     if request.resume:
@@ -312,13 +285,9 @@ def _run_fold(work: _Work, repeat: int, number: int, parts: Split) -> FoldResult
     folder = request.output / f"fold-{repeat}-{number}"
     recipe = change_recipe(request.recipe, {}, seed=_seed_of(request, repeat))
     left_out = ["audit"]  # made once, for all folds
-    if not (request.fold_extras or repeat == number == 1):
+    if not repeat == number == 1:
         left_out += ["controls", "explanation"]
     recipe = recipe.model_copy(update=dict.fromkeys(left_out, False))
-    if request.search is not None:
-        work.progress.say(f"{title}: searching settings")
-        recipe = _searched(work, recipe, parts, request.output / f"search-{repeat}-{number}")
-    recipe = recipe_as_used(recipe, work.network.entry)
     started = is_started(folder, recipe, parts.manifest)
     finished = is_finished(folder)
     if not finished:
@@ -338,50 +307,6 @@ def _run_fold(work: _Work, repeat: int, number: int, parts: Split) -> FoldResult
     return fold
 
 
-def _searched(work: _Work, base: Recipe, parts: Split, folder: Path) -> Recipe:
-    """The best recipe of a search that never sees the test part of ``parts``."""
-    request = work.request
-    assert request.search is not None and work.space is not None
-    base = recipe_as_used(base, work.network.entry)
-    started = is_started(folder, base, parts.manifest)
-    if not (folder / RunFile.REPORT).exists():  # a search writes its report last of all
-        minutes = request.search.minutes
-        tune_on_parts(
-            TuneRequest(
-                source=request.source,
-                recipe=base,
-                output=folder,
-                space=request.search.space,
-                trials=request.search.trials,
-                minutes=minutes,
-                folds=request.search.folds,
-                resume=started,
-                command=request.command,
-            ),
-            work.network,
-            parts,
-            space=work.space,
-            reader=work.reader,
-            ends=math.inf if minutes is None else time.monotonic() + 60 * minutes,
-            progress=work.within,
-        )
-    return read_recipe(folder / BEST)
-
-
-def _delivered(work: _Work, folds: Sequence[FoldResult], metrics: dict[str, Any]) -> Path | None:
-    """The bundle that was asked for."""
-    if work.request.deliver != "ensemble":
-        return _refit(work, metrics) if work.request.deliver == "refit" else None
-    notice = (
-        f"This ensemble joins the {len(folds)} models of a cross-validation. The figures of the "
-        "cross-validation are of such models one by one; the ensemble was tested on no images, as "
-        "each of them took part in training some member."
-    )
-    places = [fold.run.bundle for fold in folds]
-    output = work.request.output / "ensemble"
-    return join_bundles(places, output, created=work.context.created, notices=(notice,))[0].path
-
-
 def _refit(work: _Work, metrics: dict[str, Any]) -> Path:
     """One more model by the same procedure, trained on all images."""
     request = work.request
@@ -390,18 +315,14 @@ def _refit(work: _Work, metrics: dict[str, Any]) -> Path:
     parts = train_and_validation(
         work.manifest, seed=recipe.seed, validation_fraction=_validation_share(recipe)
     )
-    if request.search is not None:
-        work.progress.say("model to deliver: searching settings")
-        recipe = _searched(work, recipe, parts, request.output / "search-all")
     work.progress.say("model to deliver: training on all images")
-    procedure = "training and search of settings" if request.search else "training"
     notice = (
         f"The figures of this model were estimated by {work.folds}-fold cross-validation of its "
-        f"{procedure}, with models trained on fewer images; this very model was trained on all "
+        "training, with models trained on fewer images; this very model was trained on all "
         "images and tested on none."
     )
     return refit(
-        replace(request, recipe=recipe, output=request.output / "refit", notices=(notice,)),
+        replace(request, output=request.output / "refit", notices=(notice,)),
         work.network,
         work.fingerprints,
         parts,

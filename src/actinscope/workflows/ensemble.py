@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
 from actinscope import __version__
-from actinscope.bundle import Bundle, TrainingHashes, load_bundle, save_ensemble, verify_bundle
+from actinscope.bundle import load_bundle, save_ensemble, verify_bundle
 from actinscope.requests import JoinRequest
 from actinscope.runs import now_utc, training_hashes, whole_results
 
@@ -24,7 +21,12 @@ def make_ensemble(request: JoinRequest) -> list[str]:
     """
     output = request.output
     with whole_results(output) as folder:
-        bundle, members, seen = join_bundles(request.members, folder, created=now_utc())
+        members = [load_bundle(place) for place in request.members]
+        seen = training_hashes([one.path.absolute().parent for one in members])
+        bundle = save_ensemble(
+            folder, members, training_hashes=seen, version=__version__, created=now_utc()
+        )
+        verify_bundle(bundle)
     return [
         f"{output}: mean of the probabilities of {len(members)} networks for "
         f"{', '.join(bundle.info.classes)}",
@@ -36,22 +38,3 @@ def make_ensemble(request: JoinRequest) -> list[str]:
             for number in seen.unknown
         ),
     ]
-
-
-def join_bundles(
-    places: Sequence[Path], output: Path, *, created: str, notices: Sequence[str] = ()
-) -> tuple[Bundle, list[Bundle], TrainingHashes]:
-    """Write and verify the ensemble of the bundles in ``places``, or of the runs there.
-
-    A bundle that is in ``output`` already is replaced. ``created`` is ISO 8601 in UTC.
-
-    Returns:
-        The ensemble, its members, and which images trained them.
-    """
-    members = [load_bundle(place) for place in places]
-    seen = training_hashes([one.path.absolute().parent for one in members])
-    bundle = save_ensemble(
-        output, members, training_hashes=seen, version=__version__, created=created, notices=notices
-    )
-    verify_bundle(bundle)
-    return bundle, members, seen

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 
 from actinscope.bundle import load_bundle
 from actinscope.cells import CropReader, MaskReader
-from actinscope.errors import UsageError
 from actinscope.explain import (
     ACTIVATION,
     MASKED,
@@ -21,12 +19,9 @@ from actinscope.explain import (
     Method,
     attention_inside,
     attention_sentence,
-    contrast_map,
-    enlarged,
     heat_map,
     inside_of,
     judge_attention,
-    map_similarity,
     occlusion_maps,
 )
 from actinscope.files import make_folder, write_csv
@@ -49,7 +44,7 @@ from actinscope.report import (
     Page,
     displayed,
     write_gallery,
-    write_maps,
+    write_map,
 )
 from actinscope.requests import ExplainRequest
 from actinscope.runs import RunContext, whole
@@ -59,8 +54,7 @@ from actinscope.wording import counted, whole_percent
 MOST_CARDS = 200
 _MAPS = "maps"
 _TABLE = "explanation.csv"
-_OF_BOTH = ("inside_cell_occlusion", "agreement")  # only where both maps are drawn
-_LAST_COLUMNS = ("cell_area", "cell_from", "picture", "error")
+_OWN_COLUMNS = ("map", "inside_cell", "cell_area", "cell_from", "picture", "error")
 _NAME = 60
 
 
@@ -77,15 +71,14 @@ class ExplainOutcome:
 
 @dataclass(frozen=True, eq=False)
 class _Explained:
-    """One image: what is answered, its picture, its maps, their share inside the cell."""
+    """One image: what is answered, its picture with its map, the map's share inside the cell."""
 
     answer: dict[str, str]
     picture: CellPicture
-    maps: tuple[tuple[Method, NDArray[np.float32]], ...]
-    inside: tuple[float, ...]
+    heat: NDArray[np.float32]
+    inside: float
     area: float
     cells_from: str
-    agreement: float
 
 
 @whole
@@ -93,8 +86,7 @@ def explain_files(request: ExplainRequest, progress: Progress) -> ExplainOutcome
     """Write a picture for each image, a table and a gallery.
 
     Raises:
-        UsageError: no images, options that contradict each other, a folder in use, or
-            activation maps of a network that has none.
+        UsageError: no images, options that contradict each other, or a folder in use.
         BundleError: the bundle is broken.
         OutputError: the folder cannot be written.
     """
@@ -104,7 +96,7 @@ def explain_files(request: ExplainRequest, progress: Progress) -> ExplainOutcome
     )
     plan = plan_rows(bundle, request.images, options)
     predictor = Predictor(bundle, precision=request.precision)
-    explainer = _Explainer(predictor, _methods(request, predictor), request.options)
+    explainer = _Explainer(predictor, _method(request, predictor), request.options)
     make_folder(request.output / _MAPS)
     progress.phase("Explaining", len(plan.tasks))
     results = _Results(request.output)
@@ -113,8 +105,7 @@ def explain_files(request: ExplainRequest, progress: Progress) -> ExplainOutcome
         progress.advance(1)
     sentence = results.sentence(by_field=request.masks is not None)
     notices = tuple(note for note in (*bundle.info.notices, predictor.cost) if note)
-    both = _OF_BOTH if len(explainer.methods) > 1 else ()
-    header = ["path", "object", *explainer.answer, "map", "inside_cell", *both, *_LAST_COLUMNS]
+    header = ["path", "object", *explainer.answer, *_OWN_COLUMNS]
     write_csv(request.output / _TABLE, header, results.rows)
     classes, done = bundle.info.classes, len(results.shares)
     named = " or ".join(classes) if len(classes) <= 3 else f"{len(classes)} classes"
@@ -160,10 +151,9 @@ class _Results:
             self.rows.append({"path": task.name, "object": task.object_id, "error": found})
             return
         name = _file_name(number, task)
-        heats = [heat for _, heat in found.maps]
-        write_maps(found.picture.pixels, heats, self.folder / _MAPS / name)
+        write_map(found.picture.pixels, found.heat, self.folder / _MAPS / name)
         self.rows.append(_row(task, found, f"{_MAPS}/{name}"))
-        self.shares.append(found.inside[0])
+        self.shares.append(found.inside)
         self.areas.append(found.area)
         self.fields.append(task.name)
         self.origins.add(found.cells_from)
@@ -184,31 +174,19 @@ class _Results:
         return attention_sentence(attention) if attention else "No map could be laid on a cell."
 
 
-def _methods(request: ExplainRequest, predictor: Predictor) -> tuple[Method, ...]:
+def _method(request: ExplainRequest, predictor: Predictor) -> Method:
     preprocess = predictor.bundle.info.preprocess
     blank = np.zeros((preprocess.size, preprocess.size, len(preprocess.planes)), np.float32)
     has_maps = predictor.predict_input(predictor.prepare_scaled(blank)).class_maps is not None
-    if not has_maps and request.method in ("activation", "both"):
-        raise UsageError(
-            "the network has no class activation maps",
-            where=request.bundle,
-            remedy="Take --method occlusion, which serves every network",
-        )
-    if request.method == "both":
-        return (ACTIVATION, OCCLUSION)
-    if request.method == "occlusion" or not has_maps:
-        return (OCCLUSION,)
-    return (ACTIVATION,)
+    return ACTIVATION if has_maps and request.method == "auto" else OCCLUSION
 
 
 class _Explainer:
     """Reads, predicts and explains one image after the other."""
 
-    def __init__(
-        self, predictor: Predictor, methods: tuple[Method, ...], options: ReadOptions | None
-    ) -> None:
+    def __init__(self, predictor: Predictor, method: Method, options: ReadOptions | None) -> None:
         self.predictor = predictor
-        self.methods = methods
+        self.method = method
         rules = predictor.rules
         #: Columns of what is answered, as in every table of predictions.
         self.answer = answer_header(predictor.classes, decisions=rules.has_rules)
@@ -217,7 +195,7 @@ class _Explainer:
         self._masks = MaskReader()
 
     def explained(self, task: Task) -> _Explained | str:
-        """The maps of one image, or why it has none."""
+        """The map of one image, or why it has none."""
         preprocess, classes = self.predictor.bundle.info.preprocess, self.predictor.classes
         # Readers of damaged files can fail in ways that nobody foresaw; the rest goes on.
         try:
@@ -231,43 +209,29 @@ class _Explainer:
         cell = MaskedCell(task.mask, task.object_id, task.region)
         inside, cells_from = inside_of(cell, scaled, preprocess, self._masks)
         size, whole = inside.shape[:2], scaled.shape[:2]
-        stored = output.class_maps
-        raw = [
-            stored[0]
-            if method == ACTIVATION and stored is not None
-            else occlusion_maps(self.predictor, scaled, k)
-            for method in self.methods
-        ]
-        heats = [heat_map(maps, k, size=whole) for maps in raw]
+        maps = output.class_maps[0] if output.class_maps is not None else None
+        if self.method == OCCLUSION or maps is None:
+            maps = occlusion_maps(self.predictor, scaled, k)
+        heat = heat_map(maps, k, size=whole)
         picture = CellPicture(
             name=task.name,
             label="",
             predicted=classes[k],
             probabilities=dict(zip(classes, map(float, row), strict=True)),
             pixels=displayed(scaled),
-            heat=heats[0],
+            heat=heat,
             object_id=task.object_id,
-            map_name=self.methods[0],
+            map_name=self.method,
             unfamiliar=decided.answer(0) is None,
         )
         return _Explained(
             answer=dict(zip(self.answer, answer_cells(decided, 0, classes), strict=True)),
             picture=picture,
-            maps=tuple(zip(self.methods, heats, strict=True)),
-            inside=tuple(attention_inside(heat_map(maps, k, size=size), inside) for maps in raw),
+            heat=heat,
+            inside=attention_inside(heat_map(maps, k, size=size), inside),
             area=float(inside.mean()),
             cells_from=cells_from,
-            agreement=_agreement([contrast_map(maps, k) for maps in raw]),
         )
-
-
-def _agreement(maps: Sequence[NDArray[np.float32]]) -> float:
-    """Rank correlation of two maps at the finer grid; NaN for one map, or a flat one."""
-    if len(maps) < 2:
-        return float("nan")
-    size = (max(one.shape[0] for one in maps), max(one.shape[1] for one in maps))
-    first, second = (enlarged(one, size) for one in maps[:2])
-    return map_similarity([first], [second]).rank
 
 
 def _row(task: Task, found: _Explained, picture: str) -> dict[str, str]:
@@ -275,10 +239,8 @@ def _row(task: Task, found: _Explained, picture: str) -> dict[str, str]:
         "path": task.name,
         "object": task.object_id,
         **found.answer,
-        "map": found.maps[0][0],
-        "inside_cell": _number(found.inside[0]),
-        "inside_cell_occlusion": _number(found.inside[-1]),
-        "agreement": _number(found.agreement),
+        "map": found.picture.map_name,
+        "inside_cell": _number(found.inside),
         "cell_area": _number(found.area),
         "cell_from": "mask" if found.cells_from == MASKED else "brightness",
         "picture": picture,
@@ -296,12 +258,7 @@ def _file_name(number: int, task: Task) -> str:
 
 
 def _card(found: _Explained) -> GalleryCard:
-    told = [
-        f"{method}: {whole_percent(share)} % inside the cell"
-        for (method, _), share in zip(found.maps, found.inside, strict=True)
-        if np.isfinite(share)
-    ]
-    told.append(f"the cell takes {whole_percent(found.area)} % of the image")
-    if np.isfinite(found.agreement):
-        told.append(f"rank correlation of the two maps {found.agreement:.2f}")
-    return GalleryCard(found.picture, found.maps, tuple(told))
+    told = [f"the cell takes {whole_percent(found.area)} % of the image"]
+    if np.isfinite(found.inside):
+        told.insert(0, f"{found.picture.map_name}: {whole_percent(found.inside)} % inside the cell")
+    return GalleryCard(found.picture, tuple(told))

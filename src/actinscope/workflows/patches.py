@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from actinscope.images import ReadOptions
 from actinscope.requests import PatchRequest
 from actinscope.runs import require_new_file
-from actinscope.study import PatchSettings, patches_of_fields, write_manifest
+from actinscope.study import patches_of_fields, write_manifest
 
 
 def write_patches(request: PatchRequest) -> list[str]:
@@ -22,15 +21,13 @@ def write_patches(request: PatchRequest) -> list[str]:
         OutputError: ``output`` cannot be written.
     """
     require_new_file(request.output)
-    settings = PatchSettings(
+    manifest = patches_of_fields(
+        request.fields,
+        request.data,
         crop_size=request.crop_size,
         object_label=request.object_label,
-        background_label=request.background_label,
-        most_object=request.most_object,
         seed=request.seed,
-    )
-    manifest = patches_of_fields(
-        request.fields, request.data, settings, options=request.options or ReadOptions()
+        options=request.options,
     )
     write_manifest(manifest, request.output)
     counts = Counter(record.label for record in manifest.records)

@@ -201,10 +201,9 @@ def _verdict(result: StudyResult, facts: Facts) -> Verdict:
         if facts.by_image
         else f"it and its whole {spoken(facts.group or 'group')}"
     )
-    searched = ", its settings searched without them too" if facts.folds.search else ""
     estimate = (
         f"An estimate over {facts.folds.count} folds: every image was named by a model that was "
-        f"trained without {without}{searched}. "
+        f"trained without {without}. "
     )
     return replace(judged, sentence=estimate + judged.sentence)
 
@@ -222,11 +221,11 @@ def _notices(outcome: SplitResult | FoldsResult) -> Iterator[str]:
     """What the figure is of, and what is delivered."""
     if isinstance(outcome, SplitResult):
         return
-    delivered = {
-        "none": "none of them is delivered for new images",
-        "ensemble": "the delivered ensemble of them was tested on no image",
-        "refit": "the delivered model, trained on all images, was tested on none",
-    }[outcome.deployed]
+    delivered = (
+        "the delivered model, trained on all images, was tested on none"
+        if outcome.refit
+        else "none of them is delivered for new images"
+    )
     yield (
         f"The figure is of the way of training, not of one model: {len(outcome.folds)} models were "
         f"each tested on the fold that it never saw; {delivered}."
@@ -236,14 +235,9 @@ def _notices(outcome: SplitResult | FoldsResult) -> Iterator[str]:
 def _folds_note(result: StudyResult, outcome: FoldsResult) -> str:
     """How the table of the folds is to be read."""
     note = ""
-    if outcome.search:
-        note += (
-            "Every fold searched its own settings on what it does not test; they differ between "
-            "folds. "
-        )
     if len(outcome.pooled) > 1:
         means = mean_over_repeats(outcome.pooled)
-        note += (
+        note = (
             f"The folds were drawn {len(outcome.pooled)} times; mean of the pooled results: "
             f"accuracy {percent(means['accuracy'].value)}, balanced accuracy "
             f"{percent(means['balanced_accuracy'].value)}. Repeats are no new images: the "

@@ -21,7 +21,7 @@ def summarise_predictions(request: SummariseRequest) -> tuple[str, ...]:
     Raises:
         ManifestError: not a predictions table, or a broken one; names the line.
         StudyError: there is no such column.
-        UsageError: the output is there already, several levels, or a part that is not there.
+        UsageError: the output is there already, or several levels.
         OutputError: the output cannot be written.
     """
     require_new_file(request.output)
@@ -31,7 +31,7 @@ def summarise_predictions(request: SummariseRequest) -> tuple[str, ...]:
             remedy="Give --level once, and call the command again for the next level",
         )
     whole = read_predictions(request.predictions)
-    table, notes = _of_part(whole, request.part)
+    table, notes = _tested(whole)
     labels = table.labels() if any(row.get("label") for row in table.rows) else None
     columns = [name for name in table.columns if name not in _NO_LEVEL and not is_own_column(name)]
     rule = level_rule(
@@ -79,24 +79,16 @@ def _is_known(row: Row) -> bool:
     return row.get("part") in {TRAIN, VALIDATION}
 
 
-def _of_part(table: PredictionsTable, part: str | None) -> tuple[PredictionsTable, tuple[str, ...]]:
-    """The cells of one part, and a note if the part was not chosen or trained the model."""
+def _tested(table: PredictionsTable) -> tuple[PredictionsTable, tuple[str, ...]]:
+    """The cells of the test part, of a table of a run, and a note on cells that are not new."""
     present = {row.get("part") for row in table.rows} & set(PARTS)
-    if part is None and len(present) > 1 and TEST in present:
+    if len(present) > 1 and TEST in present:
         chosen = table.having("part", TEST)
         note = (
             f"Only the {len(chosen.rows)} cells of the test part: the others trained the model or "
-            "chose its epoch (--part all takes them too)."
+            "chose its epoch."
         )
         return chosen, (note,)
-    if part not in (None, "all"):
-        if part not in present:
-            raise UsageError(
-                f"there is no cell of the part {part!r}",
-                where=table.path,
-                remedy=f"Parts in the file: {', '.join(sorted(present)) or 'none'}",
-            )
-        table = table.having("part", part)
     known = sum(map(_is_known, table.rows))
     if not known:
         return table, ()

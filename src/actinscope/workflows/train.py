@@ -102,6 +102,14 @@ class TrainOutcome:
 
 
 @dataclass(frozen=True, eq=False)
+class Begun:
+    """What was settled to decide between folds and one split: the study, and its network."""
+
+    listed: Manifest
+    network: ChosenNetwork
+
+
+@dataclass(frozen=True, eq=False)
 class _Trained:
     """A network that was trained, and the bundle that it was exported to."""
 
@@ -114,18 +122,16 @@ class _Trained:
 
 @resumable(mark=RunFile.RECIPE, what="run")
 def train_study(
-    request: TrainRequest, progress: Progress, listed: Manifest | None = None
+    request: TrainRequest, progress: Progress, begun: Begun | None = None
 ) -> TrainOutcome:
     """Read, split, train, deliver, test and report. Writes the run's folder.
-
-    ``listed`` is the study, where it was listed before.
 
     Raises:
         ActinscopeError: what any room says; what was finished stays in the folder.
     """
     started = time.perf_counter()
-    request, network = settle_network(request, progress)
-    manifest = listed or read_study(request.source, request.recipe)
+    request, network = settle_network(request, progress, begun)
+    manifest = begun.listed if begun else read_study(request.source, request.recipe)
     if request.recipe.training.head_model != "linear_probe":
         import_in_background()
     reader = CropReader(request.recipe.images, keep_in=request.output.parent)
@@ -138,7 +144,9 @@ def train_study(
     )
 
 
-def settle_network(request: TrainRequest, progress: Progress) -> tuple[TrainRequest, ChosenNetwork]:
+def settle_network(
+    request: TrainRequest, progress: Progress, begun: Begun | None = None
+) -> tuple[TrainRequest, ChosenNetwork]:
     """Settle which network is trained, before any work.
 
     Raises:
@@ -149,7 +157,7 @@ def settle_network(request: TrainRequest, progress: Progress) -> tuple[TrainRequ
     automatic = request.recipe.network.name == "auto"
     if request.resume:
         request = replace(request, recipe=with_network_of_run(request.recipe, output))
-    network = choose_network(request.recipe, automatic=automatic)
+    network = begun.network if begun else choose_network(request.recipe, automatic=automatic)
     if request.resume:
         require_same_settings(output, recipe_as_used(request.recipe, network.entry))
     for notice in network.notices:

@@ -76,28 +76,27 @@ from actinscope.training import (
     rung_of,
     write_recipe,
 )
-from actinscope.workflows.tune_report import TuneResult, write_trials, write_tuning
+from actinscope.workflows.tune_result import TuneResult, write_trials
 
 
 @dataclass(frozen=True, eq=False)
 class TuneOutcome:
-    """What a search found: the sentence that sums it up, and its finished trials."""
+    """What a search found, in lines, the verdict first."""
 
     folder: Path
-    sentence: str
-    trials: tuple[TrialResult, ...]
+    lines: tuple[str, ...]
     problems: tuple[tuple[str, str], ...] = ()
 
 
 @resumable(mark=SEARCH_FILE, what="search")
 def tune_study(request: TuneRequest, progress: Progress) -> TuneOutcome:
-    """Search, and write record, table, best recipe and report into the folder.
+    """Search, and write record, table and best recipe into the folder.
 
     Raises:
         ActinscopeError: what any room says; finished trials stay in the folder.
     """
     ends = math.inf if request.minutes is None else time.monotonic() + 60 * request.minutes
-    require_searchable(request.recipe)
+    _require_searchable(request.recipe)
     # A search that was cut off at its start has its record, and perhaps not yet its recipe.
     started = request.resume and (request.output / RunFile.RECIPE).exists()
     if started:
@@ -132,13 +131,13 @@ def tune_study(request: TuneRequest, progress: Progress) -> TuneOutcome:
     parts = split(manifest, seed=recipe.seed, fractions=shares)
     for note in parts.notes:
         progress.say(f"note: {note}")
-    sentence, trials = tune_on_parts(
+    result = _search(
         request, network, parts, space=space, reader=reader, ends=ends, progress=progress
     )
-    return TuneOutcome(request.output, sentence, trials, fingerprints.unreadable)
+    return TuneOutcome(request.output, tuple(result.lines()), fingerprints.unreadable)
 
 
-def tune_on_parts(
+def _search(
     request: TuneRequest,
     network: ChosenNetwork,
     parts: Split,
@@ -147,14 +146,11 @@ def tune_on_parts(
     reader: CropReader,
     ends: float,
     progress: Progress,
-) -> tuple[str, tuple[TrialResult, ...]]:
+) -> TuneResult:
     """Search on what ``parts`` leaves outside its test part, and write all results.
 
     The recipe of ``request`` is one as used. After ``ends`` (seconds on the monotonic clock) no
     trial but that of the base recipe is started or goes on.
-
-    Returns:
-        The sentence that sums the search up, and its finished trials.
     """
     recipe, folder = request.recipe, request.output
     if request.resume and (folder / RunFile.MANIFEST).exists():
@@ -186,13 +182,12 @@ def tune_on_parts(
             pruner = _Pruner(search, rivals, ends, len(folds), request, progress)
             _one_trial(search, runner, images, recipe, pruner=pruner, progress=progress)
             write_trials(folder, space, recipe, search.results())
-        trials, importances = search.results(), search.importances()
+        trials = search.results()
     cache.remove()
-    result = TuneResult(request, network, space, parts.manifest, known, trials, importances)
-    return write_tuning(result, folder), trials
+    return TuneResult(request, parts.manifest, known, trials)
 
 
-def require_searchable(recipe: Recipe) -> None:
+def _require_searchable(recipe: Recipe) -> None:
     """Refuse what cannot be searched before images are read.
 
     Raises:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 import statistics
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actinscope import wording
-from actinscope.bundle import BundleInfo, read_bundle_info
 from actinscope.evaluation import RULE_WORDS, level_words
 from actinscope.explain import MOST_IMAGES
 from actinscope.files import write_csv, write_text_atomic
@@ -59,20 +58,12 @@ def write_writeup(facts: Facts, folder: Path) -> WriteUp:
         for item in one.items
     )
     write_csv(folder / "checklists.csv", _COLUMNS, rows)
-    for bundle, model in _delivered(facts, folder):
-        info = read_bundle_info(bundle) if model is None else model.info
-        write_text_atomic(bundle / CARD_FILE, model_card(facts, methods, info, model))
+    run, model = folder, facts.models[0]
+    if facts.folds is not None and facts.folds.refit is not None:
+        run, model = folder / "refit", facts.folds.refit
+    if facts.folds is None or facts.folds.refit is not None:
+        write_text_atomic(run / RunFile.BUNDLE / CARD_FILE, model_card(facts, methods, model))
     return done
-
-
-def _delivered(facts: Facts, folder: Path) -> Iterator[tuple[Path, ModelFacts | None]]:
-    """The bundle with its model, or with None for an ensemble."""
-    if facts.folds is None:
-        yield folder / RunFile.BUNDLE, facts.models[0]
-    elif facts.folds.refit is not None:
-        yield folder / "refit" / RunFile.BUNDLE, facts.folds.refit
-    elif facts.folds.deployed == "ensemble":
-        yield folder / "ensemble", None
 
 
 def methods_paragraphs(facts: Facts) -> dict[str, str]:
@@ -123,16 +114,9 @@ def checklist_data() -> dict[str, Any]:
     return tomllib.loads((_HERE / "checklists.toml").read_text("utf-8"))
 
 
-def model_card(
-    facts: Facts, methods: Mapping[str, str], info: BundleInfo, model: ModelFacts | None
-) -> str:
-    """The card of a model as Markdown; what must be known before any number comes first.
-
-    Args:
-        info: of the bundle that the card goes with.
-        model: that of the bundle; None for an ensemble.
-    """
-    names = _names(facts) | {"text": methods, "info": info, "model": model}
+def model_card(facts: Facts, methods: Mapping[str, str], model: ModelFacts) -> str:
+    """The card of the model to deliver as Markdown; what must be known before any number first."""
+    names = _names(facts) | {"text": methods, "info": model.info, "model": model}
     rendered = _environment().get_template("card.j2").render(names)
     return _markdown(rendered)
 

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
-
-from pydantic import BaseModel
 
 from actinscope.bundle import BundleInfo, read_bundle_info
 from actinscope.errors import StudyError
@@ -23,7 +21,6 @@ from actinscope.evaluation import Estimate, Evaluation, LevelEvaluation
 from actinscope.names import RunFile
 from actinscope.networks import NetworkEntry, ResolvedWeights, has_gpu
 from actinscope.preprocess import AugmentSettings, Preprocess
-from actinscope.requests import Deliver, NestedSearch
 from actinscope.runs import RunContext, read_history, read_listed_images
 from actinscope.study import TEST, TRAIN, VALIDATION
 from actinscope.training import Recipe, read_recipe
@@ -31,7 +28,6 @@ from actinscope.writeup.diagnostics import Diagnostics, diagnostics_of
 from actinscope.writeup.result import FoldsResult, SplitResult, StudyResult
 
 #: Follow from the number of the repeat, or are switched off in folds; no search sets them.
-_NEVER_SEARCHED = {"name", "seed", "audit", "controls", "explanation"}
 
 
 @dataclass(frozen=True)
@@ -127,9 +123,6 @@ class FoldsFacts:
         pooled: one evaluation a repeat; the first is the one that counts.
         missing: images that a fold of the first repeat could not predict.
         notes: on how the folds were made.
-        search: settings were searched in every fold; None takes the recipe as it is.
-        extras: controls and explanation in every fold, not in the first alone.
-        deployed: which model is delivered.
         refit: the model that was trained on all images, where one was.
         validation_share: of what a fold does not test, 0..1.
         other_environments: folds that were trained with other versions, or elsewhere.
@@ -139,9 +132,6 @@ class FoldsFacts:
     pooled: tuple[Evaluation, ...]
     missing: int
     notes: tuple[str, ...]
-    search: NestedSearch | None
-    extras: bool
-    deployed: Deliver
     refit: ModelFacts | None
     validation_share: float
     other_environments: int = 0
@@ -297,8 +287,6 @@ class Facts:
         models: tuple[ModelFacts, ...] = self.models
         if self.folds is None:
             return self.diagnostics.leaves_unfamiliar_unnamed
-        if self.folds.deployed == "ensemble":
-            return False  # has no such rule
         if self.folds.refit is not None:
             models = (self.folds.refit,)
         found = [one.info.reliability for one in models]
@@ -307,25 +295,6 @@ class Facts:
     def accuracies(self, part: str) -> list[float]:
         """Accuracy of every model on its own images of ``part``, where that is known."""
         return [model.accuracy(part).value for model in self.models if part in model.metrics]
-
-    def changed_settings(self) -> list[tuple[str, str, list[str]]]:
-        """Settings that a search changed: name, value at the start, and in each fold."""
-        start = dict(_flat(self.recipe))
-        kept = [dict(_flat(model.recipe)) for model in self.models]
-        return [
-            (name, str(value), [str(one[name]) for one in kept])
-            for name, value in start.items()
-            if name not in _NEVER_SEARCHED and any(one[name] != value for one in kept)
-        ]
-
-
-def _flat(model: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name in type(model).model_fields:
-        value = getattr(model, name)
-        if isinstance(value, BaseModel):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def majority_rate(evaluation: Evaluation) -> float:
@@ -387,16 +356,12 @@ def gather_facts(result: StudyResult) -> Facts:
 def _folds_facts(result: StudyResult, outcome: FoldsResult) -> FoldsFacts:
     shares = result.recipe.split
     here, classes = result.context.environment, result.manifest.classes
-    refit = outcome.deployed == "refit"
     return FoldsFacts(
         count=outcome.count,
         pooled=tuple(one.evaluation for one in outcome.pooled),
         missing=len(outcome.pooled[0].missing),
         notes=result.notes,
-        search=outcome.search,
-        extras=outcome.extras,
-        deployed=outcome.deployed,
-        refit=_read_model(result.folder / "refit", classes, {}) if refit else None,
+        refit=_read_model(result.folder / "refit", classes, {}) if outcome.refit else None,
         validation_share=shares.validation / (shares.train + shares.validation),
         other_environments=sum(_environment(one.run.path) != here for one in outcome.folds),
     )

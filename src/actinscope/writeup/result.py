@@ -9,7 +9,6 @@ from pathlib import Path
 from actinscope.audit import Audited
 from actinscope.evaluation import LevelEvaluation
 from actinscope.explain import ControlResults, Explanation, SaliencySource
-from actinscope.requests import Deliver, NestedSearch
 from actinscope.runs import (
     ChosenNetwork,
     EvaluatedPredictions,
@@ -47,16 +46,12 @@ class FoldsResult:
     Attributes:
         folds: of all repeats.
         pooled: one entry a repeat; the first is the one that counts.
-        search: settings were searched in every fold; None takes the recipe as it is.
-        extras: controls and explanation in every fold, not in the first alone.
-        deployed: which model is delivered.
+        refit: one more model, trained on all images, is delivered.
     """
 
     folds: tuple[FoldResult, ...]
     pooled: tuple[Pooled, ...]
-    search: NestedSearch | None
-    extras: bool
-    deployed: Deliver
+    refit: bool
 
     @property
     def count(self) -> int:
@@ -70,7 +65,7 @@ class StudyResult:
 
     Attributes:
         folder: that it was written to.
-        recipe: as used; of the first repeat and without a search.
+        recipe: as used; of the first repeat.
         context: the moment and the machine of the last start.
         manifest: all images that could be read; of a run with their parts.
         audited: None where no audit was made.
