@@ -30,6 +30,7 @@ from actinscope.options import (
     RECIPE,
     Option,
     minutes,
+    positive,
     recipe_options,
     seed_of,
 )

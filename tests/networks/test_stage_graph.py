@@ -1,4 +1,4 @@
-"""The ONNX graph of an EfficientNet-Lite against Keras' network, and its head against arithmetic."""
+"""The ONNX graph of an EfficientNet-Lite against Keras' network, its head against arithmetic."""
 
 from __future__ import annotations
 
