@@ -241,7 +241,6 @@ def toy_worth(*, ood: bool = True) -> UncertaintyEvaluation:
 
 def toy_checks(**changes: Any) -> Diagnostics:
     """Everything that the default recipe asks for, with anything changed."""
-    none = np.zeros(0, np.int64)
     values: dict[str, Any] = {
         "controls": toy_controls(),
         "audit": AuditFacts(
@@ -251,7 +250,7 @@ def toy_checks(**changes: Any) -> Diagnostics:
             ),
             copies=3,
         ),
-        "explanation": Explanation("occlusion map", none, none, none, None, (), (), None, (), ()),
+        "explanation": Explanation("occlusion map", 0, None, (), None, None),
         "uncertainty": toy_worth(),
     }
     return Diagnostics(**(values | changes))

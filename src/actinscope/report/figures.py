@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from actinscope.report import pictures, text
+from actinscope.report import text
 from actinscope.report.charts import calibration_charts, curve_charts, feature_charts, folds_chart
-from actinscope.report.content import MeanMapShown, ReportContent
+from actinscope.report.content import ReportContent
 from actinscope.report.drawing import (
     BAND,
     COLUMN_MM,
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from actinscope.evaluation import Evaluation
 
 MANY_CLASSES = 6
-_MOST_MEANS = 8
 
 
 def report_figures(content: ReportContent) -> Iterator[tuple[str, Figure]]:
@@ -51,11 +50,8 @@ def report_figures(content: ReportContent) -> Iterator[tuple[str, Figure]]:
         yield "examples", examples_figure(content.examples)
     if content.errors:
         yield "errors", errors_figure(content.errors)
-    if content.explanation:
-        if content.explanation.means:
-            yield "mean_maps", _means(content.explanation.means)
-        for one in content.explanation.maps:
-            yield one.name, side_by_side(feature_charts(one))
+    if content.explanation and content.explanation.features:
+        yield "features", side_by_side(feature_charts(content.explanation.features))
 
 
 def _confusion(evaluation: Evaluation) -> Figure:
@@ -101,28 +97,4 @@ def _recalls(evaluation: Evaluation) -> Figure:
     axes.set_xlim(0, 100)
     axes.set_xlabel("recall (%); band: interval; right: images correct")
     axes.grid(axis="x")
-    return figure
-
-
-def _means(means: Sequence[MeanMapShown]) -> Figure:
-    """A class a row: mean image and map of its correct predictions, then of its wrong ones."""
-    labels = list(dict.fromkeys(one.label for one in means))[:_MOST_MEANS]
-    kinds = list(dict.fromkeys(one.answers for one in means))
-    columns = 2 * len(kinds)
-    figure = sheet(36 * columns, 46 * len(labels))
-    board = figure.subplots(len(labels), columns, squeeze=False)
-    for axes in board.ravel():
-        axes.set_axis_off()
-    for one in means:
-        if one.label not in labels:
-            continue
-        row, column = labels.index(one.label), 2 * kinds.index(one.answers)
-        left, right = board[row][column], board[row][column + 1]
-        left.imshow(pictures.as_rgb(one.pixels), interpolation="nearest")
-        right.imshow(pictures.overlay(one.pixels, one.heat), interpolation="nearest")
-        left.set_title(
-            f"{text.shorten(one.label, NAME)}\n{one.answers}, {text.whole(one.images)} "
-            f"image{'s' if one.images != 1 else ''}",
-            size=6.5, loc="left",
-        )  # fmt: skip
     return figure
