@@ -13,11 +13,9 @@ from actinscope.report import text
 from actinscope.report.drawing import (
     BAND,
     BLUE,
-    INK,
     MUTED,
     ORANGE,
     Chart,
-    rows_of_names,
 )
 from actinscope.report.tuning_content import TrialLine, TuningContent, short
 
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def tuning_charts(content: TuningContent) -> dict[str, tuple[Chart, ...]]:
-    """``history``, ``slices``, ``parallel`` and ``importances``, as far as there are values."""
+    """``history``, and ``slices`` where settings were varied."""
     trials = f"{len(content.trials)} trials"
     drawn: dict[str, tuple[Chart, ...]] = {}
     drawn["history"] = (Chart("Trials", trials, partial(_history, content), 60, wide=True),)
@@ -35,17 +33,6 @@ def tuning_charts(content: TuningContent) -> dict[str, tuple[Chart, ...]]:
             Chart(_spoken(name), f"log loss of {trials}", partial(_slice, content, name), 55)
             for name in content.dimensions
         )
-    complete = [one for one in content.trials if one.state == "complete"]
-    if len(content.dimensions) > 1 and len(complete) > 2:
-        draw = partial(_parallel, content, complete)
-        drawn["parallel"] = (Chart("Complete trials", trials, draw, 80, wide=True),)
-    if content.importances:
-        ranked = (f"{name} {text.percent(one)}" for name, one in content.importances.items())
-        height = 14 + 7 * len(content.importances)
-        chart = Chart(
-            "Share of each setting", "; ".join(ranked), partial(_importances, content), height
-        )
-        drawn["importances"] = (chart,)
     return drawn
 
 
@@ -142,50 +129,3 @@ def _value_axis(axes: Axes, scale: tuple[str, tuple[object, ...]]) -> None:
         ]
         ticks = whole if len(whole) > 1 else [low, high]
         axes.set_xticks(ticks, [short(10.0**tick) for tick in ticks])
-
-
-def _parallel(content: TuningContent, complete: Sequence[TrialLine], axes: Axes) -> None:
-    names = list(content.dimensions)
-    order = sorted(complete, key=lambda one: -one.objective)  # the best on top
-    for rank, one in enumerate(order):
-        heights = [_share(content.dimensions[name], one.values.get(name)) for name in names]
-        strength = 0.12 + 0.88 * (rank / max(1, len(order) - 1)) ** 2
-        look: dict[str, Any] = {"color": BLUE, "alpha": strength, "lw": 0.8 + strength}
-        if one.number == 0:
-            look = {"color": ORANGE, "alpha": 1.0, "lw": 1.4, "ls": (0, (4, 2))}
-        axes.plot(range(len(names)), heights, **look)
-    for place, name in enumerate(names):
-        axes.axvline(place, color=MUTED, lw=0.6)
-        kind, ends = content.dimensions[name]
-        marks = ends if kind == "choices" else (ends[0], ends[-1])
-        box = {"fc": "#ffffff", "ec": "none", "pad": 0.6, "alpha": 0.8}
-        for value in marks:
-            height, words = _share((kind, ends), value), text.shorten(short(value), 14)
-            axes.text(place + 0.03, height, words, size=6, color=INK, va="center", bbox=box)
-    labels = [text.shorten(_spoken(name), 30) for name in names]
-    axes.set_xticks(range(len(names)), labels, rotation=20 if len(names) > 5 else 0)
-    axes.set_yticks([])
-    axes.set_ylim(-0.06, 1.06)
-    axes.set_xlim(-0.1, len(names) - 0.7)
-    axes.spines[:].set_visible(False)
-
-
-def _share(scale: tuple[str, tuple[object, ...]], value: object) -> float:
-    """Height 0..1 of a value between the ends of its dimension; NaN where it has none."""
-    kind, ends = scale
-    place = _position(scale, value)
-    if place is None:
-        return math.nan
-    if kind == "choices":
-        return place / (len(ends) - 1) if len(ends) > 1 else 0.5
-    low, high = _position(scale, ends[0]), _position(scale, ends[-1])
-    assert low is not None and high is not None
-    return (place - low) / (high - low)
-
-
-def _importances(content: TuningContent, axes: Axes) -> None:
-    shares = [100 * share for share in content.importances.values()]
-    axes.barh(range(len(shares)), shares, height=0.55, color=BLUE)
-    rows_of_names(axes, list(content.importances))
-    axes.set_xlabel("share of the differences explained (%)")
-    axes.grid(axis="x")

@@ -28,16 +28,6 @@ _FIGURES = {
         "Every panel shows all trials. Other settings vary as well, and the search looks most "
         "where it has found low values, so a cloud is no proof that the setting is the cause.",
     ),
-    "parallel": (
-        "Settings together",
-        "Each line is a complete trial, the darker the lower its log loss; orange is the base "
-        "recipe.",
-    ),
-    "importances": (
-        "What mattered",
-        "Share of the differences between trials that each setting explains (fANOVA), over the "
-        "complete trials. Few trials make these shares rough.",
-    ),
 }
 
 
