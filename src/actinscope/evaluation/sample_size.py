@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import math
 
-from actinscope.evaluation.intervals import wilson
-
 
 def pairs_for_mcnemar(
     only_first: float, only_second: float, *, power: float = 0.8, alpha: float = 0.05
@@ -68,7 +66,7 @@ def images_for_half_width(proportion: float, half_width: float, *, confidence: f
     Raises:
         ValueError: a value is out of its range.
 
-    Source: Wilson, J. Am. Stat. Assoc. 22: 209 (1927), solved for n by bisection.
+    Source: Wilson, J. Am. Stat. Assoc. 22: 209 (1927), solved for n.
     """
     from scipy.stats import norm
 
@@ -77,17 +75,8 @@ def images_for_half_width(proportion: float, half_width: float, *, confidence: f
             f"proportion {proportion}, half width {half_width}, confidence {confidence}: "
             "one of them is out of its range"
         )
-    quantile = float(norm.ppf(0.5 + confidence / 2))
-
-    def wide(n: int) -> bool:
-        first, last = wilson(proportion, n, quantile=quantile)
-        return last - first > 2 * half_width
-
-    high = 1
-    while wide(high):
-        high *= 2
-    low = high // 2  # too few, or 0
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if wide(middle) else (low, middle)
-    return high
+    z2 = float(norm.ppf(0.5 + confidence / 2)) ** 2
+    # Half the interval's length is sqrt(z2 p (1 - p) / n + z2^2 / (4 n^2)) / (1 + z2 / n).
+    spread, square = proportion * (1 - proportion) - 2 * half_width**2, half_width**2
+    root = math.sqrt(spread**2 + square * (1 - 4 * square))
+    return max(1, math.ceil(z2 * (spread + root) / (2 * square) - 1e-9))

@@ -45,6 +45,7 @@ from actinscope.report.report_page import write_report
 from actinscope.report.text import flatten
 from actinscope.report.tuning_content import TrialLine, TuningContent
 from actinscope.report.tuning_page import write_tuning_report
+from actinscope.report.uncertainty import uncertainty_sentences
 
 __all__ = [
     "AuditContent",
@@ -80,6 +81,7 @@ __all__ = [
     "explanation_shown",
     "flatten",
     "neighbour_words",
+    "uncertainty_sentences",
     "write_audit_page",
     "write_comparison",
     "write_gallery",
