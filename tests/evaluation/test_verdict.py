@@ -191,15 +191,6 @@ def test_one_image_and_one_group() -> None:
     assert "from 1 movie that" in _say(single, group="movie").sentence
 
 
-def test_other_confidence_is_named() -> None:
-    truth = np.arange(40) % 2
-    probabilities = np.where(truth[:, None] == [0, 1], 0.9, 0.1)
-    result = evaluate(
-        truth, probabilities, classes=("a", "b"), groups=None, seed=0, resamples=9, confidence=0.9
-    )
-    assert "(90 % interval" in _say(result).sentence
-
-
 @pytest.mark.parametrize(
     ("rate", "text"),
     [

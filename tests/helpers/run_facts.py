@@ -213,7 +213,7 @@ def toy_controls(*, strong: bool = False) -> ControlResults:
     told = rng.normal(size=(41, 2)) + (9 * labels[:, None] if strong else 0)
     control = judge_control("brightness", fitted, np.arange(40) % 2, told, answers)
     assert control is not None
-    return ControlResults((control,), permuted_labels(answers, seed=0), (), ())
+    return ControlResults((control,), permuted_labels(answers, seed=0), ())
 
 
 def toy_worth(*, ood: bool = True) -> UncertaintyEvaluation:

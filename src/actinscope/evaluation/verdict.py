@@ -9,7 +9,7 @@ from typing import Literal
 
 from actinscope.evaluation.evaluation import Evaluation
 from actinscope.evaluation.intervals import FEWEST_CLUSTERS, Estimate
-from actinscope.wording import counted, plural, round_percent, spoken, whole_percent
+from actinscope.wording import counted, plural, spoken, whole_percent
 
 Tone = Literal["good", "caution", "bad"]
 
@@ -122,7 +122,7 @@ def verdict(
     sentence = (_NO_ANSWER if unanswerable else "") + (
         f"On {_where(evaluation, conditions)}{_unseen(conditions)}, "
         f"the model names the class of {whole_percent(accuracy.value)} %"
-        f"{_interval(accuracy, evaluation.confidence)}; "
+        f"{_interval(accuracy)}; "
         f"guessing the majority class gives {whole_percent(baseline)} %."
     )
     return Verdict(sentence, tone, tuple(cautions))
@@ -149,11 +149,11 @@ def _unseen(conditions: Conditions) -> str:
     return " that it never saw"
 
 
-def _interval(estimate: Estimate, confidence: float) -> str:
+def _interval(estimate: Estimate) -> str:
     if not estimate.has_interval:
         return " (no interval can be given)"
     low, high = whole_percent(estimate.low), whole_percent(estimate.high)
-    return f" ({round_percent(confidence)} interval {low} to {high})"
+    return f" (95 % interval {low} to {high})"
 
 
 def _against_guessing(accuracy: Estimate, baseline: float) -> list[str]:

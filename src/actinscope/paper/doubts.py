@@ -12,6 +12,7 @@ from functools import cache
 from typing import NamedTuple
 
 from actinscope.evaluation import (
+    NORMAL_95,
     Estimate,
     exact_mcnemar,
     images_for_half_width,
@@ -20,9 +21,6 @@ from actinscope.evaluation import (
 from actinscope.networks import KerasApplication, network_entry
 from actinscope.paper.published import PUBLISHED, Printed
 from actinscope.wording import percent
-
-NORMAL_95 = 1.959964
-"""Quantile of the normal distribution for two-sided 95 %."""
 
 LARGEST = 1000
 """Test parts up to this many images are tried."""

@@ -47,7 +47,7 @@ class TuningContent:
 
     Attributes:
         verdict: "good" where the best trial stands out, else "caution".
-        dimensions: name -> ("linear" or "log" and both ends, or "choices" and all of them).
+        dimensions: names of the settings that were varied.
         trials: the first is the base recipe.
         importances: dimension -> share; empty where it is not known.
         folds: number of folds; 1 is the validation part.
@@ -58,7 +58,7 @@ class TuningContent:
 
     page: Page
     verdict: Verdict
-    dimensions: Mapping[str, tuple[str, tuple[object, ...]]]
+    dimensions: tuple[str, ...]
     trials: tuple[TrialLine, ...]
     importances: Mapping[str, float]
     folds: int

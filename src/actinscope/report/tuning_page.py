@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actinscope.files import write_text_atomic
 from actinscope.names import RunFile
@@ -11,24 +12,11 @@ from actinscope.report import text
 from actinscope.report.drawing import save_figures, side_by_side
 from actinscope.report.frame import render
 from actinscope.report.tuning_content import TrialLine, TuningContent, short
-from actinscope.report.tuning_figures import tuning_charts
+from actinscope.report.tuning_figures import history_chart
 from actinscope.wording import signed
 
-#: Figure -> heading and words under it.
-_FIGURES = {
-    "history": (
-        "The trials in their order",
-        "Each dot is a trial; lower is better. Hollow: stopped early. The stepped line is the best "
-        "so far, the dashed one the base recipe. Where the band is drawn it is one standard "
-        "deviation of the base recipe over the folds to either side: differences that are small "
-        "beside it are small beside the noise of a single fold.",
-    ),
-    "slices": (
-        "Each setting against the result",
-        "Every panel shows all trials. Other settings vary as well, and the search looks most "
-        "where it has found low values, so a cloud is no proof that the setting is the cause.",
-    ),
-}
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def write_tuning_report(content: TuningContent, folder: Path) -> None:
@@ -37,14 +25,17 @@ def write_tuning_report(content: TuningContent, folder: Path) -> None:
     Raises:
         OutputError: the folder cannot be made or written.
     """
-    charts = tuning_charts(content)
-    drawn = ((name, side_by_side(panels)) for name, panels in charts.items())
-    save_figures(drawn, folder / "figures")
+    history = history_chart(content)
+
+    def drawn() -> Iterator[tuple[str, Figure]]:
+        yield "history", side_by_side([history])
+
+    save_figures(drawn(), folder / "figures")
     page = render(
         "tuning.html",
         content,
         complete=sum(one.state == "complete" for one in content.trials),
-        figures=[(*_FIGURES[name], panels) for name, panels in charts.items()],
+        history=history,
         importances=[(name, text.percent(share)) for name, share in content.importances.items()],
         rows=[_row(content, one) for one in content.trials],
     )

@@ -18,8 +18,6 @@ from actinscope.runs import ChosenNetwork, RunContext
 from actinscope.study import Manifest, independent_images
 from actinscope.training import (
     FEWEST_FOR_IMPORTANCE,
-    Choices,
-    Range,
     Recipe,
     SearchSpace,
     TrialResult,
@@ -134,7 +132,7 @@ def write_tuning(result: TuneResult, folder: Path) -> str:
             **vars(RunContext.now(result.request.command)),
         ),
         verdict=_verdict(result, differences[best.number]),
-        dimensions={name: _scale(one) for name, one in result.space.dimensions.items()},
+        dimensions=tuple(result.space.dimensions),
         trials=tuple(
             TrialLine(
                 number=one.number,
@@ -167,12 +165,6 @@ def _values(one: TrialResult, space: SearchSpace, base: Recipe) -> dict[str, obj
 def _accuracy(one: TrialResult) -> float:
     """Mean over the finished folds; NaN where none is."""
     return statistics.fmean(fold.accuracy for fold in one.folds) if one.folds else math.nan
-
-
-def _scale(dimension: Range | Choices) -> tuple[str, tuple[object, ...]]:
-    if isinstance(dimension, Choices):
-        return "choices", dimension.values
-    return ("log" if dimension.log else "linear"), (dimension.low, dimension.high)
 
 
 def _spread(trial: TrialResult) -> float:

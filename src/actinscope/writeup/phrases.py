@@ -200,7 +200,7 @@ def network_reference(network: NetworkEntry) -> str:
 # Results
 
 
-def figure(estimate: Estimate, metric: str = "accuracy", confidence: float = 0.95) -> str:
+def figure(estimate: Estimate, metric: str = "accuracy") -> str:
     """A value with its interval, or with the words that there is none."""
     show = percent if metric in _SHARES else _decimal
     text = show(estimate.value)
@@ -208,7 +208,7 @@ def figure(estimate: Estimate, metric: str = "accuracy", confidence: float = 0.9
     if not estimate.has_interval:
         return f"{text} ({count}no interval)"
     low, high = show(estimate.low), show(estimate.high)
-    return f"{text} ({count}{100 * confidence:g} % interval {low} to {high})"
+    return f"{text} ({count}95 % interval {low} to {high})"
 
 
 def _decimal(value: float) -> str:
@@ -218,14 +218,11 @@ def _decimal(value: float) -> str:
 def figures(found: Evaluation) -> str:
     """Every metric but the accuracy."""
     others = [
-        f"{title} {figure(found.metrics[name], name, found.confidence)}"
+        f"{title} {figure(found.metrics[name], name)}"
         for name, title in _METRICS.items()
         if math.isfinite(found.metrics[name].value)
     ]
-    recalls = [
-        f"{name} {figure(own['recall'], 'recall', found.confidence)}"
-        for name, own in found.per_class.items()
-    ]
+    recalls = [f"{name} {figure(own['recall'], 'recall')}" for name, own in found.per_class.items()]
     first = f"Further metrics: {'; '.join(others)}. " if others else ""
     return f"{first}Recall by class: {'; '.join(recalls)}."
 
@@ -318,16 +315,10 @@ def confounds(facts: Facts) -> str:
 
 
 def controls(found: ControlResults) -> Iterator[str]:
-    """What simple models, permuted labels, coarser images and batches gave."""
+    """What simple models, permuted labels and batches gave."""
     if found.controls:
         yield f"{linear_controls(found)}."
     yield permutation(found)
-    if len(found.resolution) > 1:
-        coarser = [
-            f"{percent(one.value)} {'as they are' if factor == 1 else f'reduced {factor} times'}"
-            for factor, one in found.resolution
-        ]
-        yield f"Balanced accuracy of the network on coarser test images: {', '.join(coarser)}."
     if found.batches:
         yield _batches(found)
 
