@@ -28,8 +28,6 @@ from actinscope.training.search import (
 )
 from actinscope.training.search_space import (
     FREEZE,
-    Choices,
-    Range,
     SearchSpace,
     default_space_text,
     load_space,
@@ -44,13 +42,11 @@ __all__ = [
     "FINISHED",
     "FREEZE",
     "ActivationCache",
-    "Choices",
     "Fitted",
     "Fold",
     "LabelledImages",
     "LevelSettings",
     "ProbabilitySettings",
-    "Range",
     "Recipe",
     "Search",
     "SearchImages",
