@@ -46,7 +46,7 @@ BANDS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("evaluation", "metrics, intervals, paired tests"),
             ("runs", "a run on disk"),
             ("audit", "what is wrong with the images"),
-            ("explain", "saliency, controls, prototypes"),
+            ("explain", "saliency, sanity checks, controls"),
             ("report", "pages, drawings, tables"),
             ("writeup", "methods, checklists, model card"),
         ),

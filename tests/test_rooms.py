@@ -71,7 +71,6 @@ ONLY_IN = {
     "rich": ("cli/",),
     "openpyxl": ("workbook.py",),
     "optuna": ("training/search.py",),
-    "umap": ("explain/embedding_map.py",),
     "urllib": ("networks/download.py",),
     "http": ("networks/download.py",),
 }

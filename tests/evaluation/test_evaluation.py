@@ -226,8 +226,6 @@ def test_json_form() -> None:
         ({"classes": ["a"]}, "1 class names"),
         ({"classes": ["a", "a"]}, r"\(1 distinct\)"),
         ({"groups": ["x"]}, "1 groups for 4 images"),
-        ({"resamples": 0}, "0 resamples"),
-        ({"confidence": 1.0}, "confidence 1.0"),
     ],
 )
 def test_what_does_not_fit_is_refused(change: dict, message: str) -> None:

@@ -89,9 +89,9 @@ def test_four_groups_give_no_interval() -> None:
 
 
 def test_expanded_levels() -> None:
-    assert expanded_level(100_000, 0.95) == pytest.approx(0.025, abs=1e-4)
-    assert expanded_level(5, 0.95) == pytest.approx(norm.cdf(-math.sqrt(1.25) * 2.776445), rel=1e-5)
-    levels = [expanded_level(units, 0.95) for units in range(2, 60)]
+    assert expanded_level(100_000) == pytest.approx(0.025, abs=1e-4)
+    assert expanded_level(5) == pytest.approx(norm.cdf(-math.sqrt(1.25) * 2.776445), rel=1e-5)
+    levels = [expanded_level(units) for units in range(2, 60)]
     assert levels == sorted(levels)
 
 

@@ -1,4 +1,4 @@
-"""Shares of maps inside cells, their means, and mean maps, by hand."""
+"""Shares of maps inside cells, and their means, by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from actinscope.explain import Attention, attention_inside, attention_sentence, judge_attention
-from actinscope.explain.attention import mean_maps
 
 HALF = np.array([[True, True], [False, False]])
 
@@ -101,19 +100,3 @@ def test_the_same_seed_gives_the_same_interval() -> None:
     shares = [0.2, 0.9, 0.4, 0.8, 0.6, 0.7]
     # As text: it may hold NaN, which equals nothing.
     assert repr(judged(shares, [0.2] * 6)) == repr(judged(shares, [0.2] * 6))
-
-
-def test_mean_maps_by_hand() -> None:
-    heats = [np.full((1, 1), value) for value in (0.2, 0.4, 1.0)]
-    pictures = [np.full((2, 2, 1), value) for value in (0.0, 1.0, 0.5)]
-    right, wrong = mean_maps(heats, pictures, np.array([0, 0, 0]), np.array([0, 0, 1]))
-    assert (right.label, right.right, right.images) == (0, True, 2)
-    assert right.heat == pytest.approx(np.array([[0.3]]))
-    assert right.picture == pytest.approx(np.full((2, 2, 1), 0.5))
-    assert (wrong.right, wrong.images) == (False, 1)
-    assert wrong.heat == pytest.approx(np.array([[1.0]]))
-
-
-def test_mean_maps_of_different_numbers_are_refused() -> None:
-    with pytest.raises(ValueError, match="differ in number"):
-        mean_maps([], [np.zeros((2, 2, 1))], np.array([0]), np.array([0]))

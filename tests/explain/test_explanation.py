@@ -33,7 +33,6 @@ from actinscope.report.content import ExplanationShown
 from actinscope.report.drawing import save_figures, sheet
 from actinscope.report.figures import report_figures
 from actinscope.report.report_page import render_report
-from actinscope.report.tables import write_tables
 from actinscope.study import read_manifest
 from actinscope.workflows.report import Pictures
 from helpers.explained_runs import READER, cell_pixels, toy_saliency
@@ -67,36 +66,22 @@ def shown_of(found: Explanation, saliency: SaliencySource) -> ExplanationShown:
 
 
 def test_attention_is_that_of_the_maps(saliency: SaliencySource, found: Explanation) -> None:
-    """By hand, for one image: the map in the bright cell over the whole map."""
+    """By hand: the mean over the images of the map in the bright cell over the whole map."""
     assert found.method == ACTIVATION
-    assert sorted(found.rows) == list(range(len(saliency.part.records)))
-    number = int(np.flatnonzero(np.isfinite(found.shares))[0])
-    row = int(found.rows[number])
-    record = saliency.part.records[row]
     preprocess = saliency.predictor.bundle.info.preprocess
-    scaled = preprocess.to_scaled(READER.read(record.path))
-    inside, origin = inside_of(MaskedCell(None, "", None), scaled, preprocess, MaskReader())
-    assert "no mask" in origin
-    k = int(saliency.part.output.probabilities[row].argmax())
-    heat = heat_map(saliency.maps(row, scaled), k, size=(8, 8))
-    assert found.shares[number] == pytest.approx(heat[inside].sum() / heat.sum())
-    assert found.areas[number] == inside.mean()
+    shares = []
+    for row, record in enumerate(saliency.part.records):
+        scaled = preprocess.to_scaled(READER.read(record.path))
+        inside, origin = inside_of(MaskedCell(None, "", None), scaled, preprocess, MaskReader())
+        assert "no mask" in origin
+        k = int(saliency.part.output.probabilities[row].argmax())
+        heat = heat_map(saliency.maps(row, scaled), k, size=(8, 8))
+        if heat.any():
+            shares.append(heat[inside].sum() / heat.sum())
     assert found.attention is not None
-    assert found.attention.images + found.attention.left_out == len(found.rows)
-
-
-def test_mean_maps_are_of_every_class_and_kind(
-    saliency: SaliencySource, found: Explanation
-) -> None:
-    labels = saliency.part.labels
-    right = saliency.part.output.probabilities.argmax(axis=1) == labels
-    counts = {(one.label, one.right): one.images for one in found.means}
-    expected = {
-        (k, kind): int(((labels == k) & (right == kind)).sum())
-        for k in range(3)
-        for kind in (True, False)
-    }
-    assert counts == {key: count for key, count in expected.items() if count}
+    assert found.attention.inside.value == pytest.approx(np.mean(shares))
+    assert found.attention.images == len(shares)
+    assert found.attention.images + found.attention.left_out == found.images == 12
 
 
 def test_the_head_is_shuffled_for_the_sanity_test(found: Explanation) -> None:
@@ -105,16 +90,18 @@ def test_the_head_is_shuffled_for_the_sanity_test(found: Explanation) -> None:
     assert found.sanity[0].similarity.images > 0
 
 
-def test_prototypes_and_features_are_of_the_training_images(
+def test_test_images_are_laid_onto_the_plane_of_the_training_images(
     saliency: SaliencySource, found: Explanation
 ) -> None:
-    assert saliency.training is not None
-    for one in found.prototypes:
-        assert saliency.training.labels[one.index] == one.label
-    (plane,) = found.features
-    assert plane.places.fitted.shape == (12, 2)
-    assert plane.places.others.shape == (12, 2)
-    assert not plane.thinned
+    """By hand: the two main directions of the training images' features, up to their sign."""
+    assert saliency.training is not None and found.features is not None
+    known, asked = saliency.training.output.embedding, saliency.part.output.embedding
+    assert known is not None and asked is not None
+    _, spread, axes = np.linalg.svd(known - known.mean(axis=0), full_matrices=False)
+    laid = (np.concatenate([known, asked]) - known.mean(axis=0)) @ axes[:2].T
+    assert np.abs(found.features.points) == pytest.approx(np.abs(laid), abs=1e-4)
+    assert found.features.explained == pytest.approx(spread[:2] ** 2 / (spread**2).sum(), abs=1e-4)
+    assert not found.features.thinned
 
 
 def test_neighbours_come_with_their_group(saliency: SaliencySource) -> None:
@@ -137,15 +124,12 @@ def test_the_same_seed_gives_the_same_explanation(
     again = explain(saliency, seed=0, progress=Silent())
     assert repr(again.attention) == repr(found.attention)  # may hold NaN, which equals nothing
     assert repr(again.sanity) == repr(found.sanity)
-    assert again.prototypes == found.prototypes
-    assert np.array_equal(again.shares, found.shares, equal_nan=True)
 
 
 def test_a_network_without_maps_is_asked_by_occlusion(dense: SaliencySource) -> None:
     found = explain(dense, seed=0, progress=Silent())
     assert found.method == OCCLUSION
-    assert len(found.rows) == 6
-    assert found.means == ()
+    assert found.images == 6
     shown = shown_of(found, dense)
     assert "Occlusion maps were made instead" in shown.method
     # The tiny network looks at the mean brightness: the bright cell is what counts.
@@ -160,10 +144,9 @@ def test_a_network_without_maps_is_asked_by_occlusion(dense: SaliencySource) -> 
 def test_without_training_images_the_rest_is_explained(saliency: SaliencySource) -> None:
     alone = SaliencySource(saliency.predictor, saliency.part, None, saliency.images)
     found = explain(alone, seed=0, progress=Silent())
-    assert found.prototypes == ()
     assert alone.neighbours(0) == ()
-    assert found.features[0].places.fitted.shape == (12, 2)
-    (plane,) = shown_of(found, alone).maps
+    plane = shown_of(found, alone).features
+    assert plane is not None and len(plane.points) == 12
     assert not plane.is_test.any()
 
 
@@ -174,28 +157,24 @@ def test_the_section_of_the_report(
     page = Page(render_report(content))
     assert "What the network looks at" in page.text
     assert "Inside the cell, or outside?" in page.text
-    assert "Training images that stand for a class" in page.text
-    (shown,) = content.explanation.maps
+    shown = content.explanation.features
+    assert shown is not None
     for chart in feature_charts(shown):  # coloured by class, and by group
         axes = sheet(85, 80).subplots()
         chart.draw(axes)
         fitted, tested = (len(points.get_offsets()) for points in axes.collections)
         assert (fitted, tested) == (12, 12)
     save_figures(report_figures(content), tmp_path)
-    for name in ("features.png", "features.svg", "mean_maps.png", "mean_maps.svg"):
+    for name in ("features.png", "features.svg"):
         assert (tmp_path / name).stat().st_size > 0
-    write_tables(content, tmp_path)
-    lines = (tmp_path / "explanation.csv").read_text().splitlines()
-    assert lines[0].startswith("path,object,part,label,predicted,attention_inside,cell_area")
-    assert len(lines) == 1 + 12 + 12
 
 
 def test_foreign_names_stay_names(saliency: SaliencySource, found: Explanation) -> None:
     shown = shown_of(found, saliency)
     names = (HOSTILE[0], HOSTILE[1], HOSTILE[5])
-    maps = tuple(dataclasses.replace(one, class_names=names) for one in shown.maps)
-    prototypes = {HOSTILE[1]: next(iter(shown.prototypes.values()))}
-    hostile = dataclasses.replace(shown, maps=maps, prototypes=prototypes)
+    assert shown.features is not None
+    features = dataclasses.replace(shown.features, class_names=names)
+    hostile = dataclasses.replace(shown, features=features)
     page = Page(render_report(make_content(explanation=hostile)))
     assert all("evil" not in one.get("src", "") for one in page.all("img"))
     assert len(page.all("script")) == 1
@@ -206,8 +185,11 @@ def test_many_groups_repeat_their_colours_and_say_so(
 ) -> None:
     shown = shown_of(found, saliency)
     names = tuple(f"g{n}" for n in range(13))
-    maps = tuple(dataclasses.replace(one, group_names=names) for one in shown.maps)
-    page = Page(render_report(make_content(explanation=dataclasses.replace(shown, maps=maps))))
+    assert shown.features is not None
+    crowded = dataclasses.replace(
+        shown, features=dataclasses.replace(shown.features, group_names=names)
+    )
+    page = Page(render_report(make_content(explanation=crowded)))
     assert "13 values: colours repeat after twelve." in page.text
 
 
@@ -233,7 +215,7 @@ def test_attention_beside_the_cells_reaches_the_verdict(
 
 
 def test_maps_that_do_not_change_are_a_finding(found: Explanation) -> None:
-    alike = (SanityStep("all layers", MapSimilarity(0.9, 0.9, 0.9, 5)),)
+    alike = (SanityStep("all layers", MapSimilarity(0.9, 0.9, 5)),)
     bad = dataclasses.replace(found, attention=None, sanity=alike)
     (finding,) = explanation_findings(bad)
     assert finding.severity == "warning"

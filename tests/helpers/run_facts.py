@@ -210,7 +210,7 @@ def toy_controls(*, strong: bool = False) -> ControlResults:
     told = rng.normal(size=(41, 2)) + (9 * labels[:, None] if strong else 0)
     control = judge_control("brightness", fitted, np.arange(40) % 2, told, answers)
     assert control is not None
-    return ControlResults((control,), permuted_labels(answers, seed=0), (), ())
+    return ControlResults((control,), permuted_labels(answers, seed=0), ())
 
 
 def toy_worth(*, ood: bool = True) -> UncertaintyEvaluation:
@@ -238,7 +238,6 @@ def toy_worth(*, ood: bool = True) -> UncertaintyEvaluation:
 
 def toy_checks(**changes: Any) -> Diagnostics:
     """Everything that the default recipe asks for, with anything changed."""
-    none = np.zeros(0, np.int64)
     values: dict[str, Any] = {
         "controls": toy_controls(),
         "audit": AuditFacts(
@@ -248,7 +247,7 @@ def toy_checks(**changes: Any) -> Diagnostics:
             ),
             copies=3,
         ),
-        "explanation": Explanation("occlusion map", none, none, none, None, (), (), None, (), ()),
+        "explanation": Explanation("occlusion map", 0, None, (), None, None),
         "uncertainty": toy_worth(),
     }
     return Diagnostics(**(values | changes))

@@ -14,7 +14,7 @@ from actinscope.errors import OutputError
 from actinscope.report import write_report
 from helpers.report_content import HOSTILE, bare_content, make_content, picture
 
-FIGURES = {"curves", "confusion_matrix", "per_class", "examples", "errors"}
+FIGURES = {"curves", "confusion_matrix", "examples"}
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +75,7 @@ def test_hostile_names_can_be_drawn_and_tabled(tmp_path: Path) -> None:
 
 def test_new_data_have_fewer_figures(tmp_path: Path) -> None:
     write_report(bare_content(), tmp_path)
-    assert {name.split(".")[0] for name in names(tmp_path / "figures")} == {
-        "confusion_matrix",
-        "per_class",
-    }
+    assert {name.split(".")[0] for name in names(tmp_path / "figures")} == {"confusion_matrix"}
 
 
 def test_tables_hold_all_digits_of_all_parts(written: Path) -> None:

@@ -27,7 +27,7 @@ from actinscope.report import (
 from actinscope.report.drawing import sheet
 from actinscope.report.paper_figures import leak_charts, leak_floor
 from actinscope.report.paper_page import render_paper
-from actinscope.report.paper_tables import escaped, latex_text, shown, spreadsheet
+from actinscope.report.paper_tables import shown, spreadsheet
 from helpers.pages import Page as ReadPage
 from helpers.report_content import HOSTILE, estimate, evaluation, picture
 
@@ -158,24 +158,6 @@ def test_csv_has_all_digits_and_the_interval() -> None:
     assert rows[2]["note"].startswith("Not trained")
 
 
-def test_latex_is_escaped() -> None:
-    text = latex_text(make_table("a_b & 50 % {x} \\input{y} $z$ ~^#"))
-    assert (
-        r"a\_b \& 50 \% \{x\} \textbackslash{}input\{y\} \$z\$ "
-        r"\textasciitilde{}\textasciicircum{}\#"
-    ) in text
-    assert r"\caption{Table IV. 100 \% \& more}" in text
-    assert "90.0 (60.0--98.0) & 12" in text
-    assert r"No weights\_at\_hand" in text
-    body = text.partition("\\midrule")[2].partition("\\bottomrule")[0]
-    rows = [line for line in body.splitlines() if line.endswith(r"\\")]
-    assert [len(re.findall(r"(?<!\\)&", row)) for row in rows] == [3, 3, 2]
-
-
-def test_escaping_leaves_one_line() -> None:
-    assert escaped("a\n\nb\x00 %") == "a b\ufffd \\%"
-
-
 @pytest.mark.parametrize(
     ("low", "floor"), [(0.82, 0.8), (0.4, 0.3), (0.05, 0.0), (0.999, 0.9), (math.nan, 0.5)]
 )
@@ -215,7 +197,6 @@ def test_files_are_the_same_each_time(tmp_path: Path) -> None:
     assert {path.name for path in files} >= {
         "report.html",
         "table_4.csv",
-        "table_4.tex",
         "figure_1.png",
         "figure_4_published.svg",
         "figure_5_published.png",

@@ -53,7 +53,7 @@ def test_the_sentences_say_what_was_measured() -> None:
     assert "calibrated on 40 validation images from 6 groups (temperature 1.25: the network" in told
     assert "overconfident" in told
     held = found.coverage[""]
-    assert f"({held.count} of 60)" in told
+    assert f"({held.count} of 60; 95 % interval " in told
     assert "where its prediction set is not a single class" in told
     assert "does not know what is unfamiliar" in told
     assert "Note:" not in told
@@ -109,7 +109,8 @@ def test_unfamiliar_images_are_counted_as_they_are_delivered(rule: AbstainRule, 
     ood = OodRule(neighbours=5, threshold=1.0, share=0.01, references=50, images=40, golden=())
     known = rules(abstain=rule, ood=ood)
     told = " ".join(uncertainty_sentences(replace(found, rules=(known,))))
-    assert "(7 of 10; the 3 unfamiliar among them have an empty set), with 0.70" in told
+    assert "(7 of 10; 95 % interval " in told
+    assert "(the 3 unfamiliar among them have an empty set), with 0.70" in told
     assert words in told
 
 
@@ -120,7 +121,7 @@ def test_the_sentences_of_an_ensemble() -> None:
     told = uncertainty_sentences(found)
     assert "mean of those of 3 networks" in told[0] and "1.25 to 1.50)" in told[0]
     assert "at least 80.0\u202f% (Gasparin and Ramdas, 2024), mostly in nearly as many." in told[1]
-    assert f"({found.coverage[''].count} of 60)" in told[1]
+    assert f"({found.coverage[''].count} of 60; " in told[1]
     assert "its 3 members do and where its prediction set is not its answer alone." in told[2]
     assert "Not every member knows what is unfamiliar" in told[3]
     assert told[4:] == [f"Note: member 3: {note}."]

@@ -10,7 +10,15 @@ from actinscope.writeup import Facts
 from actinscope.writeup.diagnostics import AuditFacts, Diagnostics
 from actinscope.writeup.documents import methods_paragraphs
 from actinscope.writeup.facts import TrainingSummary
-from helpers.run_facts import answers_of, card_of, paragraph, toy_folds, toy_model, toy_worth
+from helpers.run_facts import (
+    answers_of,
+    card_of,
+    evaluated,
+    paragraph,
+    toy_folds,
+    toy_model,
+    toy_worth,
+)
 from helpers.tiny_training import tiny_preprocess
 
 
@@ -60,22 +68,23 @@ def test_without_groups_nothing_is_called_independent() -> None:
     text = text_of(toy_folds(group=None))
     for claim in ("stayed in one fold. Images with", "its whole", "stands in two folds"):
         assert claim not in text, claim
-    assert "images of one sample may lie in several folds" in text
+    assert "split one by one" in text
     assert "NOT independent" in text and "upper bound" in text
 
 
 def test_copies_in_different_folds_are_a_caution() -> None:
     apart = AuditFacts(copies=3, apart=2, apart_from_test=2)
     facts = toy_folds(diagnostics=Diagnostics(audit=apart))
-    assert paragraph(facts, "Caution").startswith("2 pairs of images of the same cells stood in")
+    assert "2 pairs of images show the same cells" in paragraph(facts, "Caution")
     assert "3 pairs, 2 in different folds, which are NOT independent" in text_of(facts)
     together = toy_folds(diagnostics=Diagnostics(audit=AuditFacts(copies=3)))
-    assert "Caution" not in methods_paragraphs(together)
+    assert "show the same cells" not in methods_paragraphs(together).get("Caution", "")
     assert "3 pairs, none of them in different folds" in paragraph(together, "Checks")
 
 
 def test_few_groups_are_a_caution() -> None:
-    assert "come from 3 donors only" in paragraph(toy_folds(groups=3), "Caution")
+    few = toy_folds(result=evaluated(3, 40, 3))
+    assert "come from 3 donors only" in paragraph(few, "Caution")
 
 
 def test_scaling_that_differs_is_told_from_least_to_most() -> None:

@@ -21,6 +21,7 @@ from actinscope.evaluation.evaluation import (
 from actinscope.evaluation.example_selection import typical_examples, worst_errors
 from actinscope.evaluation.intervals import (
     FEWEST_CLUSTERS,
+    NORMAL_95,
     Clusters,
     Estimate,
     bootstrap_estimate,
@@ -55,6 +56,7 @@ __all__ = [
     "DIFFERENCES",
     "FEWEST_CLUSTERS",
     "METRICS",
+    "NORMAL_95",
     "RULES",
     "RULE_WORDS",
     "Clusters",

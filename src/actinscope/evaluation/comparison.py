@@ -97,7 +97,6 @@ def compare_classifiers(
     groups: Sequence[str] | None,
     seed: int,
     resamples: int = 2000,
-    confidence: float = 0.95,
 ) -> Comparison:
     """Evaluate every classifier, and test every pair of them.
 
@@ -109,7 +108,6 @@ def compare_classifiers(
         groups: group of each image, or None.
         seed: of the resampling; the values do not depend on it.
         resamples: number of bootstrap resamples.
-        confidence: of the intervals, each by itself.
 
     Raises:
         StudyError: fewer than two classifiers, equal names, or what `evaluate` says.
@@ -128,7 +126,6 @@ def compare_classifiers(
             groups=groups,
             seed=seed,
             resamples=resamples,
-            confidence=confidence,
         )
         for one in probabilities
     )
@@ -142,7 +139,6 @@ def compare_classifiers(
             groups=groups,
             seed=seed,
             resamples=resamples,
-            confidence=confidence,
         )
         for one, other in places
     ]
@@ -218,7 +214,6 @@ def _differences(
                 draws[other][name] - draws[one][name],
                 clusters=clusters,
                 n=len(labels),
-                confidence=evaluations[0].confidence,
             )
             for name in DIFFERENCES
         }

@@ -31,7 +31,6 @@ from actinscope.evaluation.metrics import (
     confusion_counts,
     score,
 )
-from actinscope.wording import round_percent
 
 #: Lowest and highest value of the figures that are no shares; None: without an upper end.
 _BOUNDS: Mapping[str, tuple[float, float] | None] = {"mcc": (-1.0, 1.0), "log_loss": None}
@@ -50,7 +49,6 @@ class Evaluation:
         per_class: {class: {name in CLASS_METRICS: Estimate}}.
         interval_method: one sentence on how the intervals were made.
         notes: what could not be computed, and why.
-        confidence: of all intervals.
     """
 
     classes: tuple[str, ...]
@@ -61,7 +59,6 @@ class Evaluation:
     per_class: Mapping[str, Mapping[str, Estimate]]
     interval_method: str
     notes: tuple[str, ...]
-    confidence: float = 0.95
 
 
 def evaluate(
@@ -72,9 +69,8 @@ def evaluate(
     groups: Sequence[str] | None,
     seed: int,
     resamples: int = 2000,
-    confidence: float = 0.95,
 ) -> Evaluation:
-    """Compute all figures and their intervals.
+    """Compute all figures and their 95 % intervals.
 
     With groups of which at least one holds several images, the intervals allow for
     groups; otherwise images count as independent. Accuracy, recall and precision take
@@ -88,7 +84,6 @@ def evaluate(
         groups: group of each image, or None.
         seed: of the resampling; the values do not depend on it.
         resamples: number of bootstrap resamples, at least 1.
-        confidence: of the intervals, between 0 and 1.
 
     Raises:
         StudyError: labels, classes and groups do not fit together.
@@ -96,15 +91,10 @@ def evaluate(
     """
     scored = score(labels, probabilities)
     _check_names(classes, groups, scored)
-    if resamples < 1 or not 0 < confidence < 1:
-        raise StudyError(
-            f"{resamples} resamples, confidence {confidence} are no basis for intervals"
-        )
     clusters = Clusters.of(groups, len(scored.labels))
     maker = _IntervalMaker(
         scored=scored,
         clusters=clusters,
-        confidence=confidence,
         values=all_metrics(scored),
         draws=resample_metrics(scored, clusters, resamples, seed),
     )
@@ -119,7 +109,6 @@ def evaluate(
         per_class=per_class,
         interval_method=_describe(maker, resamples),
         notes=_notes(metrics, per_class, maker),
-        confidence=confidence,
     )
 
 
@@ -187,7 +176,6 @@ class _IntervalMaker:
 
     scored: Scored
     clusters: Clusters
-    confidence: float
     values: tuple[Mapping[str, Floats], Mapping[str, Floats]]
     draws: tuple[Mapping[str, Floats], Mapping[str, Floats]]
 
@@ -232,7 +220,7 @@ class _IntervalMaker:
         }
 
     def _proportion(self, hits: NDArray[np.bool_], among: NDArray[np.bool_]) -> Estimate:
-        return self.clusters.proportion(hits, among, confidence=self.confidence)
+        return self.clusters.proportion(hits, among)
 
     def _other(
         self,
@@ -248,20 +236,11 @@ class _IntervalMaker:
             freedom = degrees_of_freedom(right[images], own.numbers)
         n = int(images.sum())
         if bounds is None:
-            return bootstrap_estimate(value, drawn, clusters=own, n=n, confidence=self.confidence)
-        return bounded_estimate(
-            value,
-            drawn,
-            clusters=own,
-            n=n,
-            bounds=bounds,
-            confidence=self.confidence,
-            freedom=freedom,
-        )
+            return bootstrap_estimate(value, drawn, clusters=own, n=n)
+        return bounded_estimate(value, drawn, clusters=own, n=n, bounds=bounds, freedom=freedom)
 
 
 def _describe(maker: _IntervalMaker, resamples: int) -> str:
-    confidence = round_percent(maker.confidence)
     count = maker.clusters.count
     if maker.clusters.by_group and count < FEWEST_CLUSTERS:
         return (
@@ -270,13 +249,13 @@ def _describe(maker: _IntervalMaker, resamples: int) -> str:
         )
     if maker.clusters.by_group:
         return (
-            f"{confidence} intervals that allow for {count} groups: Wilson with an effective "
+            f"95 % intervals that allow for {count} groups: Wilson with an effective "
             f"number of images, from the differences between groups for accuracy, recall and "
             f"precision and from {resamples} resamples of whole groups for the rest (log loss: "
             f"expanded percentiles of these)."
         )
     return (
-        f"{confidence} intervals that take the images as independent: Wilson for accuracy, recall "
+        f"95 % intervals that take the images as independent: Wilson for accuracy, recall "
         f"and precision; for the rest Wilson with an effective number of images from {resamples} "
         f"resamples of images (log loss: expanded percentiles of these)."
     )

@@ -48,6 +48,9 @@ FEWEST_CLUSTERS = 5
 """Fewer groups than this are no basis for an interval: the bootstrap cannot know
 what the next group would look like from four."""
 
+NORMAL_95 = 1.959963984540054
+"""Quantile of the normal distribution for two-sided 95 %, the confidence of all intervals."""
+
 _MOST_UNDEFINED = 0.1
 _ALIKE = 1e-12
 _FEWEST_FREEDOM = 2
@@ -85,13 +88,13 @@ def without_interval(value: float, n: int, *, count: int | None = None, why: str
     return Estimate(value, math.nan, math.nan, n, count, f"no interval: {why}")
 
 
-def wilson(proportion: float, n: float, *, quantile: float) -> tuple[float, float]:
+def wilson(proportion: float, n: float, *, quantile: float = NORMAL_95) -> tuple[float, float]:
     """Wilson's score interval of a proportion seen in n > 0 independent trials.
 
     Args:
         proportion: 0..1.
         n: number of trials, or an effective number.
-        quantile: of the normal distribution (1.96 for 95 %), or of Student's t.
+        quantile: of the normal distribution, or of Student's t.
 
     Source: Wilson, J. Am. Stat. Assoc. 22: 209 (1927).
     """
@@ -106,28 +109,21 @@ def wilson(proportion: float, n: float, *, quantile: float) -> tuple[float, floa
     )
 
 
-def proportion_of_images(count: int, n: int, *, confidence: float = 0.95) -> Estimate:
+def proportion_of_images(count: int, n: int) -> Estimate:
     """Proportion count / n of independent images with its Wilson interval."""
-    from scipy.stats import norm
-
     if n == 0:
         return without_interval(math.nan, 0, count=0, why="no images")
-    low, high = wilson(count / n, n, quantile=float(norm.ppf(0.5 + confidence / 2)))
+    low, high = wilson(count / n, n)
     return Estimate(count / n, low, high, n, count, f"Wilson, {n} images")
 
 
-def grouped_proportion(
-    hits: NDArray[np.bool_], groups: NDArray[np.integer], *, confidence: float = 0.95
-) -> Estimate:
+def grouped_proportion(hits: NDArray[np.bool_], groups: NDArray[np.integer]) -> Estimate:
     """Proportion of hits among images that come in groups, with its interval.
 
     Args:
         hits: (n,) whether each image is a hit.
         groups: (n,) number of the group of each image.
-        confidence: of the interval.
     """
-    from scipy.stats import norm
-
     n, count = len(hits), int(hits.sum())
     if n == 0:
         return without_interval(math.nan, 0, count=0, why="no images")
@@ -138,14 +134,13 @@ def grouped_proportion(
         why = f"{number} groups, fewer than {FEWEST_CLUSTERS}"
         return without_interval(share, n, count=count, why=why)
     variance = between_groups(hits, group)
-    quantile = float(norm.ppf(0.5 + confidence / 2))
     if variance <= _ALIKE:
-        low, high = wilson(share, number, quantile=quantile)
+        low, high = wilson(share, number)
         method = f"Wilson with n = {number} groups, as the groups do not differ"
         return Estimate(share, low, high, n, count, method)
     freedom = degrees_of_freedom(hits, group)
-    effective = _effective(share, variance, n=n, freedom=freedom, confidence=confidence)
-    low, high = wilson(share, effective, quantile=quantile)
+    effective = _effective(share, variance, n=n, freedom=freedom)
+    low, high = wilson(share, effective)
     method = f"Wilson with n = {effective:.1f} (effective, {n} images in {number} groups)"
     return Estimate(share, low, high, n, count, method)
 
@@ -177,12 +172,11 @@ def degrees_of_freedom(hits: NDArray[np.bool_], group: NDArray[np.integer]) -> i
     return min(max(telling, _FEWEST_FREEDOM), groups - 1)
 
 
-def _effective(share: float, variance: float, *, n: int, freedom: int, confidence: float) -> float:
+def _effective(share: float, variance: float, *, n: int, freedom: int) -> float:
     """How many independent images would give a share this variance, at most n."""
-    from scipy.stats import norm, t
+    from scipy.stats import t
 
-    tail = 0.5 + confidence / 2
-    unsure = float(norm.ppf(tail) / t.ppf(tail, freedom)) ** 2
+    unsure = float(NORMAL_95 / t.ppf(0.975, freedom)) ** 2
     return min(float(n), share * (1 - share) / variance * unsure)
 
 
@@ -226,13 +220,11 @@ class Clusters:
         _, numbers = np.unique(self.numbers[among], return_inverse=True)
         return Clusters(numbers.astype(np.int64), self.by_group)
 
-    def proportion(
-        self, hits: NDArray[np.bool_], among: NDArray[np.bool_], *, confidence: float = 0.95
-    ) -> Estimate:
+    def proportion(self, hits: NDArray[np.bool_], among: NDArray[np.bool_]) -> Estimate:
         """Share of ``hits`` (N,) in the images ``among`` (N,), with the interval that fits."""
         if self.by_group:
-            return grouped_proportion(hits[among], self.numbers[among], confidence=confidence)
-        return proportion_of_images(int(hits[among].sum()), int(among.sum()), confidence=confidence)
+            return grouped_proportion(hits[among], self.numbers[among])
+        return proportion_of_images(int(hits[among].sum()), int(among.sum()))
 
     def draws(self, resamples: int, rng: np.random.Generator) -> Iterator[Floats]:
         """Weights (N, b) of all resamples, piece by piece; nothing where clusters are too few."""
@@ -246,16 +238,13 @@ class Clusters:
         *,
         rng: np.random.Generator,
         resamples: int = 2000,
-        confidence: float = 0.95,
     ) -> Estimate:
         """Mean of ``values`` (N,) with its expanded percentile interval."""
         drawn = np.empty(0)
         if self.enough:
             weights = draw_weights(self.numbers, resamples, rng)
             drawn = values @ weights / weights.sum(axis=0)
-        return bootstrap_estimate(
-            float(values.mean()), drawn, clusters=self, n=len(values), confidence=confidence
-        )
+        return bootstrap_estimate(float(values.mean()), drawn, clusters=self, n=len(values))
 
 
 def draw_weights(
@@ -279,14 +268,14 @@ def draw_weights(
     return weights
 
 
-def expanded_level(clusters: int, confidence: float) -> float:
+def expanded_level(clusters: int) -> float:
     """Level of the lower percentile that allows for the number of clusters (at least 2).
 
-    Below (1 - confidence) / 2, and near to it for many clusters.
+    Below 2.5 %, and near to it for many clusters.
     """
     from scipy.stats import norm, t
 
-    quantile = float(t.ppf(0.5 + confidence / 2, clusters - 1))
+    quantile = float(t.ppf(0.975, clusters - 1))
     return float(norm.cdf(-math.sqrt(clusters / (clusters - 1)) * quantile))
 
 
@@ -297,7 +286,6 @@ def bounded_estimate(
     clusters: Clusters,
     n: int,
     bounds: tuple[float, float] = (0.0, 1.0),
-    confidence: float = 0.95,
     freedom: int | None = None,
 ) -> Estimate:
     """Value between two bounds with Wilson's interval for the variance of its resamples.
@@ -309,12 +297,9 @@ def bounded_estimate(
         clusters: that the figure rests on; as many were drawn in each resample.
         n: images that the figure rests on.
         bounds: lowest and highest value that the figure can have.
-        confidence: of the interval.
         freedom: degrees of freedom of what the resamples vary by, see `degrees_of_freedom`;
             None for the number of clusters - 1.
     """
-    from scipy.stats import norm
-
     count = clusters.count
     why = _no_interval(value, resampled, clusters)
     if why:
@@ -323,19 +308,12 @@ def bounded_estimate(
     share = min(1.0, max(0.0, (value - low) / width))
     # The bootstrap's variance is too small by the factor (C - 1) / C.
     variance = float(np.nanvar(resampled)) / width**2 * count / (count - 1)
-    quantile = float(norm.ppf(0.5 + confidence / 2))
     if variance <= _ALIKE or share in (0.0, 1.0):
-        ends = wilson(share, count, quantile=quantile)
+        ends = wilson(share, count)
         method = f"Wilson with n = {count} {clusters.name}, as all resamples agree"
     else:
-        effective = _effective(
-            share,
-            variance,
-            n=n,
-            freedom=freedom or count - 1,
-            confidence=confidence,
-        )
-        ends = wilson(share, effective, quantile=quantile)
+        effective = _effective(share, variance, n=n, freedom=freedom or count - 1)
+        ends = wilson(share, effective)
         method = (
             f"Wilson with n = {effective:.1f} (effective, from {len(resampled)} resamples of "
             f"{count} {clusters.name})"
@@ -355,9 +333,7 @@ def _no_interval(value: float, resampled: Floats, clusters: Clusters) -> str:
     return ""
 
 
-def bootstrap_estimate(
-    value: float, resampled: Floats, *, clusters: Clusters, n: int, confidence: float = 0.95
-) -> Estimate:
+def bootstrap_estimate(value: float, resampled: Floats, *, clusters: Clusters, n: int) -> Estimate:
     """Value with its expanded percentile interval.
 
     Args:
@@ -366,7 +342,6 @@ def bootstrap_estimate(
             empty where there are too few clusters.
         clusters: that the figure rests on; as many were drawn in each resample.
         n: images that the figure rests on.
-        confidence: of the interval.
     """
     why = _no_interval(value, resampled, clusters)
     if why:
@@ -374,7 +349,7 @@ def bootstrap_estimate(
     defined = resampled[~np.isnan(resampled)]
     if np.ptp(defined) <= _ALIKE:
         return without_interval(value, n, why="all resamples give the same value")
-    level = expanded_level(clusters.count, confidence)
+    level = expanded_level(clusters.count)
     low, high = (float(end) for end in np.quantile(defined, [level, 1 - level]))
     if max(high, value) - min(low, value) <= _ALIKE:  # an interval of no width would claim too much
         return without_interval(value, n, why="nearly all resamples give the same value")

@@ -22,7 +22,7 @@ from actinscope.evaluation.intervals import (
     without_interval,
 )
 from actinscope.evaluation.levels import RULE_WORDS, UNDECIDED, LevelRule, Unit, sum_up
-from actinscope.wording import counted, round_percent, whole_percent
+from actinscope.wording import counted, whole_percent
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +200,7 @@ def level_words(level: LevelEvaluation) -> tuple[str, ...]:
         sentences.append(
             f"{accuracy.count} of {counted(done.n, rule.word)} with one true class and an answer "
             f"{'is' if accuracy.count == 1 else 'are'} classified correctly "
-            f"({whole_percent(accuracy.value)} %{_interval_words(accuracy, done)}), by "
+            f"({whole_percent(accuracy.value)} %{_interval_words(accuracy)}), by "
             f"{RULE_WORDS[rule.rule]}."
         )
         if few:
@@ -249,13 +249,10 @@ def _limits(level: LevelEvaluation) -> list[str]:
     return sentences
 
 
-def _interval_words(estimate: Estimate, evaluation: Evaluation) -> str:
+def _interval_words(estimate: Estimate) -> str:
     if not estimate.has_interval:
         return "; no interval"
-    return (
-        f"; {round_percent(evaluation.confidence)} interval {whole_percent(estimate.low)} to "
-        f"{whole_percent(estimate.high)} %"
-    )
+    return f"; 95 % interval {whole_percent(estimate.low)} to {whole_percent(estimate.high)} %"
 
 
 def composition_error(level: LevelEvaluation) -> NDArray[np.float64] | None:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.errors import StudyError
-from actinscope.evaluation.intervals import Clusters, Estimate
+from actinscope.evaluation.intervals import NORMAL_95, Clusters, Estimate
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,6 @@ def compare_pairs(
     groups: Sequence[str] | None,
     seed: int,
     resamples: int = 2000,
-    confidence: float = 0.95,
 ) -> PairedComparison:
     """Compare two classifiers' answers.
 
@@ -60,7 +59,6 @@ def compare_pairs(
         groups: group of each image, or None.
         seed: of the bootstrap; the figures do not depend on it.
         resamples: of the bootstrap.
-        confidence: of the interval.
 
     Raises:
         StudyError: no images, or the lengths differ.
@@ -70,13 +68,12 @@ def compare_pairs(
         raise StudyError(f"labels, answers and groups of {sorted(lengths)} images do not fit")
     gained = (second == labels).astype(np.int64) - (first == labels)
     worse, better = int((gained < 0).sum()), int((gained > 0).sum())
-    estimate = agresti_min(worse, better, len(labels), confidence=confidence)
+    estimate = agresti_min(worse, better, len(labels))
     if groups is not None:
         clustered = Clusters.of(groups, len(labels)).mean(
             gained.astype(np.float64),
             rng=np.random.default_rng(seed),
             resamples=resamples,
-            confidence=confidence,
         )
         estimate = _wider(estimate, clustered)
     return PairedComparison(
@@ -127,14 +124,12 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     return tuple(adjusted)
 
 
-def agresti_min(worse: int, better: int, n: int, *, confidence: float = 0.95) -> Estimate:
+def agresti_min(worse: int, better: int, n: int) -> Estimate:
     """Difference (better - worse) / n of two paired proportions, n images, with interval."""
-    from scipy.stats import norm
-
     size = n + 2
     centre = (better - worse) / size
     spread = math.sqrt(worse + better + 1 - (better - worse) ** 2 / size) / size
-    half = float(norm.ppf(0.5 + confidence / 2)) * spread
+    half = NORMAL_95 * spread
     value = (better - worse) / n
     low, high = max(-1.0, centre - half), min(1.0, centre + half)
     return Estimate(
@@ -161,7 +156,6 @@ def mean_difference(
     groups: Sequence[str] | None,
     seed: int,
     resamples: int = 2000,
-    confidence: float = 0.95,
 ) -> Estimate:
     """Mean of what each image gained or lost, with the interval of a bootstrap.
 
@@ -170,7 +164,6 @@ def mean_difference(
         groups: group of each image, drawn whole; None draws images.
         seed: of the bootstrap.
         resamples: of the bootstrap.
-        confidence: of the interval.
 
     Raises:
         StudyError: no images, or the lengths differ.
@@ -179,7 +172,7 @@ def mean_difference(
         raise StudyError("there are no images, or groups of other images")
     names = [str(row) for row in range(len(differences))] if groups is None else groups
     return Clusters.of(names, len(differences)).mean(
-        differences, rng=np.random.default_rng(seed), resamples=resamples, confidence=confidence
+        differences, rng=np.random.default_rng(seed), resamples=resamples
     )
 
 
@@ -207,7 +200,6 @@ def corrected_resampled_t(
     differences: Sequence[float],
     *,
     test_share: float,
-    confidence: float = 0.95,
 ) -> ResampledTest:
     """The corrected resampled t-test.
 
@@ -219,7 +211,6 @@ def corrected_resampled_t(
         differences: second minus first, one value for each of k >= 2 folds or splits.
         test_share: n_test / (n_test + n_train) of one fold, between 0 and 1: 1 / k for
             plain k-fold cross-validation.
-        confidence: of the interval.
 
     Raises:
         StudyError: fewer than two folds, a difference that is no number, or a share out
@@ -240,7 +231,7 @@ def corrected_resampled_t(
     k, mean = len(values), float(values.mean())
     factor = 1 / k + test_share / (1 - test_share)
     spread = math.sqrt(factor * float(values.var(ddof=1)))
-    half = float(student.ppf(0.5 + confidence / 2, k - 1)) * spread
+    half = float(student.ppf(0.975, k - 1)) * spread
     if spread == 0:
         statistic = math.copysign(math.inf, mean) if mean else math.nan
         p = 0.0 if mean else 1.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from actinscope.evaluation.intervals import wilson
+from actinscope.evaluation.intervals import NORMAL_95
 
 
 def pairs_for_mcnemar(
@@ -57,37 +57,22 @@ def fewest_for_mcnemar(alpha: float = 0.05) -> int:
     return math.floor(1 - math.log2(alpha)) + 1
 
 
-def images_for_half_width(proportion: float, half_width: float, *, confidence: float = 0.95) -> int:
+def images_for_half_width(proportion: float, half_width: float) -> int:
     """Images after which Wilson's interval of a proportion is no wider than +- half_width.
 
     Args:
         proportion: expected accuracy, 0..1.
         half_width: half the length of the interval, above 0 and below 0.5.
-        confidence: of the interval.
 
     Raises:
         ValueError: a value is out of its range.
 
-    Source: Wilson, J. Am. Stat. Assoc. 22: 209 (1927), solved for n by bisection.
+    Source: Wilson, J. Am. Stat. Assoc. 22: 209 (1927), solved for n.
     """
-    from scipy.stats import norm
-
-    if not (0 <= proportion <= 1 and 0 < half_width < 0.5 and 0 < confidence < 1):
-        raise ValueError(
-            f"proportion {proportion}, half width {half_width}, confidence {confidence}: "
-            "one of them is out of its range"
-        )
-    quantile = float(norm.ppf(0.5 + confidence / 2))
-
-    def wide(n: int) -> bool:
-        first, last = wilson(proportion, n, quantile=quantile)
-        return last - first > 2 * half_width
-
-    high = 1
-    while wide(high):
-        high *= 2
-    low = high // 2  # too few, or 0
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if wide(middle) else (low, middle)
-    return high
+    if not (0 <= proportion <= 1 and 0 < half_width < 0.5):
+        raise ValueError(f"proportion {proportion} or half width {half_width} is out of its range")
+    z2 = NORMAL_95**2
+    # Half the interval's length is sqrt(z2 p (1 - p) / n + z2^2 / (4 n^2)) / (1 + z2 / n).
+    spread, square = proportion * (1 - proportion) - 2 * half_width**2, half_width**2
+    root = math.sqrt(spread**2 + square * (1 - 4 * square))
+    return max(1, math.ceil(z2 * (spread + root) / (2 * square) - 1e-9))

@@ -9,7 +9,7 @@ from typing import Literal
 
 from actinscope.evaluation.evaluation import Evaluation
 from actinscope.evaluation.intervals import FEWEST_CLUSTERS, Estimate
-from actinscope.wording import counted, plural, round_percent, spoken, whole_percent
+from actinscope.wording import counted, plural, spoken, whole_percent
 
 Tone = Literal["good", "caution", "bad"]
 
@@ -79,8 +79,8 @@ def verdict(
     conditions: Conditions,
     *,
     baseline: float,
-    training: Evaluation | None = None,
-    validation: Evaluation | None = None,
+    training: Estimate | None = None,
+    validation: Estimate | None = None,
     controls: Sequence[str] = (),
     unanswerable: str = "",
 ) -> Verdict:
@@ -90,8 +90,8 @@ def verdict(
         evaluation: of the test part.
         conditions: how the result came about.
         baseline: accuracy of always predicting the majority class, 0..1.
-        training: evaluation of the training part, to report overfitting.
-        validation: evaluation of the validation part, to report a lucky choice.
+        training: accuracy on the training part, to report overfitting.
+        validation: accuracy on the validation part, to report a lucky choice.
         controls: sentences on simpler models that explain the result.
         unanswerable: why these images cannot answer the question, in full sentences; it
             then stands before the figures, and the tone is bad.
@@ -105,9 +105,9 @@ def verdict(
     against_guessing = _against_guessing(accuracy, baseline)
     cautions = [
         *against_guessing,
+        *_origin(conditions),
         *_leaks(conditions),
         *controls,
-        *_origin(conditions),
         *_ungrouped(evaluation, conditions),
         *_size(evaluation, conditions.group),
         *_weak_classes(evaluation),
@@ -122,7 +122,7 @@ def verdict(
     sentence = (_NO_ANSWER if unanswerable else "") + (
         f"On {_where(evaluation, conditions)}{_unseen(conditions)}, "
         f"the model names the class of {whole_percent(accuracy.value)} %"
-        f"{_interval(accuracy, evaluation.confidence)}; "
+        f"{_interval(accuracy)}; "
         f"guessing the majority class gives {whole_percent(baseline)} %."
     )
     return Verdict(sentence, tone, tuple(cautions))
@@ -149,11 +149,11 @@ def _unseen(conditions: Conditions) -> str:
     return " that it never saw"
 
 
-def _interval(estimate: Estimate, confidence: float) -> str:
+def _interval(estimate: Estimate) -> str:
     if not estimate.has_interval:
         return " (no interval can be given)"
     low, high = whole_percent(estimate.low), whole_percent(estimate.high)
-    return f" ({round_percent(confidence)} interval {low} to {high})"
+    return f" (95 % interval {low} to {high})"
 
 
 def _against_guessing(accuracy: Estimate, baseline: float) -> list[str]:
@@ -193,11 +193,6 @@ def _leaks(conditions: Conditions) -> Iterator[str]:
 def _origin(conditions: Conditions) -> Iterator[str]:
     if conditions.synthetic:
         yield "The images are synthetic: the result says nothing about real cells."
-    if conditions.by_image:
-        yield (
-            "The images were split one by one, so that images of one sample can be both in "
-            "training and in test: take the result as an upper bound for new samples."
-        )
     if conditions.random_weights:
         yield (
             "The network did not start from pretrained weights: with them the result would "
@@ -206,7 +201,12 @@ def _origin(conditions: Conditions) -> Iterator[str]:
 
 
 def _ungrouped(evaluation: Evaluation, conditions: Conditions) -> Iterator[str]:
-    if evaluation.groups is None and not conditions.by_image:  # else the split is the graver fault
+    if conditions.by_image:
+        yield (
+            "The images were split one by one, so that images of one sample can be both in "
+            "training and in test: take the result as an upper bound for new samples."
+        )
+    elif evaluation.groups is None:
         yield (
             "No group (field, slide, donor) was named: every image counts as a sample of its own, "
             "and where several show one sample the interval is too narrow."
@@ -249,16 +249,14 @@ def _weak_classes(evaluation: Evaluation) -> Iterator[str]:
         yield f"Fewer than half of the images are recognised: {', '.join(missed)}."
 
 
-def _gaps(
-    test: Estimate, training: Evaluation | None, validation: Evaluation | None
-) -> Iterator[str]:
-    for part, evaluation, meaning in (
+def _gaps(test: Estimate, training: Estimate | None, validation: Estimate | None) -> Iterator[str]:
+    for part, accuracy, meaning in (
         ("training", training, "it has partly learned these images by heart"),
         ("validation", validation, "choosing the best epoch on these images flatters them"),
     ):
-        if evaluation is None:
+        if accuracy is None:
             continue
-        other = evaluation.metrics["accuracy"].value
+        other = accuracy.value
         beyond_chance = math.isnan(test.high) or other > test.high
         if other - test.value > GAP and beyond_chance:
             yield (

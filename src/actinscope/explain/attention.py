@@ -1,4 +1,4 @@
-"""Does the network look at the cell? Shares of a map inside it, and means of many maps."""
+"""Does the network look at the cell? The share of a map's evidence inside it."""
 
 from __future__ import annotations
 
@@ -131,51 +131,3 @@ def attention_sentence(attention: Attention) -> str:
         f"{attention.cells_from}; evidence spread evenly over the image would give "
         f"{whole_percent(attention.area.value)} %: {compared}."
     )
-
-
-@dataclass(frozen=True, eq=False)
-class MeanMap:
-    """The mean of the maps of one class's images, right or wrong answers.
-
-    Attributes:
-        label: true class index.
-        right: whether these are the right answers.
-        images: how many.
-        heat: (h, w) float64, 0..1, mean of maps that were each scaled to 1 at most.
-        picture: (S, S, K) float64 in 0..1, mean of the images.
-    """
-
-    label: int
-    right: bool
-    images: int
-    heat: Floats
-    picture: Floats
-
-
-def mean_maps(
-    heats: Sequence[NDArray[np.floating]],
-    pictures: Sequence[NDArray[np.floating]],
-    labels: NDArray[np.integer],
-    predicted: NDArray[np.integer],
-) -> tuple[MeanMap, ...]:
-    """Means for each class that occurs, right answers first, then wrong ones.
-
-    Args:
-        heats: N maps (h, w) of the predicted class, 0..1.
-        pictures: N images (S, S, K) in 0..1.
-        labels, predicted: (N,) class indices.
-
-    Raises:
-        ValueError: the lengths differ.
-    """
-    if not len(heats) == len(pictures) == len(labels) == len(predicted):
-        raise ValueError("maps, images, labels and answers differ in number")
-    found = []
-    for label in np.unique(labels):
-        for right in (True, False):
-            rows = np.flatnonzero((labels == label) & ((predicted == label) == right)).tolist()
-            if rows:
-                heat = np.stack([heats[row] for row in rows]).astype(np.float64).mean(axis=0)
-                picture = np.stack([pictures[row] for row in rows]).astype(np.float64).mean(axis=0)
-                found.append(MeanMap(int(label), right, len(rows), heat, picture))
-    return tuple(found)

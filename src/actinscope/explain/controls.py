@@ -1,34 +1,30 @@
-"""Controls of a trained network: simpler models on the same images, and coarser images."""
+"""Controls of a trained network: simpler models on the same images."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.evaluation import Estimate
 from actinscope.explain.control_features import CONTROL_FEATURES, Scaled, control_features
 from actinscope.explain.control_models import (
     BatchControl,
     Control,
     ControlPredictions,
     PermutedLabels,
-    balanced_of,
     batch_control,
     judge_control,
     permuted_labels,
 )
-from actinscope.predict import Predictor, ScaledImages
+from actinscope.predict import ScaledImages
 from actinscope.progress import Progress
 from actinscope.runs import EvaluatedPredictions
 from actinscope.study import Manifest
 
 #: Images of a part that controls are fitted on or tried on at most, drawn at random.
 MOST_IMAGES = 1000
-_FACTORS = (2, 4, 8, 16)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,19 +34,15 @@ class ControlResults:
     Attributes:
         controls: linear models on what is seen without a network, and on a thumbnail.
         shuffled: chance, as the test images and their groups make it.
-        resolution: (factor, balanced accuracy of the network on test images reduced by
-            it and enlarged again); factor 1 are the images as they are.
         batches: one entry a column whose values could be told apart or not.
     """
 
     controls: tuple[Control, ...]
     shuffled: PermutedLabels
-    resolution: tuple[tuple[int, Estimate], ...]
     batches: tuple[BatchControl, ...]
 
 
 def run_controls(
-    predictor: Predictor,
     training: EvaluatedPredictions,
     test: EvaluatedPredictions,
     manifest: Manifest,
@@ -67,7 +59,7 @@ def run_controls(
     rng = np.random.default_rng([seed, 6])
     fitted, asked = (_some(len(part.records), rng) for part in (training, test))
     network = _answers(test, asked)
-    progress.phase("Controls", len(fitted) + (1 + len(_FACTORS)) * len(asked))
+    progress.phase("Controls", len(fitted) + len(asked))
 
     def scaled_of(part: EvaluatedPredictions, rows: NDArray[np.int64]) -> Iterator[Scaled]:
         for row in rows:
@@ -75,8 +67,7 @@ def run_controls(
             progress.advance(1)
 
     fitted_features = _features(scaled_of(training, fitted))
-    scaled_images = list(scaled_of(test, asked))
-    features = _features(scaled_images)
+    features = _features(scaled_of(test, asked))
     controls = [
         judge_control(name, fitted_features[name], training.labels[fitted], features[name], network)
         for name in CONTROL_FEATURES
@@ -84,7 +75,6 @@ def run_controls(
     return ControlResults(
         controls=tuple(one for one in controls if one is not None),
         shuffled=permuted_labels(network, seed=seed),
-        resolution=_resolution(predictor, scaled_images, network, progress),
         batches=_batches(training, manifest, fitted, seed),
     )
 
@@ -108,34 +98,6 @@ def _features(scaled_images: Iterable[Scaled]) -> dict[str, NDArray[np.float64]]
     """{control: (N, F)}."""
     rows = [control_features(scaled) for scaled in scaled_images]
     return {name: np.stack([row[name] for row in rows]) for name in CONTROL_FEATURES}
-
-
-def _resolution(
-    predictor: Predictor,
-    scaled_images: Sequence[Scaled],
-    network: ControlPredictions,
-    progress: Progress,
-) -> tuple[tuple[int, Estimate], ...]:
-    found = [(1, network.balanced_accuracy)]
-    preprocess = predictor.bundle.info.preprocess
-    for factor in _FACTORS:
-        answers = np.empty_like(network.predicted)
-        for place, scaled in enumerate(scaled_images):
-            image = preprocess.to_network(coarsened(scaled, factor))
-            output = predictor.predict_input((image,), probabilities_only=True)
-            answers[place] = int(output.probabilities[0].argmax())
-            progress.advance(1)
-        found.append((factor, balanced_of(network, answers)))
-    return tuple(found)
-
-
-def coarsened(scaled: Scaled, factor: int) -> NDArray[np.float32]:
-    """An image (S, S, K) reduced by ``factor`` and enlarged again, of the same shape."""
-    side = scaled.shape[0]
-    small = max(1, round(side / factor))
-    reduced = cv2.resize(scaled, (small, small), interpolation=cv2.INTER_AREA)
-    whole = cv2.resize(reduced, (side, side), interpolation=cv2.INTER_LINEAR)
-    return np.ascontiguousarray(whole.reshape(scaled.shape), dtype=np.float32)
 
 
 def _batches(

@@ -1,4 +1,4 @@
-"""Explaining a trained network on its test images: maps, features, similar images."""
+"""Explaining a trained network on its test images: maps of the evidence, and of the features."""
 
 from __future__ import annotations
 
@@ -13,16 +13,11 @@ from actinscope.errors import BundleError
 from actinscope.evaluation import typical_examples
 from actinscope.explain.attention import (
     Attention,
-    MeanMap,
     attention_inside,
     attention_sentence,
     judge_attention,
-    mean_maps,
 )
 from actinscope.explain.class_activation import contrast_map, heat_map
-from actinscope.explain.control_features import reduced_planes
-from actinscope.explain.embedding_map import EmbeddingMap, has_umap, principal_map, umap_map
-from actinscope.explain.prototypes import Prototype, prototypes
 from actinscope.explain.saliency import (
     ACTIVATION,
     MaskedCell,
@@ -38,7 +33,7 @@ from actinscope.predict import Predictor
 from actinscope.progress import Progress
 from actinscope.runs import EvaluatedPredictions
 
-#: Test images that means and attention rest on at most, drawn at random.
+#: Test images that attention rests on at most, drawn at random.
 MOST_IMAGES = 200
 #: Of these, images that the maps of shuffled networks are compared on.
 SANITY_IMAGES = 24
@@ -47,23 +42,26 @@ OCCLUDED, OCCLUDED_SANITY, COARSE = 6, 3, 8
 #: Points of a map of the features.
 MOST_TRAINING_POINTS, MOST_TEST_POINTS = 600, 300
 _FEWEST_POINTS = 4
-_PROTOTYPES, _PROTOTYPES_OF_MANY, _MANY_CLASSES = 5, 3, 6
 
 Maps = list[NDArray[np.float32]]
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureMap:
-    """A map of the features, and which images its points are.
+    """The plane in which the training images differ most (principal component analysis).
+
+    Test images are laid onto it and do not shape it; without training images it is theirs.
 
     Attributes:
-        places: training (or, without them, test) images fitted, test images laid on.
+        points: (N, 2) float64, the training images, then the test images.
+        explained: share of the fitted images' variance along each axis.
         training: rows of the training part; empty where it is not known.
         test: rows of the test part.
         thinned: images were left out at random.
     """
 
-    places: EmbeddingMap
+    points: NDArray[np.float64]
+    explained: tuple[float, float]
     training: NDArray[np.int64]
     test: NDArray[np.int64]
     thinned: bool
@@ -75,26 +73,19 @@ class Explanation:
 
     Attributes:
         method: how the maps were made.
-        rows: (M,) test images that attention and means rest on.
-        shares, areas: (M,) of each: share of its map inside the cell, share of the cell.
-        attention: their means; None where no image has a share.
-        means: mean maps by class; empty for occlusion maps, of which there are too few.
+        images: how many test images the attention rests on.
+        attention: the share of the evidence inside the cells; None where no image has one.
         sanity: maps of networks with shuffled weights against those of the network.
         unlike: for comparison: maps of the network for two different images.
-        prototypes: training images that stand for their class.
-        features: maps of the features.
+        features: a map of the features; None where there are too few images, or all are alike.
     """
 
     method: Method
-    rows: NDArray[np.int64]
-    shares: NDArray[np.float64]
-    areas: NDArray[np.float64]
+    images: int
     attention: Attention | None
-    means: tuple[MeanMap, ...]
     sanity: tuple[SanityStep, ...]
     unlike: MapSimilarity | None
-    prototypes: tuple[Prototype, ...]
-    features: tuple[FeatureMap, ...]
+    features: FeatureMap | None
 
 
 def explain(saliency: SaliencySource, *, seed: int, progress: Progress) -> Explanation:
@@ -116,25 +107,14 @@ def explain(saliency: SaliencySource, *, seed: int, progress: Progress) -> Expla
         seed=seed,
     )
     predicted = saliency.part.output.probabilities.argmax(axis=1)
-    means: tuple[MeanMap, ...] = ()
-    if by_maps:
-        means = mean_maps(
-            [heat_map(maps, int(predicted[row]), size=(maps.shape[0], maps.shape[1]))
-             for maps, row in zip(gathered.maps, rows, strict=True)],
-            gathered.pictures, saliency.part.labels[rows], predicted[rows],
-        )  # fmt: skip
     sanity, unlike = _sanity(saliency, gathered, predicted[rows], seed)
     progress.advance(1)
     found = Explanation(
         method=saliency.method,
-        rows=rows,
-        shares=gathered.shares,
-        areas=gathered.areas,
+        images=len(rows),
         attention=attention,
-        means=means,
         sanity=sanity,
         unlike=unlike,
-        prototypes=_prototypes(saliency.training, seed),
         features=_features(saliency, seed),
     )
     progress.advance(1)
@@ -159,7 +139,6 @@ class _Gathered:
     areas: NDArray[np.float64]
     cells_from: str
     maps: Maps = field(repr=False)
-    pictures: list[NDArray[np.float32]] = field(repr=False)
     scaled_images: list[NDArray[np.float32]] = field(repr=False)
 
 
@@ -169,7 +148,7 @@ def _gather(saliency: SaliencySource, rows: NDArray[np.int64], progress: Progres
     compared = SANITY_IMAGES if saliency.method == ACTIVATION else OCCLUDED_SANITY
     shares, areas, origins = np.empty(len(rows)), np.empty(len(rows)), Counter[str]()
     all_maps: Maps = []
-    pictures, scaled_images = [], []
+    scaled_images = []
     for place, row in enumerate(rows):
         record = saliency.part.records[row]
         scaled = saliency.images.of(record)
@@ -185,9 +164,6 @@ def _gather(saliency: SaliencySource, rows: NDArray[np.int64], progress: Progres
         shares[place], areas[place] = attention_inside(heat, inside), inside.mean()
         origins[origin] += 1
         all_maps.append(maps)
-        if saliency.method == ACTIVATION:
-            small = np.moveaxis(reduced_planes(scaled), 0, -1)
-            pictures.append(small.astype(np.float32))
         if place < compared:
             scaled_images.append(scaled)
         progress.advance(1)
@@ -195,7 +171,7 @@ def _gather(saliency: SaliencySource, rows: NDArray[np.int64], progress: Progres
         name if len(origins) == 1 else f"{name} ({count} images)"
         for name, count in origins.most_common()
     )
-    return _Gathered(shares, areas, cells_from, all_maps, pictures, scaled_images)
+    return _Gathered(shares, areas, cells_from, all_maps, scaled_images)
 
 
 def _sanity(
@@ -232,33 +208,28 @@ def _contrast(maps: NDArray[np.float32], k: int) -> NDArray[np.float32]:
     )  # fmt: skip
 
 
-def _prototypes(training: EvaluatedPredictions | None, seed: int) -> tuple[Prototype, ...]:
-    if training is None or training.output.embedding is None:
-        return ()
-    many = len(training.evaluation.classes) > _MANY_CLASSES
-    n = _PROTOTYPES_OF_MANY if many else _PROTOTYPES
-    return prototypes(training.output.embedding, training.labels, n=n, seed=seed)
+def _features(saliency: SaliencySource, seed: int) -> FeatureMap | None:
+    """The map of the features of training and test images, or of test images alone."""
+    from sklearn.decomposition import PCA
 
-
-def _features(saliency: SaliencySource, seed: int) -> tuple[FeatureMap, ...]:
-    """Maps of the features of training and test images, or of test images alone."""
     asked = saliency.part.output.embedding
     known = None if saliency.training is None else saliency.training.output.embedding
     if asked is None:
-        return ()
+        return None
     rng = np.random.default_rng([seed, 10])
     test = np.sort(rng.permutation(len(asked))[:MOST_TEST_POINTS])
     training = np.zeros(0, np.int64)
     if known is not None:
         training = np.sort(rng.permutation(len(known))[:MOST_TRAINING_POINTS])
-    fitted, laid = (asked[test], None) if known is None else (known[training], asked[test])
-    if len(fitted) < _FEWEST_POINTS:
-        return ()
+    rows = asked[test] if known is None else np.concatenate([known[training], asked[test]])
+    fitted = rows[: len(training) or len(rows)].astype(np.float64)
+    if len(fitted) < _FEWEST_POINTS or fitted.shape[1] < 2 or not np.ptp(fitted, axis=0).any():
+        return None
     thinned = len(test) < len(asked) or (known is not None and len(training) < len(known))
-    maps = [principal_map(fitted, laid)]
-    if has_umap():
-        maps.append(umap_map(fitted, laid, seed=seed))
-    return tuple(FeatureMap(places, training, test, thinned) for places in maps)
+    plane = PCA(2, svd_solver="full").fit(fitted)
+    first, second = plane.explained_variance_ratio_
+    points = plane.transform(rows.astype(np.float64))
+    return FeatureMap(points, (float(first), float(second)), training, test, thinned)
 
 
 def attention_warnings(found: Explanation) -> tuple[str, ...]:

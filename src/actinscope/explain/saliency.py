@@ -16,7 +16,6 @@ from actinscope.cells import MaskReader
 from actinscope.errors import ImageError
 from actinscope.explain.control_features import cell_mask, reduced_planes
 from actinscope.explain.occlusion import POSITIONS, occlude
-from actinscope.explain.prototypes import nearest_images
 from actinscope.images import Region
 from actinscope.predict import Predictor, ScaledImages
 from actinscope.preprocess import Preprocess
@@ -133,20 +132,28 @@ class SaliencySource:
         return occlusion_maps(self.predictor, scaled, predicted)
 
     def neighbours(self, index: int) -> tuple[Neighbour, ...]:
-        """The nearest training images of image ``index``; none where features are missing."""
+        """The nearest training images of image ``index``; none where features are missing.
+
+        The distance is 1 - cos of the features before the classifier: 0 for the same direction, 2
+        for the opposite one.
+        """
+        from sklearn.metrics.pairwise import cosine_distances
+
         if self.training is None:
             return ()
         known, asked = self.training.output.embedding, self.part.output.embedding
         if known is None or asked is None:
             return ()
-        rows, distances = nearest_images(known, asked[index : index + 1], n=NEIGHBOURS)
+        distances = cosine_distances(asked[index : index + 1], known)[0]
+        # Rounding must not decide between copies of one image.
+        nearest = np.argsort(np.round(distances, 6), kind="stable")[:NEIGHBOURS]
         group = self.part.groups[index] if self.part.groups else None
         return tuple(
             Neighbour(
                 self.training.records[row],
                 None if group is None or self.training.groups is None
                 else self.training.groups[row] == group,
-                float(distance),
+                float(distances[row]),
             )
-            for row, distance in zip(rows[0], distances[0], strict=True)
+            for row in nearest
         )  # fmt: skip

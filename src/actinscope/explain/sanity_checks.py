@@ -15,13 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.explain.class_activation import enlarged
-
 Floats = NDArray[np.float64]
 
 #: Mean rank correlation from which maps are said to hardly change.
 ALIKE = 0.5
-_SIDE = 32
 _FLAT = 1e-12
 
 
@@ -32,15 +29,11 @@ class MapSimilarity:
     Attributes:
         rank: Spearman's rank correlation of the maps, sign and all; -1..1.
         strength: the same of their absolute values: are the same places strong?
-        ssim: structural similarity (Wang et al., IEEE TIP 13: 600, 2004) of the maps as they
-            are drawn: the positive part, scaled to 0..1, at 32 x 32. (Of signed maps it would
-            be high for opposite ones: it multiplies two negative factors.)
         images: that could be compared: neither map is flat.
     """
 
     rank: float
     strength: float
-    ssim: float
     images: int
 
 
@@ -73,23 +66,19 @@ def map_similarity(
     rows = [_pair(np.asarray(a), np.asarray(b)) for a, b in zip(first, second, strict=True)]
     good = [row for row in rows if row is not None]
     if not good:
-        return MapSimilarity(math.nan, math.nan, math.nan, 0)
-    rank, strength, ssim = (float(value) for value in np.mean(good, axis=0))
-    return MapSimilarity(rank, strength, ssim, len(good))
+        return MapSimilarity(math.nan, math.nan, 0)
+    rank, strength = (float(value) for value in np.mean(good, axis=0))
+    return MapSimilarity(rank, strength, len(good))
 
 
-def _pair(first: Floats, second: Floats) -> tuple[float, float, float] | None:
+def _pair(first: Floats, second: Floats) -> tuple[float, float] | None:
     if first.shape != second.shape or first.ndim != 2:
         raise ValueError(f"maps {first.shape} and {second.shape} cannot be compared")
     if not (np.isfinite(first).all() and np.isfinite(second).all()):
         return None
     if np.ptp(first) <= _FLAT or np.ptp(second) <= _FLAT:
         return None
-    return (
-        _spearman(first, second),
-        _spearman(np.abs(first), np.abs(second)),
-        _ssim(first, second),
-    )
+    return _spearman(first, second), _spearman(np.abs(first), np.abs(second))
 
 
 def _spearman(first: Floats, second: Floats) -> float:
@@ -99,16 +88,6 @@ def _spearman(first: Floats, second: Floats) -> float:
     if min(float(np.ptp(one)) for one in ranks) == 0:
         return 0.0  # all of one strength: they have no order to share
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
-
-
-def _ssim(first: Floats, second: Floats) -> float:
-    from skimage.metrics import structural_similarity
-
-    scaled = [
-        np.maximum(enlarged(values / np.abs(values).max(), (_SIDE, _SIDE)), 0).astype(np.float64)
-        for values in (first, second)
-    ]
-    return float(structural_similarity(scaled[0], scaled[1], data_range=1.0))
 
 
 def sanity_sentence(steps: Sequence[SanityStep]) -> str:

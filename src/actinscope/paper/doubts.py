@@ -1,17 +1,18 @@
 """What can be doubted in the published numbers, each point worked out anew from the numbers.
 
-Nothing here looks at images. A doubt says what the paper claims, what was computed from the
-printed digits, and the sentence that the report prints.
+Nothing here looks at images. A doubt says what the paper claims, and in a sentence what follows
+from the printed digits.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
+from typing import NamedTuple
 
 from actinscope.evaluation import (
+    NORMAL_95,
     Estimate,
     exact_mcnemar,
     images_for_half_width,
@@ -21,25 +22,14 @@ from actinscope.networks import KerasApplication, network_entry
 from actinscope.paper.published import PUBLISHED, Printed
 from actinscope.wording import percent
 
-NORMAL_95 = 1.959964
-"""Quantile of the normal distribution for two-sided 95 %."""
-
 LARGEST = 1000
 """Test parts up to this many images are tried."""
 
 
-@dataclass(frozen=True)
-class Doubt:
-    """One doubtful point.
-
-    Attributes:
-        claim: what the paper says or does.
-        computed: what was worked out, by name.
-        sentence: what follows, for the report.
-    """
+class Doubt(NamedTuple):
+    """One doubtful point: what the paper says or does, and what follows, for the report."""
 
     claim: str
-    computed: Mapping[str, object]
     sentence: str
 
 
@@ -87,7 +77,6 @@ def partition_doubt() -> Doubt:
     tested = _fewest()
     return Doubt(
         claim="\u201cAfter data augmentation, the entire data is partitioned.\u201d",
-        computed={"test images": tested, "all images at 10 %": 10 * tested},
         sentence=(
             "If it was done in this order, variants of one cell are in training and in test, and "
             "the test figures are too good. It is suspected, not proven: a test part of "
@@ -105,7 +94,6 @@ def size_doubt() -> Doubt:
     normal = math.ceil(NORMAL_95**2 * 0.98 * 0.02 / 0.01**2)
     return Doubt(
         claim="EfficientNetV2-B0 reaches 98.15 %, Inception V3 94.44 % of the test images.",
-        computed={"n": n, "best": best, "second": second, "needed": needed, "normal": normal},
         sentence=(
             f"On {n} images, the fewest that fit both, these are {best.count} and {second.count} "
             f"right answers; the 95 % Wilson intervals reach from {_ends(best)} and from "
@@ -123,7 +111,6 @@ def difference_doubt() -> Doubt:
     p = best_mcnemar(best, second, n)
     return Doubt(
         claim="EfficientNetV2-B0 is better than Inception V3.",
-        computed={"images apart": best - second, "p": p},
         sentence=(
             f"The difference is {best - second} of {n} images. On the same images the exact "
             f"McNemar test gives p = {p:g} at best: that is no evidence of a difference."
@@ -133,17 +120,14 @@ def difference_doubt() -> Doubt:
 
 def nasnet_size_doubt() -> Doubt:
     """NASNet's accuracy belongs to another number of test images."""
-    n = _fewest()
     printed = _accuracy("nasnet-mobile")
-    fitting = sizes_that_fit(printed)
-    fewest = ", ".join(str(size) for size in fitting[:4])
+    fewest = ", ".join(str(size) for size in sizes_that_fit(printed)[:4])
     return Doubt(
         claim=f"NASNet Mobile reaches {printed.text} % of the test images.",
-        computed={"sizes": fitting, "fits the others' size": n in fitting},
         sentence=(
-            f"No number of {n} images gives {printed.text} %. The smallest numbers of images that "
-            f"do are {fewest}: "
-            "this network was tested on other images, or the figure is misprinted."
+            f"No number of {_fewest()} images gives {printed.text} %. The smallest numbers of "
+            f"images that do are {fewest}: this network was tested on other images, or the figure "
+            "is misprinted."
         ),
     )
 
@@ -152,33 +136,25 @@ def f1_doubt() -> Doubt:
     """An F1 above the mean of precision and recall."""
     _, precision, recall, f1 = PUBLISHED["nasnet-mobile"].test
     bound = (precision.exact + recall.exact) / 2
-    slack = precision.rounding  # of the mean of two figures that are rounded alike
-    impossible = f1.exact - f1.rounding > bound + slack
     return Doubt(
         claim=f"NASNet Mobile has an F1 of {f1.text} %.",
-        computed={"bound": float(bound), "impossible": impossible},
         sentence=(
             f"Precision {precision.text} and recall {recall.text} have the mean "
             f"{100 * float(bound):.2f}. The F1 of a class, the harmonic mean of its precision and "
             "recall, is never above their arithmetic mean, and averaging over classes, plainly or "
-            "weighted by their size, keeps that; so does the harmonic mean of the two averages. "
-            + ("So this F1 cannot be right." if impossible else "It lies within rounding.")
+            "weighted by their size, keeps that; so does the harmonic mean of the two averages. So "
+            "this F1 cannot be right."
         ),
     )
 
 
 def averages_doubt() -> Doubt:
     """Which averages over the classes the figures are."""
-    rows = [one.test for one in PUBLISHED.values() if one.test]
-    equal = all(accuracy.exact == recall.exact for accuracy, _, recall, _ in rows)
     return Doubt(
         claim="Precision, recall and F1 are given without saying how classes are averaged.",
-        computed={"recall is accuracy": equal},
         sentence=(
             "Recall equals accuracy in every row, which is what the average weighted by class size "
             "gives by algebra. So the figures are weighted averages; those here are, too."
-            if equal
-            else "Recall and accuracy differ, so the figures are not averages weighted by size."
         ),
     )
 
@@ -191,7 +167,6 @@ def validation_doubt() -> Doubt:
     numbers = f"{', '.join(map(str, right[:-1]))} and {right[-1]}"
     return Doubt(
         claim="The validation accuracies are " + ", ".join(figure.text for figure in figures) + ".",
-        computed={"n": fewest, "counts": tuple(right)},
         sentence=(
             f"All are multiples of 1/{fewest}: {numbers} of {fewest} images. One image is "
             f"{100 / fewest:.1f} points, and the part that chooses the epoch is as small as the "
@@ -211,22 +186,15 @@ def layers_doubt() -> Doubt:
     head = ["head"] * entry.head.layer_count
     plain = [*(layer.name for layer in entry.builder(shape).layers), *head]
     headless = [layer.name for layer in rescaling(shape).layers]
-    cuts = tuple(names[199].partition("_")[0] for names in (plain, [*headless, "pool"]))
-    inside = cuts[0] == cuts[1] == plain[200].partition("_")[0]
+    cuts = dict.fromkeys(names[199].partition("_")[0] for names in (plain, headless))
     return Doubt(
         claim="271 layers: the first 200 frozen, the next 71 trained; images divided by 255.",
-        computed={
-            "with head, without preprocessing": len(plain),
-            "without head, with preprocessing, and pooling": len(headless) + 1,
-            "cut in": cuts,
-            "rescales itself": any("rescaling" in name for name in headless),
-        },
         sentence=(
             f"Two networks have that many layers: with head and without preprocessing "
             f"({len(plain)}), and without head, with preprocessing and with pooling added "
-            f"({len(headless) + 1}). Freezing the first 200 ends "
-            f"{'inside ' if inside else 'in '}{' or '.join(dict.fromkeys(cuts))} either way. The "
-            "second one rescales by itself, so that dividing by 255 beforehand scales twice."
+            f"({len(headless) + 1}). Freezing the first 200 ends inside {' or '.join(cuts)} either "
+            "way. The second one rescales by itself, so that dividing by 255 beforehand scales "
+            "twice."
         ),
     )
 

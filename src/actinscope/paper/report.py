@@ -116,7 +116,7 @@ def _content(experiment: Experiment, networks: Sequence[NetworkResults]) -> Pape
         leak=leak,
         steps=steps,
         leak_note=_leak_note(experiment, leak),
-        doubts=tuple((one.claim, one.sentence) for one in all_doubts()),
+        doubts=all_doubts(),
         not_stated=NOT_STATED,
         links=_links(experiment, networks),
     )

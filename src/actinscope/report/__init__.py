@@ -43,6 +43,7 @@ from actinscope.report.paper_page import write_paper_pages
 from actinscope.report.pictures import displayed, write_map
 from actinscope.report.report_page import write_report
 from actinscope.report.text import flatten
+from actinscope.report.uncertainty import uncertainty_sentences
 
 __all__ = [
     "AuditContent",
@@ -76,6 +77,7 @@ __all__ = [
     "explanation_shown",
     "flatten",
     "neighbour_words",
+    "uncertainty_sentences",
     "write_audit_page",
     "write_comparison",
     "write_gallery",

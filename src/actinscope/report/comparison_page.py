@@ -13,12 +13,12 @@ from actinscope.report.comparison_content import ComparisonContent, ContestedIma
 from actinscope.report.comparison_figures import comparison_figures
 from actinscope.report.comparison_tables import write_comparison_tables
 from actinscope.report.drawing import save_figures
-from actinscope.report.fields import Field, Rows, difference_rows, pair_rows
+from actinscope.report.fields import difference_rows
 from actinscope.report.frame import render
 from actinscope.wording import signed
 
 if TYPE_CHECKING:
-    from actinscope.evaluation import Comparison, Estimate
+    from actinscope.evaluation import Estimate
 
 _MOST_PICTURES = 36  # of one kind: the page stays small enough to send by mail
 _MOST_ROWS = 60
@@ -43,7 +43,6 @@ def render_comparison(content: ComparisonContent) -> str:
         styles=("compare.css",),
         metrics=list(content.comparison.evaluations[0].metrics),
         differences=difference_rows(content.comparison),
-        kappas=_kappa_rows(content.comparison),
         decimal=decimal,
         shown=_shown(content.contested),
         shown_wrong=_shown(content.all_wrong),
@@ -55,16 +54,6 @@ def decimal(found: Estimate) -> tuple[str, str]:
     """A signed difference that is no share, and its interval, with three decimals."""
     interval = f"{signed(found.low, 3)} to {signed(found.high, 3)}" if found.has_interval else ""
     return signed(found.value, 3, undefined=text.UNDEFINED), interval
-
-
-def _kappa_rows(compared: Comparison) -> Rows:
-    """Share of images with the same prediction, and Cohen's kappa, of every pair of runs."""
-
-    def field(row: int, column: int) -> Field:
-        pair = compared.pair(row, column)
-        return Field(text.percent(pair.agreement), f"\u03ba {text.decimal(pair.kappa, 2)}")
-
-    return pair_rows(compared, field)
 
 
 def _shown(images: Sequence[ContestedImage]) -> list[ContestedImage]:

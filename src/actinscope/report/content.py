@@ -213,46 +213,18 @@ class Checklist:
 
 
 @dataclass(frozen=True, eq=False)
-class MeanMapShown:
-    """The mean image of a class under the mean map of its correct or wrong predictions.
-
-    Attributes:
-        pixels: uint8 (H, W) or (H, W, 3).
-        heat: float32 (H, W), 0..1; 1 is the largest value of all mean maps.
-    """
-
-    label: str
-    answers: str
-    images: int
-    pixels: NDArray[np.uint8]
-    heat: NDArray[np.float32]
-
-
-@dataclass(frozen=True, eq=False)
-class PrototypeShown:
-    """A training image that stands for its class."""
-
-    name: str
-    group: str
-    pixels: NDArray[np.uint8]
-    stands_for: str
-
-
-@dataclass(frozen=True, eq=False)
 class FeatureMapShown:
     """Images as points of a plane.
 
     Attributes:
-        title, note: heading and what a reader must know.
+        note: what a reader must know.
         axes: what stands along x and y.
         points: (N, 2) float64.
         classes, groups: (N,) numbers of ``class_names`` and ``group_names``; groups is
             empty where there are none.
         is_test: (N,) test images, drawn as rings.
-        name: of the figure's file.
     """
 
-    title: str
     note: str
     axes: tuple[str, str]
     points: NDArray[np.float64]
@@ -262,7 +234,6 @@ class FeatureMapShown:
     group_names: tuple[str, ...]
     group_word: str
     is_test: NDArray[np.bool_]
-    name: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -272,22 +243,16 @@ class ExplanationShown:
     Attributes:
         method: how maps are made, in a sentence or two.
         attention: share of the evidence inside the cells, where that could be told.
-        means: by class.
         sanity: maps of networks with shuffled weights against those of the network.
         unlike: for comparison: maps of the network for two different images.
-        prototypes: class -> training images.
-        maps: of the features.
-        images: rows of the table explanation_images.csv, the first being its header.
+        features: a map of them.
     """
 
     method: str
     attention: Attention | None = None
-    means: tuple[MeanMapShown, ...] = ()
     sanity: tuple[SanityStep, ...] = ()
     unlike: MapSimilarity | None = None
-    prototypes: Mapping[str, tuple[PrototypeShown, ...]] = field(default_factory=dict)
-    maps: tuple[FeatureMapShown, ...] = ()
-    images: tuple[tuple[str, ...], ...] = ()
+    features: FeatureMapShown | None = None
 
 
 @dataclass(frozen=True, eq=False)

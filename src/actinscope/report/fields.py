@@ -1,13 +1,9 @@
-"""Matrices of fields: how often which class was predicted, and which run is how far ahead.
-
-The page shows them as tables, the files draw them; both show the same fields.
-"""
+"""Matrices of fields: how often which class was predicted, and which run is how far ahead."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -70,14 +66,9 @@ def confusion_rows(evaluation: Evaluation) -> Rows:
 
 def difference_rows(compared: Comparison) -> Rows:
     """Accuracy of the row's run minus that of the column's, in points; None on the diagonal."""
-    return pair_rows(compared, partial(_difference, compared))
-
-
-def pair_rows(compared: Comparison, field: Callable[[int, int], Field]) -> Rows:
-    """A field for every pair of runs, by their numbers; None on the diagonal."""
     places = range(len(compared.names))
     return [
-        (name, [None if row == one else field(row, one) for one in places])
+        (name, [None if row == one else _difference(compared, row, one) for one in places])
         for row, name in enumerate(compared.names)
     ]
 
@@ -109,7 +100,6 @@ def draw_fields(axes: Axes, rows: Rows, columns: Sequence[str], size: float) -> 
             colours[row, column] = field.strength * _HUES[field.look] + (1 - field.strength)
         drawn = axes.text(column, row, f"{field.value}\n{field.below}".strip(), size=size)
         drawn.set(ha="center", va="center", color=MUTED if field.value == "0" else INK)
-        drawn.set_fontweight("bold" if field.framed else "normal")
         drawn.set_in_layout(False)  # it lies within the axes; measuring hundreds takes seconds
     axes.imshow(colours, aspect="auto")
     axes.set_yticks(range(len(rows)), [name for name, _ in rows])

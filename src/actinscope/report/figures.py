@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from actinscope.report import pictures, text
+from actinscope.report import text
 from actinscope.report.charts import calibration_charts, curve_charts, feature_charts, folds_chart
-from actinscope.report.content import MeanMapShown, ReportContent
+from actinscope.report.content import ReportContent
 from actinscope.report.drawing import (
-    BAND,
     COLUMN_MM,
-    INK,
-    MUTED,
     NAME,
     PAGE_MM,
-    rows_of_names,
     sheet,
     side_by_side,
 )
 from actinscope.report.fields import confusion_rows, draw_fields
-from actinscope.report.montages import errors_figure, examples_figure
+from actinscope.report.montages import examples_figure
 from actinscope.report.uncertainty import main_uncertainty
 
 if TYPE_CHECKING:
@@ -31,7 +26,6 @@ if TYPE_CHECKING:
     from actinscope.evaluation import Evaluation
 
 MANY_CLASSES = 6
-_MOST_MEANS = 8
 
 
 def report_figures(content: ReportContent) -> Iterator[tuple[str, Figure]]:
@@ -41,7 +35,6 @@ def report_figures(content: ReportContent) -> Iterator[tuple[str, Figure]]:
         yield "curves", side_by_side(curves)
     if main is not None:
         yield "confusion_matrix", _confusion(main)
-        yield "per_class", _recalls(main)
     if content.folds:
         yield "folds", side_by_side([folds_chart(content.folds)])
     uncertainty = main_uncertainty(content.uncertainty, content.headline.part)
@@ -49,13 +42,8 @@ def report_figures(content: ReportContent) -> Iterator[tuple[str, Figure]]:
         yield "probabilities", side_by_side(calibration_charts(uncertainty))
     if any(content.examples.values()):
         yield "examples", examples_figure(content.examples)
-    if content.errors:
-        yield "errors", errors_figure(content.errors)
-    if content.explanation:
-        if content.explanation.means:
-            yield "mean_maps", _means(content.explanation.means)
-        for one in content.explanation.maps:
-            yield one.name, side_by_side(feature_charts(one))
+    if content.explanation and content.explanation.features:
+        yield "features", side_by_side(feature_charts(content.explanation.features))
 
 
 def _confusion(evaluation: Evaluation) -> Figure:
@@ -81,48 +69,3 @@ def draw_matrix(axes: Axes, evaluation: Evaluation) -> None:
             label.set(rotation=30, ha="right", rotation_mode="anchor")
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
-
-
-def _recalls(evaluation: Evaluation) -> Figure:
-    classes = evaluation.classes
-    figure = sheet(COLUMN_MM, 20 + 6.5 * len(classes))
-    axes = figure.subplots()
-    for row, name in enumerate(classes):
-        estimate = evaluation.per_class.get(name, {}).get("recall")
-        if estimate is None or not math.isfinite(estimate.value):
-            axes.text(50, row, "no images", ha="center", va="center", size=6, color=MUTED)
-            continue
-        if estimate.has_interval:
-            ends = (100 * estimate.low, 100 * estimate.high)
-            axes.barh(row, ends[1] - ends[0], left=ends[0], height=0.46, color=BAND)
-        axes.plot(100 * estimate.value, row, "|", color=INK, ms=8, mew=1.6, clip_on=False)
-        axes.text(103, row, text.counts(estimate), va="center", size=6, color=MUTED)
-    rows_of_names(axes, classes)
-    axes.set_xlim(0, 100)
-    axes.set_xlabel("recall (%); band: interval; right: images correct")
-    axes.grid(axis="x")
-    return figure
-
-
-def _means(means: Sequence[MeanMapShown]) -> Figure:
-    """A class a row: mean image and map of its correct predictions, then of its wrong ones."""
-    labels = list(dict.fromkeys(one.label for one in means))[:_MOST_MEANS]
-    kinds = list(dict.fromkeys(one.answers for one in means))
-    columns = 2 * len(kinds)
-    figure = sheet(36 * columns, 46 * len(labels))
-    board = figure.subplots(len(labels), columns, squeeze=False)
-    for axes in board.ravel():
-        axes.set_axis_off()
-    for one in means:
-        if one.label not in labels:
-            continue
-        row, column = labels.index(one.label), 2 * kinds.index(one.answers)
-        left, right = board[row][column], board[row][column + 1]
-        left.imshow(pictures.as_rgb(one.pixels), interpolation="nearest")
-        right.imshow(pictures.overlay(one.pixels, one.heat), interpolation="nearest")
-        left.set_title(
-            f"{text.shorten(one.label, NAME)}\n{one.answers}, {text.whole(one.images)} "
-            f"image{'s' if one.images != 1 else ''}",
-            size=6.5, loc="left",
-        )  # fmt: skip
-    return figure

@@ -1,4 +1,4 @@
-"""Figures for print made of cells: examples of each class, and the errors.
+"""Examples of each class as a figure for print.
 
 All cells of a figure lie in one pair of axes, on a grid of squares of side 1; a pair
 of axes for every cell would take the layout many seconds.
@@ -6,7 +6,6 @@ of axes for every cell would take the layout many seconds.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +22,6 @@ _GAP = 0.04  # between cells, in sides of a cell
 _MOST_CLASSES = 16
 _LABELS = 34.0  # mm for the names of classes
 _TALLEST = 235.0  # mm, what a page holds
-_MOST_ERRORS = 12
-_ERRORS_ACROSS = 3
-_WORDS = 0.34  # height of two lines of text above an error, in sides of a cell
 
 
 def examples_figure(examples: Mapping[str, Sequence[CellPicture]]) -> Figure:
@@ -33,7 +29,7 @@ def examples_figure(examples: Mapping[str, Sequence[CellPicture]]) -> Figure:
     rows = [(name, cells) for name, cells in examples.items() if cells][:_MOST_CLASSES]
     columns = min(_COLUMNS, max(len(cells) for _, cells in rows))
     side = min((PAGE_MM - _LABELS) / _COLUMNS, _TALLEST / len(rows))  # mm
-    figure, axes = _board(columns, len(rows), side, left=_LABELS)
+    figure, axes = _board(columns, len(rows), side)
     for row, (_, cells) in enumerate(rows):
         for column, cell in enumerate(cells[:columns]):
             _place(axes, pictures.as_rgb(cell.pixels), column, row)
@@ -42,44 +38,18 @@ def examples_figure(examples: Mapping[str, Sequence[CellPicture]]) -> Figure:
     return figure
 
 
-def errors_figure(errors: Sequence[CellPicture]) -> Figure:
-    """The first errors, three a row, each with its class activation map; at most 12."""
-    shown = errors[:_MOST_ERRORS]
-    down = math.ceil(len(shown) / _ERRORS_ACROSS)
-    each = 1 + _WORDS
-    width = 2 * _ERRORS_ACROSS + 0.2 * (_ERRORS_ACROSS - 1)
-    figure, axes = _board(width, each * down, PAGE_MM / width, left=0.0)
-    for index, cell in enumerate(shown):
-        row, column = divmod(index, _ERRORS_ACROSS)
-        left, top = 2.2 * column, each * row + _WORDS
-        _place(axes, pictures.as_rgb(cell.pixels), left, top)
-        if cell.heat is not None:
-            _place(axes, pictures.overlay(cell.pixels, cell.heat), left + 1, top)
-        words = axes.text(left + _GAP / 2, top - 0.03, _answer(cell), va="bottom", size=6.2)
-        words.set_linespacing(1.25)
-    return figure
-
-
-def _answer(cell: CellPicture) -> str:
-    chance = text.percent(cell.probabilities.get(cell.predicted, math.nan))
-    # The number first: after a name in a right-to-left script it would change its place.
-    how = "no class (unfamiliar), most probable" if cell.unfamiliar else "predicted with"
-    answered = f"{how} {chance}: {text.shorten(cell.predicted, 22)}"
-    return f"{answered}\nis {text.shorten(cell.label, 34)}" if cell.label else answered
-
-
-def _board(width: float, height: float, side: float, *, left: float) -> tuple[Figure, Axes]:
-    """A figure of width x height squares of ``side`` mm, with ``left`` mm for labels."""
-    across, down = left + side * width, side * height
+def _board(width: int, height: int, side: float) -> tuple[Figure, Axes]:
+    """A figure of width x height squares of ``side`` mm, with labels on the left."""
+    across, down = _LABELS + side * width, side * height
     figure = sheet(across, down, layout=None)
-    axes = figure.add_axes((left / across, 0.0, 1 - left / across, 1.0))
+    axes = figure.add_axes((_LABELS / across, 0.0, 1 - _LABELS / across, 1.0))
     axes.set(xlim=(0, width), ylim=(height, 0), aspect="equal", xticks=[], yticks=[])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return figure, axes
 
 
-def _place(axes: Axes, pixels: Any, left: float, top: float) -> None:
+def _place(axes: Axes, pixels: Any, left: int, top: int) -> None:
     """Draw one cell into its square, whole and in its proportions."""
     height, width = pixels.shape[:2]
     side = (1 - _GAP) / max(height, width)

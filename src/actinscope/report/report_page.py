@@ -25,7 +25,6 @@ from actinscope.report.tables import write_tables
 
 if TYPE_CHECKING:
     from actinscope.audit import AuditFinding
-    from actinscope.evaluation import Estimate
 
 _MOST_PICTURES = 60  # of one kind: the page stays small enough to send by mail
 _OPEN_ERRORS = 12
@@ -59,7 +58,6 @@ def _view(content: ReportContent) -> dict[str, Any]:
         "main": content.evaluations.get(content.headline.part),
         "metrics": list(dict.fromkeys(m for p in parts for m in content.evaluations[p].metrics)),
         "control_titles": TITLES,
-        "resolutions": _resolutions(content.controls),
         "batches": _batches(content.controls),
         "attention_sentence": attention_sentence,
         "sanity_sentence": sanity_sentence,
@@ -116,13 +114,6 @@ def _history_rows(content: ReportContent) -> list[tuple[str, ...]]:
     keys = (*losses, "accuracy", "validation_accuracy", "learning_rate", "seconds")
     epochs = epochs_of(content.history)
     return [(f"{epoch:g}", *(cell(key, row) for key in keys)) for row, epoch in enumerate(epochs)]
-
-
-def _resolutions(controls: ControlResults | None) -> list[tuple[str, Estimate]]:
-    return [
-        ("as they are" if factor == 1 else f"reduced {factor} times", estimate)
-        for factor, estimate in (controls.resolution if controls else ())
-    ]
 
 
 def _batches(controls: ControlResults | None) -> list[tuple[str, ...]]:

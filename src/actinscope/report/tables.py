@@ -20,8 +20,6 @@ ESTIMATE_COLUMNS = ("value", "low", "high", "n", "count", "method")
 def write_tables(content: ReportContent, folder: Path) -> None:
     """Write ``metrics.csv``, ``per_class.csv`` and ``confusion_matrix.csv`` into ``folder``.
 
-    Where the network was explained also ``explanation.csv``, one line an image.
-
     Values are written in full precision, shares as 0..1; what is not defined is left empty.
     """
     files.make_folder(folder)
@@ -33,9 +31,6 @@ def write_tables(content: ReportContent, folder: Path) -> None:
     )
     header = ("part", "true_class", "predicted_class", "count")
     write_csv(folder / "confusion_matrix.csv", header, _confusion(content))
-    if content.explanation and content.explanation.images:
-        first, *rows = content.explanation.images
-        write_csv(folder / "explanation.csv", first, rows)
 
 
 def _metrics(content: ReportContent) -> Iterator[tuple[str, ...]]:

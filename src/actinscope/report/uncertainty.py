@@ -37,9 +37,14 @@ def uncertainty_sentences(uncertainty: UncertaintyEvaluation) -> list[str]:
     fitted = f"{text.whole(rules.images)} validation images"
     if rules.groups is not None:
         fitted += f" from {text.groups(rules.groups)}"
+    calibrated = (
+        "The probabilities are those that the network gives (temperature 1)."
+        if rules.temperature == 1
+        else f"The probabilities are calibrated on {fitted} (temperature {rules.temperature:.2f}"
+        f"{_direction(rules.temperature)}). That changes no prediction."
+    )
     said = [
-        f"The probabilities are calibrated on {fitted} (temperature {rules.temperature:.2f}"
-        f"{_direction(rules.temperature)}). That changes no prediction.",
+        calibrated,
         _sets_sentence(uncertainty, rules.sets),
         _abstain_sentence(uncertainty, _when_alone(rules.abstain)),
         _familiar_sentence(uncertainty, rules.ood),
@@ -98,9 +103,9 @@ def _sets_sentence(uncertainty: UncertaintyEvaluation, sets: SetRule) -> str:
 def _held(uncertainty: UncertaintyEvaluation) -> str:
     found = uncertainty.coverage[""]
     odd = (uncertainty.unfamiliar.count or 0) if uncertainty.unfamiliar is not None else 0
-    empty = f"; the {text.whole(odd)} unfamiliar among them have an empty set" if odd else ""
+    empty = f" (the {text.whole(odd)} unfamiliar among them have an empty set)" if odd else ""
     return (
-        f"Here it does in {text.percent(found.value)} ({text.counts(found)}{empty}), with "
+        f"Here it does in {_share(found)}{empty}, with "
         f"{uncertainty.size[''].value:.2f} classes on average. For images unlike those of the "
         "study it does so less often."
     )
@@ -125,10 +130,8 @@ def _abstain_sentence(uncertainty: UncertaintyEvaluation, *when: str) -> str:
         f"abstains {reasons}" if any(when) else f"abstains only {odd}" if odd else "never abstains"
     )
     return (
-        f"The model {abstains}. It answers {text.percent(uncertainty.answered.value)} of the "
-        f"images ({text.counts(uncertainty.answered)}); of these answers "
-        f"{text.percent(uncertainty.accuracy_answered.value)} are correct "
-        f"({text.counts(uncertainty.accuracy_answered)})."
+        f"The model {abstains}. It answers {_share(uncertainty.answered)} of the images; of these "
+        f"answers {_share(uncertainty.accuracy_answered)} are correct."
     )
 
 
@@ -143,7 +146,13 @@ def _familiar_sentence(uncertainty: UncertaintyEvaluation, rule: OodRule | None)
 
 
 def _unfamiliar(share: Estimate) -> str:
-    return f"Of these images {text.percent(share.value)} are ({text.counts(share)})."
+    return f"Of these images {_share(share)} are."
+
+
+def _share(found: Estimate) -> str:
+    """A share with the count behind it, and its interval where it has one."""
+    between = f"; 95 % interval {text.interval(found, 'accuracy')}" if found.has_interval else ""
+    return f"{text.percent(found.value)} ({text.counts(found)}{between})"
 
 
 def main_uncertainty(

@@ -15,11 +15,8 @@ from numpy.typing import NDArray
 from actinscope.audit import Audited, AuditFinding
 from actinscope.cells import CropReader
 from actinscope.evaluation import (
-    Conditions,
     Evaluation,
-    Verdict,
     typical_examples,
-    verdict,
     worst_errors,
 )
 from actinscope.explain import ACTIVATION, SaliencySource, heat_map
@@ -47,8 +44,8 @@ from actinscope.runs import (
     fold_values,
     mean_over_repeats,
 )
-from actinscope.study import TEST, TRAIN, VALIDATION, Fingerprints, Manifest, Record, summarise
-from actinscope.wording import listed, percent, plural, spoken
+from actinscope.study import TEST, Fingerprints, Manifest, Record, summarise
+from actinscope.wording import listed, percent, plural
 from actinscope.writeup import (
     Facts,
     FoldsResult,
@@ -75,7 +72,7 @@ def write_study_report(result: StudyResult, reader: CropReader) -> str:
         OutputError: a file cannot be written.
     """
     facts = gather_facts(result)
-    judged = _verdict(result, facts)
+    judged = facts.verdict
     written = write_writeup(facts, result.folder)
     pictures = _pictures(result, reader)
     reading = facts.reading if facts.split else ()
@@ -170,46 +167,6 @@ def _with_folds(content: ReportContent, result: StudyResult, outcome: FoldsResul
 
 
 # Sentences
-
-
-def _verdict(result: StudyResult, facts: Facts) -> Verdict:
-    checks, outcome = facts.diagnostics, result.outcome
-    evaluated = outcome.evaluated if isinstance(outcome, SplitResult) else None
-    judged = verdict(
-        facts.result,
-        Conditions(
-            by_image=facts.by_image,
-            synthetic=facts.synthetic,
-            random_weights=facts.weights.random,
-            leak=facts.split is not None and facts.split.leak,
-            copies=checks.audit.apart_from_test if checks.audit else 0,
-            group=facts.group or "group",
-            names=len(set(_tested(outcome).groups or ())),
-            # Which of the models saw what is said in the sentence put before.
-            held_out=facts.folds is None,
-        ),
-        baseline=facts.baseline,
-        training=evaluated[TRAIN].evaluation if evaluated else None,
-        validation=evaluated[VALIDATION].evaluation if evaluated else None,
-        controls=checks.warnings,
-        unanswerable=checks.unanswerable,
-    )
-    if facts.folds is None:
-        return judged
-    without = (
-        "it (other images of the same sample may have been there)"
-        if facts.by_image
-        else f"it and its whole {spoken(facts.group or 'group')}"
-    )
-    estimate = (
-        f"An estimate over {facts.folds.count} folds: every image was named by a model that was "
-        f"trained without {without}. "
-    )
-    return replace(judged, sentence=estimate + judged.sentence)
-
-
-def _tested(outcome: SplitResult | FoldsResult) -> EvaluatedPredictions | Pooled:
-    return outcome.evaluated[TEST] if isinstance(outcome, SplitResult) else outcome.pooled[0]
 
 
 def _question(facts: Facts) -> str:

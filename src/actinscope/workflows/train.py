@@ -384,7 +384,6 @@ def _look_closer(
     controls = None
     if recipe.controls:
         controls = run_controls(
-            predictor,
             training,
             test,
             prepared.split.manifest,

@@ -46,7 +46,7 @@ class Diagnostics:
     """Everything beside the accuracy; None where it was switched off.
 
     Attributes:
-        controls: simpler models, permuted labels, coarser images, batches.
+        controls: simpler models, permuted labels, batches.
         audit: what was wrong with the images.
         explanation: saliency maps of the test images.
         uncertainty: of the test part's probabilities, with the rules of the bundle.

@@ -11,19 +11,33 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from actinscope.bundle import BundleInfo, read_bundle_info
 from actinscope.errors import StudyError
-from actinscope.evaluation import Estimate, Evaluation, LevelEvaluation
+from actinscope.evaluation import (
+    Conditions,
+    Estimate,
+    Evaluation,
+    LevelEvaluation,
+    Verdict,
+    verdict,
+)
 from actinscope.names import RunFile
 from actinscope.networks import NetworkEntry, ResolvedWeights, has_gpu
 from actinscope.preprocess import AugmentSettings, Preprocess
-from actinscope.runs import RunContext, read_history, read_listed_images
+from actinscope.runs import (
+    EvaluatedPredictions,
+    Pooled,
+    RunContext,
+    read_history,
+    read_listed_images,
+)
 from actinscope.study import TEST, TRAIN, VALIDATION
 from actinscope.training import Recipe, read_recipe
+from actinscope.wording import spoken
 from actinscope.writeup.diagnostics import Diagnostics, diagnostics_of
 from actinscope.writeup.result import FoldsResult, SplitResult, StudyResult
 
@@ -163,6 +177,7 @@ class Facts:
         models: one of a run; of a cross-validation the models of all folds and repeats.
         result: the evaluation that counts: of the test part, or of the pooled predictions.
         levels: the same by fields, wells or donors.
+        names: number of names of groups that were tested; those that share images were joined.
     """
 
     classes: tuple[str, ...]
@@ -185,6 +200,7 @@ class Facts:
     result: Evaluation
     levels: tuple[LevelEvaluation, ...]
     diagnostics: Diagnostics = field(default_factory=Diagnostics)
+    names: int = 0
 
     @property
     def split(self) -> SplitFacts | None:
@@ -272,6 +288,43 @@ class Facts:
         return majority_rate(self.result)
 
     @property
+    def verdict(self) -> Verdict:
+        """The result in a sentence, and what limits it."""
+        checks, folds = self.diagnostics, self.folds
+        trained = [None if folds else self.models[0].accuracy(part) for part in (TRAIN, VALIDATION)]
+        judged = verdict(
+            self.result,
+            Conditions(
+                by_image=self.by_image,
+                synthetic=self.synthetic,
+                random_weights=self.weights.random,
+                leak=self.split is not None and self.split.leak,
+                copies=checks.audit.apart_from_test if checks.audit else 0,
+                group=self.group or "group",
+                names=self.names,
+                # Which of the models saw what is said in the sentence put before.
+                held_out=folds is None,
+            ),
+            baseline=self.baseline,
+            training=trained[0],
+            validation=trained[1],
+            controls=checks.warnings,
+            unanswerable=checks.unanswerable,
+        )
+        if folds is None:
+            return judged
+        without = (
+            "it (other images of the same sample may have been there)"
+            if self.by_image
+            else f"it and its whole {spoken(self.group or 'group')}"
+        )
+        estimate = (
+            f"An estimate over {folds.count} folds: every image was named by a model that was "
+            f"trained without {without}. "
+        )
+        return replace(judged, sentence=estimate + judged.sentence)
+
+    @property
     def held_out(self) -> bool:
         """Whether what was tested is of groups that its model never met."""
         return not self.by_image and not (self.split is not None and self.split.leak)
@@ -316,7 +369,7 @@ def gather_facts(result: StudyResult) -> Facts:
         metrics = {part: one.evaluation.metrics for part, one in outcome.evaluated.items()}
         models: tuple[ModelFacts, ...] = (_read_model(result.folder, manifest.classes, metrics),)
         design: SplitFacts | FoldsFacts = SplitFacts(prepared.split_origin, prepared.split.leak)
-        evaluation = outcome.evaluated[TEST].evaluation
+        tested: EvaluatedPredictions | Pooled = outcome.evaluated[TEST]
         reading = prepared.reading
         left_out = len(result.problems)
     else:
@@ -324,7 +377,7 @@ def gather_facts(result: StudyResult) -> Facts:
             _read_model(fold.run.path, manifest.classes, fold.run.metrics) for fold in outcome.folds
         )
         design = _folds_facts(result, outcome)
-        evaluation = design.pooled[0]
+        tested = outcome.pooled[0]
         reading = _once(note for model in models for note in model.reading)
         left_out = len(result.fingerprints.problems)
     return Facts(
@@ -347,9 +400,10 @@ def gather_facts(result: StudyResult) -> Facts:
         gpu=result.recipe.training.head_model != "linear_probe" and has_gpu(),
         design=design,
         models=models,
-        result=evaluation,
+        result=tested.evaluation,
         levels=result.levels,
         diagnostics=diagnostics,
+        names=len(set(tested.groups or ())),
     )
 
 

@@ -11,8 +11,7 @@ import statistics
 from collections.abc import Iterable, Iterator, Sequence
 
 from actinscope.audit import COPIES_SEARCHED, LEVEL
-from actinscope.bundle import AbstainRule
-from actinscope.evaluation import FEWEST_CLUSTERS, Estimate, Evaluation, UncertaintyEvaluation
+from actinscope.evaluation import Estimate, Evaluation, UncertaintyEvaluation
 from actinscope.explain import (
     TITLES,
     Control,
@@ -23,6 +22,7 @@ from actinscope.explain import (
 )
 from actinscope.networks import NetworkEntry
 from actinscope.preprocess import AugmentSettings, Preprocess
+from actinscope.report import uncertainty_sentences
 from actinscope.study import TEST, TRAIN, VALIDATION
 from actinscope.wording import UNDEFINED, counted, listed, percent, plural, span
 from actinscope.writeup.diagnostics import AuditFacts
@@ -70,54 +70,6 @@ def each(pattern: str, rows: Iterable[Sequence[object]]) -> list[str]:
 def capital(text: str) -> str:
     """With a capital first letter, the rest as it is."""
     return f"{text[:1].upper()}{text[1:]}"
-
-
-# Cautions
-
-
-def cautions(facts: Facts) -> tuple[str, ...]:
-    """What limits every number; the gravest first."""
-    checks = facts.diagnostics
-    unanswerable = (checks.unanswerable,) if checks.unanswerable else ()
-    return (*_cautions(facts), *unanswerable, *checks.warnings)
-
-
-def _cautions(facts: Facts) -> Iterator[str]:
-    audit, split = facts.diagnostics.audit or AuditFacts(), facts.split
-    if facts.synthetic:
-        yield "The images are SYNTHETIC: no result says anything about real cells."
-    if facts.weights.random:
-        yield (
-            "The network started from RANDOM weights, not from pretrained ones: the results say "
-            "nothing about transfer learning."
-        )
-    if split is not None and split.leak:
-        yield (
-            "Groups or identical images stand in more than one part: the test images are not new "
-            "to the model, and the test results are too good."
-        )
-    elif audit.apart_from_test:
-        pairs = counted(audit.apart_from_test, "pair")
-        yield f"{pairs} of images of the same cells" + (
-            " stood in different folds, so that a model named an image whose copy had trained it "
-            "or chosen its epoch: the results may be too good."
-            if split is None
-            else ", one of them in the test part and one outside of it, were found: the test "
-            "results may be too good."
-        )
-    test, several = ("", "folds") if split is None else ("test ", "parts")
-    if facts.by_image:
-        yield (
-            "No sample (field, slide, culture, donor) was named to be kept together, so images of "
-            f"one sample may lie in several {several}: the {test}results are an upper bound of "
-            "what new samples would give."
-        )
-    groups = facts.groups if split is None else facts.result.groups
-    if facts.group is not None and (groups or 0) < FEWEST_CLUSTERS:
-        yield (
-            f"The {test}images come from {counted(groups or 0, facts.group)} only: too few to say "
-            f"how {'a' if split is None else 'the'} model does on another {group_word(facts)}."
-        )
 
 
 # Images, parts and groups
@@ -248,7 +200,7 @@ def network_reference(network: NetworkEntry) -> str:
 # Results
 
 
-def figure(estimate: Estimate, metric: str = "accuracy", confidence: float = 0.95) -> str:
+def figure(estimate: Estimate, metric: str = "accuracy") -> str:
     """A value with its interval, or with the words that there is none."""
     show = percent if metric in _SHARES else _decimal
     text = show(estimate.value)
@@ -256,7 +208,7 @@ def figure(estimate: Estimate, metric: str = "accuracy", confidence: float = 0.9
     if not estimate.has_interval:
         return f"{text} ({count}no interval)"
     low, high = show(estimate.low), show(estimate.high)
-    return f"{text} ({count}{100 * confidence:g} % interval {low} to {high})"
+    return f"{text} ({count}95 % interval {low} to {high})"
 
 
 def _decimal(value: float) -> str:
@@ -266,14 +218,11 @@ def _decimal(value: float) -> str:
 def figures(found: Evaluation) -> str:
     """Every metric but the accuracy."""
     others = [
-        f"{title} {figure(found.metrics[name], name, found.confidence)}"
+        f"{title} {figure(found.metrics[name], name)}"
         for name, title in _METRICS.items()
         if math.isfinite(found.metrics[name].value)
     ]
-    recalls = [
-        f"{name} {figure(own['recall'], 'recall', found.confidence)}"
-        for name, own in found.per_class.items()
-    ]
+    recalls = [f"{name} {figure(own['recall'], 'recall')}" for name, own in found.per_class.items()]
     first = f"Further metrics: {'; '.join(others)}. " if others else ""
     return f"{first}Recall by class: {'; '.join(recalls)}."
 
@@ -296,58 +245,13 @@ def temperatures(facts: Facts) -> list[float]:
     return [one.temperature for one in rules if one is not None and one.temperature != 1]
 
 
-def probabilities(facts: Facts) -> Iterator[str]:
-    """Temperature, prediction sets, abstention, unfamiliar images; nothing without rules."""
-    found = facts.diagnostics.uncertainty
-    if found is None:
-        return
-    (rules,) = found.rules  # a run trains one network
-    if facts.diagnostics.calibrated:
-        yield (
-            f"All logits were divided by one temperature, {rules.temperature:.3g}, fitted on "
-            f"{rules.images} validation images{from_groups(facts, rules.groups)}; this changes no "
-            "answer. Log loss and the sums over levels are of these calibrated probabilities."
-        )
-    else:
-        yield "The probabilities are those that the network gives (temperature 1)."
-    meant = "of the images of every class" if rules.sets.per_class else "of the images"
-    odd = found.unfamiliar is not None and (found.unfamiliar.count or 0) > 0
-    yield (
-        f"Prediction sets, meant to hold the true class in {percent(rules.sets.coverage)} {meant}, "
-        f"held it in {figure(found.coverage[''])} of the test images, with "
-        f"{found.size[''].value:.2f} classes on average"
-        f"{' (the set of an unfamiliar image is empty)' if odd else ''}."
-    )
-    yield _abstained(found, rules.abstain)
-    if rules.ood is not None and found.unfamiliar is not None:
-        yield (
-            f"Images {_UNFAMILIAR} are called unfamiliar and are left unnamed when the model is "
-            f"applied to new images; {figure(found.unfamiliar)} of the test images were."
-        )
-    for note in (*rules.notes, rules.sets.note, rules.abstain.note):
-        if note:
-            yield f"{capital(note)}."
-    yield (
+def probabilities(found: UncertaintyEvaluation) -> list[str]:
+    """Temperature, prediction sets, abstention, unfamiliar images."""
+    return [
+        *uncertainty_sentences(found),
         "Accuracy and all other metrics count every test image, including unfamiliar ones and "
-        "those without an answer."
-    )
-
-
-def _abstained(found: UncertaintyEvaluation, rule: AbstainRule) -> str:
-    if found.answered is None or found.accuracy_answered is None:
-        return "No rule for abstaining could be fitted."
-    below = f"the highest probability was below {rule.confidence or 0:.3f}"
-    when = {
-        "set": "the set was not a single class", "accuracy": below, "share": below, "never": "",
-    }[rule.by]  # fmt: skip
-    odd = "the image was unfamiliar" if found.unfamiliar is not None else ""
-    reasons = " or ".join(one for one in (when, odd) if one)
-    if not reasons:
-        return "The model answers for every image."
-    return (
-        f"The model abstained where {reasons}: {figure(found.answered)} of the test images "
-        f"were answered, {figure(found.accuracy_answered)} of them correctly."
-    )
+        "those without an answer.",
+    ]
 
 
 def unlike_the_classes(facts: Facts) -> str:
@@ -411,16 +315,10 @@ def confounds(facts: Facts) -> str:
 
 
 def controls(found: ControlResults) -> Iterator[str]:
-    """What simple models, permuted labels, coarser images and batches gave."""
+    """What simple models, permuted labels and batches gave."""
     if found.controls:
         yield f"{linear_controls(found)}."
     yield permutation(found)
-    if len(found.resolution) > 1:
-        coarser = [
-            f"{percent(one.value)} {'as they are' if factor == 1 else f'reduced {factor} times'}"
-            for factor, one in found.resolution
-        ]
-        yield f"Balanced accuracy of the network on coarser test images: {', '.join(coarser)}."
     if found.batches:
         yield _batches(found)
 
