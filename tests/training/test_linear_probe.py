@@ -135,7 +135,7 @@ def test_a_head_on_directions_is_the_same_head_on_features() -> None:
     on_features = space.in_features(kernel, bias)
     expected = space.project(features) @ kernel + bias
     np.testing.assert_allclose(features @ on_features[0] + on_features[1], expected, atol=1e-3)
-    assert np.abs(on_features[0][7]).max() < 1e-3  # of what never varied nothing was learned
+    assert np.abs(on_features[0][7]).max() < 0.05  # of what never varied nothing was learned
 
 
 def test_what_is_learned_does_not_depend_on_when_the_space_is_settled(

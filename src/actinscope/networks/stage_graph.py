@@ -96,6 +96,11 @@ class StageGraph:
         graph._write_body(builder.from_torch(read_torch_state(path)), builder.blocks())
         return graph
 
+    @property
+    def stages(self) -> tuple[tuple[str, int], ...]:
+        """Name and channels of each map, in the order in which the embedding has their means."""
+        return tuple((stage.name, stage.channels) for stage in self._stages)
+
     def features_model(self) -> bytes:
         """ONNX file from ``image`` to ``embedding`` (N, D)."""
         nodes = [*self._nodes, *self._embedding_nodes()]
