@@ -189,7 +189,8 @@ AS_WRITTEN = Option(
 PRECISION = Option(
     "--precision",
     "",
-    "int8 is faster and less exact; for bundles that `bundle quantize` prepared",
+    "auto is bf16 where the processor has it and no answer changed in training, else float32; "
+    "int8 is faster and less exact, for bundles that `bundle quantize` prepared",
 )
 CROP_SIZE = Option("--crop-size", "PX", "side of single-cell crops")
 

@@ -347,7 +347,7 @@ class EvaluateRequest:
     output: Annotated[Path, FOLDER]
     seed: Annotated[int, seed_of("the intervals")] = 0
     options: Annotated["ReadOptions | None", READING] = None
-    precision: Annotated[Precision, PRECISION] = "float32"
+    precision: Annotated[Precision, PRECISION] = "auto"
     levels: Annotated["LevelSettings | None", LEVELS] = None
     command: str = ""
 
@@ -396,7 +396,7 @@ class PredictRequest:
         Option("--match-pixel-size", "", "bring crops to the um a pixel of the training images"),
     ] = False
     batch_size: Annotated[int, Option("--batch-size", "N", "rows written at a time")] = 32
-    precision: Annotated[Precision, PRECISION] = "float32"
+    precision: Annotated[Precision, PRECISION] = "auto"
     views: Annotated[
         int | None,
         Option(
@@ -446,7 +446,7 @@ class ExplainRequest:
         ),
     ] = None
     crop_size: Annotated[int | None, CROP_SIZE] = None
-    precision: Annotated[Precision, PRECISION] = "float32"
+    precision: Annotated[Precision, PRECISION] = "auto"
     options: Annotated["ReadOptions | None", READING] = None
     command: str = ""
 

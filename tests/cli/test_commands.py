@@ -372,7 +372,10 @@ def test_a_bad_recipe_is_named(text: str, message: str, tmp_path: Path, capsys: 
 
 def test_a_recipe_that_does_not_exist(capsys: Shown) -> None:
     assert main(["recipe", "show", "papper"]) == 2
-    assert "no recipe is called 'papper'. Known recipes: default, quick, fine-tuned, paper" in capsys.readouterr().err
+    assert (
+        "no recipe is called 'papper'. Known recipes: default, quick, fine-tuned, paper"
+        in capsys.readouterr().err
+    )
 
 
 # train: what is refused before any work

@@ -111,7 +111,10 @@ CASES: dict[str, list[str]] = {
         " -o paper/experiment",
     ],
     "settings": [
-        *(f"recipe show {name}" for name in ("default", "fine-tuned", "paper", "scratch", "boosted-trees")),
+        *(
+            f"recipe show {name}"
+            for name in ("default", "fine-tuned", "paper", "scratch", "boosted-trees")
+        ),
         "recipe networks",
         "recipe networks efficientnet-lite0",
         "recipe space",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actinscope.bundle.ensemble import save_ensemble
-from actinscope.bundle.info import INT8_FILE, BundleInfo, NetworkSummary
+from actinscope.bundle.info import INT8_FILE, Bf16Check, BundleInfo, NetworkSummary
 from actinscope.bundle.int8 import (
     MEASURED,
     Int8Part,
@@ -29,6 +29,7 @@ from actinscope.bundle.session import joint_output, open_sessions
 from actinscope.bundle.store import (
     save_bundle,
     store_answered_views,
+    store_bf16,
     store_int8,
     store_metrics,
     store_reliability,
@@ -41,6 +42,7 @@ __all__ = [
     "MEASURED",
     "AbstainBy",
     "AbstainRule",
+    "Bf16Check",
     "Bundle",
     "BundleInfo",
     "Int8Part",
@@ -70,6 +72,7 @@ __all__ = [
     "save_ensemble",
     "stack_outputs",
     "store_answered_views",
+    "store_bf16",
     "store_int8",
     "store_metrics",
     "store_reliability",

@@ -51,6 +51,13 @@ class Member(StoredModel):
     digest: Sha256
 
 
+class Bf16Check(StoredModel):
+    """How many answers of the validation part bfloat16 changed on the training computer."""
+
+    images: int = Field(ge=1)
+    changed: int = Field(ge=0)
+
+
 class GoldenImage(StoredModel):
     """What is known of one golden image besides its pixels (see ``images.Image``)."""
 
@@ -88,6 +95,7 @@ class BundleInfo(StoredModel):
             in trees.onnx, to which model.onnx gives the embedding (``boosted_trees``).
         views: how the image may be turned and mirrored (``preprocess.turned``), as it is first.
         answered: its answer is the mean over so many of ``views``.
+        bf16: what bfloat16 changed; None where the training computer does not have it.
         int8: what the 8-bit network costs and gains, or None where there is none.
         reliability: temperature, prediction sets, abstaining, out-of-distribution rule; None in
             bundles that have none of it.
@@ -117,6 +125,7 @@ class BundleInfo(StoredModel):
         default=(0,), min_length=1, max_length=8
     )
     answered: int = Field(default=1, ge=1, le=8)
+    bf16: Bf16Check | None = None
     int8: Int8Summary | None = None
     reliability: Reliability | None = None
     members: tuple[Member, ...] = Field(default=(), max_length=MOST_MEMBERS)
@@ -173,7 +182,15 @@ class BundleInfo(StoredModel):
 
     def as_json(self) -> bytes:
         """The bytes of bundle.json, in the oldest layout that can say all of it."""
-        newer = {"int8": 2, "reliability": 3, "members": 3, "head": 3, "views": 4, "answered": 4}
+        newer = {
+            "int8": 2,
+            "reliability": 3,
+            "members": 3,
+            "head": 3,
+            "views": 4,
+            "answered": 4,
+            "bf16": 4,
+        }
         fields = BundleInfo.model_fields
         absent = {name for name in newer if getattr(self, name) == fields[name].default}
         version = max([1, *(newer[name] for name in newer.keys() - absent)])

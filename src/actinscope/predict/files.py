@@ -49,7 +49,7 @@ class PredictOptions:
         batch_size: rows that are written together; an interrupted run resumes at the start of
             such a batch. Neither memory nor speed depend on it.
         backend: ``auto``, ``openvino`` or ``onnxruntime``.
-        precision: ``float32``, or ``int8`` where the bundle offers it.
+        precision: as of :class:`Predictor`.
         views: average over so many views; None for as many as the bundle says.
         match_pixel_size: bring images to the pixel size of the training.
         read_options: how to read files with z, time or scenes; what is not set is as in training.
@@ -68,7 +68,7 @@ class PredictOptions:
     crop_size: int | None = None
     batch_size: int = 32
     backend: str = "auto"
-    precision: str = "float32"
+    precision: str = "auto"
     views: int | None = None
     match_pixel_size: bool = False
     read_options: ReadOptions | None = None

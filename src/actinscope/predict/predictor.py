@@ -21,6 +21,7 @@ from actinscope.errors import UsageError
 from actinscope.images import Image
 from actinscope.predict.decision import DecisionRules
 from actinscope.preprocess import turned
+from actinscope.runtimes import has_native_bf16
 
 #: What one image becomes: for each network of the bundle (S, S, C) float32 in its range. An
 #: ensemble has several networks, other bundles have one.
@@ -36,7 +37,8 @@ class Predictor:
     Args:
         bundle: the delivered model.
         backend: ``auto``, ``openvino`` or ``onnxruntime``.
-        precision: ``float32``, or ``int8`` where the bundle offers it.
+        precision: ``float32``; ``bf16`` where the processor has it; ``int8`` where the bundle
+            offers it; or ``auto``, bf16 where it changed no answer in training, else float32.
         changed: its network is not the one that was saved, so the golden outputs are not compared.
         views: average the answer over so many of the bundle's views; None for as many as it says.
 
@@ -52,13 +54,13 @@ class Predictor:
         bundle: Bundle,
         *,
         backend: str = "auto",
-        precision: str = "float32",
+        precision: str = "auto",
         changed: bool = False,
         views: int | None = None,
     ) -> None:
         self.bundle = bundle
         self._views = tuple(_answered_views(one, views) for one in bundle.networks)
-        self.precision = precision
+        self.precision = precision = _settled(bundle, precision)
         #: Applied to the outputs: calibrated probabilities, sets, what is unfamiliar.
         self.rules = DecisionRules.of(bundle, precision)
         self._preprocess = tuple(one.info.preprocess for one in bundle.networks)
@@ -189,6 +191,19 @@ class Predictor:
             for batch, array in zip(batches, self.prepare(image), strict=True):
                 batch[place] = array
         return self.predict_inputs(batches)
+
+
+def _settled(bundle: Bundle, precision: str) -> str:
+    if precision == "auto":
+        checks = [one.info.bf16 for one in bundle.networks]
+        same = all(check is not None and not check.changed for check in checks)
+        return "bf16" if same and has_native_bf16() else "float32"
+    if precision == "bf16" and not has_native_bf16():
+        raise UsageError(
+            "this processor has no bfloat16 arithmetic",
+            remedy="Leave --precision out, or give float32",
+        )
+    return precision
 
 
 def _answered_views(network: Bundle, wanted: int | None) -> tuple[int, ...]:

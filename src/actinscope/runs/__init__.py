@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from actinscope.runs.calibrate import choose_answered_views, fit_reliability, refit_reliability
+from actinscope.runs.calibrate import (
+    check_bf16,
+    choose_answered_views,
+    fit_reliability,
+    refit_reliability,
+)
 from actinscope.runs.chosen_network import (
     ChosenNetwork,
     choose_network,
@@ -106,6 +111,7 @@ __all__ = [
     "RunFolder",
     "TrainingProvenance",
     "align",
+    "check_bf16",
     "check_labels",
     "choose_answered_views",
     "choose_network",

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.bundle import (
+    Bf16Check,
     Bundle,
     NetworkOutput,
     OodRule,
@@ -104,6 +105,24 @@ def choose_answered_views(
         if excess.mean() <= excess.std() / np.sqrt(len(labels)):
             return count
     return counts[-1]
+
+
+def check_bf16(
+    predictor: Predictor,
+    records: Sequence[Record],
+    manifest: Manifest,
+    *,
+    images: ScaledImages,
+    progress: Progress,
+) -> Bf16Check:
+    """How many answers for ``records``, the validation part, bfloat16 changes on this computer."""
+    answers = [
+        predict_labelled(
+            one, records, manifest, images=images, progress=progress
+        ).output.probabilities.argmax(axis=1)
+        for one in (predictor, Predictor(predictor.bundle, precision="bf16"))
+    ]
+    return Bf16Check(images=len(answers[0]), changed=int((answers[0] != answers[1]).sum()))
 
 
 def refit_reliability(

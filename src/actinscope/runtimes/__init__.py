@@ -6,6 +6,7 @@ from actinscope.runtimes.engines import (
     OnnxRuntimeEngine,
     OnnxRuntimeTable,
     OpenVinoEngine,
+    has_native_bf16,
     run_by_onnxruntime,
     usable_cores,
 )
@@ -15,6 +16,7 @@ __all__ = [
     "OnnxRuntimeEngine",
     "OnnxRuntimeTable",
     "OpenVinoEngine",
+    "has_native_bf16",
     "import_onnxruntime",
     "import_openvino",
     "import_quantization",

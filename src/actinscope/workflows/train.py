@@ -14,6 +14,7 @@ from actinscope.bundle import (
     load_bundle,
     read_bundle_info,
     store_answered_views,
+    store_bf16,
     store_metrics,
     store_reliability,
 )
@@ -32,6 +33,7 @@ from actinscope.runs import (
     LabelledPredictions,
     PreparedStudy,
     RunContext,
+    check_bf16,
     choose_answered_views,
     choose_network,
     evaluate_predictions,
@@ -54,6 +56,7 @@ from actinscope.runs import (
     write_evaluation,
     write_levels,
 )
+from actinscope.runtimes import has_native_bf16
 from actinscope.study import (
     TEST,
     TRAIN,
@@ -311,6 +314,15 @@ def _train_and_export(
         progress=progress,
     )
     bundle = store_answered_views(bundle, answered)
+    if has_native_bf16():
+        check = check_bf16(
+            Predictor(bundle),
+            records_of(prepared.split.manifest, VALIDATION),
+            prepared.split.manifest,
+            images=prepared.images,
+            progress=progress,
+        )
+        bundle = store_bf16(bundle, check)
     return _Trained(recipe, prepared, fitted, bundle, Predictor(bundle))
 
 
