@@ -228,7 +228,7 @@ BLANKS: tuple[tuple[str, str, str], ...] = (
 )
 
 _TEXTS = {".csv", ".html", ".json", ".md", ".svg", ".tex", ".toml", ".txt"}
-_SKIPPED = {".npz", ".db", ".tif"}
+_SKIPPED = {".bin", ".npz", ".db", ".tif"}
 _SECONDS = re.compile(r"<th[^>]*>seconds</th>\s*</tr>\s*</thead>.*?</table>", re.DOTALL)
 _LAST_CELL = re.compile(r"(?<=>)[\d.]+(?=</td>\s*</tr>)")
 _BASE64 = re.compile(r"data:([a-z]+/[a-z0-9+.-]+);base64,([A-Za-z0-9+/=]+)")

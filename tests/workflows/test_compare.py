@@ -275,8 +275,6 @@ def test_the_files_of_a_comparison(result: Path) -> None:
     assert {path.name for path in (result / "figures").iterdir()} == {
         "runs.png",
         "runs.svg",
-        "differences.png",
-        "differences.svg",
     }
 
 
