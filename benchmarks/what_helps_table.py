@@ -14,7 +14,8 @@ def what_helps_table(records: list[dict[str, Any]]) -> str:
     text = (
         "## Parts of a linear probe on real cells\n\n"
         "EfficientNet-Lite0 with ImageNet weights, no layer trained; groups kept in one fold. In "
-        "each cell: mean balanced accuracy over the folds, points gained on the first row of its column "
+        "each cell: mean balanced accuracy over the folds, points gained on the first row of the "
+        "column "
         "(95 % interval of the corrected resampled t-test), log loss. Intensity is scaled on all "
         "images, without labels.\n\n"
     )
