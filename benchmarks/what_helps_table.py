@@ -32,6 +32,26 @@ def what_helps_table(records: list[dict[str, Any]]) -> str:
     return f"{text}{chr(10).join(lines)}\n\nCommands: {commands}, {records[-1]['date']}.\n\n"
 
 
+def few_images_table(records: list[dict[str, Any]]) -> str:
+    """The usual probe and that on all stages, from a few images of each class."""
+    text = "## Few images\n\nAs above, each training part cut to so many images of each class.\n\n"
+    lines = [
+        "| data | trained on | balanced accuracy | gained | log loss |",
+        "|---|---|---|---|---|",
+    ]
+    for one in records:
+        for row in one["rows"]:
+            half = 100 * _CRITICAL[one["folds"]] * row["error"]
+            gained = 100 * row["gained"]
+            interval = f"{gained:+.1f} ({gained - half:+.1f} to {gained + half:+.1f})"
+            lines.append(
+                f"| {one['data']} | {row['variant']} | {row['balanced_accuracy']:.3f} "
+                f"| {interval if row['error'] else '-'} | {row['log_loss']:.2f} |"
+            )
+    commands = ", ".join(f"`{one['command']}`" for one in records)
+    return f"{text}{chr(10).join(lines)}\n\nCommands: {commands}.\n\n" if records else ""
+
+
 def _cell(record: dict[str, Any], title: str) -> str:
     rows = [row for row in record["rows"] if row["variant"] == title]
     if not rows:

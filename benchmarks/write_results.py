@@ -18,7 +18,7 @@ from probability_tables import probability_tables
 from record import HERE, RESULTS
 from settings_table import settings_table
 from training_tables import training_tables
-from what_helps_table import what_helps_table
+from what_helps_table import few_images_table, what_helps_table
 
 _HEAD = """\
 # Measurements
@@ -44,7 +44,8 @@ def main() -> int:
         for one in records
         if one["benchmark"] == "what helps" and one["split_seed"] == _CHOOSING
     ]
-    text += what_helps_table(helps)
+    text += what_helps_table([one for one in helps if not one.get("cut")])
+    text += few_images_table([one for one in helps if one.get("cut")])
     text += settings_table(folds)
     folds = [one for one in folds if not one.get("split_seed")]
     for data in sorted({one["data"] for one in folds}):
