@@ -12,8 +12,8 @@ scaling is fitted on all images, without their labels: these are comparisons of 
 figures of whole runs come from `grouped_folds.py`. Settings were chosen with `--split-seed 1`,
 the default. Each variant is compared with the first, paired over folds: its mean difference, and
 the standard error of Nadeau and Bengio's corrected resampled t-test. A line for each data set goes
-into benchmarks/results.jsonl; `write_results.py` makes the table. With `--cut` each training part is
-cut to so many images of each class, and only the usual probe and that on all stages are tried.
+into benchmarks/results.jsonl; `write_results.py` makes the table. With `--cut` each training part
+is cut to so many images of each class, and only the usual probe and that on all stages are tried.
 """
 
 from __future__ import annotations
