@@ -171,12 +171,16 @@ def _training_step(records: Sequence[Record]) -> str:
 def _training_memory(records: Sequence[Record]) -> str:
     if not records:
         return ""
-    one = records[-1]
     lines = [
         "## Peak memory of training\n",
-        f"{one['network']}, generated images, one epoch on one stored view.\n",
-        "| images | peak memory, GB | seconds |",
-        "|---|---|---|",
-        *(f"| {row['images']:,} | {row['peak_gb']} | {row['seconds']} |" for row in one["rows"]),
+        "Generated images; `fine-tuned` trains one epoch on one stored view.\n",
+        "| recipe, network | images | peak memory, GB | seconds | date | command |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {one.get('recipe', 'fine-tuned')}, {one['network']} | {row['images']:,} "
+            f"| {row['peak_gb']} | {row['seconds']} | {one['date']} | `{one['command']}` |"
+            for one in records
+            for row in one["rows"]
+        ),
     ]
-    return "\n".join([*lines, f"\n`{one['command']}`, {one['date']}, {one['machine']}.\n\n"])
+    return "\n".join([*lines, f"\nMachine: {records[-1]['machine']}.\n\n"])
