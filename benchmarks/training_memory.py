@@ -2,9 +2,9 @@
 
     python benchmarks/training_memory.py --images 2000 20000
 
-Smooth random textures, 8-bit PNG of 224 x 224, two classes that differ in their grain; one
-epoch on one stored view, all else as in the recipe fine-tuned (or another, whole), the run's report and bundle
-included. The figure is the largest resident size of the process, as the system counts it.
+Smooth random textures, 8-bit PNG of 224 x 224, two classes that differ in their grain; of the
+recipe fine-tuned one epoch on one stored view, others whole; the run's report and bundle included.
+The figure is the largest resident size of the process, as the system counts it.
 """
 
 from __future__ import annotations
