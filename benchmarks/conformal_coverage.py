@@ -69,7 +69,7 @@ def main() -> int:
 
 def _embedded(name: str) -> tuple[Any, Any, list[str], tuple[str, ...]]:
     """Embedding (N, D), labels (N,), groups and classes."""
-    recipe = change_recipe(load_recipe("default"), {"network": {"name": "efficientnet-lite0"}})
+    recipe = change_recipe(load_recipe("fine-tuned"), {"network": {"name": "efficientnet-lite0"}})
     folder = data_folder(name)
     source = StudySource(data=folder, manifest=folder / "groups.csv", group=DATA_SETS[name])
     manifest = read_study(source, recipe)

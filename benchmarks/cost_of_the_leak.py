@@ -36,7 +36,7 @@ _DIFFICULTY = 0.6
 def main() -> int:
     arguments = _parse()
     recipe = change_recipe(
-        load_recipe("default"),
+        load_recipe("fine-tuned"),
         {"network": {"input_size": 128}, "training": {"epochs": arguments.epochs}},
         seed=arguments.seed,
     )

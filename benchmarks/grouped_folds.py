@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from actinscope.bundle import read_bundle_info
 from actinscope.cells import CropReader
 from actinscope.networks import build_network, embedding_of
 from actinscope.preprocess import fit_preprocess
@@ -101,14 +102,15 @@ def _train(
             reader=reader,
             progress=Silent(),
         )
+        assert outcome.bundle is not None
+        views = read_bundle_info(outcome.bundle).answered
     metrics = outcome.evaluations["test"].metrics
     return {
         "balanced_accuracy": metrics["balanced_accuracy"].value,
         "accuracy": metrics["accuracy"].value,
         "log_loss": metrics["log_loss"].value,
         "validation_accuracy": outcome.evaluations["validation"].metrics["accuracy"].value,
-        "kept_epoch": outcome.fitted.kept_epoch,
-        "epochs": len(outcome.fitted.history),
+        "views": views,
     }
 
 

@@ -35,7 +35,7 @@ def main() -> int:
     folder = data_folder(arguments.data)
     source = StudySource(folder, folder / "groups.csv", group=DATA_SETS[arguments.data])
     changes = {"network": {"name": arguments.network}}
-    recipe = change_recipe(load_recipe("default"), changes, seed=arguments.seed)
+    recipe = change_recipe(load_recipe("fine-tuned"), changes, seed=arguments.seed)
     reader = CropReader(recipe.images)
     found = fingerprint_study(read_study(source, recipe), reader, Silent())
     folds = grouped_folds(found.manifest, folds=arguments.of, seed=0)

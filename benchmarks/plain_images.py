@@ -29,7 +29,7 @@ def split_of(data: str, fold: int, folds: int = FOLDS) -> Split:
     """Fold ``fold`` of ``folds``, in which every group is in one part."""
     folder = data_folder(data)
     source = StudySource(data=folder, manifest=folder / "groups.csv", group=DATA_SETS[data])
-    recipe = load_recipe("default")
+    recipe = load_recipe("fine-tuned")
     manifest = read_study(source, recipe)
     fingerprints = fingerprint_study(manifest, CropReader(recipe.images), Silent())
     return grouped_folds(fingerprints.manifest, folds=folds, seed=0)[fold]
@@ -38,7 +38,7 @@ def split_of(data: str, fold: int, folds: int = FOLDS) -> Split:
 def write_parts(data: str, fold: int, folder: Path, *, network: str, folds: int = FOLDS) -> Path:
     """Write `manifest.csv` and `images/PART/CLASS/*.png` in ``folder``; returns the manifest."""
     folder.mkdir(parents=True, exist_ok=True)
-    recipe = load_recipe("default")
+    recipe = load_recipe("fine-tuned")
     reader = CropReader(recipe.images)
     parts = split_of(data, fold, folds).manifest
     write_manifest(parts, folder / "manifest.csv")

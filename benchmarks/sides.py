@@ -69,9 +69,14 @@ def train_actinscope(
         for when, line in lines
         if (found := _EPOCH.search(line))
     ]
+    figures = json.loads((output / "metrics.json").read_text("utf-8"))
+    if not epochs:  # a probe has none: what it is worth shows at the end
+        right = round(figures["validation"]["accuracy"]["value"], 4)
+        epochs = [{"wall": round(wall, 2), "validation_accuracy": right}]
     labels, answers = _test_answers(output / "predictions.csv")
     return {
         **_scores(labels, answers),
+        "log_loss": round(figures["test"]["log_loss"]["value"], 4),
         "epochs": epochs,
         "wall": round(wall, 2),
         "user": round(user, 2),
@@ -105,7 +110,14 @@ def run_timed(command: list[str]) -> tuple[list[tuple[float, str]], float, float
 def _test_answers(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
     with path.open(encoding="utf-8", newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if row["part"] == "test"]
-    return np.array([row["label"] for row in rows]), np.array([row["predicted"] for row in rows])
+    # The most probable class, as the script has it: unfamiliar images are not named in the table.
+    chances = [
+        {name.removeprefix("probability_"): float(value) for name, value in row.items()
+         if name.startswith("probability_")}
+        for row in rows
+    ]  # fmt: skip
+    answers = [max(one, key=one.__getitem__) for one in chances]
+    return np.array([row["label"] for row in rows]), np.array(answers)
 
 
 def _scores(labels: NDArray[Any], answers: NDArray[Any]) -> Result:

@@ -106,7 +106,7 @@ def _keras_step(name: str, frozen_norms: bool) -> Callable[[], Any]:
 
 def _own_step(name: str, frozen_norms: bool) -> Callable[[], Any]:
     model, cut, batch, targets = _parts(name, frozen_norms)
-    step = TrainingStep(model, cut, whole=False, settings=load_recipe("default").training)
+    step = TrainingStep(model, cut, whole=False, settings=load_recipe("fine-tuned").training)
     weights = np.ones(_BATCH, np.float32)
     step(batch, targets, weights, 5e-5)
     return lambda: step(batch, targets, weights, 5e-5)

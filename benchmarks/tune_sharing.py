@@ -63,7 +63,7 @@ def main() -> int:
     arguments = _parse()
     entry = network_entry("efficientnet-lite0")
     base = change_recipe(
-        load_recipe("default"),
+        load_recipe("fine-tuned"),
         {"network": {"name": entry.name}, "training": {"epochs": arguments.epochs}},
     )
     given, folds, classes = _images(arguments, base)

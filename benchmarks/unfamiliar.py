@@ -86,7 +86,7 @@ def _train(arguments: argparse.Namespace, run: Path) -> None:
     source = StudySource(
         data=folder, manifest=folder / "groups.csv", group=DATA_SETS[arguments.data]
     )
-    recipe = change_recipe(load_recipe("default"), changes, seed=arguments.seed)
+    recipe = change_recipe(load_recipe("fine-tuned"), changes, seed=arguments.seed)
     train_study(TrainRequest(source=source, recipe=recipe, output=run), Silent())
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-#: Precisions of the network that predicts.
-Precision = Literal["float32", "int8"]
+#: Precisions of the network that predicts; ``auto`` is bf16 where the processor has it and the
+#: answers were seen to stay, else float32.
+Precision = Literal["auto", "float32", "bf16", "int8"]
 
 
 class RunFile(StrEnum):

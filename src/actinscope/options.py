@@ -172,7 +172,7 @@ LEVELS = OptionGroup("levels", (LEVEL, *(replace(one, needs="--level") for one i
 RECIPE = Option(
     "--recipe",
     "NAME|FILE.toml",
-    "default, paper, scratch, boosted-trees, or a TOML file with your settings",
+    "default, quick, fine-tuned, paper, scratch, boosted-trees, or a TOML file with your settings",
     default="default",
 )
 NETWORK = (
@@ -189,7 +189,8 @@ AS_WRITTEN = Option(
 PRECISION = Option(
     "--precision",
     "",
-    "int8 is faster and less exact; for bundles that `bundle quantize` prepared",
+    "auto is bf16 where the processor has it and no answer changed in training, else float32; "
+    "int8 is faster and less exact, for bundles that `bundle quantize` prepared",
 )
 CROP_SIZE = Option("--crop-size", "PX", "side of single-cell crops")
 

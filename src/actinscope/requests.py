@@ -30,6 +30,7 @@ from actinscope.options import (
     RECIPE,
     Option,
     minutes,
+    positive,
     recipe_options,
     seed_of,
 )
@@ -223,7 +224,11 @@ class TuneRequest:
         "Recipe",
         recipe_options(
             *NETWORK,
-            replace(RECIPE, help="the recipe to start from, and all that is not searched"),
+            replace(
+                RECIPE,
+                help="the recipe to start from, and all that is not searched",
+                default="fine-tuned",
+            ),
             replace(
                 EPOCHS, help="epochs of the base recipe, and of all where they are not searched"
             ),
@@ -268,7 +273,7 @@ class PaperRequest:
         "Recipe",
         recipe_options(
             replace(
-                RECIPE, help="paper, default, or your settings as a TOML file", default="paper"
+                RECIPE, help="paper, fine-tuned, or your settings as a TOML file", default="paper"
             ),
             EPOCHS,
             seed="seed of copies, divisions and training",
@@ -342,7 +347,7 @@ class EvaluateRequest:
     output: Annotated[Path, FOLDER]
     seed: Annotated[int, seed_of("the intervals")] = 0
     options: Annotated["ReadOptions | None", READING] = None
-    precision: Annotated[Precision, PRECISION] = "float32"
+    precision: Annotated[Precision, PRECISION] = "auto"
     levels: Annotated["LevelSettings | None", LEVELS] = None
     command: str = ""
 
@@ -391,7 +396,17 @@ class PredictRequest:
         Option("--match-pixel-size", "", "bring crops to the um a pixel of the training images"),
     ] = False
     batch_size: Annotated[int, Option("--batch-size", "N", "rows written at a time")] = 32
-    precision: Annotated[Precision, PRECISION] = "float32"
+    precision: Annotated[Precision, PRECISION] = "auto"
+    views: Annotated[
+        int | None,
+        Option(
+            "--views",
+            "N",
+            "average over N turned and mirrored views: steadier and N times slower (default: as "
+            "many as helped in training)",
+            parse=positive,
+        ),
+    ] = None
     options: Annotated["ReadOptions | None", READING] = None
     levels: Annotated["LevelSettings | None", LEVELS] = None
 
@@ -431,7 +446,7 @@ class ExplainRequest:
         ),
     ] = None
     crop_size: Annotated[int | None, CROP_SIZE] = None
-    precision: Annotated[Precision, PRECISION] = "float32"
+    precision: Annotated[Precision, PRECISION] = "auto"
     options: Annotated["ReadOptions | None", READING] = None
     command: str = ""
 
@@ -510,7 +525,11 @@ class ShowRequest:
 
     name: Annotated[
         str,
-        Option("", "NAME|FILE.toml", "default, paper, scratch, boosted-trees, or a TOML file"),
+        Option(
+            "",
+            "NAME|FILE.toml",
+            "default, quick, fine-tuned, paper, scratch, boosted-trees, or a TOML file",
+        ),
     ] = "default"
 
 

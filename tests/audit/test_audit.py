@@ -88,7 +88,7 @@ def test_copies_in_a_study_tested_by_folds_say_which_fold_tests_them(tmp_path: P
     folder = write_study(tmp_path / "d")
     image = cv2.imread(str(folder / "a" / "0_0.png"), cv2.IMREAD_GRAYSCALE)
     cv2.imwrite(str(folder / "b" / "copy.png"), np.rot90(image).copy())
-    recipe = load_recipe("default")
+    recipe = load_recipe("fine-tuned")
     source = StudySource(folder)
     prints = fingerprint_study(
         read_study(source, recipe), CropReader(recipe.images), Silent(), observing=True
@@ -187,7 +187,7 @@ def test_any_other_fault_of_the_review_is_an_error(monkeypatch: pytest.MonkeyPat
 
 
 def _why_not_reviewed(monkeypatch: pytest.MonkeyPatch, error: errors.ActinscopeError) -> str:
-    def fail() -> Any:
+    def fail(**_: Any) -> Any:
         raise error
 
     monkeypatch.setattr(audit_job, "default_network", fail)

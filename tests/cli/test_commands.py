@@ -69,7 +69,7 @@ def test_images_of_mixed_kinds_are_all_named_by_scan_and_stop_train_before_any_w
     said = next(line for line in capsys.readouterr().out.splitlines() if "most images are" in line)
     assert said.startswith("not ready for training: ")
     assert all(name in said for name in odd)
-    assert main(["train", str(data), "-o", str(tmp_path / "run"), "--weights", "none"]) != 0
+    assert main(["train", str(data), "-o", str(tmp_path / "run"), "--recipe", "quick"]) != 0
     stopped = capsys.readouterr().err
     assert all(name in stopped for name in odd)
     assert "--exclude" in stopped
@@ -372,7 +372,10 @@ def test_a_bad_recipe_is_named(text: str, message: str, tmp_path: Path, capsys: 
 
 def test_a_recipe_that_does_not_exist(capsys: Shown) -> None:
     assert main(["recipe", "show", "papper"]) == 2
-    assert "no recipe is called 'papper'. Known recipes: default, paper" in capsys.readouterr().err
+    assert (
+        "no recipe is called 'papper'. Known recipes: default, quick, fine-tuned, paper"
+        in capsys.readouterr().err
+    )
 
 
 # train: what is refused before any work

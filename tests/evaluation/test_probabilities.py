@@ -174,7 +174,7 @@ def test_per_class_thresholds_come_from_their_own_images() -> None:
     found = sets(labels, first, per_class=True)
     assert found.thresholds[0] == pytest.approx(0.3)
     assert found.thresholds[1] is None
-    assert "holds b (3.0): of these classes" in found.note
+    assert "holds b (3.0): the validation images of these classes" in found.note
     assert found.known
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from actinscope.explain import SanityStep, map_similarity, sanity_sentence
-from actinscope.explain.sanity_checks import MapSimilarity
+from actinscope.explain import SanityStep, sanity_sentence
+from actinscope.explain.sanity_checks import MapSimilarity, map_similarity
 
 GRADED = np.arange(9.0).reshape(3, 3) - 4
 

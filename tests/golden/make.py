@@ -66,6 +66,7 @@ CASES: dict[str, list[str]] = {
         "evaluate default/run/bundle others --manifest others/groups.csv --group field"
         " --precision int8 -o default/int8",
     ],
+    "fine-tuned": [f"{_TRAIN} fine-tuned.toml -o fine-tuned/run"],
     "paper-recipe": [f"{_TRAIN} paper-recipe.toml --weights none -o paper-recipe/run"],
     "boosted-trees": [
         f"{_TRAIN} trees.toml -o boosted-trees/run",
@@ -110,7 +111,10 @@ CASES: dict[str, list[str]] = {
         " -o paper/experiment",
     ],
     "settings": [
-        *(f"recipe show {name}" for name in ("default", "paper", "scratch", "boosted-trees")),
+        *(
+            f"recipe show {name}"
+            for name in ("default", "fine-tuned", "paper", "scratch", "boosted-trees")
+        ),
         "recipe networks",
         "recipe networks efficientnet-lite0",
         "recipe space",
@@ -122,13 +126,15 @@ CASES: dict[str, list[str]] = {
 _LITE = '[network]\nname = "efficientnet-lite0"\ninput_size = 64\n'
 _SPLIT = "[split]\ntrain = 0.5\nvalidation = 0.25\ntest = 0.25\n"
 _SHORT = "[training]\nepochs = 2\nviews = 2\nwarmup_epochs = 1.0\n"
+_TUNED = 'base = "fine-tuned"\n'
 _SCRATCH = 'base = "scratch"\n'
 _TINY = "[network]\ninput_size = 32\n[training]\nepochs = 2\nwarmup_epochs = 0\nbatch_size = 8\n"
 _BARE = "controls = false\naudit = false\nexplanation = false\n"
 
 RECIPES = {
     "smallest.toml": _SCRATCH + _TINY.replace("epochs = 2", "epochs = 8") + _SPLIT,
-    "default.toml": _LITE + _SPLIT + _SHORT,
+    "default.toml": _LITE + _SPLIT,
+    "fine-tuned.toml": _TUNED + _LITE + _SPLIT + _SHORT,
     "paper-recipe.toml": 'base = "paper"\n'
     + _LITE.replace("64", "32")
     + "frozen_layers = 95\n"
@@ -137,7 +143,7 @@ RECIPES = {
     "trees.toml": 'base = "boosted-trees"\n' + _LITE + _SPLIT + "[trees]\nrounds = 20\n",
     "scratch.toml": _SCRATCH + _TINY + _SPLIT,
     "bare.toml": _SCRATCH + _BARE + _TINY + _SPLIT,
-    "search.toml": _BARE + _LITE.replace("64", "32") + _SPLIT + _SHORT,
+    "search.toml": _TUNED + _BARE + _LITE.replace("64", "32") + _SPLIT + _SHORT,
     "paper.toml": _SCRATCH + _BARE + _TINY,
     "space.toml": "[search]\naugmentation_strength = [0.0, 1.0]\n"
     "training.learning_rate = { low = 1e-4, high = 1e-2, log = true }\n",
@@ -222,7 +228,7 @@ BLANKS: tuple[tuple[str, str, str], ...] = (
 )
 
 _TEXTS = {".csv", ".html", ".json", ".md", ".svg", ".tex", ".toml", ".txt"}
-_SKIPPED = {".npz", ".db", ".tif"}
+_SKIPPED = {".bin", ".npz", ".db", ".tif"}
 _SECONDS = re.compile(r"<th[^>]*>seconds</th>\s*</tr>\s*</thead>.*?</table>", re.DOTALL)
 _LAST_CELL = re.compile(r"(?<=>)[\d.]+(?=</td>\s*</tr>)")
 _BASE64 = re.compile(r"data:([a-z]+/[a-z0-9+.-]+);base64,([A-Za-z0-9+/=]+)")

@@ -62,7 +62,7 @@ def write_run(
 ) -> Path:
     """Recipe, manifest, predictions and bundle of a run, as ``train`` writes them."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_recipe(change_recipe(load_recipe("default"), {}, seed=seed), folder / "recipe.toml")
+    write_recipe(change_recipe(load_recipe("fine-tuned"), {}, seed=seed), folder / "recipe.toml")
     with (folder / "manifest.csv").open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["path", "label", "field", "part", "sha256"])

@@ -139,5 +139,5 @@ def toy_run(folder: Path) -> tuple[Path, Path]:
     manifest = read_manifest(run / "manifest.csv", data, group="plate")
     found = fingerprint_study(manifest, CropReader(), Silent())
     write_manifest(found.manifest, run / "manifest.csv")
-    write_recipe(load_recipe("default"), run / "recipe.toml")
+    write_recipe(load_recipe("fine-tuned"), run / "recipe.toml")
     return run, data

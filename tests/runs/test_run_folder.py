@@ -30,7 +30,7 @@ def test_a_run_is_read(run: Path) -> None:
         )
     )
     found = read_run(run)
-    assert found.recipe is not None and found.recipe.name == "default"
+    assert found.recipe is not None and found.recipe.name == "fine-tuned"
     assert found.info is not None and found.info.classes == CLASSES
     assert found.group == "field"
     assert len(found.images) == 36

@@ -13,7 +13,7 @@ from PIL import Image as PillowImage
 
 from actinscope.errors import StudyError, UsageError
 from actinscope.images import find_images
-from actinscope.report import write_maps
+from actinscope.report import write_map
 from actinscope.report.drawing import save_figures, sheet
 from actinscope.requests import StudySource
 from actinscope.study import Manifest, list_study, split, write_manifest
@@ -225,7 +225,7 @@ def test_figures_of_a_run_copied_among_the_images_are_no_class(tmp_path: Path) -
     draw(tmp_path, ["wt/a.png", "ko/b.png"])
     save_figures([("curves", sheet(40, 20)), ("confusion", sheet(40, 20))], tmp_path / "figures")
     (tmp_path / "maps").mkdir()
-    write_maps(np.eye(8, dtype=np.uint8), [np.eye(8)], tmp_path / "maps" / "0001.png")
+    write_map(np.eye(8, dtype=np.uint8), np.eye(8), tmp_path / "maps" / "0001.png")
     manifest = scanned(tmp_path)
     assert manifest.classes == ("ko", "wt")
     assert (

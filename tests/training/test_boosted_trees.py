@@ -280,7 +280,7 @@ def test_settings_that_do_nothing_are_refused(section: str, key: str, value: Any
 
 
 def test_trees_need_views_and_softmax_needs_no_trees() -> None:
-    with pytest.raises(SettingsError, match=r"need training\.views of 1 or more"):
+    with pytest.raises(SettingsError, match=r"boosted_trees needs training\.views of 1 or more"):
         change_recipe(load_recipe("boosted-trees"), {"training": {"views": 0}})
     with pytest.raises(SettingsError, match=r"trees\.depth does nothing"):
         change_recipe(Recipe(), {"trees": {"depth": 2}})
@@ -307,7 +307,7 @@ def test_settings_beside_the_head_go_with_trees() -> None:
 
 def test_trees_need_a_pretrained_network() -> None:
     scratch = next(entry for entry in REGISTRY.values() if entry.from_scratch)
-    with pytest.raises(SettingsError, match="has no pretrained weights, and boosted trees"):
+    with pytest.raises(SettingsError, match="has no pretrained weights, and boosted_trees"):
         recipe_as_used(load_recipe("boosted-trees"), scratch)
 
 
@@ -350,7 +350,7 @@ def test_a_run_with_trees_is_a_run_like_any_other(place: Path) -> None:
     assert "gradient-boosted trees (XGBoost) on the embedding of 1280 features" in report
     assert "no layer trained" in report
     info = json.loads((run / "bundle" / "bundle.json").read_text())
-    assert (info["head"], info["format_version"]) == ("boosted_trees", 3)
+    assert (info["head"], info["format_version"]) == ("boosted_trees", 4)
     assert set(info["files"]) >= {"model.onnx", "golden.npz", "trees.onnx"}
     assert set(json.loads((run / "metrics.json").read_text())) == {"train", "validation", "test"}
     methods = (run / "methods.md").read_text("utf-8")

@@ -26,7 +26,7 @@ from helpers.tiny_training import (
 SMALL = network_entry("small-cnn")
 
 
-def _used(network: dict[str, Any], base: str = "default") -> Recipe:
+def _used(network: dict[str, Any], base: str = "fine-tuned") -> Recipe:
     recipe = change_recipe(load_recipe(base), {"network": network})
     return recipe_as_used(recipe, network_entry(recipe.network.name))
 

@@ -26,7 +26,7 @@ def _file(folder: Path, text: str) -> Path:
 
 
 def test_default_is_the_defaults_of_the_models() -> None:
-    assert load_recipe("default") == Recipe()
+    assert load_recipe("fine-tuned") == Recipe()
 
 
 def test_paper_holds_what_the_paper_states() -> None:
@@ -95,10 +95,17 @@ def test_file_overrides_its_base(tmp_path: Path) -> None:
 
 
 def test_file_without_base_overrides_the_default(tmp_path: Path) -> None:
-    recipe = load_recipe(_file(tmp_path, "[training]\nepochs = 5\n"))
-    assert recipe.training.epochs == 5
-    assert recipe.training.views == Recipe().training.views
+    recipe = load_recipe(_file(tmp_path, "[training]\nviews = 2\n"))
+    assert recipe.training.views == 2
+    assert recipe.training.head_model == "linear_probe"
     assert recipe.name == "mine"
+
+
+def test_epochs_of_the_default_recipe_are_refused_with_the_recipe_that_has_them(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(SettingsError, match="or start from the recipe fine-tuned"):
+        load_recipe(_file(tmp_path, "[training]\nepochs = 5\n"))
 
 
 def test_change_keeps_the_rest() -> None:
@@ -145,7 +152,7 @@ def test_change_keeps_the_rest() -> None:
         ("epochs = 1\nepochs = 2", "is not valid TOML"),
         ("seed = " + "[" * 5000, "is not valid TOML"),
         ("seed = " + "9" * 5000, "is not valid TOML"),
-        ('base = "papier"', "base is 'papier'. Use one of default, paper"),
+        ('base = "papier"', "base is 'papier'. Use one of default, quick, fine-tuned, paper"),
         ("base = [1]", r"base is \[1\]"),
     ],
 )
@@ -175,7 +182,7 @@ def test_missing_file_and_unknown_name(tmp_path: Path) -> None:
 def test_bad_change_names_the_recipe() -> None:
     with pytest.raises(SettingsError, match=r"recipe paper: unknown setting 'training\.epoch'"):
         change_recipe(load_recipe("paper"), {"training": {"epoch": 3}})
-    with pytest.raises(SettingsError, match="recipe default, zoom: zoom factors"):
+    with pytest.raises(SettingsError, match="recipe fine-tuned, zoom: zoom factors"):
         change_recipe(Recipe(), {"augmentation": {"zoom": 3.0}})
 
 

@@ -24,6 +24,7 @@ from helpers.phantom_crops import write_phantom_crops
 pytestmark = pytest.mark.usefixtures("unrendered_figures")
 
 RECIPE = """\
+base = "fine-tuned"
 [network]
 name = "efficientnet-lite0"
 input_size = 64

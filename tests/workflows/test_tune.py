@@ -36,6 +36,7 @@ training.learning_rate = { low = 0.001, high = 0.05, log = true }
 training.batch_size = [8, 16]
 """
 RECIPE = """\
+base = "fine-tuned"
 [network]
 name = "efficientnet-lite0"
 weights = "none"

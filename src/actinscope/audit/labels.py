@@ -19,17 +19,11 @@ from numpy.typing import NDArray
 from actinscope.audit.findings import AuditFinding, Shot, words_of
 from actinscope.cells import CropReader
 from actinscope.errors import SplitError, StudyError
-from actinscope.networks import (
-    FrozenLayers,
-    NetworkEntry,
-    ResolvedWeights,
-    build_network,
-    embedding_of,
-    settle_head,
-)
+from actinscope.networks import NetworkEntry, ResolvedWeights, StageGraph
 from actinscope.preprocess import fit_preprocess
 from actinscope.progress import Progress
 from actinscope.runs import images_of, labels_of, network_input
+from actinscope.runtimes import OpenVinoEngine, usable_cores
 from actinscope.study import Fingerprints, Manifest, grouped_folds
 from actinscope.training import Recipe, logistic_head
 
@@ -143,25 +137,18 @@ def embeddings(
     reader: CropReader,
     progress: Progress,
 ) -> NDArray[np.float64]:
-    """(N, D) what the pretrained network's last layer is given, for every record."""
+    """(N, D) means of all stages of the pretrained network, for every record."""
     records = manifest.records
     images = images_of(records, reader, progress, "Measuring intensities")
     preprocess = fit_preprocess(images, recipe.preprocess, network_input(entry, recipe))
-    model = build_network(
-        entry,
-        classes=2,
-        weights=weights,
-        input_size=preprocess.size,
-        input_channels=preprocess.network_channels,
-        # Fully connected layers would be new, and random: they describe nothing.
-        head=settle_head(entry.head, kind="pooled"),
-        seed=0,
+    graph = StageGraph.of(
+        entry, weights, size=preprocess.size, channels=preprocess.network_channels
     )
-    frozen = FrozenLayers(model, [embedding_of(model)])
+    engine = OpenVinoEngine(graph.features_model(), usable_cores())
     inputs = map(preprocess.apply, images_of(records, reader, progress, "Describing images"))
     pieces = []
     while batch := list(islice(inputs, _BATCH)):
-        pieces.append(frozen(np.stack(batch))[0])
+        pieces.append(engine.run(np.stack(batch))[0])
     features: NDArray[np.float64] = np.concatenate(pieces).astype(np.float64)
     return features.reshape(len(records), -1)
 

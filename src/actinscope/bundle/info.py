@@ -14,8 +14,8 @@ from actinscope.preprocess import Appearance, Preprocess
 #: The newest layout that this version reads. A bundle is written with the oldest version that
 #: describes it: 1; 2 where it holds an INT8 network, which readers of 1 would lose on copying;
 #: 3 where the network wants blue first, where its probabilities are calibrated, or where it is
-#: an ensemble or has boosted trees: readers of 2 know none of this.
-FORMAT_VERSION = 3
+#: an ensemble or has boosted trees; 4 where its answer is the mean over several views.
+FORMAT_VERSION = 4
 MODEL_FILE = "model.onnx"
 INT8_FILE = "model_int8.onnx"
 GOLDEN_FILE = "golden.npz"
@@ -49,6 +49,13 @@ class Member(StoredModel):
 
     title: str
     digest: Sha256
+
+
+class Bf16Check(StoredModel):
+    """How many answers of the validation part bfloat16 changed on the training computer."""
+
+    images: int = Field(ge=1)
+    changed: int = Field(ge=0)
 
 
 class GoldenImage(StoredModel):
@@ -86,6 +93,9 @@ class BundleInfo(StoredModel):
         metrics: the test part of metrics.json.
         head: what names the class: the last layer of model.onnx (``softmax``), or the trees
             in trees.onnx, to which model.onnx gives the embedding (``boosted_trees``).
+        views: how the image may be turned and mirrored (``preprocess.turned``), as it is first.
+        answered: its answer is the mean over so many of ``views``.
+        bf16: what bfloat16 changed; None where the training computer does not have it.
         int8: what the 8-bit network costs and gains, or None where there is none.
         reliability: temperature, prediction sets, abstaining, out-of-distribution rule; None in
             bundles that have none of it.
@@ -111,6 +121,11 @@ class BundleInfo(StoredModel):
     training: dict[str, str | int | float | None] = Field(default_factory=dict)
     metrics: dict[str, Any] = Field(default_factory=dict)
     head: Literal["softmax", "boosted_trees"] = "softmax"
+    views: tuple[Annotated[int, Field(ge=0, le=7)], ...] = Field(
+        default=(0,), min_length=1, max_length=8
+    )
+    answered: int = Field(default=1, ge=1, le=8)
+    bf16: Bf16Check | None = None
     int8: Int8Summary | None = None
     reliability: Reliability | None = None
     members: tuple[Member, ...] = Field(default=(), max_length=MOST_MEMBERS)
@@ -128,6 +143,14 @@ class BundleInfo(StoredModel):
         if len(set(value)) != len(value) or not all(value):
             raise ValueError("class names must differ and not be empty")
         return value
+
+    @model_validator(mode="after")
+    def _views_fit(self) -> BundleInfo:
+        if self.views[0] != 0 or len(set(self.views)) != len(self.views):
+            raise ValueError("the views must differ, and the first be the image as it is")
+        if self.answered > len(self.views):
+            raise ValueError(f"{self.answered} views are averaged and {len(self.views)} named")
+        return self
 
     @model_validator(mode="after")
     def _int8_fits(self) -> BundleInfo:
@@ -159,7 +182,15 @@ class BundleInfo(StoredModel):
 
     def as_json(self) -> bytes:
         """The bytes of bundle.json, in the oldest layout that can say all of it."""
-        newer = {"int8": 2, "reliability": 3, "members": 3, "head": 3}
+        newer = {
+            "int8": 2,
+            "reliability": 3,
+            "members": 3,
+            "head": 3,
+            "views": 4,
+            "answered": 4,
+            "bf16": 4,
+        }
         fields = BundleInfo.model_fields
         absent = {name for name in newer if getattr(self, name) == fields[name].default}
         version = max([1, *(newer[name] for name in newer.keys() - absent)])
@@ -167,11 +198,11 @@ class BundleInfo(StoredModel):
         if self.int8 is not None and self.int8.reliability is None:
             without["int8"] = {"reliability"}
         elif self.int8 is not None:
-            version = 3
+            version = max(version, 3)
         if self.preprocess.order == "rgb":
             without["preprocess"] = {"order"}
         else:
-            version = 3
+            version = max(version, 3)
         versioned = self.model_copy(update={"format_version": version})
         # Values that are not a number become null: a class without test images has no metric.
         text = versioned.model_dump_json(indent=2, by_alias=True, exclude=without)

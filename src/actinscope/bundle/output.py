@@ -9,6 +9,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from actinscope.preprocess import turned_back
+
 #: Input and outputs of model.onnx.
 INPUT = "image"
 PROBABILITIES = "probabilities"
@@ -85,6 +87,33 @@ def stack_outputs(
     )
 
 
+def mean_of_views(outputs: Sequence[NetworkOutput], views: Sequence[int]) -> NetworkOutput:
+    """One answer of what a network says of several views (``preprocess.turned``) of N images.
+
+    The logits are averaged, and so are features and, turned back, class maps: what holds between
+    them for one view holds for the mean.
+    """
+    if len(outputs) == 1:
+        return outputs[0]
+    logits = np.mean([_logits(one.probabilities) for one in outputs], axis=0)
+    maps = [
+        turned_back(one.class_maps, view)
+        for one, view in zip(outputs, views, strict=True)
+        if one.class_maps is not None
+    ]
+    return NetworkOutput(
+        _softmax(logits),
+        _mean([one.embedding for one in outputs]),
+        _mean(maps),
+        _mean([one.early_features for one in outputs]),
+    )
+
+
+def _mean(arrays: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
+    given = [one for one in arrays if one is not None]
+    return np.asarray(np.mean(given, axis=0), np.float32) if given else None
+
+
 def _stacked_if_any(
     parts: Sequence[NDArray[np.float32] | None], good: NDArray[np.bool_] | None
 ) -> NDArray[np.float32] | None:
@@ -115,8 +144,14 @@ def calibrated(probabilities: NDArray[np.floating], temperature: float) -> NDArr
     Source: Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks",
     ICML 2017.
     """
-    logits = np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), _SMALLEST))
-    scaled = logits / temperature
-    scaled -= scaled.max(axis=1, keepdims=True, initial=-np.inf)
-    weights = np.exp(scaled)
+    return _softmax(_logits(probabilities) / temperature)
+
+
+def _logits(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Logits of a softmax, but for a constant."""
+    return np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), _SMALLEST))
+
+
+def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))

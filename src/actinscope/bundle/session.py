@@ -45,6 +45,7 @@ class InferenceSession:
             (N, K), which names the class instead of the network. OpenVINO has no trees, so
             ONNX Runtime runs this part, whatever runs the network.
         backend: ``auto``, ``openvino`` or ``onnxruntime``.
+        bf16: multiply bfloat16 numbers, on OpenVINO and where the processor does so by itself.
         where: name of the file, for messages.
         threads: processor cores to use; None for all that this process may use.
 
@@ -59,6 +60,7 @@ class InferenceSession:
         *,
         trees: bytes | None = None,
         backend: str = "auto",
+        bf16: bool = False,
         where: str = "model.onnx",
         threads: int | None = None,
     ) -> None:
@@ -73,7 +75,7 @@ class InferenceSession:
         if backend in ("auto", "openvino"):
             try:
                 with reading("OpenVINO does not load the network", where, _UPDATE):
-                    engine = OpenVinoEngine(model, cores, _OUTPUTS)
+                    engine = OpenVinoEngine(model, cores, _OUTPUTS, bf16=bf16)
             except BundleError as error:
                 if backend == "openvino":
                     raise
@@ -197,7 +199,11 @@ def open_sessions(
     bundle.network(precision)  # an ensemble offers less than its members do
     return tuple(
         InferenceSession(
-            one.network(precision), trees=one.trees, backend=backend, where=str(one.path)
+            one.network(precision),
+            trees=one.trees,
+            backend=backend,
+            bf16=precision == "bf16",
+            where=str(one.path),
         )
         for one in bundle.networks
     )

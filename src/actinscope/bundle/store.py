@@ -19,6 +19,7 @@ from actinscope.bundle.info import (
     INT8_FILE,
     MODEL_FILE,
     TREES_FILE,
+    Bf16Check,
     BundleInfo,
 )
 from actinscope.bundle.int8 import Int8Summary
@@ -99,6 +100,24 @@ def store_metrics(bundle: Bundle, metrics: Mapping[str, Any]) -> Bundle:
         OutputError: bundle.json cannot be written.
     """
     return _store_info(bundle, bundle.info.model_copy(update={"metrics": dict(metrics)}))
+
+
+def store_answered_views(bundle: Bundle, answered: int) -> Bundle:
+    """Write into a bundle folder over how many of its views the answer is averaged.
+
+    Raises:
+        OutputError: bundle.json cannot be written.
+    """
+    return _store_info(bundle, bundle.info.model_copy(update={"answered": answered}))
+
+
+def store_bf16(bundle: Bundle, check: Bf16Check) -> Bundle:
+    """Write into a bundle folder what bfloat16 changes.
+
+    Raises:
+        OutputError: bundle.json cannot be written.
+    """
+    return _store_info(bundle, bundle.info.model_copy(update={"bf16": check}))
 
 
 def store_int8(bundle: Bundle, model: bytes, summary: Int8Summary) -> Bundle:

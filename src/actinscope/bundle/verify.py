@@ -27,6 +27,8 @@ OUTPUT_TOLERANCE = 2e-4
 #: The same for INT8: a rounding to the next of 256 steps in one layer moves many in the layers
 #: behind it. OpenVINO and ONNX Runtime were seen 0.03 apart.
 INT8_TOLERANCE = 0.1
+#: The same for bfloat16, whose numbers have 8 bits of precision: not measured, set wide.
+BF16_TOLERANCE = 0.1
 #: The same for boosted trees: a feature that lies within rounding of a threshold takes another
 #: branch, which moves a probability by what one tree can say.
 TREES_TOLERANCE = 0.05
@@ -90,7 +92,8 @@ def check_golden(
     Args:
         bundle: with its golden images.
         sessions: its networks, as `open_sessions` gives them for ``precision``.
-        precision: ``float32`` or ``int8``, of which only the probabilities are stored.
+        precision: as of the sessions. Of ``int8`` only the probabilities are stored; those of
+            ``bf16`` are compared with float32's.
 
     Raises:
         BundleError: the golden images cannot be used.
@@ -119,13 +122,13 @@ def check_golden(
         f"{precision} probability",
         output.probabilities,
         golden.probabilities if coarse is None else np.array(coarse.golden_probabilities),
-        INT8_TOLERANCE if coarse else TREES_TOLERANCE if trees else OUTPUT_TOLERANCE,
+        _tolerance(precision, trees=trees),
         where=bundle.path / (INT8_FILE if coarse else GOLDEN_FILE),
         classes=bundle.info.classes,
     )
     unfamiliar = [member.unfamiliarity_difference for member in members]
     further = 0.0
-    if coarse is None:
+    if precision == "float32":
         further = _compare_further(bundle, sessions, golden, output)
         unfamiliar.append(_compare_unfamiliarity(bundle, output.early_features))
     return Verification(
@@ -136,6 +139,12 @@ def check_golden(
         output_difference=further,
         unfamiliarity_difference=max((one for one in unfamiliar if one is not None), default=None),
     )
+
+
+def _tolerance(precision: str, *, trees: bool) -> float:
+    if precision in ("int8", "bf16"):
+        return INT8_TOLERANCE if precision == "int8" else BF16_TOLERANCE
+    return TREES_TOLERANCE if trees else OUTPUT_TOLERANCE
 
 
 def _compare_further(

@@ -252,7 +252,7 @@ def _weak_classes(evaluation: Evaluation) -> Iterator[str]:
 def _gaps(test: Estimate, training: Estimate | None, validation: Estimate | None) -> Iterator[str]:
     for part, accuracy, meaning in (
         ("training", training, "it has partly learned these images by heart"),
-        ("validation", validation, "choosing the best epoch on these images flatters them"),
+        ("validation", validation, "choosing what was chosen on these images flatters them"),
     ):
         if accuracy is None:
             continue

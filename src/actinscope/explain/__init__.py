@@ -8,7 +8,7 @@ from actinscope.explain.attention import (
     attention_sentence,
     judge_attention,
 )
-from actinscope.explain.class_activation import enlarged, heat_map
+from actinscope.explain.class_activation import heat_map
 from actinscope.explain.control_models import TITLES, Control, control_warnings
 from actinscope.explain.controls import MOST_IMAGES, ControlResults, run_controls
 from actinscope.explain.explanation import (
@@ -59,7 +59,6 @@ __all__ = [
     "attention_sentence",
     "attention_warnings",
     "control_warnings",
-    "enlarged",
     "explain",
     "heat_map",
     "inside_of",

@@ -10,7 +10,7 @@ from actinscope.networks.backend import (
     import_in_background,
     keras_backend,
     one_of_many_networks,
-    require_memory,
+    require_framework,
 )
 from actinscope.networks.build import build_network
 from actinscope.networks.device import as_float32, has_gpu
@@ -27,6 +27,7 @@ from actinscope.networks.frozen_inference import FrozenLayers
 from actinscope.networks.head import Head, embedding_of, settle_head
 from actinscope.networks.partition import PartitionedNetwork, partition_network
 from actinscope.networks.registry import REGISTRY, network_entry
+from actinscope.networks.stage_graph import StageGraph, has_stage_graph
 from actinscope.networks.training_graph import is_plain, training_graph
 from actinscope.networks.weight_sources import KerasDownload
 from actinscope.networks.weights import (
@@ -51,6 +52,7 @@ __all__ = [
     "NetworkEntry",
     "PartitionedNetwork",
     "ResolvedWeights",
+    "StageGraph",
     "as_float32",
     "backend_name",
     "build_network",
@@ -63,6 +65,7 @@ __all__ = [
     "freeze_batch_norm",
     "freeze_points",
     "has_gpu",
+    "has_stage_graph",
     "import_in_background",
     "inference_model",
     "is_plain",
@@ -71,7 +74,7 @@ __all__ = [
     "one_of_many_networks",
     "partition_network",
     "place_of_weights",
-    "require_memory",
+    "require_framework",
     "resolve_weights",
     "settle_head",
     "training_graph",

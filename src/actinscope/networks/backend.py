@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from typing import Any
 
 from actinscope.errors import TrainingError
@@ -30,12 +31,19 @@ def keras_backend() -> Any:
     return keras
 
 
-def require_memory() -> None:
-    """Refuse to begin where the framework would hang or be killed, without a word, later on.
+def require_framework() -> None:
+    """Refuse to begin where Keras is missing, or would hang or be killed, without a word, later on.
 
     Raises:
-        TrainingError: the memory that this process may address is limited too far.
+        TrainingError: it is not installed, or the memory that this process may address is limited
+            too far.
     """
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if missing := [name for name in ("keras", backend) if find_spec(name) is None]:
+        raise TrainingError(
+            f"training layers of a network needs {' and '.join(missing)}, not installed here",
+            remedy='Run: pip install "actinscope[train]", or train with --recipe default',
+        )
     if sys.platform == "win32":
         return
     import resource

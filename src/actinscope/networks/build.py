@@ -153,7 +153,7 @@ def _assign(model: Any, stored: StoredLayers, *, by_order: bool) -> None:
     for layer, found in zip(layers, pairs, strict=True):
         arrays = _in_order(layer, found)
         if layer is first:
-            arrays = [_adapted(arrays[0], int(layer.kernel.shape[2])), *arrays[1:]]
+            arrays = [adapted_kernel(arrays[0], int(layer.kernel.shape[2])), *arrays[1:]]
         shapes = [tuple(variable.shape) for variable in layer.weights]
         if shapes != [array.shape for array in arrays]:
             raise WeightsCorrupt(
@@ -244,7 +244,8 @@ def _in_order(layer: Any, found: StoredLayer) -> list[NDArray[Any]]:
     return list(found.arrays)
 
 
-def _adapted(kernel: NDArray[Any], channels: int) -> NDArray[Any]:
+def adapted_kernel(kernel: NDArray[Any], channels: int) -> NDArray[Any]:
+    """The kernel (y, x, 3, C) of a first convolution for an image of so many channels."""
     if kernel.ndim != 4 or kernel.shape[2] != 3 or channels == 3:
         return kernel
     mean = kernel.mean(axis=2, keepdims=True) * (3.0 / channels)

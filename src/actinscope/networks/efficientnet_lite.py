@@ -20,7 +20,7 @@ from actinscope.networks.backend import keras_backend
 
 # Batch normalisation of the original: TensorFlow's momentum and epsilon.
 _MOMENTUM = 0.99
-_EPSILON = 1e-3
+EPSILON = 1e-3
 _NORM = ("weight", "bias", "running_mean", "running_var")  # in torch
 _STEM = 32
 _HEAD = 1280
@@ -182,7 +182,7 @@ def _conv(layers: Any, x: Any, filters: int, kernel: int, *, stride: int, name: 
 
 
 def _norm(layers: Any, x: Any, name: str) -> Any:
-    return layers.BatchNormalization(momentum=_MOMENTUM, epsilon=_EPSILON, name=name)(x)
+    return layers.BatchNormalization(momentum=_MOMENTUM, epsilon=EPSILON, name=name)(x)
 
 
 def _norm_relu(layers: Any, x: Any, prefix: str) -> Any:

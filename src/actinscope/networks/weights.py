@@ -49,13 +49,15 @@ def weights_at_hand(entry: NetworkEntry) -> bool:
     return entry.weights is not None and entry.weights.present()
 
 
-def default_network() -> tuple[NetworkEntry, str]:
+def default_network(*, bundled: bool = False) -> tuple[NetworkEntry, str]:
     """The network to use where none was chosen, and a sentence that says which and why.
 
-    EfficientNetV2-B0 where its weights are on this computer, else EfficientNet-Lite0.
+    EfficientNetV2-B0 where its weights are on this computer, else, or with ``bundled``,
+    EfficientNet-Lite0.
     """
     paper = network_entry(PAPER_NETWORK)
-    entry = paper if weights_at_hand(paper) else network_entry(BUNDLED_NETWORK)
+    at_hand = weights_at_hand(paper) and not bundled
+    entry = paper if at_hand else network_entry(BUNDLED_NETWORK)
     return entry, default_sentence(entry)
 
 

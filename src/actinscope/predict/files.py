@@ -49,7 +49,8 @@ class PredictOptions:
         batch_size: rows that are written together; an interrupted run resumes at the start of
             such a batch. Neither memory nor speed depend on it.
         backend: ``auto``, ``openvino`` or ``onnxruntime``.
-        precision: ``float32``, or ``int8`` where the bundle offers it.
+        precision: as of :class:`Predictor`.
+        views: average over so many views; None for as many as the bundle says.
         match_pixel_size: bring images to the pixel size of the training.
         read_options: how to read files with z, time or scenes; what is not set is as in training.
         trained_on: SHA-256 of the pixels of images that trained the model, to say how many of
@@ -67,7 +68,8 @@ class PredictOptions:
     crop_size: int | None = None
     batch_size: int = 32
     backend: str = "auto"
-    precision: str = "float32"
+    precision: str = "auto"
+    views: int | None = None
     match_pixel_size: bool = False
     read_options: ReadOptions | None = None
     trained_on: Collection[str] = ()
@@ -135,7 +137,9 @@ def predict_files(
     expected_bytes = sum(len(task.name.encode()) + 16 * columns for task in plan.tasks)
     check_writable(real, expected_bytes=expected_bytes)
     require_table_size(output, len(plan.tasks), columns)
-    predictor = Predictor(bundle, backend=options.backend, precision=options.precision)
+    predictor = Predictor(
+        bundle, backend=options.backend, precision=options.precision, views=options.views
+    )
     seen = AppearanceCounter()
     met: list[str] = []
     partial, problems, counts = _write(predictor, plan, output, options, seen=seen, met=met)
@@ -347,7 +351,7 @@ def _fingerprint(
     predictor: Predictor, plan: Plan, options: PredictOptions, reading: ReadOptions
 ) -> str:
     """Changes with everything that the rows depend on, the files' size and time included."""
-    bundle = [predictor.bundle.digest, predictor.backend, predictor.precision]
+    bundle = [predictor.bundle.digest, predictor.backend, predictor.precision, predictor.views]
     asked = [options.batch_size, options.match_pixel_size]
     head = [__version__, *bundle, *asked, plan.groups, reading.model_dump()]
     digest = hashlib.sha256(json.dumps(head).encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +14,14 @@ from actinscope.bundle import (
     check_golden,
     int8_note,
     joint_output,
+    mean_of_views,
     open_sessions,
 )
 from actinscope.errors import UsageError
 from actinscope.images import Image
 from actinscope.predict.decision import DecisionRules
+from actinscope.preprocess import turned
+from actinscope.runtimes import has_native_bf16
 
 #: What one image becomes: for each network of the bundle (S, S, C) float32 in its range. An
 #: ensemble has several networks, other bundles have one.
@@ -33,13 +37,16 @@ class Predictor:
     Args:
         bundle: the delivered model.
         backend: ``auto``, ``openvino`` or ``onnxruntime``.
-        precision: ``float32``, or ``int8`` where the bundle offers it.
+        precision: ``float32``; ``bf16`` where the processor has it; ``int8`` where the bundle
+            offers it; or ``auto``, bf16 where it changed no answer in training, else float32.
         changed: its network is not the one that was saved, so the golden outputs are not compared.
+        views: average the answer over so many of the bundle's views; None for as many as it says.
 
     Raises:
         BundleError: no runtime can load the network.
         GoldenMismatch: it gives something else than it did when the bundle was written.
-        UsageError: an unknown backend, or a precision that the bundle does not offer.
+        UsageError: an unknown backend, or a precision or number of views that the bundle does
+            not offer.
     """
 
     def __init__(
@@ -47,11 +54,13 @@ class Predictor:
         bundle: Bundle,
         *,
         backend: str = "auto",
-        precision: str = "float32",
+        precision: str = "auto",
         changed: bool = False,
+        views: int | None = None,
     ) -> None:
         self.bundle = bundle
-        self.precision = precision
+        self._views = tuple(_answered_views(one, views) for one in bundle.networks)
+        self.precision = precision = _settled(bundle, precision)
         #: Applied to the outputs: calibrated probabilities, sets, what is unfamiliar.
         self.rules = DecisionRules.of(bundle, precision)
         self._preprocess = tuple(one.info.preprocess for one in bundle.networks)
@@ -60,6 +69,23 @@ class Predictor:
         self._sessions = open_sessions(bundle, precision=precision, backend=backend)
         if not changed:
             check_golden(bundle, self._sessions, precision=precision)
+
+    @property
+    def views(self) -> int:
+        """Over how many views an answer is averaged; of an ensemble the most of a member."""
+        return max(map(len, self._views))
+
+    def with_views(self, views: Sequence[int]) -> Predictor:
+        """This predictor, its answer averaged over ``views`` of an image instead.
+
+        Raises:
+            ValueError: an ensemble, whose members each have their own.
+        """
+        if len(self._views) > 1:
+            raise ValueError("an ensemble has no views of its own")
+        other = copy(self)
+        other._views = (tuple(views),)
+        return other
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -125,21 +151,31 @@ class Predictor:
         of its members' probabilities, each calibrated with the member's own temperature, and the
         members' own outputs come with them.
         """
-        parts = zip(self._sessions, prepared, self.rules.networks, strict=True)
+        parts = zip(self._sessions, prepared, self.rules.networks, self._views, strict=True)
         outputs = [
-            session.run_one(
-                array,
-                probabilities_only=probabilities_only,
-                early_features=rules.wants_features,
+            mean_of_views(
+                [
+                    session.run_one(
+                        turned(array, view),
+                        probabilities_only=probabilities_only,
+                        early_features=rules.wants_features,
+                    )
+                    for view in views
+                ],
+                views,
             )
-            for session, array, rules in parts
+            for session, array, rules, views in parts
         ]
         return joint_output(self.bundle.networks, outputs)
 
     def predict_inputs(self, batches: Sequence[NDArray[np.float32]]) -> NetworkOutput:
         """Outputs for prepared images: for every network (N, S, S, C) float32 in its range."""
-        pairs = zip(self._sessions, batches, strict=True)
-        return joint_output(self.bundle.networks, [session.run(batch) for session, batch in pairs])
+        parts = zip(self._sessions, batches, self._views, strict=True)
+        outputs = [
+            mean_of_views([session.run(turned(batch, view)) for view in views], views)
+            for session, batch, views in parts
+        ]
+        return joint_output(self.bundle.networks, outputs)
 
     def predict_images(self, images: Sequence[Image]) -> NetworkOutput:
         """Outputs for raw images, in their order.
@@ -155,3 +191,27 @@ class Predictor:
             for batch, array in zip(batches, self.prepare(image), strict=True):
                 batch[place] = array
         return self.predict_inputs(batches)
+
+
+def _settled(bundle: Bundle, precision: str) -> str:
+    if precision == "auto":
+        checks = [one.info.bf16 for one in bundle.networks]
+        same = all(check is not None and not check.changed for check in checks)
+        return "bf16" if same and has_native_bf16() else "float32"
+    if precision == "bf16" and not has_native_bf16():
+        raise UsageError(
+            "this processor has no bfloat16 arithmetic",
+            remedy="Leave --precision out, or give float32",
+        )
+    return precision
+
+
+def _answered_views(network: Bundle, wanted: int | None) -> tuple[int, ...]:
+    offered = network.info.views
+    if wanted is not None and not 1 <= wanted <= len(offered):
+        raise UsageError(
+            f"{wanted} views were asked for, and the model offers {len(offered)}",
+            where=network.path,
+            remedy=f"Give --views with a number from 1 to {len(offered)}, or leave it out",
+        )
+    return offered[: wanted or network.info.answered]

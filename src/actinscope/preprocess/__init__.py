@@ -14,6 +14,7 @@ from actinscope.preprocess.appearance import (
     matched,
 )
 from actinscope.preprocess.augmentation import AugmentSettings, augment
+from actinscope.preprocess.dihedral import dihedral_views, turned, turned_back
 from actinscope.preprocess.fit import fit_preprocess, require_one_kind
 from actinscope.preprocess.pipeline import Preprocess
 from actinscope.preprocess.settings import NetworkInput, PreprocessSettings
@@ -27,7 +28,10 @@ __all__ = [
     "PreprocessSettings",
     "appearance_of",
     "augment",
+    "dihedral_views",
     "fit_preprocess",
     "matched",
     "require_one_kind",
+    "turned",
+    "turned_back",
 ]

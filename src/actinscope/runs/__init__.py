@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from actinscope.runs.calibrate import fit_reliability, refit_reliability
+from actinscope.runs.calibrate import (
+    check_bf16,
+    choose_answered_views,
+    fit_reliability,
+    refit_reliability,
+)
 from actinscope.runs.chosen_network import (
     ChosenNetwork,
     choose_network,
@@ -106,7 +111,9 @@ __all__ = [
     "RunFolder",
     "TrainingProvenance",
     "align",
+    "check_bf16",
     "check_labels",
+    "choose_answered_views",
     "choose_network",
     "evaluate_predictions",
     "export_run_bundle",

@@ -8,18 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.bundle import (
+    Bf16Check,
     Bundle,
     NetworkOutput,
     OodRule,
     ReferenceFeatures,
     Reliability,
     calibrated,
+    mean_of_views,
     reference_features,
 )
 from actinscope.evaluation import fit_abstention, fit_ood_threshold, fit_sets, fit_temperature
-from actinscope.predict import Predictor
-from actinscope.runs.evaluation import LabelledPredictions
+from actinscope.predict import Predictor, ScaledImages
+from actinscope.progress import Progress
+from actinscope.runs.evaluation import LabelledPredictions, predict_labelled
+from actinscope.study import Manifest, Record
 from actinscope.training import ProbabilitySettings
+
+_VIEWS = (1, 2, 4, 8)
+_MOST_FOR_VIEWS = 500  # validation images
 
 
 def fit_reliability(
@@ -61,6 +68,61 @@ def fit_reliability(
         ood=ood,
     )
     return rules, references
+
+
+def choose_answered_views(
+    predictor: Predictor,
+    records: Sequence[Record],
+    manifest: Manifest,
+    *,
+    images: ScaledImages,
+    progress: Progress,
+) -> int:
+    """How many views of a new bundle are averaged: the fewest that are within noise of the best.
+
+    ``records``, the validation part, are judged by the log loss of calibrated answers; a number is
+    within noise where the mean difference is at most its standard error over images.
+    """
+    views = predictor.bundle.info.views
+    records = records[:: -(-len(records) // _MOST_FOR_VIEWS) or 1]
+    seen = [
+        predict_labelled(
+            predictor.with_views([view]), records, manifest, images=images, progress=progress
+        )
+        for view in views
+    ]
+    counts = [count for count in _VIEWS if count <= len(views)]
+    labels = seen[0].labels
+    losses = []
+    for count in counts:
+        output = mean_of_views([one.output for one in seen[:count]], views[:count])
+        temperature = fit_temperature(labels, output.probabilities).value
+        chances = calibrated(output.probabilities, temperature)
+        losses.append(-np.log(np.maximum(chances[np.arange(len(labels)), labels], 1e-15)))
+    best = min(losses, key=np.mean)
+    for count, loss in zip(counts, losses, strict=True):
+        excess = loss - best
+        if excess.mean() <= excess.std() / np.sqrt(len(labels)):
+            return count
+    return counts[-1]
+
+
+def check_bf16(
+    predictor: Predictor,
+    records: Sequence[Record],
+    manifest: Manifest,
+    *,
+    images: ScaledImages,
+    progress: Progress,
+) -> Bf16Check:
+    """How many answers for ``records``, the validation part, bfloat16 changes on this computer."""
+    answers = [
+        predict_labelled(
+            one, records, manifest, images=images, progress=progress
+        ).output.probabilities.argmax(axis=1)
+        for one in (predictor, Predictor(predictor.bundle, precision="bf16"))
+    ]
+    return Bf16Check(images=len(answers[0]), changed=int((answers[0] != answers[1]).sum()))
 
 
 def refit_reliability(

@@ -13,8 +13,9 @@ from actinscope.networks import (
     ResolvedWeights,
     default_network,
     default_sentence,
+    has_stage_graph,
     network_entry,
-    require_memory,
+    require_framework,
     resolve_weights,
     settle_head,
 )
@@ -38,10 +39,11 @@ def choose_network(recipe: Recipe, *, automatic: bool = False) -> ChosenNetwork:
     Raises:
         SettingsError: no network of that name, or ``auto`` with a weights file.
         WeightsError: the weights are not to be had.
-        TrainingError: too little memory.
+        TrainingError: the training framework is missing, or has too little memory.
     """
-    require_memory()
     settings = recipe.network
+    if recipe.training.head_model != "linear_probe":
+        require_framework()
     notices: list[str] = []
     if recipe.training.head_model == "boosted_trees":
         require_xgboost()
@@ -52,7 +54,8 @@ def choose_network(recipe: Recipe, *, automatic: bool = False) -> ChosenNetwork:
     elif settings.weights == "none":
         entry = network_entry(PAPER_NETWORK)
     elif settings.weights == "imagenet":
-        entry, sentence = default_network()
+        probe = recipe.training.head_model == "linear_probe"
+        entry, sentence = default_network(bundled=probe)
         notices.append(sentence)
     else:
         raise SettingsError(
@@ -61,6 +64,12 @@ def choose_network(recipe: Recipe, *, automatic: bool = False) -> ChosenNetwork:
             remedy="Name the network of the weights with --network",
         )
     weights = resolve_weights(entry, settings.weights)
+    if recipe.training.head_model == "linear_probe" and not has_stage_graph(entry, weights):
+        raise SettingsError(
+            f"{entry.title} has no linear probe: one is made of an EfficientNet-Lite as published",
+            where="training.head_model",
+            remedy="Give --recipe fine-tuned, or --network efficientnet-lite0",
+        )
     if weights.kind == "none":
         notices.append(
             f"{entry.title} starts from RANDOM weights, as asked for: "
@@ -89,8 +98,8 @@ def recipe_as_used(recipe: Recipe, entry: NetworkEntry) -> Recipe:
     learned = settings.weights != "none" and not (
         entry.from_scratch and settings.weights == "imagenet"
     )
-    if recipe.training.head_model == "boosted_trees":
-        return _for_trees(recipe, entry)
+    if recipe.training.head_model != "softmax":
+        return _untrained(recipe, entry)
     if frozen and entry.from_scratch and not learned:
         raise SettingsError(
             f"{entry.title} starts from random numbers, and {frozen} of its layers are to stay so",
@@ -140,13 +149,13 @@ def require_buildable(recipe: Recipe, entry: NetworkEntry) -> None:
         )
 
 
-def _for_trees(recipe: Recipe, entry: NetworkEntry) -> Recipe:
+def _untrained(recipe: Recipe, entry: NetworkEntry) -> Recipe:
     """Nothing of the network is trained, so its frozen layers and its head stay unsaid."""
     settings = recipe.network
     if entry.from_scratch and settings.weights == "imagenet":
         raise SettingsError(
-            f"{entry.title} has no pretrained weights, and boosted trees learn from features of "
-            "a pretrained network",
+            f"{entry.title} has no pretrained weights, and {recipe.training.head_model} learns "
+            "from features of a pretrained network",
             where="training.head_model",
             remedy="Choose a pretrained network, or name a weights file with --weights",
         )

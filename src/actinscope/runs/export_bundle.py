@@ -23,9 +23,10 @@ from actinscope.networks import (
     export_onnx,
     inference_model,
 )
-from actinscope.preprocess import Appearance, appearance_of
+from actinscope.preprocess import Appearance, appearance_of, dihedral_views
 from actinscope.runs.environment import RunContext
 from actinscope.runs.prepare import PreparedStudy, records_of
+from actinscope.runtimes import run_by_onnxruntime
 from actinscope.study import Manifest, Record
 from actinscope.training import Fitted, Recipe, forest_sentence, tree_ensemble_to_onnx
 
@@ -63,7 +64,7 @@ def export_run_bundle(
         classes=prepared.data.classes,
         network=NetworkSummary(
             name=entry.name,
-            title=entry.title if fitted.forest is None else f"{entry.title} and boosted trees",
+            title=entry.title + _head_title(fitted),
             licence=entry.licence,
             weights=network.weights.description,
         ),
@@ -75,20 +76,26 @@ def export_run_bundle(
         synthetic=request.synthetic,
         random_weights=network.weights.random,
         notices=_notices_for_users(request, network),
-        head=request.recipe.training.head_model,
+        views=dihedral_views(request.recipe.augmentation),
+        head="softmax" if fitted.forest is None else "boosted_trees",
         training=_training_facts(request.recipe, prepared, fitted),
     )
     with tempfile.TemporaryDirectory(prefix="actinscope-") as folder:
         onnx_path = Path(folder) / "model.onnx"
-        model = as_float32(fitted.model)
-        export_onnx(model, entry, onnx_path, embedding_only=fitted.forest is not None)
+        if fitted.probe is None:
+            model = as_float32(fitted.model)
+            export_onnx(model, entry, onnx_path, embedding_only=fitted.forest is not None)
+            outputs = _outputs(model, fitted, inputs)
+        else:
+            onnx_path.write_bytes(fitted.probe.onnx)
+            outputs = run_by_onnxruntime(fitted.probe.onnx, inputs)
         return save_bundle(
             request.output / RunFile.BUNDLE,
             onnx_path=onnx_path,
             info=info,
             golden_images=images,
             golden_inputs=inputs,
-            golden_outputs=_outputs(model, fitted, inputs),
+            golden_outputs=outputs,
             trees=None
             if fitted.forest is None
             else tree_ensemble_to_onnx(
@@ -138,6 +145,13 @@ def _notices_for_users(request: TrainRequest, network: ChosenNetwork) -> tuple[s
     return (*notices, *request.notices)
 
 
+def _head_title(fitted: Fitted) -> str:
+    """What the network's title is followed by, where it is not its own last layer."""
+    if fitted.probe is not None:
+        return " and a linear probe"
+    return "" if fitted.forest is None else " and boosted trees"
+
+
 def _golden_records(records: list[Record]) -> list[Record]:
     """A few of the images, every class in turn."""
     by_class: dict[str, list[Record]] = {}
@@ -152,6 +166,7 @@ def _training_facts(
     recipe: Recipe, prepared: PreparedStudy, fitted: Fitted
 ) -> dict[str, str | int | float | None]:
     parameters, trained_parameters = parameter_counts(fitted)
+    probe = {} if fitted.probe is None else {"features": fitted.probe.features}
     forest = {} if fitted.forest is None else {
         "features": fitted.forest.features,
         "trees": len(fitted.forest.trees),
@@ -167,6 +182,7 @@ def _training_facts(
         "training_images": len(prepared.data.train.labels),
         "parameters": parameters,
         "trained_parameters": trained_parameters,
+        **probe,
         **forest,
     }
 
@@ -174,6 +190,8 @@ def _training_facts(
 def parameter_counts(fitted: Fitted) -> tuple[int, int]:
     """Parameters of the network as it is delivered, and how many of them were trained."""
     model = fitted.model
+    if fitted.probe is not None:
+        return fitted.probe.parameters, fitted.probe.fitted_parameters
     if fitted.forest is not None:
         # The network then ends before its last layer, and nothing of it is trained.
         return int(model.count_params()) - int(model.layers[-1].count_params()), 0
@@ -189,6 +207,12 @@ def network_sentence(network: ChosenNetwork, fitted: Fitted) -> str:
         return (
             f"{network.entry.title} {state}, no layer trained; classifier: "
             f"{forest_sentence(fitted.forest, fitted.kept_epoch)}. A round counts as an epoch. "
+            f"{weights.description}"
+        )
+    if fitted.probe is not None:
+        return (
+            f"{network.entry.title} as it was pretrained, no layer trained; classifier: logistic "
+            f"regression on the means of all stages, {fitted.probe.features} features. "
             f"{weights.description}"
         )
     frozen, trained = fitted.frozen_layers, fitted.trained_layers

@@ -6,6 +6,8 @@ from actinscope.runtimes.engines import (
     OnnxRuntimeEngine,
     OnnxRuntimeTable,
     OpenVinoEngine,
+    has_native_bf16,
+    run_by_onnxruntime,
     usable_cores,
 )
 from actinscope.runtimes.imports import import_onnxruntime, import_openvino, import_quantization
@@ -14,8 +16,10 @@ __all__ = [
     "OnnxRuntimeEngine",
     "OnnxRuntimeTable",
     "OpenVinoEngine",
+    "has_native_bf16",
     "import_onnxruntime",
     "import_openvino",
     "import_quantization",
+    "run_by_onnxruntime",
     "usable_cores",
 ]

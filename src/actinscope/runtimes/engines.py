@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from queue import SimpleQueue
 from typing import Any
 
@@ -32,6 +33,7 @@ class OpenVinoEngine:
         cores: processor cores to use.
         outputs: names of the outputs to return, in order; those that the network lacks
             are left out. None for all in their order.
+        bf16: multiply bfloat16 numbers, where the processor does that by itself.
 
     Attributes:
         outputs: the names of what :meth:`run` returns; empty where all was asked for.
@@ -44,7 +46,14 @@ class OpenVinoEngine:
 
     name = "openvino"
 
-    def __init__(self, network: Any, cores: int, outputs: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        network: Any,
+        cores: int,
+        outputs: Sequence[str] | None = None,
+        *,
+        bf16: bool = False,
+    ) -> None:
         openvino = import_openvino()
         core = openvino.Core()
         if isinstance(network, bytes):
@@ -55,7 +64,7 @@ class OpenVinoEngine:
         # CACHE_DIR stays unset: OpenVINO then writes no compiled network to the disk.
         settings = {
             "PERFORMANCE_HINT": "THROUGHPUT",
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
             "INFERENCE_NUM_THREADS": cores,
         }
         self._compiled = core.compile_model(network, "CPU", settings)
@@ -171,6 +180,19 @@ def _run_all(
     return [np.concatenate(output) for output in zip(*rows, strict=True)]
 
 
+@cache
+def has_native_bf16() -> bool:
+    """Whether OpenVINO is there and the processor multiplies bfloat16 numbers by itself.
+
+    Networks then run about twice as fast as in float32 (AVX-512 BF16, AMX).
+    """
+    try:
+        capabilities = import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    except (ImportError, RuntimeError):
+        return False
+    return "BF16" in capabilities
+
+
 def usable_cores() -> int:
     """How many processor cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -199,3 +221,11 @@ def _onnxruntime_session(model: bytes) -> Any:
         providers=["CPUExecutionProvider"],
         enable_fallback=0,  # it would print, and try the same again
     )
+
+
+def run_by_onnxruntime(
+    network: bytes, images: NDArray[np.float32]
+) -> dict[str, NDArray[np.float32]]:
+    """Every output of an ONNX file by name, for images (N, S, S, C)."""
+    engine = OnnxRuntimeEngine(network, usable_cores())
+    return dict(zip(engine.outputs, engine.run(images), strict=True))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from actinscope.training.activation_cache import ActivationCache, SearchImages
 from actinscope.training.augmented_views import LabelledImages
 from actinscope.training.boosted_trees import fit_boosted_trees, forest_sentence, require_xgboost
-from actinscope.training.linear_probe import logistic_head
+from actinscope.training.checkpoint import write_history
+from actinscope.training.linear_probe import fit_stage_probe, logistic_head
 from actinscope.training.loop import Fitted, fit
 from actinscope.training.recipe import (
     LevelSettings,
@@ -56,6 +57,7 @@ __all__ = [
     "default_space_text",
     "fit",
     "fit_boosted_trees",
+    "fit_stage_probe",
     "forest_sentence",
     "import_optuna",
     "is_hopeless",
@@ -68,5 +70,6 @@ __all__ = [
     "require_xgboost",
     "rung_of",
     "tree_ensemble_to_onnx",
+    "write_history",
     "write_recipe",
 ]

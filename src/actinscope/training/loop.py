@@ -35,6 +35,7 @@ from actinscope.training.checkpoint import (
     read_values,
     write_history,
 )
+from actinscope.training.linear_probe import LinearProbe
 from actinscope.training.recipe import Recipe, TrainingSettings
 from actinscope.training.setup import (
     TrainingData,
@@ -51,11 +52,12 @@ class Fitted:
     """A trained network.
 
     Attributes:
-        model: the whole Keras network with the weights of ``kept_epoch``.
-        history: one row of HISTORY_COLUMNS an epoch.
+        model: the whole Keras network with the weights of ``kept_epoch``; None of a probe.
+        history: one row of HISTORY_COLUMNS an epoch; of a probe one without validation.
         kept_epoch: 1-based number of the epoch whose weights were kept.
         trained_layers, frozen_layers: how many were trained, and how many were not.
         forest: the boosted trees that take the place of the last layer, or None.
+        probe: the network as it is delivered, where no layer of it was trained; or None.
     """
 
     model: Any
@@ -64,6 +66,7 @@ class Fitted:
     trained_layers: int
     frozen_layers: int
     forest: TreeEnsemble | None = None
+    probe: LinearProbe | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ from actinscope.files import write_text_atomic
 from actinscope.images import ReadOptions
 from actinscope.preprocess import AugmentSettings, PreprocessSettings
 
-RECIPE_NAMES = ("default", "paper", "scratch", "boosted-trees")
+RECIPE_NAMES = ("default", "quick", "fine-tuned", "paper", "scratch", "boosted-trees")
 
 
 class Section(BaseModel):
@@ -91,10 +91,12 @@ class TrainingSettings(Section):
 
     Attributes:
         head_model: what names the class from the embedding: the network's own ``softmax``
-            layer, trained with the layers that are not frozen; or ``boosted_trees`` on the
-            embedding of the untouched network (see the section trees; needs the extra
-            ``trees``). With trees the settings of epochs, batches, steps and loss do not
-            apply and must stay at their defaults.
+            layer, trained with the layers that are not frozen; or no layer is trained, and
+            ``linear_probe`` is logistic regression on all stages of an EfficientNet-Lite, with
+            turned and mirrored views in place of other augmentation, ``boosted_trees`` are on
+            the embedding (see the section trees; need the extra ``trees``). With either the
+            settings of epochs, batches, steps and loss do not apply and must stay at their
+            defaults.
         epochs: passes over the training part at most.
         batch_size: images a step.
         learning_rate: Adam's step size at its highest.
@@ -126,7 +128,7 @@ class TrainingSettings(Section):
             ``auto``: mixed on a GPU, float32 on a CPU.
     """
 
-    head_model: Literal["softmax", "boosted_trees"] = "softmax"
+    head_model: Literal["softmax", "linear_probe", "boosted_trees"] = "softmax"
     epochs: int = Field(default=12, ge=1, le=100_000)
     batch_size: int = Field(default=16, ge=1, le=4096)
     learning_rate: float = Field(default=2e-4, gt=0, le=1)
@@ -239,8 +241,8 @@ class TreeSettings(Section):
     patience: int = Field(default=40, ge=0)
 
 
-#: What applies with boosted trees too: a change of any other setting there would do nothing.
-_WITH_TREES = {
+#: What applies where no layer is trained, too: a change of any other setting would do nothing.
+_UNTRAINED = {
     "network": {"name", "weights", "input_size"},
     "training": {"head_model", "class_weights", "views", "precision"},
 }
@@ -252,7 +254,7 @@ class Recipe(Section):
     With ``audit`` copies, confounds and bad images are looked for while reading, and reported.
     """
 
-    name: str = "default"
+    name: str = "fine-tuned"
     seed: int = Field(default=0, ge=0, lt=2**31)
     controls: bool = True
     audit: bool = True
@@ -269,17 +271,20 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _no_idle_head(self) -> Recipe:
-        trees = self.training.head_model == "boosted_trees"
-        for section, used in (_WITH_TREES if trees else {"trees": set[str]()}).items():
+        model = self.training.head_model
+        used_of = {} if model == "softmax" else dict(_UNTRAINED)
+        if model != "boosted_trees":
+            used_of["trees"] = set[str]()
+        for section, used in used_of.items():
             settings = getattr(self, section)
             for name, field in type(settings).model_fields.items():
                 if name not in used and getattr(settings, name) != field.default:
                     raise ValueError(
                         f"{section}.{name} does nothing where training.head_model is "
-                        f"{self.training.head_model}; leave it out"
+                        f"{model}; leave it out, or start from the recipe fine-tuned"
                     )
-        if trees and not self.training.views:
-            raise ValueError("boosted trees need training.views of 1 or more")
+        if model != "softmax" and not self.training.views:
+            raise ValueError(f"{model} needs training.views of 1 or more")
         return self
 
 
@@ -354,7 +359,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def _built_in(name: str) -> dict[str, Any]:
-    if name == "default":  # the defaults of the models above are this recipe
+    if name == "fine-tuned":  # the defaults of the models above are this recipe
         return {}
     file = resources.files("actinscope.training").joinpath(f"recipes/{name}.toml")
     return tomllib.loads(file.read_text("utf-8"))

@@ -25,7 +25,7 @@ from actinscope.audit import (
 from actinscope.cells import CropReader
 from actinscope.errors import ImageError, SplitError, StudyError, TrainingError, WeightsError
 from actinscope.evaluation import Verdict
-from actinscope.networks import default_network, require_memory, resolve_weights
+from actinscope.networks import default_network, resolve_weights
 from actinscope.progress import Progress
 from actinscope.report import AuditContent, Page, write_audit_page
 from actinscope.requests import AuditRequest
@@ -79,8 +79,7 @@ def _review(
     if not request.network:
         return None, "Labels were not reviewed: --no-network was given."
     try:
-        require_memory()
-        entry, _ = default_network()
+        entry, _ = default_network(bundled=True)
         weights = resolve_weights(entry, "imagenet")
         reviewed = review_study(
             fingerprints.manifest, entry, weights, request.recipe, reader=reader, progress=progress

@@ -206,7 +206,8 @@ def _begin(request: TrainRequest, progress: Progress, begun: Begun | None) -> _W
     manifest = begun.listed if begun else read_study(request.source, recipe)
     require_free_columns(manifest.group_columns, manifest.root, folds=True)
     rules = level_rules(recipe.levels, manifest)
-    import_in_background()
+    if recipe.training.head_model != "linear_probe":
+        import_in_background()
     reader = CropReader(recipe.images, keep_in=request.output.parent)
     observing = recipe.audit or recipe.split.keep_copies
     # Parts that a manifest gives do not matter: every image is tested in its turn.

@@ -18,8 +18,6 @@ from actinscope.workflows.train import train_study
 _FIELDS = 20
 _CELLS = 4
 # Enough to see the curves bend; the demonstration has to end within minutes.
-_EPOCHS = 6
-_VIEWS = 3
 
 
 @dataclass(frozen=True)
@@ -48,10 +46,9 @@ def _demonstrate(request: DemoRequest, progress: Progress) -> DemoOutcome:
     progress.say(f"Drawing SYNTHETIC cells into {folder}")
     _draw(images, _FIELDS, difficulty, seed, progress)
     _draw(new, 1, difficulty, seed + 1, progress)
-    changes = {"training": {"epochs": _EPOCHS, "views": _VIEWS, "warmup_epochs": 1.0}}
     training = TrainRequest(
         source=StudySource(data=images, manifest=images / "fields.csv", group="field"),
-        recipe=change_recipe(load_recipe("default"), changes, seed=seed),
+        recipe=change_recipe(load_recipe("default"), {}, seed=seed),
         output=run,
         synthetic=True,
         command=request.command,

@@ -56,6 +56,7 @@ def predict(request: PredictRequest, progress: Progress) -> PredictOutcome:
             match_pixel_size=request.match_pixel_size,
             batch_size=request.batch_size,
             precision=request.precision,
+            views=request.views,
             read_options=request.options,
             trained_on=training_provenance(bundle).images,
             progress=StepCounter(progress, "Predicting"),

@@ -123,11 +123,15 @@ def _with_split(
     evaluated, fitted = outcome.evaluated, outcome.fitted
     training = sum(row["seconds"] for row in fitted.history)
     steps = "epochs" if fitted.forest is None else "rounds"
+    several = len(fitted.history) > 1
+    trained = f", {training / 60:.1f} of them in {len(fitted.history)} {steps}"
     return replace(
         content,
         evaluations={part: one.evaluation for part, one in evaluated.items()},
         uncertainty={part: one.uncertainty for part, one in evaluated.items() if one.uncertainty},
-        history={key: [row[key] for row in fitted.history] for key in fitted.history[0]},
+        history={key: [row[key] for row in fitted.history] for key in fitted.history[0]}
+        if several
+        else {},
         best_epoch=fitted.kept_epoch,
         split=_split_table(result.manifest),
         findings=(*content.findings, *explanation_findings(outcome.explanation)),
@@ -138,10 +142,7 @@ def _with_split(
         right=pictures.correct(result.recipe.seed),
         preprocessing=outcome.prepared.preprocess.description,
         network=" ".join((outcome.network, *result.network.notices)),
-        timing=(
-            f"{result.seconds / 60:.1f} minutes in all, {training / 60:.1f} of them in "
-            f"{len(fitted.history)} {steps}"
-        ),
+        timing=f"{result.seconds / 60:.1f} minutes in all{trained if several else ''}",
     )
 
 

@@ -13,6 +13,8 @@ from actinscope.bundle import (
     Bundle,
     load_bundle,
     read_bundle_info,
+    store_answered_views,
+    store_bf16,
     store_metrics,
     store_reliability,
 )
@@ -31,6 +33,8 @@ from actinscope.runs import (
     LabelledPredictions,
     PreparedStudy,
     RunContext,
+    check_bf16,
+    choose_answered_views,
     choose_network,
     evaluate_predictions,
     export_run_bundle,
@@ -52,6 +56,7 @@ from actinscope.runs import (
     write_evaluation,
     write_levels,
 )
+from actinscope.runtimes import has_native_bf16
 from actinscope.study import (
     TEST,
     TRAIN,
@@ -59,10 +64,19 @@ from actinscope.study import (
     Fingerprints,
     Manifest,
     Split,
+    independent_images,
     write_manifest,
     write_thumbnails,
 )
-from actinscope.training import Fitted, Recipe, fit, fit_boosted_trees, write_recipe
+from actinscope.training import (
+    Fitted,
+    Recipe,
+    fit,
+    fit_boosted_trees,
+    fit_stage_probe,
+    write_history,
+    write_recipe,
+)
 from actinscope.workflows.report import write_study_report
 from actinscope.writeup import SplitResult, StudyResult
 
@@ -121,7 +135,8 @@ def train_study(
     started = time.perf_counter()
     request, network = settle_network(request, progress, begun)
     manifest = begun.listed if begun else read_study(request.source, request.recipe)
-    import_in_background()
+    if request.recipe.training.head_model != "linear_probe":
+        import_in_background()
     reader = CropReader(request.recipe.images, keep_in=request.output.parent)
     observing = request.recipe.audit or request.recipe.split.keep_copies
     fingerprints = fingerprint_study(
@@ -291,6 +306,23 @@ def _train_and_export(
     write_json_atomic(folder / RunFile.ENVIRONMENT, context.environment)
     fitted = _fit_network(request, network, prepared, progress)
     bundle = export_run_bundle(request, network, prepared, fitted, context)
+    answered = choose_answered_views(
+        Predictor(bundle),
+        records_of(prepared.split.manifest, VALIDATION),
+        prepared.split.manifest,
+        images=prepared.images,
+        progress=progress,
+    )
+    bundle = store_answered_views(bundle, answered)
+    if has_native_bf16():
+        check = check_bf16(
+            Predictor(bundle),
+            records_of(prepared.split.manifest, VALIDATION),
+            prepared.split.manifest,
+            images=prepared.images,
+            progress=progress,
+        )
+        bundle = store_bf16(bundle, check)
     return _Trained(recipe, prepared, fitted, bundle, Predictor(bundle))
 
 
@@ -391,6 +423,8 @@ def _fit_network(
 ) -> Fitted:
     """Build the network that a recipe (as used) asks for, and train it."""
     recipe = request.recipe
+    if recipe.training.head_model == "linear_probe":
+        return _fit_probe(request, network, prepared, progress)
     model = build_network(
         network.entry,
         classes=len(prepared.data.classes),
@@ -425,3 +459,24 @@ def _fit_network(
         resume=request.resume,
         progress=progress,
     )
+
+
+def _fit_probe(
+    request: TrainRequest, network: ChosenNetwork, prepared: PreparedStudy, progress: Progress
+) -> Fitted:
+    """A linear probe on the network as it is."""
+    manifest = prepared.split.manifest
+    _, clusters = independent_images(records_of(manifest, TRAIN), manifest.group)
+    probe = fit_stage_probe(
+        network.entry,
+        network.weights,
+        prepared.data.train,
+        clusters,
+        request.recipe,
+        classes=len(prepared.data.classes),
+        preprocess=prepared.preprocess,
+        progress=progress,
+    )
+    row = {"epoch": 1, "loss": probe.loss, "accuracy": probe.accuracy, "seconds": probe.seconds}
+    write_history(request.output / RunFile.HISTORY, [row])
+    return Fitted(None, (row,), 1, 0, network.entry.layer_count, probe=probe)

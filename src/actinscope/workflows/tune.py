@@ -197,9 +197,10 @@ def _require_searchable(recipe: Recipe) -> None:
     import_optuna()
     if recipe.training.head_model != "softmax":
         raise SettingsError(
-            "a search trains layers of the network, and boosted trees leave it as it is",
+            f"a search trains layers of the network, and {recipe.training.head_model} leaves it "
+            "as it is",
             where=f"recipe {recipe.name}",
-            remedy="Start from a recipe with training.head_model = 'softmax'",
+            remedy="Start from --recipe fine-tuned",
         )
     if not recipe.training.views:
         raise SettingsError(

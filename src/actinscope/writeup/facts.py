@@ -63,8 +63,8 @@ class TrainingSummary:
         parameters, trained_parameters: of the network; the latter change in training.
         epochs: that were trained; of boosted trees rounds.
         kept_epoch: whose weights are delivered.
-        features: of the embedding, for boosted trees; None where the softmax layer of the
-            network names the class.
+        features: of the embedding, for boosted trees and probes; None where the softmax layer of
+            the network names the class.
         trees, nodes: how many of them are kept.
     """
 
@@ -229,18 +229,27 @@ class Facts:
         return self.recipe.training.head_model == "boosted_trees"
 
     @property
+    def probe(self) -> bool:
+        """Whether logistic regression on an untouched network names the class."""
+        return self.recipe.training.head_model == "linear_probe"
+
+    @property
     def step(self) -> str:
         """What the training is counted in."""
         return "round" if self.boosted_trees else "epoch"
 
     @property
     def epoch_chosen(self) -> bool:
-        """Whether the validation part decided which epoch is delivered, or when to stop."""
+        """Whether the validation part decided which epoch, or how many views, are delivered."""
+        if self.probe:
+            return True
         return self.recipe.training.keep == "best" or self.recipe.training.early_stopping > 0
 
     @property
     def choice(self) -> str:
         """What the validation part chose, where it chose something."""
+        if self.probe:
+            return "number of views"
         return "number of rounds" if self.boosted_trees else "epoch"
 
     @property
@@ -388,7 +397,7 @@ def gather_facts(result: StudyResult) -> Facts:
         network=result.network.entry,
         weights=result.network.weights,
         context=result.context,
-        gpu=has_gpu(),
+        gpu=result.recipe.training.head_model != "linear_probe" and has_gpu(),
         design=design,
         models=models,
         result=tested.evaluation,

@@ -187,7 +187,12 @@ def versions(facts: Facts) -> list[str]:
     """Installed packages with their versions."""
     trees = dict.fromkeys(("xgboost", "xgboost-cpu"), "XGBoost") if facts.boosted_trees else {}
     known = facts.context.environment
-    found = (f"{title} {known[key]}" for key, title in (_SOFTWARE | trees).items() if key in known)
+    idle = ("keras", "tensorflow-cpu", "tensorflow") if facts.probe else ()
+    found = (
+        f"{title} {known[key]}"
+        for key, title in (_SOFTWARE | trees).items()
+        if key in known and key not in idle
+    )
     return list(dict.fromkeys(found))
 
 
