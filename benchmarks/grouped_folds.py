@@ -174,7 +174,8 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
         changes.setdefault(section, {})[key] = _parsed(value)
     recipe = change_recipe(load_recipe(arguments.recipe), changes)
     # Only the answers are asked for here: what else a report tells does not change them.
-    return recipe.model_copy(update={"audit": False, "controls": False, "explanation": False})
+    idle = ("audit", "controls", "explanation", "figures")
+    return recipe.model_copy(update=dict.fromkeys(idle, False))
 
 
 def _parsed(text: str) -> Any:

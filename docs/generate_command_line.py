@@ -156,6 +156,7 @@ _TOP = {
     "audit": "look for copies, confounds and bad images while reading; see [audit](audit.md)",
     "controls": "try simpler models on the same test images after training",
     "explanation": "show after training what the network looks at, and similar images",
+    "figures": "write the drawings of the report as SVG and PNG files, too",
 }
 
 

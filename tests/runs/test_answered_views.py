@@ -33,7 +33,7 @@ class Views:
         return other
 
 
-def chosen(monkeypatch: pytest.MonkeyPatch, rows: np.ndarray) -> int:
+def chosen(monkeypatch: pytest.MonkeyPatch, rows: np.ndarray, *, most: int = 8) -> int:
     def predict(predictor: Views, records: Any, manifest: Any, **_: Any) -> SimpleNamespace:
         own = 1 / (1 + np.exp(-predictor.rows[predictor.view]))
         both = np.where(LABELS[:, None] == [0, 1], own[:, None], 1 - own[:, None])
@@ -47,6 +47,7 @@ def chosen(monkeypatch: pytest.MonkeyPatch, rows: np.ndarray) -> int:
         nothing,
         images=nothing,
         progress=Silent(),
+        most=most,
     )
 
 
@@ -58,6 +59,10 @@ def test_views_that_all_say_the_same_are_not_averaged(monkeypatch: pytest.Monkey
 def test_views_that_err_apart_are_averaged(monkeypatch: pytest.MonkeyPatch) -> None:
     """Noise of 3 about a logit of 1: the mean of eight has noise of about 1."""
     assert chosen(monkeypatch, np.random.default_rng(0).normal(1, 3, (8, IMAGES))) == 8
+
+
+def test_no_more_are_averaged_than_were_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert chosen(monkeypatch, np.random.default_rng(0).normal(1, 3, (8, IMAGES)), most=4) == 4
 
 
 def test_where_there_are_two_views_at_most_two_are_averaged(

@@ -31,8 +31,8 @@ _OPEN_ERRORS = 12
 _IN_STRIP = 4  # pictures of a kind beside the result
 
 
-def write_report(content: ReportContent, folder: Path) -> None:
-    """Write ``report.html``, ``figures/`` and ``tables/`` into ``folder``.
+def write_report(content: ReportContent, folder: Path, *, figures: bool = True) -> None:
+    """Write ``report.html``, ``tables/`` and, unless told otherwise, ``figures/`` into ``folder``.
 
     The same content gives the same bytes. Files that are there already are replaced.
 
@@ -41,7 +41,8 @@ def write_report(content: ReportContent, folder: Path) -> None:
         ValueError: a picture and its class activation map differ in size.
     """
     write_tables(content, folder / "tables")
-    save_figures(report_figures(content), folder / "figures")
+    if figures:
+        save_figures(report_figures(content), folder / "figures")
     write_text_atomic(folder / RunFile.REPORT, render_report(content))
 
 

@@ -77,13 +77,15 @@ def choose_answered_views(
     *,
     images: ScaledImages,
     progress: Progress,
+    most: int,
 ) -> int:
     """How many views of a new bundle are averaged: the fewest that are within noise of the best.
 
-    ``records``, the validation part, are judged by the log loss of calibrated answers; a number is
-    within noise where the mean difference is at most its standard error over images.
+    At most ``most``, which is as many as it was trained on. ``records``, the validation part, are
+    judged by the log loss of calibrated answers; a number is within noise where the mean difference
+    is at most its standard error over images.
     """
-    views = predictor.bundle.info.views
+    views = predictor.bundle.info.views[: max(1, most)]
     records = records[:: -(-len(records) // _MOST_FOR_VIEWS) or 1]
     seen = [
         predict_labelled(

@@ -252,6 +252,7 @@ class Recipe(Section):
     """Every setting of a run. ``recipe.toml`` of a run holds all of them as used.
 
     With ``audit`` copies, confounds and bad images are looked for while reading, and reported.
+    With ``figures`` the drawings of the report are files of their own, too.
     """
 
     name: str = "fine-tuned"
@@ -259,6 +260,7 @@ class Recipe(Section):
     controls: bool = True
     audit: bool = True
     explanation: bool = True
+    figures: bool = True
     images: ReadOptions = ReadOptions()
     preprocess: PreprocessSettings = PreprocessSettings()
     augmentation: AugmentSettings = AugmentSettings()

@@ -284,7 +284,7 @@ def _run_fold(work: _Work, repeat: int, number: int, parts: Split) -> FoldResult
         title = f"repeat {repeat}, {title}"
     folder = request.output / f"fold-{repeat}-{number}"
     recipe = change_recipe(request.recipe, {}, seed=_seed_of(request, repeat))
-    left_out = ["audit"]  # made once, for all folds
+    left_out = ["audit", "figures"]  # made once, for all folds
     if not repeat == number == 1:
         left_out += ["controls", "explanation"]
     recipe = recipe.model_copy(update=dict.fromkeys(left_out, False))

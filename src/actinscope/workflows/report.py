@@ -112,7 +112,7 @@ def write_study_report(result: StudyResult, reader: CropReader) -> str:
         content = _with_split(content, result, result.outcome, pictures)
     else:
         content = _with_folds(content, result, result.outcome)
-    write_report(content, result.folder)
+    write_report(content, result.folder, figures=result.recipe.figures)
     return judged.sentence
 
 

@@ -312,6 +312,7 @@ def _train_and_export(
         prepared.split.manifest,
         images=prepared.images,
         progress=progress,
+        most=recipe.training.views,
     )
     bundle = store_answered_views(bundle, answered)
     if has_native_bf16():

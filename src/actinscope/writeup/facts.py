@@ -41,8 +41,6 @@ from actinscope.wording import spoken
 from actinscope.writeup.diagnostics import Diagnostics, diagnostics_of
 from actinscope.writeup.result import FoldsResult, SplitResult, StudyResult
 
-#: Follow from the number of the repeat, or are switched off in folds; no search sets them.
-
 
 @dataclass(frozen=True)
 class PartFacts:
