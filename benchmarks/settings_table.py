@@ -27,7 +27,8 @@ def _table(data: str, split_seed: int, rows: Sequence[Record], base: Record) -> 
     lines = [
         f"## {data}, settings compared on folds divided by seed {split_seed}\n",
         "What is chosen here is judged on folds of seed 0. Differences are to the recipe",
-        "fine-tuned, with their standard error over the folds; a lower log loss is better. Processor seconds",
+        "fine-tuned, with their standard error over the folds; a lower log loss is better.",
+        "Processor seconds",
         "are of all folds, tests included, beside other work.\n",
         "| settings | balanced accuracy | difference, points | log loss | difference | processor s "
         "| date | command |",

@@ -1,7 +1,7 @@
 """Calibration: whether what is said to be 80 % sure is right in 80 % of images.
 
-- One *temperature* divides all logits; it is the most probable one, seen the validation
-  part (after Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks", ICML 2017).
+- One *temperature* divides all logits; it is the most probable one, seen the validation part
+  (after Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks", ICML 2017).
 - *Reliability diagram*: bins of equal numbers of images by confidence (the highest
   probability), the share of right answers against the mean confidence (DeGroot and Fienberg,
   The Statistician 32: 12, 1983; Niculescu-Mizil and Caruana, ICML 2005).
