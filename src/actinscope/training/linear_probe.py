@@ -206,7 +206,7 @@ def _features(
     """
     count = len(images.labels)
     order = np.random.default_rng([seed, 4]).permutation(count)
-    progress.phase("Features", count * len(views))
+    progress.phase("Features of views", count * len(views))
     space: _Space | None = None
     found: NDArray[np.float32] | None = None
     waiting: list[tuple[NDArray[np.int64], int, NDArray[np.float32]]] = []
