@@ -45,7 +45,7 @@ _FOLDS = 5
 _NETWORK = "efficientnet-lite0"
 _ENSEMBLE = ("softmax", "boosted-trees")
 _WHAT = {
-    "softmax": "the default recipe, for comparison",
+    "softmax": "the recipe fine-tuned, for comparison",
     "small-cnn": "[5] a small CNN from scratch, recipe scratch",
     "boosted-trees": "[6] CNN features and XGBoost",
     "class-structure": "[10] class-structure-aware loss",
@@ -91,7 +91,7 @@ class _Bench:
         return self._trained(system)
 
     def _recipe(self, system: str) -> Recipe:
-        name = {"boosted-trees": "boosted-trees", "small-cnn": "scratch"}.get(system, "default")
+        name = {"boosted-trees": "boosted-trees", "small-cnn": "scratch"}.get(system, "fine-tuned")
         changes: dict[str, dict[str, Any]] = {"network": {"name": _network(system)}}
         if system == "class-structure":
             changes["training"] = {"loss": "class_structure"}

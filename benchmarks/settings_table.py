@@ -8,16 +8,16 @@ from typing import Any
 
 Record = dict[str, Any]
 
-_DEFAULT = "recipe default"
+_BASE = "recipe fine-tuned"
 
 
 def settings_table(records: Sequence[Record]) -> str:
-    """Grouped folds of other split seeds than 0, each variant against the default recipe."""
+    """Grouped folds of other split seeds than 0, each variant against the recipe fine-tuned."""
     kept = [one for one in records if one.get("split_seed") and "user" in one]
     text = ""
     for place in sorted({(one["data"], one["split_seed"]) for one in kept}):
         rows = [one for one in kept if (one["data"], one["split_seed"]) == place]
-        base = [one for one in rows if one["variant"] == _DEFAULT]
+        base = [one for one in rows if one["variant"] == _BASE]
         if base:
             text += _table(*place, rows, base[-1])
     return text
@@ -26,8 +26,9 @@ def settings_table(records: Sequence[Record]) -> str:
 def _table(data: str, split_seed: int, rows: Sequence[Record], base: Record) -> str:
     lines = [
         f"## {data}, settings compared on folds divided by seed {split_seed}\n",
-        "What is chosen here is judged on folds of seed 0. Differences are to the default recipe,",
-        "with their standard error over the folds; a lower log loss is better. Processor seconds",
+        "What is chosen here is judged on folds of seed 0. Differences are to the recipe",
+        "fine-tuned, with their standard error over the folds; a lower log loss is better.",
+        "Processor seconds",
         "are of all folds, tests included, beside other work.\n",
         "| settings | balanced accuracy | difference, points | log loss | difference | processor s "
         "| date | command |",
@@ -37,7 +38,7 @@ def _table(data: str, split_seed: int, rows: Sequence[Record], base: Record) -> 
         score, loss = (statistics.mean(row[name]) for name in ("balanced_accuracy", "log_loss"))
         gained = _difference(row, base, "balanced_accuracy", 100)
         lines.append(
-            f"| {row['variant'].removeprefix(_DEFAULT + ', ')} | {score:.3f} | {gained} "
+            f"| {row['variant'].removeprefix(_BASE + ', ')} | {score:.3f} | {gained} "
             f"| {loss:.3f} | {_difference(row, base, 'log_loss', 1)} | {row['user']} "
             f"| {row['date']} | `{row['command']}` |"
         )

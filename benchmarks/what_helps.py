@@ -3,6 +3,7 @@
     python benchmarks/what_helps.py mef_actin
     python benchmarks/what_helps.py mitocheck_nuclei --views 4
     python benchmarks/what_helps.py mef_actin --split-seed 0
+    python benchmarks/what_helps.py tcell_activation --views 4 --cut 10 20 50
 
 The features of EfficientNet-Lite0 are computed once for every image and view, then heads are
 fitted on parts of them: the last map alone or all stages, one view or several, several kinds of
@@ -11,7 +12,8 @@ scaling is fitted on all images, without their labels: these are comparisons of 
 figures of whole runs come from `grouped_folds.py`. Settings were chosen with `--split-seed 1`,
 the default. Each variant is compared with the first, paired over folds: its mean difference, and
 the standard error of Nadeau and Bengio's corrected resampled t-test. A line for each data set goes
-into benchmarks/results.jsonl; `write_results.py` makes the table.
+into benchmarks/results.jsonl; `write_results.py` makes the table. With `--cut` each training part
+is cut to so many images of each class, and only the usual probe and that on all stages are tried.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import argparse
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +40,7 @@ from record import DATA_SETS, command_line, data_folder, write_record
 
 _VIEWS = (0, 5, 2, 7, 1, 3, 4, 6)
 _FOLDS = 5
+_OF_FEW = ("last map, 1 view", "all stages, 4 views")
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class Variant:
     answer: int  # views
     head: str = "logistic"
     strength: float = 0.03
+    cut: int | None = None  # images of each class that it is trained on
 
 
 def variants(most: int) -> tuple[Variant, ...]:
@@ -79,14 +83,23 @@ def main() -> int:
     study = _study(arguments.data, _VIEWS[: arguments.views])
     folds = _folds(arguments.data, study, arguments.split_seed)
     scores: list[dict[str, Any]] = []
-    for variant in variants(arguments.views):
+    tried = variants(arguments.views)
+    if arguments.cut:
+        few = [one for one in tried if one.title in _OF_FEW]
+        tried = tuple(
+            replace(one, title=f"{cut} images a class: {one.title}", cut=cut)
+            for cut in arguments.cut
+            for one in few
+        )
+    for variant in tried:
         judged = [_judge(variant, study, train, test) for train, test in folds]
         accuracy, loss = (np.array(column) for column in zip(*judged, strict=True))
         scores.append({"accuracy": accuracy, "loss": loss})
         print(f"{variant.title:55s} {accuracy.mean():.3f}  log loss {loss.mean():.3f}", flush=True)
     rows = []
-    for variant, got in zip(variants(arguments.views), scores, strict=True):
-        gained = got["accuracy"] - scores[0]["accuracy"]
+    for number, (variant, got) in enumerate(zip(tried, scores, strict=True)):
+        first = number - number % len(_OF_FEW) if arguments.cut else 0
+        gained = got["accuracy"] - scores[first]["accuracy"]
         rows.append(
             {
                 "variant": variant.title,
@@ -102,6 +115,7 @@ def main() -> int:
             "data": arguments.data,
             "folds": len(folds),
             "split_seed": arguments.split_seed,
+            "cut": arguments.cut,
             "rows": rows,
             "command": command_line("what_helps.py"),
         }
@@ -188,6 +202,12 @@ def _judge(
     from sklearn.metrics import balanced_accuracy_score, log_loss
 
     rows = study.features[:, :, study.columns[variant.maps]]
+    if variant.cut is not None:
+        shuffled = np.random.default_rng(variant.cut).permutation(train)
+        train = np.concatenate(
+            [shuffled[study.labels[shuffled] == label][: variant.cut]
+             for label in range(study.classes)]
+        )  # fmt: skip
     given = rows[train, : variant.train].reshape(-1, rows.shape[2])
     mean, scale = given.mean(axis=0), np.hypot(given.std(axis=0), np.float32(0.003))
     labels = np.repeat(study.labels[train], variant.train)
@@ -240,6 +260,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("data", choices=sorted(DATA_SETS))
     parser.add_argument("--views", type=int, choices=[4, 8], default=8)
     parser.add_argument("--split-seed", type=int, default=1)
+    parser.add_argument("--cut", type=int, nargs="+", default=[])
     return parser.parse_args()
 
 

@@ -18,6 +18,7 @@ from probability_tables import probability_tables
 from record import HERE, RESULTS
 from settings_table import settings_table
 from training_tables import training_tables
+from what_helps_table import few_images_table, what_helps_table
 
 _HEAD = """\
 # Measurements
@@ -31,10 +32,20 @@ rows is within the noise.
 """
 
 
+_CHOOSING = 1  # the division into folds that settings are chosen on
+
+
 def main() -> int:
     records = _latest([json.loads(line) for line in RESULTS.read_text("utf-8").splitlines()])
     text = _HEAD + training_tables(records)
     folds = [one for one in records if one["benchmark"] == "grouped folds"]
+    helps = [
+        one
+        for one in records
+        if one["benchmark"] == "what helps" and one["split_seed"] == _CHOOSING
+    ]
+    text += what_helps_table([one for one in helps if not one.get("cut")])
+    text += few_images_table([one for one in helps if one.get("cut")])
     text += settings_table(folds)
     folds = [one for one in folds if not one.get("split_seed")]
     for data in sorted({one["data"] for one in folds}):

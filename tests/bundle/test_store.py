@@ -328,3 +328,9 @@ def test_golden_parts_must_fit(tmp_path: Path) -> None:
             golden_inputs=np.zeros((1, 8, 8, 3), np.float32),
             golden_outputs={"probabilities": np.zeros((1, 2), np.float32)},
         )
+
+
+def test_a_run_that_did_not_finish_is_told_from_a_folder_that_is_no_bundle(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text("")
+    with pytest.raises(BundleError, match="did not finish, so there is no model yet"):
+        load_bundle(tmp_path)

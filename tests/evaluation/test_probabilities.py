@@ -65,12 +65,20 @@ def test_the_temperature_of_exaggerated_logits_is_found() -> None:
     assert losses[1] < min(losses[0], losses[2])
 
 
-def test_a_separated_part_stops_at_the_bound_and_says_so() -> None:
-    labels = np.array([0, 1] * 10)
-    found = fit_temperature(labels, two([0.9, 0.1] * 10))
+@pytest.mark.parametrize("images", [20, 200])
+def test_images_that_are_all_named_right_do_not_make_a_model_certain(images: int) -> None:
+    """Least of n ln(1 + 9^(-1/T)) + (ln T)^2 / (2 * 0.5^2), by trying all temperatures."""
+    found = fit_temperature(np.array([0, 1] * (images // 2)), two([0.9, 0.1] * (images // 2)))
+    tried = np.exp(np.linspace(-1.3, 0, 10_001))
+    costs = images * np.log1p(9 ** (-1 / tried)) + 2 * np.log(tried) ** 2
+    assert found.value == pytest.approx(tried[costs.argmin()], abs=1e-3)
+
+
+def test_a_large_part_that_is_separated_stops_at_the_bound_and_says_so() -> None:
+    found = fit_temperature(np.array([0, 1] * 10_000), two([0.9, 0.1] * 10_000))
     assert found.value == TEMPERATURES[0]
     assert "separated too well" in found.note
-    wrong = fit_temperature(labels, two([0.1, 0.9] * 10))
+    wrong = fit_temperature(np.array([0, 1] * 100), two([0.1, 0.9] * 100))
     assert wrong.value == TEMPERATURES[1]
     assert "next to nothing" in wrong.note
 

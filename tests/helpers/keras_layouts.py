@@ -34,10 +34,8 @@ def shaken(model: Any, seed: int, kernels: float | None = None) -> Any:
     return model
 
 
-def write_legacy(
-    model: Any, path: Path, *, grouped: bool = False, without: str = "", **renamed: str
-) -> None:
-    """Write ``model``'s weights; ``grouped`` names arrays by their own layer, as Keras 2 did."""
+def write_legacy(model: Any, path: Path, *, without: str = "", **renamed: str) -> None:
+    """Write ``model``'s weights, but for the layer ``without``."""
     with h5py.File(path, "w") as file:
         layers = [layer for layer in model.layers if layer.name != without]
         names = [renamed.get(layer.name, layer.name) for layer in layers]
@@ -45,10 +43,7 @@ def write_legacy(
         file.attrs["backend"], file.attrs["keras_version"] = "tensorflow", "2.8.0"
         for name, layer in zip(names, layers, strict=True):
             group = file.create_group(name)
-            labels = [
-                f"{weight.path}:0" if grouped else f"{name}/{weight.name}:0"
-                for weight in layer.weights
-            ]
+            labels = [f"{name}/{weight.name}:0" for weight in layer.weights]
             group.attrs["weight_names"] = np.array([label.encode() for label in labels], dtype="S")
             for label, array in zip(labels, layer.get_weights(), strict=True):
                 group.create_dataset(label, data=array)

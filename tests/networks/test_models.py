@@ -98,8 +98,6 @@ BORDERS |= {f"efficientnet-lite{number}": "+block6a_expand_conv" for number in r
 BORDERS |= {f"densenet{depth}": "pool4_pool" for depth in (121, 169, 201)}
 for _depth, _blocks in ((50, 6), (101, 23), (152, 36)):
     BORDERS[f"resnet{_depth}"] = BORDERS[f"resnet{_depth}-v2"] = f"conv4_block{_blocks}_out"
-for _variant in ("tiny", "small", "base"):
-    BORDERS[f"convnext-{_variant}"] = f"+convnext_{_variant}_downsampling_layernorm_2"
 
 #: Those that differ most; the others differ from one of these in numbers and names.
 QUICK = (
@@ -109,7 +107,6 @@ QUICK = (
     "vgg16",
     "efficientnet-lite0",
     "mobilenet-v3-small",
-    "convnext-tiny",
     "small-cnn",
 )
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import onnx
 import pytest
 
+from actinscope.bundle import Bundle, quantize_network
 from actinscope.errors import SettingsError
+from actinscope.explain.weight_randomization import randomized_networks
 from actinscope.networks import StageGraph, has_stage_graph, network_entry, resolve_weights
 from actinscope.networks.stage_graph import area_means
 from actinscope.runtimes import run_by_onnxruntime
+from helpers.bundles import bundle_info, fitted_preprocess, grey_image
 
 LITE = network_entry("efficientnet-lite0")
 # 100 pixels: the sides 50, 25, 13, 7 and 4 are odd ones, where borders differ on either side.
@@ -79,3 +85,37 @@ def test_only_published_lites_have_a_graph() -> None:
     assert not has_stage_graph(LITE, resolve_weights(LITE, "none"))
     small = network_entry("small-cnn")
     assert not has_stage_graph(small, resolve_weights(small))
+
+
+def test_maps_of_a_shuffled_head_are_the_maps_of_that_head(
+    graph: StageGraph, images: np.ndarray
+) -> None:
+    """Nothing but the kernel and the bias is the head: areas are averaged as before."""
+    rng = np.random.default_rng(2)
+    kernel = rng.normal(size=(graph.features, 3)).astype(np.float32) * 0.02
+    model = graph.classifier(kernel, np.float32([0.1, 0.2, -0.3]))
+    info = bundle_info(fitted_preprocess([grey_image(0)]))
+
+    step = randomized_networks(Bundle(Path("probe"), info, "", model, b""), seed=0)[0]
+
+    found = run_by_onnxruntime(step.bundle.model, images)
+    stored = onnx.load_model_from_string(step.bundle.model).graph.initializer
+    arrays = {one.name: onnx.numpy_helper.to_array(one) for one in stored}
+    assert step.shuffled == "the head"
+    assert not np.array_equal(arrays["kernel"], kernel)
+    logits = found["embedding"] @ arrays["kernel"] + arrays["bias"]
+    means = found["class_maps"].mean(axis=(1, 2)) + arrays["bias"]
+    np.testing.assert_allclose(means, logits, atol=1e-3)
+
+
+def test_the_head_of_an_8_bit_copy_stays_exact(graph: StageGraph, images: np.ndarray) -> None:
+    kernel = np.random.default_rng(3).normal(size=(graph.features, 3)).astype(np.float32) * 0.02
+    bias = np.float32([0.1, 0.2, -0.3])
+    found = run_by_onnxruntime(quantize_network(graph.classifier(kernel, bias), images), images)
+    logits = found["embedding"] @ kernel + bias
+    np.testing.assert_allclose(found["class_maps"].mean(axis=(1, 2)) + bias, logits, atol=1e-3)
+
+
+def test_weights_are_counted_as_the_input_has_channels(graph: StageGraph) -> None:
+    wider = StageGraph.of(LITE, resolve_weights(LITE), size=SIZE, channels=4)
+    assert wider.parameters - graph.parameters == 3 * 3 * 32

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from actinscope.bundle import Bf16Check, Bundle
+from actinscope.bundle import Bf16Check, Bundle, verify
 from actinscope.errors import UsageError
 from actinscope.predict import Predictor, predictor
+from actinscope.progress import Silent
+from actinscope.runs import check_bf16
 from helpers.bundles import make_bundle
 
 
@@ -73,3 +76,21 @@ def test_what_was_seen_of_bfloat16_is_kept_in_the_bundle(tmp_path: Path) -> None
     found = load_bundle(tmp_path / "bundle").info
     assert found.bf16 == Bf16Check(images=7, changed=2)
     assert found.format_version == 4
+
+
+def test_on_onnx_runtime_nothing_is_called_bfloat16(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictor, "has_native_bf16", lambda: True)
+    assert Predictor(checked(bundle, 0), backend="onnxruntime").precision == "float32"
+    with pytest.raises(UsageError, match="ONNX Runtime has no bfloat16"):
+        Predictor(bundle, backend="onnxruntime", precision="bf16")
+
+
+def test_a_model_that_bfloat16_changes_too_far_is_trained_without(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictor, "has_native_bf16", lambda: True)
+    monkeypatch.setattr(verify, "BF16_TOLERANCE", -1.0)
+    nothing: Any = None
+    assert check_bf16(Predictor(bundle), [], nothing, images=nothing, progress=Silent()) is None

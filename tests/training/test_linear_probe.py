@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from actinscope.training.linear_probe import (
     _Problem,
     _Space,
     chosen_rows,
+    logits_of,
 )
 from helpers.tiny_training import tiny_fit, tiny_network, tiny_preprocess, tiny_recipe
 
@@ -169,3 +171,14 @@ def test_features_that_are_no_numbers_are_refused() -> None:
     engine: Any = Broken()
     with pytest.raises(TrainingError, match="no numbers"):
         _features(engine, images, (0,), tiny_preprocess(), seed=0, progress=Silent())
+
+
+def test_logits_take_no_copy_of_the_rows() -> None:
+    """Of 50,000 images such a copy in double precision would be several gigabytes."""
+    rows = np.ones((2000, 2, 256), np.float32)
+    tracemalloc.start()
+    found = logits_of(rows, np.full((256, 2), 0.5), np.array([0.0, 1.0]))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    np.testing.assert_allclose(found[0], [[128, 129], [128, 129]])
+    assert most < rows.nbytes / 4

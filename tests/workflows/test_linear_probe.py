@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actinscope.bundle import load_bundle
+from actinscope.bundle import load_bundle, verify_bundle
 from actinscope.cli.main import main
 from actinscope.predict import Predictor
+from actinscope.workflows import train
 from helpers.phantom_crops import write_phantom_crops
 
 #: Imports of a training framework fail in this process, as where it is not installed.
@@ -133,3 +134,26 @@ def test_views_of_predict_are_checked_against_what_the_model_offers(
     out = str(study / "never.csv")
     assert main(["predict", str(run), images, "-o", out, "--views", "9"]) == 2
     assert "a number from 1 to 8" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def averaged(study: Path) -> Path:
+    """One that answers by the mean over eight views."""
+    images, output = study / "images", study / "averaged"
+    options = ["--manifest", str(images / "groups.csv"), "--group", "field", "--folds", "1"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "choose_answered_views", lambda *_, **__: 8)
+        recipe = ["--recipe", str(study / "small.toml"), "-o", str(output), "--quiet"]
+        assert main(["train", str(images), *options, *recipe]) == 0
+    return output
+
+
+def test_a_model_that_averages_views_repeats_its_golden_outputs(averaged: Path) -> None:
+    found = verify_bundle(averaged / "bundle")
+    assert found.unfamiliarity_difference is not None
+
+
+def test_a_model_that_averages_views_is_quantised(averaged: Path) -> None:
+    images = str(averaged.parent / "images")
+    assert main(["bundle", "quantize", str(averaged), images, "--force"]) == 0
+    verify_bundle(averaged / "bundle")

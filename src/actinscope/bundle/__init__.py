@@ -16,6 +16,7 @@ from actinscope.bundle.int8 import (
 from actinscope.bundle.load import Bundle, load_bundle, read_bundle_info
 from actinscope.bundle.ood import ReferenceFeatures, neighbour_distances, reference_features
 from actinscope.bundle.output import (
+    EARLY_FEATURES,
     EMBEDDING,
     NetworkOutput,
     calibrated,
@@ -37,6 +38,7 @@ from actinscope.bundle.store import (
 from actinscope.bundle.verify import check_golden, verify_bundle
 
 __all__ = [
+    "EARLY_FEATURES",
     "EMBEDDING",
     "INT8_FILE",
     "MEASURED",

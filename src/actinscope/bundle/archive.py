@@ -32,6 +32,7 @@ from actinscope.bundle.info import (
     member_folder,
 )
 from actinscope.errors import BundleError
+from actinscope.names import RunFile
 
 # Far above what a bundle needs, far below what would fill a laptop's memory.
 LIMITS = {
@@ -189,6 +190,12 @@ def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, mos
 
 
 def _missing(path: Path, name: str) -> BundleError:
+    if (path / RunFile.RECIPE).is_file():
+        return BundleError(
+            "is a run that did not finish, so there is no model yet",
+            where=path,
+            remedy="Repeat its command with --resume",
+        )
     return BundleError(
         f"{name} is missing",
         where=path,

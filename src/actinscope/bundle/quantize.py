@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actinscope.bundle.output import CLASS_MAPS, INPUT
+from actinscope.bundle.output import CLASS_MAPS, INPUT, PROBABILITIES
 from actinscope.errors import BundleError
 from actinscope.runtimes import import_onnxruntime, import_quantization
 
@@ -85,20 +85,28 @@ def _prepared(model: bytes) -> Any:
 
 
 def _float_nodes(graph: Any) -> set[str]:
-    """Names of the convolutions that stay float32."""
+    """Names of the nodes that stay float32."""
     shapes = {
         value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
         for value in (*graph.value_info, *graph.output)
     }
-    maker = {output: node for node in graph.node for output in node.output}
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
     kept = {node.name for node in convolutions[:_FLOAT_CONVOLUTIONS]}
     # A 1 x 1 map is a squeeze-excite layer: one vector an image.
     kept |= {node.name for node in convolutions if shapes.get(node.output[0], [])[2:] == [1, 1]}
-    node = maker.get(CLASS_MAPS)
-    while node is not None and node.op_type != "Conv":
-        node = maker.get(node.input[0])
-    return kept if node is None else kept | {node.name}
+    return kept | (_upstream(graph, CLASS_MAPS) - _upstream(graph, PROBABILITIES))
+
+
+def _upstream(graph: Any, output: str) -> set[str]:
+    """Names of the nodes that ``output`` is computed from."""
+    maker = {name: node for node in graph.node for name in node.output}
+    wanted, found = [output], set()
+    while wanted:
+        node = maker.get(wanted.pop())
+        if node is not None and node.name not in found:
+            found.add(node.name)
+            wanted.extend(node.input)
+    return found
 
 
 def _quantize(prepared: Any, inputs: NDArray[np.float32], kept: set[str]) -> bytes:

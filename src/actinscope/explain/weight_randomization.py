@@ -76,7 +76,7 @@ def _weights_in_order(model: bytes) -> tuple[list[list[str]], list[list[str]]]:
     sizes = {
         tensor.name: int(np.prod(tensor.dims))
         for tensor in graph.initializer
-        if tensor.data_type == onnx.TensorProto.FLOAT
+        if tensor.data_type == onnx.TensorProto.FLOAT and not _averages(tensor)
     }
     # Before the head is what the features are computed from; without that output, what
     # comes before the last layer.
@@ -94,6 +94,16 @@ def _weights_in_order(model: bytes) -> tuple[list[list[str]], list[list[str]]]:
         layers = [(place < len(layers) - 1, own) for place, (_, own) in enumerate(layers)]
     head, body = ([own for before, own in layers if before == side] for side in (False, True))
     return head, body
+
+
+def _averages(tensor: Any) -> bool:
+    """Whether a matrix takes means, as that of a class map over areas: nobody learned it."""
+    import onnx
+
+    values = onnx.numpy_helper.to_array(tensor)
+    if values.ndim != 2 or values.min() < 0:
+        return False
+    return any(np.allclose(values.sum(axis=axis), 1, atol=1e-4) for axis in (0, 1))
 
 
 def _upstream(graph: Any, outputs: Iterable[str]) -> set[int]:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from actinscope.errors import SettingsError, WeightsCorrupt
 from actinscope.networks.backend import keras_backend
-from actinscope.networks.convnext import ConvNeXt, depthwise_kernel
 from actinscope.networks.device import Precision, dtype_policy
 from actinscope.networks.efficientnet_lite import LiteBuilder
 from actinscope.networks.entry import NetworkEntry
@@ -100,8 +99,7 @@ def _making_layers(seed: int, policy: str) -> Iterator[None]:
 
 def _load(model: Any, entry: NetworkEntry, path: Path, *, by_order: bool) -> None:
     try:
-        stored = _taken_apart(entry, _stored_layers(entry, path), model)
-        _assign(model, stored, by_order=by_order)
+        _assign(model, _stored_layers(entry, path), by_order=by_order)
     except WeightsCorrupt as error:
         if error.where is not None:
             raise
@@ -115,25 +113,6 @@ def _stored_layers(entry: NetworkEntry, path: Path) -> StoredLayers:
         layers = {name: StoredLayer(("",) * len(a), tuple(a)) for name, a in arrays.items()}
         return StoredLayers(layers, ordered=True)
     return read_keras_layers(path)
-
-
-def _taken_apart(entry: NetworkEntry, stored: StoredLayers, model: Any) -> StoredLayers:
-    """``stored`` layer by layer as the network has them, which differs from Keras' ConvNeXt."""
-    if not isinstance(entry.builder, ConvNeXt):
-        return stored
-    groups = entry.builder.groups()
-    layers: dict[str, StoredLayer] = {}
-    for name, found in stored.layers.items():
-        start = 0
-        for part in groups.get(name, (name,)):
-            count = len(model.get_layer(part).weights) if name in groups else len(found.arrays)
-            stop = start + count
-            arrays = depthwise_kernel(part, found.arrays[start:stop])
-            layers[part] = StoredLayer(found.names[start:stop], arrays)
-            start = stop
-        if start != len(found.arrays):
-            raise WeightsCorrupt(f"the group {name!r} has {len(found.arrays)} arrays, not {start}")
-    return StoredLayers(layers, stored.ordered)
 
 
 def _assign(model: Any, stored: StoredLayers, *, by_order: bool) -> None:
@@ -201,7 +180,6 @@ _AUTOMATIC = (
     "batch_normalization",
     "separable_conv2d",
     "depthwise_conv2d",
-    "layer_normalization",
     "dense",
 )
 

@@ -29,10 +29,9 @@ class NetworkEntry:
         weights: where the pretrained weights come from; None where there are none, because
             the network is made to be trained from scratch.
         builder: makes the body from the input shape (S, S, C): a Keras model that ends in
-            the last feature map (N, h, w, D), or in an embedding (N, D).
+            the last feature map (N, h, w, D).
         head: the head that it has unless the recipe names another.
         smallest: side in pixels of the smallest input that it takes.
-        pools_itself: the body ends in an embedding; there are no class activation maps.
     """
 
     name: str
@@ -45,12 +44,11 @@ class NetworkEntry:
     builder: Builder
     head: Head = field(default_factory=Head)
     smallest: int = 32
-    pools_itself: bool = False
 
     @property
     def has_class_maps(self) -> bool:
         """Whether, with its own head, it gives class activation maps."""
-        return self.head.kind == "pooled" and not self.pools_itself
+        return self.head.kind == "pooled"
 
     @property
     def from_scratch(self) -> bool:

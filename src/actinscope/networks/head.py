@@ -96,24 +96,11 @@ def is_head_layer(name: str) -> bool:
 
 def attach_head(body: Any, head: Head, classes: int) -> Any:
     """``body``, a Keras model to a feature map (N, h, w, D), with a new head to softmax (N, K).
-
-    A body that ends in an embedding (N, D) is not pooled again.
-
-    Raises:
-        SettingsError: ``head`` wants every position, and the body has none.
-    """
+"""
     keras = keras_backend()
     layers = keras.layers
-    x = body.output
-    if len(x.shape) == 4:
-        pooling = layers.GlobalAveragePooling2D(name="avg_pool")
-        x = (layers.Flatten(name="flatten") if head.flatten else pooling)(x)
-    elif head.flatten:
-        raise SettingsError(
-            f"{body.name} pools its feature map before its last normalisation",
-            where="network.head_flatten",
-            remedy="Leave head_flatten out",
-        )
+    pooling = layers.GlobalAveragePooling2D(name="avg_pool")
+    x = (layers.Flatten(name="flatten") if head.flatten else pooling)(body.output)
     for number, units in enumerate(head.units, start=1):
         x = layers.Dense(units, activation="relu", name=f"fc{number}")(x)
         if head.dropout:

@@ -13,7 +13,6 @@ from types import MappingProxyType
 from typing import Any
 
 from actinscope.errors import SettingsError
-from actinscope.networks.convnext import ConvNeXt
 from actinscope.networks.efficientnet_lite import LiteBuilder
 from actinscope.networks.entry import KerasApplication, NetworkEntry, small_cnn
 from actinscope.networks.head import DENSE_DROPOUT, DENSE_UNITS, Head
@@ -61,12 +60,9 @@ def _keras_application(variant: str, row: Mapping[str, Any]) -> NetworkEntry:
             row["function"].format(variant),
             (("include_preprocessing", False),) if "rescaling" in row else (),
             row.get("first", ""),
-        )
-        if "function" in row
-        else ConvNeXt(low),
+        ),
         head=Head(**head),
         smallest=row.get("smallest", 32),
-        pools_itself=row.get("pools_itself", False),
     )
 
 

@@ -125,14 +125,21 @@ class StageGraph:
                     "ReduceMean", [self._early], [EARLY_FEATURES], axes=[2, 3], keepdims=0
                 )
             )
+        # The maps read the kernel of the head itself: whoever changes one changes both.
+        weights += [_numbers("channels", 1), _numbers("places", 2, 3)]
+        nodes.append(helper.make_node("Transpose", ["kernel"], ["kernel_rows"], perm=[1, 0]))
+        nodes.append(helper.make_node("Unsqueeze", ["kernel_rows", "places"], ["kernel_maps"]))
         start, evidence = 0, []
         last = self._stages[-1].side
         for stage in self._stages:
-            part = kernel[start : start + stage.channels].T[:, :, np.newaxis, np.newaxis]
-            start += stage.channels
             name = f"{stage.name}_evidence"
-            weights.append(_array(f"{name}_kernel", part))
-            nodes.append(helper.make_node("Conv", [stage.name, f"{name}_kernel"], [name]))
+            part = [f"{name}_start", f"{name}_end"]
+            weights += [_numbers(part[0], start), _numbers(part[1], start + stage.channels)]
+            start += stage.channels
+            nodes += [
+                helper.make_node("Slice", ["kernel_maps", *part, "channels"], [f"{name}_kernel"]),
+                helper.make_node("Conv", [stage.name, f"{name}_kernel"], [name]),
+            ]
             if stage.side != last:
                 areas = area_means(stage.side, last)
                 weights += [_array(f"{name}_rows", areas), _array(f"{name}_columns", areas.T)]
@@ -171,9 +178,9 @@ class StageGraph:
         return [*pooled, helper.make_node("Concat", means, [EMBEDDING], axis=1)]
 
     def _write_body(self, arrays: Arrays, blocks: Sequence[Block]) -> None:
+        arrays = arrays | {"stem_conv": [adapted_kernel(arrays["stem_conv"][0], self.channels)]}
         self.parameters = sum(one.size for name, part in arrays.items() if name != "predictions"
                               for one in part)  # fmt: skip
-        arrays = arrays | {"stem_conv": [adapted_kernel(arrays["stem_conv"][0], self.channels)]}
         nodes = self._nodes
         nodes.append(_onnx().helper.make_node("Transpose", [INPUT_NAME], ["x"], perm=[0, 3, 1, 2]))
         self._weights += [_array("zero", np.float32(0)), _array("six", np.float32(6))]
@@ -272,6 +279,10 @@ def _array(name: str, values: Any) -> Any:
     return _onnx().numpy_helper.from_array(
         np.ascontiguousarray(values, dtype=np.float32).reshape(np.shape(values)), name
     )
+
+
+def _numbers(name: str, *values: int) -> Any:
+    return _onnx().numpy_helper.from_array(np.array(values, np.int64), name)
 
 
 def _serialised(

@@ -60,7 +60,7 @@ class Predictor:
     ) -> None:
         self.bundle = bundle
         self._views = tuple(_answered_views(one, views) for one in bundle.networks)
-        self.precision = precision = _settled(bundle, precision)
+        self.precision = precision = _settled(bundle, precision, backend)
         #: Applied to the outputs: calibrated probabilities, sets, what is unfamiliar.
         self.rules = DecisionRules.of(bundle, precision)
         self._preprocess = tuple(one.info.preprocess for one in bundle.networks)
@@ -193,11 +193,17 @@ class Predictor:
         return self.predict_inputs(batches)
 
 
-def _settled(bundle: Bundle, precision: str) -> str:
+def _settled(bundle: Bundle, precision: str, backend: str) -> str:
+    if precision == "bf16" and backend == "onnxruntime":
+        raise UsageError(
+            "ONNX Runtime has no bfloat16 arithmetic on a processor",
+            remedy="Leave --precision out, or --backend",
+        )
     if precision == "auto":
         checks = [one.info.bf16 for one in bundle.networks]
         same = all(check is not None and not check.changed for check in checks)
-        return "bf16" if same and has_native_bf16() else "float32"
+        native = backend != "onnxruntime" and has_native_bf16()
+        return "bf16" if same and native else "float32"
     if precision == "bf16" and not has_native_bf16():
         raise UsageError(
             "this processor has no bfloat16 arithmetic",

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinscope.bundle import (
+    EARLY_FEATURES,
     Bf16Check,
     Bundle,
     NetworkOutput,
@@ -18,6 +19,7 @@ from actinscope.bundle import (
     mean_of_views,
     reference_features,
 )
+from actinscope.errors import GoldenMismatch
 from actinscope.evaluation import fit_abstention, fit_ood_threshold, fit_sets, fit_temperature
 from actinscope.predict import Predictor, ScaledImages
 from actinscope.progress import Progress
@@ -40,14 +42,15 @@ def fit_reliability(
     """All rules of a new bundle, and the features of training images that one of them needs.
 
     Args:
-        predictor: of the bundle, which gives the outputs for its golden images.
+        predictor: of the bundle.
         settings: what the user asked for.
         validation, training: the outputs of the network for these parts.
         seed: of the choice of training images that are stored, where there are many.
     """
     ood, references = None, None
     features = training.output.early_features
-    golden = predictor.predict_inputs([predictor.bundle.golden().inputs]).early_features
+    # As the check of a bundle computes them: one view, in float32.
+    golden = predictor.bundle.golden().outputs.get(EARLY_FEATURES)
     if features is not None and golden is not None:
         found, kept = reference_features(features, seed=seed)
         groups = training.clusters
@@ -116,13 +119,20 @@ def check_bf16(
     *,
     images: ScaledImages,
     progress: Progress,
-) -> Bf16Check:
-    """How many answers for ``records``, the validation part, bfloat16 changes on this computer."""
+) -> Bf16Check | None:
+    """How many answers for ``records``, the validation part, bfloat16 changes on this computer.
+
+    None where the golden outputs change by more than bfloat16 may change them.
+    """
+    try:
+        coarse = Predictor(predictor.bundle, precision="bf16")
+    except GoldenMismatch:
+        return None
     answers = [
         predict_labelled(
             one, records, manifest, images=images, progress=progress
         ).output.probabilities.argmax(axis=1)
-        for one in (predictor, Predictor(predictor.bundle, precision="bf16"))
+        for one in (predictor, coarse)
     ]
     return Bf16Check(images=len(answers[0]), changed=int((answers[0] != answers[1]).sum()))
 

@@ -166,7 +166,10 @@ def _training_facts(
     recipe: Recipe, prepared: PreparedStudy, fitted: Fitted
 ) -> dict[str, str | int | float | None]:
     parameters, trained_parameters = parameter_counts(fitted)
-    probe = {} if fitted.probe is None else {"features": fitted.probe.features}
+    probe = {} if fitted.probe is None else {
+        "features": fitted.probe.features,
+        "inverse_penalty": fitted.probe.inverse_penalty,
+    }  # fmt: skip
     forest = {} if fitted.forest is None else {
         "features": fitted.forest.features,
         "trees": len(fitted.forest.trees),

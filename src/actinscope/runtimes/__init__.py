@@ -7,6 +7,7 @@ from actinscope.runtimes.engines import (
     OnnxRuntimeTable,
     OpenVinoEngine,
     has_native_bf16,
+    quickest_engine,
     run_by_onnxruntime,
     usable_cores,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "import_onnxruntime",
     "import_openvino",
     "import_quantization",
+    "quickest_engine",
     "run_by_onnxruntime",
     "usable_cores",
 ]

@@ -146,6 +146,14 @@ class OnnxRuntimeEngine:
         return _run_all(self.run_one, array, self.side_by_side)
 
 
+def quickest_engine(network: bytes) -> OpenVinoEngine | OnnxRuntimeEngine:
+    """OpenVINO on all cores, ONNX Runtime where that is missing or refuses the ONNX file."""
+    try:
+        return OpenVinoEngine(network, usable_cores())
+    except (ImportError, RuntimeError):
+        return OnnxRuntimeEngine(network, usable_cores())
+
+
 class OnnxRuntimeTable:
     """A table of features through ONNX Runtime on the CPU, from any thread, on one core each.
 

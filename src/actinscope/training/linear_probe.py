@@ -20,7 +20,7 @@ from actinscope.errors import TrainingError
 from actinscope.networks import NetworkEntry, ResolvedWeights, StageGraph
 from actinscope.preprocess import Preprocess, dihedral_views, turned
 from actinscope.progress import Progress
-from actinscope.runtimes import OpenVinoEngine, usable_cores
+from actinscope.runtimes import OnnxRuntimeEngine, OpenVinoEngine, quickest_engine
 from actinscope.temporary import Releaser
 from actinscope.training.augmented_views import LabelledImages, in_pieces
 from actinscope.training.recipe import Recipe
@@ -136,13 +136,13 @@ def fit_stage_probe(
         entry, weights, size=preprocess.size, channels=preprocess.network_channels
     )
     views = dihedral_views(recipe.augmentation)[: recipe.training.views]
-    engine = OpenVinoEngine(graph.features_model(), usable_cores())
+    engine = quickest_engine(graph.features_model())
     rows, space = _features(engine, images, views, preprocess, seed=recipe.seed, progress=progress)
     weigh = "balanced" if recipe.training.class_weights == "balanced" else None
     problem = _Problem(rows, images.labels, classes, weigh, recipe.seed)
     chosen = problem.best_penalty(groups, progress)
     fitted = problem.fit(np.arange(len(images.labels)), chosen or _middle(PENALTIES))
-    logs = log_softmax(rows @ fitted[0] + fitted[1])
+    logs = log_softmax(logits_of(rows, *fitted))
     right = logs.argmax(axis=2) == images.labels[:, np.newaxis]
     own = np.take_along_axis(logs, images.labels[:, np.newaxis, np.newaxis], axis=2)
     kernel, bias = space.in_features(*fitted)
@@ -191,7 +191,7 @@ class _Space:
 
 
 def _features(
-    engine: OpenVinoEngine,
+    engine: OpenVinoEngine | OnnxRuntimeEngine,
     images: LabelledImages,
     views: Sequence[int],
     preprocess: Preprocess,
@@ -206,7 +206,7 @@ def _features(
     """
     count = len(images.labels)
     order = np.random.default_rng([seed, 4]).permutation(count)
-    progress.phase("Features", count * len(views))
+    progress.phase("Features of views", count * len(views))
     space: _Space | None = None
     found: NDArray[np.float32] | None = None
     waiting: list[tuple[NDArray[np.int64], int, NDArray[np.float32]]] = []
@@ -262,7 +262,7 @@ class _Problem:
                 return None
             for place, penalty in enumerate(PENALTIES):
                 kernel, bias = part.fit(train, penalty)
-                logits = rows[test] @ kernel + bias
+                logits = logits_of(rows[test], kernel, bias)
                 chances = log_softmax(log_softmax(logits).mean(axis=1))
                 losses[place] -= chances[np.arange(len(test)), self.labels[test]].sum()
                 progress.advance(1)
@@ -307,6 +307,13 @@ def _softmax_regression(
     kernel, bias = np.zeros((rows.shape[1], classes)), np.full(classes, -10.0)
     kernel[:, fitted.classes_], bias[fitted.classes_] = weights.T, intercept
     return kernel, bias
+
+
+def logits_of(
+    rows: NDArray[np.float32], kernel: NDArray[np.float64], bias: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(N, V, K) of rows (N, V, R), without a copy of these in the kernel's precision."""
+    return np.asarray(rows @ kernel.astype(rows.dtype) + bias)
 
 
 def log_softmax(logits: NDArray[Any]) -> NDArray[np.float64]:

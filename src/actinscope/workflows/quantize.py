@@ -128,7 +128,9 @@ def measure_int8(
     records = [records[place] for place in distinct]
     # Predictions come from bundles only; this one never leaves the function.
     trial = replace(bundle, int8_model=model)
-    exact, coarse = Predictor(trial), Predictor(trial, precision="int8", changed=True)
+    exact, coarse = (
+        Predictor(trial, precision=one, changed=one == "int8") for one in ("float32", "int8")
+    )
     first = _predict(exact, records, reader, progress, "Predicting with float32")
     second = _predict(coarse, records, reader, progress, "Predicting with INT8")
     labels = labels_of(records, bundle.info.classes)
@@ -148,7 +150,7 @@ def measure_int8(
         )
         for part, mask in masks.items()
     }
-    golden = coarse.predict_images(bundle.golden().images)
+    golden = coarse.with_views([0]).predict_images(bundle.golden().images)
     rules = None
     if (mask := masks.get(VALIDATION)) is not None:
         own = None if groups is None else groups[mask].tolist()

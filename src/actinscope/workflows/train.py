@@ -323,7 +323,7 @@ def _train_and_export(
             images=prepared.images,
             progress=progress,
         )
-        bundle = store_bf16(bundle, check)
+        bundle = bundle if check is None else store_bf16(bundle, check)
     return _Trained(recipe, prepared, fitted, bundle, Predictor(bundle))
 
 

@@ -64,6 +64,7 @@ class TrainingSummary:
         features: of the embedding, for boosted trees and probes; None where the softmax layer of
             the network names the class.
         trees, nodes: how many of them are kept.
+        inverse_penalty: of a probe, as folds chose it; None where they could not.
     """
 
     frozen_layers: int | None
@@ -75,6 +76,7 @@ class TrainingSummary:
     features: int | None = None
     trees: int | None = None
     nodes: int | None = None
+    inverse_penalty: float | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -429,7 +431,7 @@ def _read_model(
 ) -> ModelFacts:
     info = read_bundle_info(folder / RunFile.BUNDLE)
     known = {
-        one.name: value if isinstance(value := info.training.get(one.name), int) else None
+        one.name: value if isinstance(value := info.training.get(one.name), int | float) else None
         for one in fields(TrainingSummary)
     }
     if known["epochs"] is None or known["kept_epoch"] is None:
