@@ -153,6 +153,7 @@ def test_a_model_that_averages_views_repeats_its_golden_outputs(averaged: Path) 
     assert found.unfamiliarity_difference is not None
 
 
+@pytest.mark.slow
 def test_a_model_that_averages_views_is_quantised(averaged: Path) -> None:
     images = str(averaged.parent / "images")
     assert main(["bundle", "quantize", str(averaged), images, "--force"]) == 0
