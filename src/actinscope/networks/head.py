@@ -95,8 +95,7 @@ def is_head_layer(name: str) -> bool:
 
 
 def attach_head(body: Any, head: Head, classes: int) -> Any:
-    """``body``, a Keras model to a feature map (N, h, w, D), with a new head to softmax (N, K).
-"""
+    """``body``, a Keras model to a feature map (N, h, w, D), with a new head to softmax (N, K)."""
     keras = keras_backend()
     layers = keras.layers
     pooling = layers.GlobalAveragePooling2D(name="avg_pool")
