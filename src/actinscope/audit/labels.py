@@ -23,7 +23,7 @@ from actinscope.networks import NetworkEntry, ResolvedWeights, StageGraph
 from actinscope.preprocess import fit_preprocess
 from actinscope.progress import Progress
 from actinscope.runs import images_of, labels_of, network_input
-from actinscope.runtimes import OpenVinoEngine, usable_cores
+from actinscope.runtimes import quickest_engine
 from actinscope.study import Fingerprints, Manifest, grouped_folds
 from actinscope.training import Recipe, logistic_head
 
@@ -144,7 +144,7 @@ def embeddings(
     graph = StageGraph.of(
         entry, weights, size=preprocess.size, channels=preprocess.network_channels
     )
-    engine = OpenVinoEngine(graph.features_model(), usable_cores())
+    engine = quickest_engine(graph.features_model())
     inputs = map(preprocess.apply, images_of(records, reader, progress, "Describing images"))
     pieces = []
     while batch := list(islice(inputs, _BATCH)):

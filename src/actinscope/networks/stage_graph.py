@@ -184,7 +184,6 @@ class StageGraph:
         nodes = self._nodes
         nodes.append(_onnx().helper.make_node("Transpose", [INPUT_NAME], ["x"], perm=[0, 3, 1, 2]))
         self._weights += [_array("zero", np.float32(0)), _array("six", np.float32(6))]
-        self._early, early_side = "", -(-self.size // 8)
         now = self._conv(_Stage("x", self.channels, self.size), "stem", arrays, stride=2)
         self._end_stage(now)
         last_of_stage = [
@@ -195,20 +194,23 @@ class StageGraph:
             entrance, name = now, block.name
             if block.expansion != 1:
                 now = self._conv(now, f"{name}_expand", arrays)
-                self._early = now.name if now.side == early_side else self._early
             now = self._conv(now, name, arrays, stride=block.stride, depthwise=True)
-            self._early = now.name if now.side == early_side else self._early
             if is_last:
                 self._end_stage(now)
             now = self._conv(now, f"{name}_project", arrays, bounded=False)
             if block.stride == 1 and entrance.channels == block.filters:
                 add = _onnx().helper.make_node("Add", [now.name, entrance.name], [f"{name}_add"])
                 nodes.append(add)
-                now = _Stage(f"{name}_add", now.channels, now.side)
-            self._early = now.name if now.side == early_side else self._early
+                now = self._made(f"{name}_add", now.channels, now.side)
             if is_last:
                 self._end_stage(now)
         self._end_stage(self._conv(now, "top", arrays))
+
+    def _made(self, name: str, channels: int, side: int) -> _Stage:
+        """A map, which is the early one if none of an eighth of the input's side follows."""
+        if side == -(-self.size // 8):
+            self._early = name
+        return _Stage(name, channels, side)
 
     def _end_stage(self, stage: _Stage) -> None:
         self._stages.append(stage)
@@ -252,7 +254,7 @@ class StageGraph:
         )
         if bounded:
             self._nodes.append(helper.make_node("Clip", [out, "zero", "six"], [f"{name}_map"]))
-        return _Stage(f"{name}_map", len(scale), side)
+        return self._made(f"{name}_map", len(scale), side)
 
 
 def area_means(side: int, fewer: int) -> NDArray[np.float32]:

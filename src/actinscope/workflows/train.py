@@ -306,10 +306,12 @@ def _train_and_export(
     write_json_atomic(folder / RunFile.ENVIRONMENT, context.environment)
     fitted = _fit_network(request, network, prepared, progress)
     bundle = export_run_bundle(request, network, prepared, fitted, context)
+    manifest = prepared.split.manifest
+    validation = records_of(manifest, VALIDATION)
     answered = choose_answered_views(
         Predictor(bundle),
-        records_of(prepared.split.manifest, VALIDATION),
-        prepared.split.manifest,
+        validation,
+        manifest,
         images=prepared.images,
         progress=progress,
         most=recipe.training.views,
@@ -318,8 +320,8 @@ def _train_and_export(
     if has_native_bf16():
         check = check_bf16(
             Predictor(bundle),
-            records_of(prepared.split.manifest, VALIDATION),
-            prepared.split.manifest,
+            validation,
+            manifest,
             images=prepared.images,
             progress=progress,
         )
